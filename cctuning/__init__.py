@@ -1,0 +1,26 @@
+"""CC-Tuning: fine-tuning language models with a cross-lingual connection to English."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cctuning.modeling_cctuning import ConnectionConfig
+    from cctuning.model import CCTuningModel
+    from cctuning.trainer import CCTuningTrainer
+
+__all__ = ["CCTuningModel", "CCTuningTrainer", "ConnectionConfig"]
+
+_HOMES = {
+    "CCTuningModel": "cctuning.model",
+    "CCTuningTrainer": "cctuning.trainer",
+    "ConnectionConfig": "cctuning.modeling_cctuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: reading rows or a recipe should not wait for torch and trl.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cctuning' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,93 @@
+"""The architecture table: where each model type keeps what can be connected.
+
+`get_decoder()` of transformers is the same for all; only the names inside of a decoder layer differ. An output
+counts as a sub-layer's when it is what the layer adds to the residual stream, so a model that norms it before
+adding is read after that norm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel
+
+from cctuning.modeling_cctuning import SublayerPaths
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Dotted paths: `layers` in the decoder, the other two in one of its layers."""
+
+    layers: str = "layers"
+    ffn: str = "mlp"
+    attention: str = "self_attn"
+    scales_ffn: bool = False  # the layer multiplies the feed-forward output before adding it
+
+
+_PRE_NORM = Architecture()
+_POST_NORM = Architecture(ffn="post_feedforward_layernorm", attention="post_attention_layernorm")
+
+ARCHITECTURES: dict[str, Architecture] = {
+    **dict.fromkeys(
+        (
+            "cohere",
+            "cohere2",
+            "deepseek_v3",
+            "gemma",
+            "glm",
+            "llama",
+            "mistral",
+            "mixtral",
+            "olmo",
+            "olmoe",
+            "phi3",
+            "qwen2",
+            "qwen2_moe",
+            "qwen3",
+            "qwen3_moe",
+            "smollm3",
+            "stablelm",
+            "starcoder2",
+        ),
+        _PRE_NORM,
+    ),
+    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2"), _POST_NORM),
+    "bloom": Architecture(layers="h", ffn="mlp.dense_4h_to_h", attention="self_attention.dense"),
+    "falcon": Architecture(layers="h", attention="self_attention"),
+    "glm4": Architecture(ffn="post_mlp_layernorm", attention="post_self_attn_layernorm"),
+    "gpt2": Architecture(layers="h", attention="attn"),
+    "gpt_neox": Architecture(attention="attention"),
+    "gptj": Architecture(layers="h", attention="attn"),
+    "granite": Architecture(scales_ffn=True),
+    "phi": _PRE_NORM,
+}
+
+
+def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPaths:
+    """Where `model` keeps its layers' `sublayer` outputs: "ffn", "attention" or "block".
+
+    Raises `ValueError` for an architecture that is not in the table, or that does not look as the table says.
+    """
+    model_type = model.get_decoder().config.model_type
+    architecture = ARCHITECTURES.get(model_type)
+    if architecture is None:
+        raise ValueError(
+            f"model type {model_type!r} is not in the architecture table. If its decoder layers add their "
+            f"feed-forward output to the residual stream, one line in ARCHITECTURES of {__name__.replace('.', '/')}.py "
+            f"is enough (docs/architectures.md says how). Known: {', '.join(sorted(ARCHITECTURES))}"
+        )
+    record = {"ffn": architecture.ffn, "attention": architecture.attention, "block": ""}[sublayer]
+    # What a layer adds to its output as it is can be added at the layer's output, whose hooks run outside of
+    # the region that activation checkpointing recomputes.
+    at_layer_output = sublayer == "block" or (sublayer == "ffn" and not architecture.scales_ffn)
+    paths = SublayerPaths(architecture.layers, record, "" if at_layer_output else record)
+    _check(model, paths, model_type)
+    return paths
+
+
+def _check(model: PreTrainedModel, paths: SublayerPaths, model_type: str) -> None:
+    try:
+        for layer in model.get_decoder().get_submodule(paths.layers):  # type: ignore[union-attr]
+            layer.get_submodule(paths.record)
+    except AttributeError as error:
+        raise ValueError(f"{type(model).__name__} ({model_type}) is not as the architecture table says: {error}") from None

@@ -1,0 +1,171 @@
+"""`CCTuningModel`: a causal language model with the cross-lingual connection, to train and to run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from cctuning.decoders import sublayer_paths
+from cctuning.modeling_cctuning import ConnectionConfig, CrossLingualConnection, DecisionMaker, connected_class
+
+CONNECTION_FILE = "connection.json"
+CONNECTION_WEIGHTS = "connection.safetensors"
+ADAPTER_FILE = "adapter_config.json"
+
+
+class CCTuningModel(CrossLingualConnection):
+    """The connection in a model that is trained; made by `wrap` or `load`, never by its constructor."""
+
+    @classmethod
+    def wrap(cls, base_model: PreTrainedModel, connection: ConnectionConfig | None = None) -> Any:
+        """Connects `base_model` in place and returns it, now of class `CCTuning<Base>`.
+
+        The Decision Maker starts at zero mean with the base model's own initialisation scale, from torch's global
+        generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is wrapped.
+        """
+        if isinstance(base_model, CrossLingualConnection):
+            raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
+        connection = dataclasses.replace(connection or ConnectionConfig())
+        paths = sublayer_paths(base_model, connection.sublayer)
+        base_model.__class__ = connected_class(cls, type(base_model))
+        model: Any = base_model
+        model.connect(connection, paths)
+        if connection.pooling == "decision_maker":
+            model.decision_maker = _new_decision_maker(model)
+        return model
+
+    @classmethod
+    def load(cls, directory: str | Path, **kwargs: Any) -> Any:
+        """The model of a finished run, connected; `kwargs` go to `from_pretrained`. An adapter is merged.
+
+        Raises `FileNotFoundError` where `directory` holds no `connection.json` (see `load_model`).
+        """
+        directory = Path(directory)
+        if not (directory / CONNECTION_FILE).is_file():
+            raise FileNotFoundError(f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run")
+        settings = json.loads((directory / CONNECTION_FILE).read_text())
+        model = cls.wrap(_load_base(directory, **kwargs), ConnectionConfig(**settings["connection"]))
+        load_connection_weights(model, directory)
+        model.response_marker = tuple(settings.get("response_marker", ()))
+        return model.eval()
+
+    def ffn_outputs(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
+    ) -> Tensor:
+        """Every layer's feed-forward output at the response start (F of eq. 2): (B, L, d), without gradient.
+
+        `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
+        """
+        path = sublayer_paths(self, "ffn").record  # type: ignore[arg-type]
+        with torch.no_grad():
+            return self._record(input_ids, attention_mask, prompt_lengths, path)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
+        """A plain checkpoint of the base model, and the connection beside it in its own two files."""
+        state_dict = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
+        base = {name: tensor for name, tensor in state_dict.items() if not name.startswith("decision_maker.")}
+        result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
+        if kwargs.get("is_main_process", True):
+            save_connection(self, save_directory, state_dict)
+        return result
+
+
+def _new_decision_maker(model: Any) -> DecisionMaker:
+    embeddings = model.get_input_embeddings().weight
+    layers = model.decoder_layers
+    config = model.config.get_text_config()
+    # Zero-3 and meta models show empty weights: the size is read from the config.
+    maker = DecisionMaker(config.hidden_size, len(layers), dtype=embeddings.dtype, device=embeddings.device)
+    torch.nn.init.normal_(maker.weight, std=getattr(config, "initializer_range", 0.02))
+    return maker
+
+
+def load_model(directory: str | Path, **kwargs: Any) -> Any:
+    """Any model of ours: a CC-Tuning run, an exported model, or a plain (ML-SFT, base) model; in eval mode.
+
+    An exported model brings its code. It is run without being asked for only where it is this package's own file;
+    otherwise `ValueError`, unless `trust_remote_code` is given.
+    """
+    directory = Path(directory)
+    if (directory / CONNECTION_FILE).is_file():
+        return CCTuningModel.load(directory, **kwargs)
+    if is_exported(directory) and kwargs.get("trust_remote_code") is None:
+        _check_exported_code(directory)
+        kwargs["trust_remote_code"] = True
+    return _load_base(directory, **kwargs).eval()
+
+
+def is_exported(directory: str | Path) -> bool:
+    """Whether `directory` holds a monolingual model made by `export_monolingual`."""
+    path = Path(directory) / "config.json"
+    return path.is_file() and "cctuning" in json.loads(path.read_text())
+
+
+def _check_exported_code(directory: Path) -> None:
+    ours = Path(__file__).with_name("modeling_cctuning.py")
+    theirs = directory / ours.name
+    if not theirs.is_file() or theirs.read_bytes() != ours.read_bytes():
+        raise ValueError(
+            f"{theirs} is not the modeling file of this version of cctuning, so it is not run unasked: "
+            "read it and pass trust_remote_code=True, or fit and export the model again"
+        )
+
+
+def _load_base(directory: Path, **kwargs: Any) -> Any:
+    if not (directory / ADAPTER_FILE).is_file():
+        return AutoModelForCausalLM.from_pretrained(directory, **kwargs)
+    from peft import PeftConfig, PeftModel
+
+    adapter = PeftConfig.from_pretrained(str(directory))
+    base = AutoModelForCausalLM.from_pretrained(adapter.base_model_name_or_path, revision=adapter.revision, **kwargs)
+    # The adapter holds the Decision Maker too, which this base does not have yet; it is read from its own file.
+    adapter.modules_to_save = None
+    return PeftModel.from_pretrained(base, str(directory), config=adapter).merge_and_unload()
+
+
+def save_connection(
+    model: Any, directory: str | Path, state_dict: Mapping[str, Tensor] | None = None
+) -> None:
+    """Writes `connection.json`, and `connection.safetensors` where there is a Decision Maker."""
+    directory = Path(directory)
+    settings = {
+        "connection": dataclasses.asdict(model.connection),
+        "paths": model.paths._asdict(),
+        "response_marker": list(model.response_marker),
+        "base_model_class": type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning"),
+    }
+    if model.connection.pooling == "decision_maker":
+        weights = _decision_maker_weights(model.state_dict() if state_dict is None else state_dict)
+        save_file({"decision_maker.weight": weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS)
+    (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _decision_maker_weights(state_dict: Mapping[str, Tensor]) -> Tensor:
+    """Finds W_DM among a model's weights, also where PEFT keeps a trained copy beside the original."""
+    names = [name for name in state_dict if "decision_maker" in name and name.endswith("weight")]
+    trained = [name for name in names if "original_module" not in name]
+    if len(trained) != 1:
+        raise ValueError(f"expected one Decision Maker among the weights, found {trained or 'none'}")
+    return state_dict[trained[0]]
+
+
+def load_connection_weights(model: Any, directory: str | Path) -> None:
+    """Loads the Decision Maker's weights from a run's directory into `model`, where it has one."""
+    if model.connection.pooling != "decision_maker":
+        return
+    path = Path(directory) / CONNECTION_WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the Decision Maker's weights belong there")
+    weight, own = load_file(path)["decision_maker.weight"], model.decision_maker.weight
+    if weight.shape != own.shape:
+        raise ValueError(f"{path}: decision_maker.weight is {tuple(weight.shape)}, the model needs {tuple(own.shape)}")
+    with torch.no_grad():
+        own.copy_(weight)

@@ -1,0 +1,691 @@
+"""The cross-lingual connection of CC-Tuning inside a causal language model (Ye et al., ACL 2025, arXiv 2506.00875).
+
+While the model reads a prompt, one layer's sub-layer output from the parallel English prompt is added to the
+first layer's, at the response start: the last prompt token, whose output predicts the first response token. At
+inference the English outputs may be replaced by the model's own ones times the Transform Matrix.
+
+This one file is what the package imports and what travels with an exported model, so it needs torch and
+transformers only. `config.auto_map` names `CCTuning<Base>`, a subclass of the transformers class `<Base>` that
+`__getattr__` at the end makes on demand.
+
+Letters: B rows, U distinct English prompts, T tokens, L decoder layers, d hidden size.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import inspect
+import threading
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+_CHOICES = {
+    "pooling": ("decision_maker", "mean", "random", "layer"),
+    "sublayer": ("ffn", "attention", "block"),
+    "selection": ("argmax", "gumbel"),
+    "embedding": ("last", "mean"),
+}
+
+
+@dataclasses.dataclass
+class ConnectionConfig:
+    """What the connection does. The defaults are the paper's method.
+
+    Raises `ValueError` for a value that is not accepted, naming the field and what is.
+    """
+
+    pooling: str = "decision_maker"  # of the L English outputs: decision_maker | mean | random | layer
+    sublayer: str = "ffn"  # ffn | attention | block
+    layer: int | None = None  # for pooling="layer": which one, from 0; -1 is the last
+    temperature: float = 1.0  # of the Gumbel-softmax (eq. 4)
+    hard: bool = True  # one layer, straight-through gradient; False: a soft mixture
+    selection: str = "argmax"  # at inference: argmax | gumbel (the authors' code keeps the noise)
+    embedding: str = "last"  # e of eq. 3: of the token at the response start | mean over the prompt's tokens
+    english_gradient: bool = False  # whether the English pass is differentiated
+
+    def __post_init__(self) -> None:
+        for name, accepted in _CHOICES.items():
+            if getattr(self, name) not in accepted:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(accepted)}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature!r} must be above 0")
+        if (self.pooling == "layer") != (self.layer is not None):
+            raise ValueError(
+                f"layer={self.layer!r} does not fit pooling={self.pooling!r}: "
+                "name a layer for pooling='layer', and only for that"
+            )
+
+
+class SublayerPaths(NamedTuple):
+    """Where an architecture keeps what is connected, as dotted module paths."""
+
+    layers: str  # the ModuleList of decoder layers, in the decoder
+    record: str  # the module in a layer whose output is the sub-layer's; "" is the layer itself
+    inject: str  # the module in the first layer to whose output f is added; "" is the layer itself
+
+
+class Selection(NamedTuple):
+    """Which layers the last connected forward took."""
+
+    weights: Tensor  # (B, L), rows sum to 1; one-hot where one layer was picked
+    logits: Tensor | None  # (B, L), H of eq. 3; None without a Decision Maker
+
+
+class DecisionMaker(nn.Linear):
+    """W_DM of eq. 3: (B, d) -> (B, L), without bias.
+
+    Computed in at least float32, also under autocast: bfloat16 has 8 bits, and two layers' scores would tie.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int, **kwargs: Any) -> None:
+        super().__init__(hidden_size, num_layers, bias=False, **kwargs)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        with torch.autocast(pooled.device.type, enabled=False):
+            return nn.functional.linear(_at_least_float32(pooled), _at_least_float32(self.weight))
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def select(
+    logits: Tensor, *, temperature: float = 1.0, hard: bool = True, noise: bool = False
+) -> Tensor:
+    """Weights (B, L) over the layers from the Decision Maker's logits (B, L).
+
+    With `noise` a Gumbel-softmax sample (eq. 4), straight-through where `hard`; without, the argmax, or the
+    softmax where not `hard`.
+    """
+    if noise:
+        return nn.functional.gumbel_softmax(logits, tau=temperature, hard=hard)
+    if hard:
+        return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
+    return (logits / temperature).softmax(-1)
+
+
+# --- Recording and adding: changes to a model that are undone when the block ends -------------------------------
+
+
+def _hidden_states(output: Any) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    return torch.arange(tensor.shape[0], device=tensor.device)
+
+
+@contextmanager
+def record_outputs(modules: Sequence[nn.Module], index: Tensor) -> Iterator[list[Tensor]]:
+    """Yields a list that a forward fills with each module's output (B, d) at token `index` (B,)."""
+    outputs: list[Tensor] = [torch.empty(0)] * len(modules)
+    thread = threading.get_ident()  # another thread's forward on the same model is not ours to record
+
+    def hook(_module: nn.Module, _args: Any, output: Any, *, number: int) -> None:
+        if threading.get_ident() == thread:
+            hidden = _hidden_states(output)
+            outputs[number] = hidden[_rows(hidden), index.to(hidden.device)]
+
+    with ExitStack() as stack:
+        for number, module in enumerate(modules):
+            handle = module.register_forward_hook(functools.partial(hook, number=number))
+            stack.callback(handle.remove)
+        yield outputs
+
+
+@contextmanager
+def add_to_output(layer: nn.Module, path: str, addend: Tensor, index: Tensor) -> Iterator[None]:
+    """Adds `addend` (B, d) to the output of the module at `path` in `layer`, at token `index` (B,).
+
+    Activation checkpointing runs what lies inside of a layer twice, and with the reentrant kind a hook there
+    gives wrong gradients under DDP. transformers since 5.20 or so runs a layer's own hooks outside of that
+    region; where the hook would lie inside, this one layer keeps its activations instead.
+    """
+    module = layer.get_submodule(path)
+    thread = threading.get_ident()
+
+    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+        if threading.get_ident() != thread:
+            return output
+        hidden = _hidden_states(output)
+        values = addend.to(device=hidden.device, dtype=hidden.dtype)
+        changed = hidden.index_put((_rows(hidden), index.to(hidden.device)), values, accumulate=True)
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    hooks_are_recomputed = path != "" or "__call__" in vars(GradientCheckpointingLayer)
+    with ExitStack() as stack:
+        if hooks_are_recomputed:
+            stack.enter_context(without_checkpointing([layer]))
+        stack.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
+@contextmanager
+def without_checkpointing(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Forwards inside keep these layers' activations, whatever `gradient_checkpointing` says."""
+    checkpointed = [layer for layer in layers if getattr(layer, "gradient_checkpointing", False)]
+    for layer in checkpointed:
+        layer.gradient_checkpointing = False
+    try:
+        yield
+    finally:
+        for layer in checkpointed:
+            layer.gradient_checkpointing = True
+
+
+@contextmanager
+def _autocast_cache_off() -> Iterator[None]:
+    """Autocast keeps the half-precision copies of weights; those made without gradient must not be met again."""
+    with ExitStack() as stack:
+        for device in ("cuda", "cpu"):
+            if torch.is_autocast_enabled(device):
+                dtype = torch.get_autocast_dtype(device)
+                stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
+        yield
+
+
+# --- Positions and inputs ---------------------------------------------------------------------------------------
+
+
+def response_starts(input_ids: Tensor, marker: Sequence[int]) -> Tensor:
+    """Index (B,) of the last token of the last `marker` in each row of `input_ids` (B, T); -1 where there is none."""
+    batch, length = input_ids.shape
+    if not marker or length < len(marker):
+        return input_ids.new_full((batch,), -1)
+    wanted = torch.tensor(marker, device=input_ids.device)
+    found = (input_ids.unfold(1, len(marker), 1) == wanted).all(-1)
+    ends = torch.arange(len(marker) - 1, length, device=input_ids.device)
+    return torch.where(found, ends, -1).amax(-1)
+
+
+def _first_tokens(attention_mask: Tensor | None) -> Tensor | int:
+    """Column (B,) of each row's first token that is no padding."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return 0
+    return attention_mask.long().argmax(-1)
+
+
+def right_padded(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Moves padding (B, T) to the right, where causal attention needs no mask. Returns ids and lengths (B,)."""
+    batch, length = input_ids.shape
+    if attention_mask is None:
+        return input_ids, input_ids.new_full((batch,), length)
+    lengths = attention_mask.long().sum(-1)
+    columns = torch.arange(length, device=input_ids.device) + attention_mask.long().argmax(-1, keepdim=True)
+    return input_ids.gather(1, columns % length), lengths
+
+
+def _query_slice(inputs: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """The decoder's inputs for query tokens [start, stop) of the T that `inputs` hold."""
+    length = _query_length(inputs)
+    beyond = length - stop
+
+    def cut_mask(mask: Any) -> Any:
+        if isinstance(mask, dict):
+            return {key: cut_mask(value) for key, value in mask.items()}
+        if mask is None:
+            return None
+        if mask.dim() == 2:
+            return mask[:, : mask.shape[-1] - beyond]
+        rows = mask[..., start:stop, :]
+        # A mask of a static cache spans the whole cache; any other one ends with the queries.
+        static = isinstance(inputs.get("past_key_values"), Cache) and inputs["past_key_values"].is_compileable
+        return rows if static else rows[..., : rows.shape[-1] - beyond]
+
+    sliced = dict(inputs)
+    for name in ("input_ids", "inputs_embeds"):
+        if sliced.get(name) is not None:
+            sliced[name] = sliced[name][:, start:stop]
+    for name in ("position_ids", "cache_position", "token_type_ids"):
+        if sliced.get(name) is not None:
+            sliced[name] = sliced[name][..., start:stop]
+    if "attention_mask" in sliced:
+        sliced["attention_mask"] = cut_mask(sliced["attention_mask"])
+    return sliced
+
+
+def _query_length(inputs: dict[str, Any]) -> int:
+    tokens = inputs.get("input_ids")
+    return int((inputs["inputs_embeds"] if tokens is None else tokens).shape[1])
+
+
+# --- Caches -----------------------------------------------------------------------------------------------------
+
+
+def _can_crop(cache: Cache, new_tokens: int) -> bool:
+    """Whether the last tokens can be taken out again after `new_tokens` more have come in."""
+    if not isinstance(cache, DynamicCache):
+        return False
+
+    def layer_can(layer: Any) -> bool:
+        if type(layer) is DynamicSlidingWindowLayer:
+            return bool(layer.get_seq_length() + new_tokens < layer.sliding_window)
+        return type(layer) is DynamicLayer
+
+    return all(layer_can(layer) for layer in cache.layers)
+
+
+def _fork(cache: Cache) -> Cache:
+    """A copy of the cache to run a token on and throw away.
+
+    Dynamic layers make new tensors when they grow, so they are shared; the others write in place, and are cloned.
+    """
+
+    def fork_layer(layer: Any) -> Any:
+        twin = copy.copy(layer)
+        if not isinstance(layer, DynamicLayer):
+            vars(twin).update({k: v.clone() for k, v in vars(layer).items() if isinstance(v, Tensor)})
+        return twin
+
+    twin = copy.copy(cache)
+    twin.layers = [fork_layer(layer) for layer in cache.layers]
+    return twin
+
+
+# --- The connection ---------------------------------------------------------------------------------------------
+
+
+class _Generation(NamedTuple):
+    """What a running `generate` knows of its prompts."""
+
+    model: Any
+    index: int  # of the response start, counted from the first column of the prompt
+    embedding: Tensor | None  # e, (B, d)
+    output: Tensor | None  # f, (B, d), where the English prompt was given
+
+
+# A context variable: generating in several threads with one model is fine.
+_GENERATION: ContextVar[_Generation | None] = ContextVar("cctuning_generation", default=None)
+
+# What a forward takes besides the base model's arguments.
+CONNECTION_ARGUMENTS = (
+    "prompt_lengths",
+    "english_input_ids",
+    "english_attention_mask",
+    "english_index",
+    "connection_index",
+    "connection_embedding",
+    "connection_output",
+)
+
+
+class CrossLingualConnection:
+    """Mixin that connects a causal language model's decoder; stands before the base class.
+
+    `forward` takes, besides what the base takes:
+
+    - `english_input_ids` (U, P) with `english_attention_mask`: the parallel English prompts, or a list of such
+      tensors (one per length bucket); `english_index` (B,) says which of the U prompts belongs to which row
+      (default: one each, in order);
+    - `prompt_lengths` (B,): tokens of each row's prompt, without padding; or
+    - `connection_index`, an int or (B,): the column of the response start, -1 for rows that are not connected.
+
+    Without English prompts the connection is made from the model's own outputs where there is a Transform Matrix
+    (`transform_matrix`), and not at all where there is none. `connected = False` switches it off.
+    """
+
+    connection: ConnectionConfig
+    paths: SublayerPaths
+    response_marker: tuple[int, ...] = ()
+    connected: bool = True
+    last_selection: Selection | None = None
+    # Submodules; a class attribute would hide them, so `connect` sets them to None.
+    decision_maker: DecisionMaker | None
+    transform_matrix: nn.Linear | None
+    _warned = False
+
+    def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
+        """Puts the connection into this model's decoder. The Decision Maker is attached by the caller."""
+        self.connection = connection
+        self.paths = paths
+        self.decision_maker = self.transform_matrix = None
+        decoder = self.get_decoder()  # type: ignore[attr-defined]
+        decoder.forward = types.MethodType(_connected_forward, self)
+        if not -len(self.decoder_layers) <= (connection.layer or 0) < len(self.decoder_layers):
+            raise ValueError(f"layer={connection.layer} is not one of the model's {len(self.decoder_layers)} layers")
+
+    @property
+    def decoder_layers(self) -> nn.ModuleList:
+        """The L decoder layers."""
+        return self.get_decoder().get_submodule(self.paths.layers)  # type: ignore[attr-defined, no-any-return]
+
+    def sublayer_outputs(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
+    ) -> Tensor:
+        """The connected sub-layer's outputs (B, L, d) of all layers at the response start (F of eq. 2).
+
+        `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
+        """
+        return self._record(input_ids, attention_mask, prompt_lengths, self.paths.record)
+
+    def _record(
+        self, input_ids: Tensor, attention_mask: Tensor | None, prompt_lengths: Tensor | None, path: str
+    ) -> Tensor:
+        # On the right, padding comes after all that counts, and causal attention never looks there: no mask.
+        input_ids, lengths = right_padded(input_ids, attention_mask)
+        index = (lengths if prompt_lengths is None else prompt_lengths.to(lengths.device)) - 1
+        inputs = {"input_ids": input_ids, "use_cache": False}
+        # Nothing here is run again in the backward pass: no layer is checkpointed.
+        with without_checkpointing(self.decoder_layers), _autocast_cache_off():
+            return self._probe(_plain_forward(self), inputs, index, path)
+
+    def _probe(self, forward: Callable[..., Any], inputs: dict[str, Any], index: Tensor, path: str) -> Tensor:
+        modules = [layer.get_submodule(path) for layer in self.decoder_layers]
+        with record_outputs(modules, index) as outputs:
+            forward(**inputs)
+        return torch.stack([output.to(outputs[0].device) for output in outputs], dim=1)
+
+    def english_outputs(
+        self, input_ids: Tensor | Sequence[Tensor], attention_mask: Any = None, english_index: Tensor | None = None
+    ) -> Tensor:
+        """F_en (B, L, d): the sub-layer outputs of the English prompts, without gradient unless configured so."""
+        buckets = [input_ids] if isinstance(input_ids, Tensor) else list(input_ids)
+        masks = [attention_mask] if attention_mask is None or isinstance(attention_mask, Tensor) else attention_mask
+        masks = list(masks) * len(buckets) if attention_mask is None else list(masks)
+        with torch.set_grad_enabled(self.connection.english_gradient and torch.is_grad_enabled()):
+            outputs = torch.cat([self.sublayer_outputs(*bucket) for bucket in zip(buckets, masks, strict=True)])
+        return outputs if english_index is None else outputs[english_index]
+
+    def input_embeddings(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
+        """e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt up to there."""
+        ids, embeds = inputs.get("input_ids"), inputs.get("inputs_embeds")
+        tokens = ids if embeds is None else embeds
+        embed = self.get_input_embeddings() if embeds is None else nn.Identity()  # type: ignore[attr-defined]
+        if self.connection.embedding == "last":
+            return embed(tokens[_rows(tokens), index.to(tokens.device)])  # type: ignore[no-any-return]
+        columns = torch.arange(tokens.shape[1], device=tokens.device)
+        prompt = columns <= index.to(tokens.device)[:, None]
+        mask = inputs.get("attention_mask")
+        if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] == tokens.shape[1]:
+            prompt = prompt & mask.bool()
+        weights = prompt / prompt.sum(-1, keepdim=True)
+        return torch.einsum("bt,btd->bd", weights.to(embed(tokens[:, :1]).dtype), embed(tokens))
+
+    def fuse(self, outputs: Tensor, embedding: Tensor | None, *, transform: bool = False) -> Tensor:
+        """f (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
+
+        With `transform` the outputs are the model's own, and stand for outputs · W_T (eq. 8). The pooling is
+        linear, so only their mean and the chosen mixture are multiplied. Leaves `last_selection`.
+        """
+        matrix = self.transform_matrix if transform else None
+
+        def transformed(values: Tensor) -> Tensor:
+            return values if matrix is None else matrix(values.to(matrix.weight.dtype))
+
+        logits = None
+        with torch.autocast(outputs.device.type, enabled=False):  # small sums, worth their precision
+            if self.connection.pooling == "decision_maker":
+                assert self.decision_maker is not None and embedding is not None
+                mean = transformed(_at_least_float32(outputs).mean(1))
+                logits = self.decision_maker(_at_least_float32(mean) + embedding.to(mean.device))
+            weights = self._weights(outputs, logits)
+            self.last_selection = Selection(weights.detach(), None if logits is None else logits.detach())
+            return transformed(torch.einsum("bl,bld->bd", weights, outputs.to(weights.dtype)))
+
+    def _weights(self, outputs: Tensor, logits: Tensor | None) -> Tensor:
+        config, (batch, layers, _) = self.connection, outputs.shape
+        if logits is not None:
+            noise = self.training or config.selection == "gumbel"  # type: ignore[attr-defined]
+            return select(logits, temperature=config.temperature, hard=config.hard, noise=noise)
+        weights = _at_least_float32(outputs.new_zeros(batch, layers))
+        if config.pooling == "mean":
+            return weights + 1 / layers
+        if config.pooling == "random":
+            chosen = torch.randint(layers, (batch,), device=outputs.device)
+        else:
+            assert config.layer is not None
+            chosen = torch.full((batch,), config.layer % layers, device=outputs.device)
+        return weights.index_put((_rows(weights), chosen), weights.new_ones(()))
+
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        *args: Any,
+        english_input_ids: Any = None,
+        english_attention_mask: Any = None,
+        connection_index: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """`generate` of the base model, connected at the prompt's last token (or at column `connection_index`).
+
+        With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; without, it is
+        monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the left.
+        """
+        prompt = {**kwargs, "input_ids": kwargs.get("input_ids") if inputs is None else inputs}
+        if not self.connected or (prompt["input_ids"] is None and prompt.get("inputs_embeds") is None):
+            return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
+        mask = prompt.get("attention_mask")
+        columns = _query_length(prompt) if mask is None else mask.shape[-1]
+        index = columns - 1 if connection_index is None else connection_index
+        request = None
+        with torch.no_grad():
+            if english_input_ids is not None:
+                outputs = self.english_outputs(english_input_ids, english_attention_mask)
+                request = _Generation(self, index, None, self.fuse(outputs, self._prompt_embedding(prompt, index)))
+            elif self.transform_matrix is not None and not _continues_draft(kwargs):
+                request = _Generation(self, index, self._prompt_embedding(prompt, index), None)
+        token = _GENERATION.set(request or _Generation(self, -1, None, None))
+        try:
+            return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            _GENERATION.reset(token)
+
+    def _prompt_embedding(self, prompt: dict[str, Any], index: int) -> Tensor | None:
+        tokens = prompt["input_ids"] if prompt.get("inputs_embeds") is None else prompt["inputs_embeds"]
+        mask = prompt.get("attention_mask")
+        # Continuing a conversation, the prompt may come without what is in the cache already.
+        missing = 0 if mask is None else mask.shape[-1] - tokens.shape[1]
+        return self.input_embeddings(prompt, tokens.new_full((tokens.shape[0],), index - missing, dtype=torch.long))
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As the base model's, plus where in these tokens the response starts (-1: not among them)."""
+        inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)  # type: ignore[misc]
+        request = _GENERATION.get()
+        if request is None or request.model is not self:
+            return inputs  # type: ignore[no-any-return]
+        mask = kwargs.get("attention_mask")
+        total = mask.shape[-1] if isinstance(mask, Tensor) and mask.dim() == 2 else input_ids.shape[1]
+        length = _query_length(inputs)
+        index = request.index - (total - length)
+        inputs["connection_index"] = index if 0 <= index < length else -1
+        if inputs["connection_index"] >= 0:
+            batch = input_ids.shape[0]
+            inputs["connection_embedding"] = _expanded(request.embedding, batch)
+            inputs["connection_output"] = _expanded(request.output, batch)
+        return inputs  # type: ignore[no-any-return]
+
+    def _response_start(self, inputs: dict[str, Any]) -> Tensor | None:
+        """The column (B,) of the response start in a bare forward; None where no row has one."""
+        past = inputs.get("past_key_values")
+        if past is not None and past.get_seq_length() > 0:
+            return None  # the prompt lies behind
+        ids = inputs.get("input_ids")
+        index = None if ids is None else response_starts(ids, self.response_marker)
+        if index is not None and bool((index >= 0).any()):
+            return index
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                "no response marker in the input, so the model is not connected here; apply the chat template "
+                "with add_generation_prompt=True, or pass connection_index",
+                stacklevel=2,
+            )
+        return None
+
+    def _forward_with(self, inputs: dict[str, Any], addend: Tensor, index: Tensor) -> Any:
+        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: nothing is added."""
+        here = index >= 0
+        addend = addend * here[:, None].to(addend.device, addend.dtype)
+        with add_to_output(self.decoder_layers[0], self.paths.inject, addend, index.clamp(min=0)):
+            return _plain_forward(self)(**inputs)
+
+    def _forward_monolingual(self, inputs: dict[str, Any], index: int, embedding: Tensor | None) -> Any:
+        """Reads a prompt into a cache, connected at column `index` with the model's own transformed outputs.
+
+        Attention is causal, so only the response start and what follows it is run a second time.
+        """
+        forward = _plain_forward(self)
+        cache, length = inputs["past_key_values"], _query_length(inputs)
+        tail_inputs = _query_slice(inputs, index, length)
+        tokens = tail_inputs.get("input_ids")
+        tokens = tail_inputs["inputs_embeds"] if tokens is None else tokens
+        start = tokens.new_zeros(tokens.shape[0], dtype=torch.long)
+        if embedding is None:
+            embedding = self.input_embeddings(inputs, start + index)
+        if _can_crop(cache, length):
+            modules = [layer.get_submodule(self.paths.record) for layer in self.decoder_layers]
+            with record_outputs(modules, start + index) as recorded:
+                head = forward(**inputs).last_hidden_state[:, :index]
+            outputs = torch.stack([output.to(recorded[0].device) for output in recorded], dim=1)
+            cache.crop(index - length)
+        else:
+            head = forward(**_query_slice(inputs, 0, index)).last_hidden_state if index else None
+            probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
+            outputs = self._probe(forward, probe, start, self.paths.record)
+        result = self._forward_with(tail_inputs, self.fuse(outputs, embedding, transform=True), start)
+        if head is not None:
+            result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
+        return result
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+        """As the base model's; the config keeps the base model's name, so that others load it without this file."""
+        result = super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        config = self.config  # type: ignore[attr-defined]
+        config.architectures = [_base_class(type(self)).__name__]
+        if kwargs.get("is_main_process", True):
+            config.save_pretrained(save_directory)
+        return result
+
+
+def _expanded(tensor: Tensor | None, batch: int) -> Tensor | None:
+    """One row per beam or returned sequence, in the order of `generate`."""
+    return None if tensor is None else tensor.repeat_interleave(batch // tensor.shape[0], dim=0)
+
+
+def _continues_draft(kwargs: dict[str, Any]) -> bool:
+    """Whether an assistant model is called for its next draft: its prompt lies behind."""
+    config, cache = kwargs.get("generation_config"), kwargs.get("past_key_values")
+    return bool(getattr(config, "is_assistant", False) and cache is not None and cache.get_seq_length() > 0)
+
+
+def _plain_forward(model: Any) -> Callable[..., Any]:
+    """The decoder's own forward, without the connection."""
+    decoder = model.get_decoder()
+    return functools.partial(type(decoder).forward, decoder)
+
+
+def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """The decoder's forward, connected; `self` is the causal language model around it.
+
+    It is the decoder's because that is what PEFT, TRL's fused LM head and the language model itself all call,
+    and what runs inside of the one forward of the outermost module that DDP, FSDP and DeepSpeed wrap.
+    """
+    plain = _plain_forward(self)
+    inputs = {**dict(zip(_parameters(type(self.get_decoder())), args, strict=False)), **kwargs}
+    given = {name: inputs.pop(name, None) for name in CONNECTION_ARGUMENTS}
+    index, output = given["connection_index"], given["connection_output"]
+    if not self.connected or (isinstance(index, int) and index < 0):
+        return plain(**inputs)
+
+    def as_rows(value: int | Tensor) -> Tensor:
+        tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
+        return tokens.new_full((tokens.shape[0],), value, dtype=torch.long) if isinstance(value, int) else value
+
+    if given["english_input_ids"] is not None:
+        if index is None and given["prompt_lengths"] is None:
+            raise ValueError("english_input_ids came without prompt_lengths: where does the response start?")
+        if index is None:
+            index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
+        index = as_rows(index)
+        names = ("english_input_ids", "english_attention_mask", "english_index")
+        outputs = self.english_outputs(*(given[name] for name in names))
+        return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
+    if output is not None:
+        return self._forward_with(inputs, output, as_rows(index))
+    if self.transform_matrix is None:
+        return plain(**inputs)
+
+    cached = inputs.get("past_key_values") is not None
+    collects = inputs.get("output_hidden_states") or inputs.get("output_attentions")
+    if isinstance(index, int) and cached and not collects:
+        return self._forward_monolingual(inputs, index, given["connection_embedding"])
+    if index is None and given["prompt_lengths"] is not None:
+        index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
+    if index is None:
+        index = self._response_start(inputs)
+    if index is None:
+        return plain(**inputs)
+    index = as_rows(index)
+    embedding = given["connection_embedding"]
+    if embedding is None:
+        embedding = self.input_embeddings(inputs, index.clamp(min=0))
+    probe = _query_slice(inputs, 0, int(index.max()) + 1)
+    probe |= {"past_key_values": _fork(inputs["past_key_values"])} if cached else {"use_cache": False}
+    with torch.no_grad(), _autocast_cache_off():
+        outputs = self._probe(plain, probe, index.clamp(min=0), self.paths.record)
+    return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+
+
+@functools.cache
+def _parameters(decoder_class: type) -> tuple[str, ...]:
+    return tuple(inspect.signature(decoder_class.forward).parameters)[1:]
+
+
+# --- Classes ----------------------------------------------------------------------------------------------------
+
+
+def _base_class(connected_class: type) -> type:
+    return next(c for c in connected_class.__mro__ if not issubclass(c, CrossLingualConnection))
+
+
+@functools.cache
+def connected_class(mixin: type, base: type) -> type:
+    """`CCTuning<Base>`: the subclass of `base` that `mixin` connects."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return base.forward(self, *args, **kwargs)
+
+    # `generate` and the Trainer read what a forward accepts from its signature.
+    signature = inspect.signature(base.forward)
+    parameters = list(signature.parameters.values())
+    extra = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in CONNECTION_ARGUMENTS]
+    end = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_KEYWORD), len(parameters))
+    forward.__signature__ = signature.replace(parameters=[*parameters[:end], *extra, *parameters[end:]])  # type: ignore[attr-defined]
+    forward.__doc__ = base.forward.__doc__
+    body = {"forward": forward, "__module__": mixin.__module__, "__doc__": f"{base.__name__} with CC-Tuning's connection."}
+    return type(f"CCTuning{base.__name__}", (mixin, base), body)
+
+
+class MonolingualConnection(CrossLingualConnection):
+    """The connection of an exported model, built from `config.cctuning`."""
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
+        settings = config.cctuning
+        connection = ConnectionConfig(**settings["connection"])
+        self.connect(connection, SublayerPaths(**settings["paths"]))
+        self.response_marker = tuple(settings["response_marker"])
+        hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}  # type: ignore[attr-defined]
+        if connection.pooling == "decision_maker":
+            self.decision_maker = DecisionMaker(hidden_size, len(self.decoder_layers), **factory)
+        self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=False, **factory)
+
+
+def __getattr__(name: str) -> type:
+    base = getattr(transformers, name.removeprefix("CCTuning"), None)
+    if not name.startswith("CCTuning") or base is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return connected_class(MonolingualConnection, base)
