@@ -496,8 +496,7 @@ class CrossLingualConnection:
         request = _GENERATION.get()
         if request is None or request.model is not self:
             return inputs  # type: ignore[no-any-return]
-        mask = kwargs.get("attention_mask")
-        total = mask.shape[-1] if isinstance(mask, Tensor) and mask.dim() == 2 else input_ids.shape[1]
+        total = _total_length(input_ids, kwargs)
         length = _query_length(inputs)
         index = request.index - (total - length)
         inputs["connection_index"] = index if 0 <= index < length else -1
@@ -573,6 +572,16 @@ class CrossLingualConnection:
 def _expanded(tensor: Tensor | None, batch: int) -> Tensor | None:
     """One row per beam or returned sequence, in the order of `generate`."""
     return None if tensor is None else tensor.repeat_interleave(batch // tensor.shape[0], dim=0)
+
+
+def _total_length(input_ids: Tensor, kwargs: dict[str, Any]) -> int:
+    """Tokens read once this step is done, from what `generate` hands to `prepare_inputs_for_generation`."""
+    mask, cache = kwargs.get("attention_mask"), kwargs.get("past_key_values")
+    if isinstance(mask, Tensor) and mask.dim() == 2:
+        return mask.shape[-1]
+    if kwargs.get("next_sequence_length") is not None or cache is None:
+        return input_ids.shape[1]  # the whole sequence, of which the base model cuts what is new
+    return input_ids.shape[1] + int(cache.get_seq_length())  # a chunk of the prompt
 
 
 def _continues_draft(kwargs: dict[str, Any]) -> bool:
