@@ -1,0 +1,56 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else: they build .venv themselves.
+# Override from the command line:  make test PYTHON=python3.12 TORCH="torch==2.13.0 --index-url URL" JOBS=8
+
+VENV  ?= .venv
+JOBS  ?= 2
+# The first interpreter that is new enough; python3 if none is, so that the check below can say so.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
+# torch goes in first and by itself, so that any build of it (CPU, CUDA, ROCm) can be chosen here.
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean distclean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Create .venv and install everything into it (the other targets do this by themselves)
+
+demo: $(READY) ## Train, fit, export and compare tiny models on a made-up parallel world
+	$(BIN)/python -m demo
+
+test: lint ## Lint, format check, types and all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(READY) ## Lint, format check and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## Run every benchmark: each prints ratios against a named rival
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## Remove caches (runs under outputs/ stay)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove caches and the virtual environment
+	rm -rf $(VENV)
+
+# The stamp is written last: an installation that was interrupted is taken up again by the next make.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+		echo "make: Name another interpreter, for example: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) has no venv module. On Debian and Ubuntu it is the package python3-venv." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"
+	$(BIN)/python -m pip install --disable-pip-version-check $(TORCH)
+	grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[dev]"
+	touch $(READY)
