@@ -310,6 +310,9 @@ class _Generation(NamedTuple):
 # A context variable: generating in several threads with one model is fine.
 _GENERATION: ContextVar[_Generation | None] = ContextVar("cctuning_generation", default=None)
 
+# The model whose `forward` is running, and the connection's arguments that it was given.
+_GIVEN: ContextVar[tuple[Any, dict[str, Any]]] = ContextVar("cctuning_given", default=(None, {}))
+
 # What a forward takes besides the base model's arguments.
 CONNECTION_ARGUMENTS = (
     "prompt_lengths",
@@ -411,8 +414,8 @@ class CrossLingualConnection:
         mask = inputs.get("attention_mask")
         if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] == tokens.shape[1]:
             prompt = prompt & mask.bool()
-        weights = prompt / prompt.sum(-1, keepdim=True)
-        return torch.einsum("bt,btd->bd", weights.to(embed(tokens[:, :1]).dtype), embed(tokens))
+        values = _at_least_float32(embed(tokens))
+        return torch.einsum("bt,btd->bd", prompt.to(values.dtype), values) / prompt.sum(-1, keepdim=True)
 
     def fuse(self, outputs: Tensor, embedding: Tensor | None, *, transform: bool = False) -> Tensor:
         """f (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
@@ -604,7 +607,9 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     """
     plain = _plain_forward(self)
     inputs = {**dict(zip(_parameters(type(self.get_decoder())), args, strict=False)), **kwargs}
-    given = {name: inputs.pop(name, None) for name in CONNECTION_ARGUMENTS}
+    model, handed_over = _GIVEN.get()
+    handed_over = handed_over if model is self else {}
+    given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
     index, output = given["connection_index"], given["connection_output"]
     if not self.connected or (isinstance(index, int) and index < 0):
         return plain(**inputs)
@@ -665,7 +670,13 @@ def connected_class(mixin: type, base: type) -> type:
     """`CCTuning<Base>`: the subclass of `base` that `mixin` connects."""
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return base.forward(self, *args, **kwargs)
+        # Not every language model hands unknown arguments on to its decoder (GPT-J, Bloom and Falcon do not).
+        given = {name: kwargs.pop(name) for name in CONNECTION_ARGUMENTS if name in kwargs}
+        token = _GIVEN.set((self, given))
+        try:
+            return base.forward(self, *args, **kwargs)
+        finally:
+            _GIVEN.reset(token)
 
     # `generate` and the Trainer read what a forward accepts from its signature.
     signature = inspect.signature(base.forward)
