@@ -1,26 +1,49 @@
 """Keeps float64 models in float64, so that two correct implementations agree to 1e-10 and not to 1e-6.
 
-transformers casts to float32 inside norms, softmaxes, rotary embeddings and the loss, whatever the model's dtype.
+transformers casts to float32 inside norms, softmaxes, rotary embeddings and the loss, whatever the dtype.
 """
 
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
+
+_CASTS = [
+    (Tensor, "to"),
+    (Tensor, "type"),
+    (Tensor, "float"),
+    (Tensor, "softmax"),
+    (torch, "softmax"),
+    (nn.functional, "softmax"),
+]
 
 
-class Float64(TorchFunctionMode):
-    """Within `with Float64():` a float64 tensor that is asked to become float32 stays what it is."""
+@contextmanager
+def float64() -> Iterator[None]:
+    """Inside the block a float64 tensor that is asked to become float32 stays what it is.
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if args and isinstance(args[0], Tensor) and args[0].dtype == torch.float64:
-            if function is Tensor.float:
-                return args[0]
-            if function is Tensor.type and torch.float32 in args:
-                return args[0]
+    (A `TorchFunctionMode` would be shorter, and is off in the backward pass, where checkpointing recomputes.)
+    """
+    with ExitStack() as stack:
+        for owner, name in _CASTS:
+            stack.enter_context(mock.patch.object(owner, name, _keep_float64(getattr(owner, name))))
+        yield
+
+
+def _keep_float64(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def kept(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(tensor, Tensor) and tensor.dtype == torch.float64:
+            if function.__name__ == "float":
+                return tensor
             args = tuple(torch.float64 if value is torch.float32 else value for value in args)
-            if kwargs.get("dtype") is torch.float32:
-                kwargs = kwargs | {"dtype": torch.float64}
-        return function(*args, **kwargs)
+            kwargs = {
+                key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()
+            }
+        return function(tensor, *args, **kwargs)
+
+    return kept

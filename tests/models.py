@@ -1,7 +1,7 @@
 """Small models with random weights, one per architecture, and a tokenizer of 64 words to go with them.
 
 The weights are larger than the usual initialisation, so that greedy tokens vary from step to step and from
-prompt to prompt, and a vector added at one token changes what comes after it (tests/test_naive.py checks that).
+prompt to prompt, and a vector added at one token changes what comes after it (test_naive.py checks that).
 """
 
 import math
@@ -105,7 +105,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def build(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> PreTrainedModel:
-    """The causal LM of `ARCHITECTURES[name]` in eval mode; `changes` overrides single configuration values."""
+    """The causal LM of `ARCHITECTURES[name]` in eval mode; `changes` overrides configuration values."""
     architecture = ARCHITECTURES[name]
     config = AutoConfig.for_model(
         architecture.model_type, **without_aliases(_COMMON | architecture.changes | changes)
@@ -133,7 +133,7 @@ def without_aliases(values: dict[str, Any]) -> dict[str, Any]:
 
 @torch.no_grad()
 def randomise(model: PreTrainedModel) -> None:
-    """Matrices get standard deviation 2 / sqrt(fan in), embeddings 1 (as seen by layer 0); vectors move by 0.2."""
+    """Matrices: standard deviation 2 / sqrt(fan in). Embeddings: 1, as layer 0 sees them. Vectors: + 0.2."""
     embedding = model.get_input_embeddings()
     scaled = hasattr(embedding, "embed_scale")  # Gemma's: multiplies by sqrt(d) on the way in
     for parameter in model.parameters():
@@ -172,3 +172,15 @@ def random_ids(length: int, *, seed: int) -> torch.Tensor:
     """(length,) word ids, none of them special."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(FIRST_WORD, VOCABULARY, (length,), generator=generator)
+
+
+def pad(sequences: list[torch.Tensor], side: str, *, fill: int = PAD) -> tuple[torch.Tensor, torch.Tensor]:
+    """1-D tensors as one batch (B, T) with `fill` on the left or right, and its attention mask (B, T)."""
+    width = max(map(len, sequences))
+    ids = torch.full((len(sequences), width), fill)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        place = slice(0, len(sequence)) if side == "right" else slice(width - len(sequence), width)
+        ids[row, place] = sequence
+        mask[row, place] = 1
+    return ids, mask

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Where a sub-layer's output is: the module whose output is exactly what a layer adds to its residual stream.
 # Read off each architecture's modeling file.
 
@@ -54,7 +54,7 @@ def _first(output: Any) -> Tensor:
 
 @contextmanager
 def recorded(model: PreTrainedModel, sublayer: str, at: int) -> Iterator[list[Tensor]]:
-    """Inside the block a forward fills the list with L tensors (d,): the sub-layer outputs of row 0 at token `at`."""
+    """Inside the block a forward fills the list with row 0's L sub-layer outputs (d,) at token `at`."""
     outputs: list[Tensor] = []
 
     def record(module: nn.Module, args: Any, output: Any) -> None:
@@ -72,7 +72,7 @@ def recorded(model: PreTrainedModel, sublayer: str, at: int) -> Iterator[list[Te
 
 @contextmanager
 def injected(model: PreTrainedModel, sublayer: str, at: int, f: Tensor) -> Iterator[None]:
-    """Inside the block every forward adds f (d,) to the first layer's sub-layer output at token `at`, in each row."""
+    """Inside the block every forward adds f (d,) to the first layer's sub-layer output at token `at`."""
 
     def add(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = _first(output)
@@ -88,7 +88,7 @@ def injected(model: PreTrainedModel, sublayer: str, at: int, f: Tensor) -> Itera
         handle.remove()
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # The connection
 
 
@@ -141,7 +141,7 @@ def one_hot(layer: int, layers: int, dtype: torch.dtype) -> Tensor:
     return torch.eye(layers, dtype=dtype)[layer]
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Training
 
 
@@ -220,7 +220,7 @@ def gradients(loss: Tensor, parameters: dict[str, nn.Parameter | Tensor]) -> dic
     }
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # Inference
 
 
@@ -234,7 +234,7 @@ def inference_vector(
     english: Tensor | None = None,
     settings: Settings | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """f (d,) and g (L,): from x through W_T (monolingual), or from the real x_en (bilingual). No Gumbel noise."""
+    """f (d,) and g (L,), from x through W_T (monolingual) or from x_en (bilingual), without Gumbel noise."""
     settings = settings or Settings()
     if english is not None:
         stand_in = sublayer_outputs(model, english, sublayer=settings.sublayer)
@@ -265,7 +265,7 @@ class Generation:
 
     @property
     def margin(self) -> float:
-        """The smallest gap between the best and the second logit: below ~1e-4 two engines may differ in float32."""
+        """The smallest gap between best and second logit; in float32, engines may differ below ~1e-4."""
         best = self.logits.topk(2, dim=-1).values
         return float((best[:, 0] - best[:, 1]).min())
 
@@ -290,7 +290,7 @@ def naive_monolingual_generate(
     max_new_tokens: int,
     settings: Settings | None = None,
 ) -> Generation:
-    """Greedy, two full prefills for every new token: one reads F at the prompt's last token, one adds f there."""
+    """Greedy, two full prefills for every new token: one reads F at the prompt's end, one adds f there."""
     settings = settings or Settings()
     start = len(prompt) - 1
 
@@ -331,7 +331,7 @@ def naive_generate(
     settings: Settings | None = None,
     **generate_arguments: Any,
 ) -> Any:
-    """transformers' own `generate` of one row without a cache, f added at the prompt's last token in every forward.
+    """transformers' own `generate` of one row without a cache, f added at the prompt's end in every forward.
 
     For beam search and sampling, whose search is not ours to write again.
     """
@@ -353,7 +353,7 @@ def naive_log_likelihoods(
     f: Tensor | None,
     settings: Settings | None = None,
 ) -> Tensor:
-    """(R,) log p(response token | what is before it), f added at the prompt's last token (None: not connected)."""
+    """(R,) log p(response token | before it), f added at the prompt's last token (None: not connected)."""
     settings = settings or Settings()
     start = len(prompt) - 1
     f = torch.zeros(model.config.hidden_size, dtype=model.dtype) if f is None else f

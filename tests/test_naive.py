@@ -1,8 +1,10 @@
-"""The reference is held against transformers where the connection carries nothing, and against itself elsewhere."""
+"""The reference against transformers where the connection carries nothing, and against itself elsewhere."""
 
 import pytest
 import torch
-from tests.float64 import Float64
+from torch import nn
+
+from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
 from tests.naive import (
     Settings,
@@ -18,12 +20,11 @@ from tests.naive import (
     naive_training_step,
     recorded,
 )
-from torch import nn
 
 
 @pytest.fixture(autouse=True)
-def float64():
-    with Float64():
+def no_float32():
+    with float64():
         yield
 
 
@@ -49,7 +50,7 @@ def some_rows():
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_sublayer_outputs_are_what_a_layer_adds(name):
-    """Layer in + multiplier * (attention + feed-forward) = layer out, so both are taken at the right place."""
+    """Layer in + multiplier * (attention + feed-forward) = layer out: both are taken at the right place."""
     model = build(name)
     ids, at = random_ids(6, seed=3)[None], 4
     stream = []
@@ -133,7 +134,7 @@ def test_english_gradient_changes_gradients_and_not_the_loss():
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_generation_is_plain_without_a_transform_and_another_with_one(name):
-    """W_T = 0: transformers' own greedy tokens, with its cache. A random W_T: other tokens (the case has teeth)."""
+    """W_T = 0: transformers' own greedy tokens, with its cache. A random W_T: other tokens."""
     model, prompts = build(name), [random_ids(length, seed=length) for length in (1, 4, 9)]
     decision_maker, transform = random_connection(model, size=2.0)
     changed = 0
