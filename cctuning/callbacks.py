@@ -1,0 +1,97 @@
+"""What happens beside the training steps: the temperature schedule, the noise per rank, the metrics file, progress."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ProgressCallback
+
+from cctuning.modeling_cctuning import ConnectionConfig
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def scheduled_temperature(start: float, end: float, progress: float, schedule: str = "linear") -> float:
+    """The Gumbel-softmax temperature at `progress` in [0, 1] of training: linear | exponential from start to end."""
+    if schedule == "exponential":
+        return float(start * (end / start) ** progress)
+    return start + (end - start) * progress
+
+
+class TemperatureSchedule(TrainerCallback):
+    """Moves the connection's temperature from its configured value to `final` over the run."""
+
+    def __init__(self, connection: ConnectionConfig, final: float, schedule: str = "linear") -> None:
+        self.connection, self.start, self.final, self.schedule = connection, connection.temperature, final, schedule
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Depends on the step alone, so that a resumed run continues exactly."""
+        progress = state.global_step / max(state.max_steps, 1)
+        self.connection.temperature = scheduled_temperature(self.start, self.final, progress, self.schedule)
+
+
+class NoisePerRank(TrainerCallback):
+    """Seeds each rank differently: the Trainer seeds all alike, and all would draw the same Gumbel noise.
+
+    A resumed run loads its random states after this, and so continues exactly.
+    """
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Rank 0 keeps the Trainer's seed, so one process trains as without this."""
+        if args.process_index > 0:
+            torch.manual_seed(args.seed + args.process_index)
+
+
+class MetricsFile(TrainerCallback):
+    """Appends what is logged to `metrics.jsonl`, one JSON object per log; a resumed run drops what it does again."""
+
+    def __init__(self, output_dir: str | Path) -> None:
+        self.path = Path(output_dir) / METRICS_FILE
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Keeps the lines up to the step that training starts from."""
+        if not state.is_world_process_zero:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = self.path.read_text().splitlines() if self.path.is_file() and state.global_step else []
+        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        self.path.write_text("".join(f"{line}\n" for line in kept))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """One line, from the first process."""
+        if state.is_world_process_zero:
+            with self.path.open("a") as file:
+                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+
+class Progress(ProgressCallback):
+    """The Trainer's progress bar with time left; shows the loss there, where the Trainer prints every value."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Everything logged is in the metrics file."""
+        if state.is_world_process_zero and self.training_bar is not None and logs and "loss" in logs:
+            self.training_bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)

@@ -1,0 +1,80 @@
+"""Training rows -> examples: token ids, labels and lengths, with every row that does not fit reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datasets import Dataset
+
+from cctuning.prompts import PromptFormat
+from cctuning.rows import Problem, Row
+
+IGNORED = -100  # the label of a token without loss
+
+
+@dataclass(frozen=True)
+class Example:
+    """One tokenised row.
+
+    `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt. The
+    response start is token `prompt_length - 1`. `truncated` counts the response tokens that the cut-off removed.
+    """
+
+    row: Row
+    input_ids: list[int]
+    prompt_length: int
+    english_input_ids: list[int]
+    truncated: int
+
+    @property
+    def labels(self) -> list[int]:
+        """As long as `input_ids`."""
+        return [IGNORED] * self.prompt_length + self.input_ids[self.prompt_length :]
+
+
+def encode(
+    rows: Sequence[Row], prompts: PromptFormat, *, cutoff_len: int, english_cutoff_len: int
+) -> tuple[list[Example], list[Problem]]:
+    """Tokenises rows; those whose response start or English prompt would be cut off become problems instead.
+
+    `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds the
+    English prompt, which is never cut. Both in tokens.
+    """
+    examples, problems = [], []
+    prompt_ids = prompts.prompts_ids([row.instruction for row in rows])
+    english_ids = prompts.prompts_ids([row.instruction_en for row in rows])
+    response_ids = prompts.responses_ids([row.output for row in rows])
+    for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
+        if len(prompt) >= cutoff_len:
+            message = f"the prompt has {len(prompt)} tokens, so cutoff_len={cutoff_len} leaves no token of the response"
+            problems.append(Problem(row.file, row.number, "instruction", f"{message}; raise cutoff_len"))
+        elif len(english) > english_cutoff_len:
+            message = f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
+            problems.append(Problem(row.file, row.number, "instruction_en", f"{message}; raise english_cutoff_len"))
+        else:
+            whole = prompt + response
+            cut = whole[:cutoff_len]
+            examples.append(Example(row, cut, len(prompt), english, len(whole) - len(cut)))
+    return examples, problems
+
+
+def training_set(examples: Sequence[Example]) -> Dataset:
+    """The examples as a `datasets.Dataset` for the trainer; `example` is each one's position in it."""
+    languages = languages_of(examples)
+    return Dataset.from_dict(
+        {
+            "input_ids": [example.input_ids for example in examples],
+            "labels": [example.labels for example in examples],
+            "prompt_length": [example.prompt_length for example in examples],
+            "english_input_ids": [example.english_input_ids for example in examples],
+            "language": [languages.index(example.row.language) for example in examples],
+            "example": list(range(len(examples))),
+            "length": [len(example.input_ids) for example in examples],
+        }
+    )
+
+
+def languages_of(examples: Sequence[Example]) -> list[str]:
+    """The languages of the examples, sorted; the numbers in `training_set`'s column are positions in this list."""
+    return sorted({example.row.language for example in examples})

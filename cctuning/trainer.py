@@ -1,0 +1,194 @@
+"""`CCTuningTrainer`: TRL's `SFTTrainer`, fed with parallel prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
+
+from peft import PeftConfig, PeftModel
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl import SFTConfig, SFTTrainer
+
+from cctuning.callbacks import NoisePerRank, Progress
+from cctuning.collate import ParallelCollator
+from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
+from cctuning.modeling_cctuning import CrossLingualConnection
+from cctuning.statistics import RunningStatistics
+
+_COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss became NaN or infinite; the message names the step and the rows."""
+
+
+class CCTuningTrainer(SFTTrainer):
+    """Trains a wrapped model with its connection, or a plain model as SFTTrainer does (ML-SFT).
+
+    Args:
+        model: a `CCTuningModel`, or a plain causal language model for ML-SFT.
+        args: `SFTConfig`; packing and padding_free are refused, since the connection needs each prompt's end.
+        train_dataset: `examples.training_set(...)`.
+        processing_class: the tokenizer, saved with every checkpoint.
+        languages: `examples.languages_of(...)`, the names for the loss per language.
+        row_names: one per example, to name rows in errors.
+        english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
+            weights use one, because each further pass would gather all weights again.
+        decision_maker_lr_multiplier: the Decision Maker's learning rate over everything else's.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        args: SFTConfig,
+        *,
+        train_dataset: Any,
+        processing_class: Any,
+        languages: Sequence[str] = (),
+        row_names: Sequence[str] = (),
+        english_buckets: int = 2,
+        decision_maker_lr_multiplier: float = 1.0,
+        data_collator: Any = None,
+        peft_config: PeftConfig | None = None,
+        callbacks: Sequence[Any] = (),
+        **kwargs: Any,
+    ) -> None:
+        for name in ("packing", "padding_free"):
+            if getattr(args, name):
+                raise ValueError(f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False")
+        connected = isinstance(model, CrossLingualConnection)
+        if data_collator is None:
+            data_collator = ParallelCollator(
+                pad_token_id=_pad_token_id(processing_class), english=connected, english_buckets=english_buckets
+            )
+        self.row_names = list(row_names)
+        self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
+        names = list(languages) or [str(number) for number in sorted(set(train_dataset["language"]))]
+        self._statistics = {mode: RunningStatistics(names) for mode in ("train", "eval")}
+        args.max_length = None  # examples are cut when they are made, where it is known what may be cut
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            processing_class=processing_class,
+            data_collator=data_collator,
+            peft_config=_with_decision_maker(peft_config, model),
+            callbacks=[*callbacks, NoisePerRank()],
+            **kwargs,
+        )
+        if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
+            self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
+        if self.pop_callback(ProgressCallback) or self.pop_callback(PrinterCallback):
+            self.add_callback(Progress())
+
+    @property
+    def connection_model(self) -> Any:
+        """The `CCTuningModel` inside of PEFT's wrapper, or None for ML-SFT."""
+        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return model if isinstance(model, CrossLingualConnection) else None
+
+    def _shards_weights(self) -> bool:
+        plugin = self.accelerator.state.deepspeed_plugin
+        return bool(self.is_fsdp_enabled or (plugin is not None and plugin.zero_stage == 3))
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            self._signature_columns = list(_COLUMNS)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As the Trainer's; the Decision Maker gets a group of its own where its learning rate differs."""
+        optimizer = super().create_optimizer(model)
+        if self.decision_maker_lr_multiplier != 1.0:
+            named = (self.model if model is None else model).named_parameters()
+            own = [weight for name, weight in named if "decision_maker" in name and weight.requires_grad]
+            _own_learning_rate(optimizer, own, self.decision_maker_lr_multiplier)
+        return optimizer
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """SFTTrainer's loss; notes it per language and what the Decision Maker chose.
+
+        Raises `NonFiniteLossError`.
+        """
+        language, example = inputs.pop("language"), inputs.pop("example")
+        outputs: list[Any] = []
+
+        def noting(**model_inputs: Any) -> Any:
+            outputs.append(model(**model_inputs))
+            return outputs[-1]
+
+        result = super().compute_loss(noting, inputs, return_outputs, num_items_in_batch)
+        nll = -outputs[0].log_probs.detach().sum(-1)
+        loss = result[0] if return_outputs else result
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(self._non_finite_message(loss, nll, example))
+        statistics = self._statistics["train" if self.model.training else "eval"]
+        statistics.add_losses(language, nll, outputs[0].label_mask.sum(-1))
+        connected = self.connection_model
+        if connected is not None and connected.last_selection is not None:
+            statistics.add_selection(connected.last_selection)
+        return result
+
+    def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
+        guilty = example[~nll.isfinite()].tolist() or example.tolist()
+        rows = ", ".join(self.row_names[number] if self.row_names else f"example {number}" for number in guilty)
+        return (
+            f"the loss is {float(loss)} at step {self.state.global_step + 1}, in {rows}. "
+            "Lower learning_rate or max_grad_norm, or look at these rows; the last checkpoint is unharmed"
+        )
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As SFTTrainer's, with the statistics since the last log."""
+        mode = "train" if self.model.training else "eval"
+        prefix = "eval_" if mode == "eval" else ""
+        values = self._statistics[mode].collect(lambda tensor: self.accelerator.reduce(tensor, reduction="sum"))
+        super().log({**logs, **{f"{prefix}{name}": value for name, value in values.items()}}, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        connected = self.connection_model
+        if self.args.should_save and connected is not None and isinstance(self.model, PeftModel):
+            save_connection(connected, output_dir or self.args.output_dir, state_dict)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        # The connection lies beside the plain checkpoint; adapters and FSDP's own files hold it themselves.
+        beside = os.path.isfile(os.path.join(resume_from_checkpoint, CONNECTION_WEIGHTS))
+        engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
+        if beside and self.connection_model is not None and not engine_has_it:
+            load_connection_weights(self.connection_model, resume_from_checkpoint)
+
+
+def _pad_token_id(tokenizer: Any) -> int:
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    raise ValueError("the tokenizer has neither a padding nor an EOS token: set tokenizer.pad_token")
+
+
+def _with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
+    """The adapter's configuration, with the Decision Maker trained in full beside it rather than adapted."""
+    has_one = isinstance(model, CrossLingualConnection) and model.decision_maker is not None
+    if peft_config is None or not has_one:
+        return peft_config
+    modules = set(getattr(peft_config, "modules_to_save", None) or ())
+    return dataclasses.replace(peft_config, modules_to_save=sorted(modules | {"decision_maker"}))  # type: ignore[call-arg]
+
+
+def _own_learning_rate(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], multiplier: float) -> None:
+    """Moves `weights` into an optimiser group whose learning rate is `multiplier` times their old group's."""
+    ours = {id(weight) for weight in weights}
+    for group in list(optimizer.param_groups):
+        moved = [weight for weight in group["params"] if id(weight) in ours]
+        if moved:
+            group["params"] = [weight for weight in group["params"] if id(weight) not in ours]
+            options = {name: value for name, value in group.items() if name != "params"}
+            optimizer.add_param_group({**options, "params": moved, "lr": group["lr"] * multiplier})
