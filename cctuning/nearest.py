@@ -1,0 +1,27 @@
+"""Near matches for names that people mistype."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name in `known` that is most like `name`, upper and lower case apart; None where none is alike.
+
+    In this order: one whose last dotted part is `name` (`pooling` is near to `connection.pooling`), one that
+    is spelled alike, one that has `name` in it (`epochs` is near to `num_train_epochs`).
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    name = name.lower()
+    matches = [candidate for candidate in by_lower if candidate.rpartition(".")[2] == name]
+    matches += difflib.get_close_matches(name, by_lower, n=1)
+    if len(name) > 2:
+        matches += [candidate for candidate in by_lower if name in candidate]
+    return by_lower[matches[0]] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for an error message, or nothing where no known name is near."""
+    match = nearest(name, known)
+    return f"; did you mean '{match}'?" if match else ""

@@ -1,0 +1,402 @@
+"""Recipes: `recipe=NAME|PATH key=value ...` in, a checked dataclass out.
+
+A schema is a dataclass whose fields may be dataclasses, which gives keys with dots (`lora.r`). Of
+the schema's default, the base recipe, the recipe and the command line, the last that sets a key decides.
+The comment that ends a field's line is its help text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import re
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml  # type: ignore[import-untyped]
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cctuning.nearest import did_you_mean
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+
+_SUFFIXES = (".yaml", ".yml")
+_COMMAND_LINE = "on the command line"
+_FIELD_COMMENT = r"^    (\w+): .*?  # (.+?)(?:  # noqa.*)?$"
+
+Schema = TypeVar("Schema")
+
+
+class RecipeError(ValueError):
+    """A recipe or argument that cannot be used: which key, where it stands and what is accepted."""
+
+
+# --- What a field accepts beyond its type: `field: str = one_of("error", "skip")` ---------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of `values`; with `or_path`, also any file or folder that exists."""
+
+    values: tuple[str, ...]
+    or_path: bool = False
+
+    def __str__(self) -> str:
+        return " | ".join([*self.values, *(["PATH"] if self.or_path else [])])
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value`, a string or a list of them; None where nothing is."""
+        for item in value if isinstance(value, list) else [value]:
+            if item not in self.values and not (self.or_path and Path(item).exists()):
+                return f"{item!r} is not one of {self}{did_you_mean(item, self.values)}"
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """A finite number within these limits."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+
+    def __str__(self) -> str:
+        limits = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
+        return ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with the number `value`; None where nothing is."""
+        low = -math.inf if self.at_least is None else self.at_least
+        above = -math.inf if self.above is None else self.above
+        high = math.inf if self.at_most is None else self.at_most
+        if math.isfinite(value) and low <= value <= high and value > above:
+            return None
+        return f"{value!r} is out of range: it must be {str(self) or 'finite'}"
+
+
+def one_of(default: str, *others: str, or_path: bool = False) -> Any:
+    """A dataclass field whose value is one of these strings."""
+    rule = Choice(tuple(dict.fromkeys([default, *others])), or_path)
+    return dataclasses.field(default=default, metadata={"rule": rule})
+
+
+def list_of(default: str, *others: str) -> Any:
+    """A dataclass field that holds a list of these strings."""
+    rule = Choice((default, *others))
+    return dataclasses.field(default_factory=lambda: [default], metadata={"rule": rule})
+
+
+def number(
+    default: float | None,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+) -> Any:
+    """A dataclass field that holds a finite number within limits."""
+    return dataclasses.field(default=default, metadata={"rule": Range(at_least, above, at_most)})
+
+
+# --- The keys of a schema -----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One key of a schema: what help shows and what values are checked against."""
+
+    type: Any
+    default: str
+    rule: Choice | Range | None
+    doc: str
+
+    @property
+    def type_name(self) -> str:
+        """Its type as it is written in Python."""
+        return self.type.__name__ if isinstance(self.type, type) else str(self.type)
+
+    @property
+    def plain_types(self) -> tuple[Any, ...]:
+        """The members of a union; a type that is none is alone."""
+        return typing.get_args(self.type) if isinstance(self.type, types.UnionType) else (self.type,)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a string (or null)."""
+        return str in self.plain_types
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of strings."""
+        return typing.get_origin(self.type) is list
+
+
+def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
+    """Every key of `schema` with its full name, in the order of the fields."""
+    hints, docs = typing.get_type_hints(schema), _field_comments(schema)
+    keys: dict[str, Key] = {}
+    for field in dataclasses.fields(schema):
+        if dataclasses.is_dataclass(hints[field.name]):
+            keys |= keys_of(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            rule = field.metadata.get("rule")
+            keys[prefix + field.name] = Key(
+                hints[field.name], _default(field), rule, docs.get(field.name, "")
+            )
+    return keys
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is not dataclasses.MISSING:
+        return "null" if field.default is None else str(field.default)
+    if field.default_factory is not dataclasses.MISSING:
+        return f"[{','.join(field.default_factory())}]"
+    return "required"
+
+
+def _field_comments(schema: type[Any]) -> dict[str, str]:
+    """The line comment behind each field, also of the classes that `schema` inherits from."""
+    comments: dict[str, str] = {}
+    for base in reversed(schema.__mro__):
+        if dataclasses.is_dataclass(base):
+            comments |= dict(re.findall(_FIELD_COMMENT, inspect.getsource(base), re.MULTILINE))
+    return comments
+
+
+def help_text(schema: type[Any], *, folder: Path = RECIPES) -> str:
+    """The keys of `schema`, one a line with type, default, meaning and what is accepted; and the recipes."""
+    keys = keys_of(schema)
+    width = max(map(len, keys))
+    lines = [
+        f"recipes (recipe=NAME or a path): {', '.join(_names(folder)) or 'none'}",
+        "",
+        "keys (key=value):",
+    ]
+    for name, key in keys.items():
+        rule = f" [{textwrap.shorten(str(key.rule), 80, placeholder=' ...')}]" if key.rule else ""
+        lines.append(
+            f"  {name:<{width}}  {key.type_name} = {key.default}".ljust(width + 30) + f"  {key.doc}{rule}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+# --- Reading ------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """`key=value` and where it was written."""
+
+    key: str
+    value: Any
+    where: str
+
+
+def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path = RECIPES) -> Schema:
+    """The checked settings for `arguments`: at most one `recipe=NAME|PATH`, the others `key=value`.
+
+    A NAME is `folder/NAME.yaml`. A recipe may name a recipe to start from with `base: NAME|PATH`. A list is
+    written `[a,b]`, and a single item without brackets. A schema's `run_name` defaults to the recipe's name.
+
+    Raises `RecipeError` for a recipe, key or value that cannot be used.
+    """
+    name, overrides = _split_arguments(arguments)
+    files = _with_bases(_find(name, [folder], _COMMAND_LINE), folder) if name else []
+    assignments = (
+        [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys_of(schema) else []
+    )
+    for path in files:
+        assignments += _flatten(_read_yaml(path), f"in {path}", keys_of(schema))
+    assignments += _flatten(overrides, _COMMAND_LINE, keys_of(schema))
+    return _build(assignments, schema)
+
+
+def recipe_from_command_line(
+    schema: type[Schema], description: str, arguments: Sequence[str] | None = None, *, folder: Path = RECIPES
+) -> Schema:
+    """The door of an entry script: `load_recipe` on `sys.argv`, where `-h` or `--help` prints help and exits.
+
+    A recipe that cannot be used ends the program with the error's message and status 2.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if any(argument in ("-h", "--help") for argument in arguments):
+        sys.stdout.write(f"{inspect.cleandoc(description)}\n\n{help_text(schema, folder=folder)}\n")
+        raise SystemExit(0)
+    try:
+        return load_recipe(arguments, schema, folder=folder)
+    except RecipeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+
+
+def save_recipe(recipe: Any, path: str | Path) -> None:
+    """Writes every setting of `recipe`, a dataclass, to a file that `recipe=PATH` reads back as the same."""
+    text = OmegaConf.to_yaml(OmegaConf.create(_escaped(dataclasses.asdict(recipe))))
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _escaped(value: Any) -> Any:
+    """`value` with `${`, which OmegaConf would interpolate, escaped."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The recipe's name and the other `key=value`s, as text."""
+    values: dict[str, str] = {}
+    for argument in arguments:
+        if re.match(r"--local[-_]rank\b", argument):  # launchers add it; it is in the environment too
+            continue
+        key, equals, text = argument.partition("=")
+        if not equals or key.startswith("-"):
+            raise RecipeError(
+                f"{argument!r}: arguments are written key=value, such as recipe=NAME (--help lists them)"
+            )
+        if key in values:
+            raise RecipeError(f"{key}= is there twice {_COMMAND_LINE}")
+        values[key] = text
+    return values.pop("recipe", None), values
+
+
+def _names(folder: Path) -> list[str]:
+    """The recipes to choose from. One that starts with `_` is only a base for others."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if not path.name.startswith("_"))
+
+
+def _find(name: str, folders: Iterable[Path], where: str) -> Path:
+    """The file that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
+    folders = list(dict.fromkeys(folders))
+    if name.endswith(_SUFFIXES):
+        candidates = [Path(name), *(folder / name for folder in folders)]
+    else:
+        candidates = [folder / f"{name}.yaml" for folder in folders]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = [known for folder in folders for known in _names(folder)]
+    listed = ", ".join([*dict.fromkeys(known), "or a path to a .yaml"])
+    searched = " or ".join(map(str, folders))
+    raise RecipeError(
+        f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
+    )
+
+
+def _with_bases(path: Path, folder: Path) -> list[Path]:
+    """`path` preceded by its base, its base's base, and so on."""
+    chain = [path]
+    while (base := _read_yaml(chain[0]).get("base")) is not None:
+        found = _find(str(base), [chain[0].parent, folder], f"base of {chain[0]}")
+        if any(found.samefile(seen) for seen in chain):
+            names = " -> ".join(str(step) for step in [*reversed(chain), found])
+            raise RecipeError(f"recipes that are each other's base: {names}")
+        chain.insert(0, found)
+    return chain
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    try:
+        content = OmegaConf.load(path)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
+        raise RecipeError(f"{path} is not readable YAML: {error}") from error
+    if not isinstance(content, DictConfig):
+        raise RecipeError(f"{path} holds no `key: value` lines")
+    return typing.cast("dict[Any, Any]", OmegaConf.to_container(content, resolve=False))
+
+
+def _flatten(
+    values: Mapping[Any, Any], where: str, keys: Mapping[str, Key], prefix: str = ""
+) -> Iterator[Assignment]:
+    """The assignments in nested `values`; raises for keys that are not in `keys`."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if key in keys:
+            yield Assignment(key, _parsed(keys[key], key, value, where), where)
+        elif key == "base" and where is not _COMMAND_LINE:
+            continue
+        elif any(known.startswith(f"{key}.") for known in keys):
+            if not isinstance(value, dict):
+                members = ", ".join(known for known in keys if known.startswith(f"{key}."))
+                raise RecipeError(f"{key} ({where}) is a group of keys: set {members}")
+            yield from _flatten(value, where, keys, f"{key}.")
+        else:
+            raise RecipeError(
+                f"unknown key {key!r} ({where}){did_you_mean(key, keys) or '; --help lists the keys'}"
+            )
+
+
+def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
+    """A value as OmegaConf takes it: command line text read by the key's type, a lone item made a list."""
+    if where is _COMMAND_LINE:
+        value = _parse_text(key, name, value)
+    if key.is_list and isinstance(value, str):
+        value = [value]
+    for item in value if key.is_list and isinstance(value, list) else [value]:
+        # YAML reads `no` as false and the revision 12e5678 as a number: a string that was not meant as one.
+        if (key.is_text or key.is_list) and isinstance(item, bool | int | float):
+            raise RecipeError(f"{name}={item!r} ({where}) must be text: put quotes around it")
+    return value
+
+
+def _parse_text(key: Key, name: str, text: str) -> Any:
+    if key.is_text:
+        return None if text == "null" and types.NoneType in key.plain_types else text
+    if key.is_list and not text.startswith("["):
+        return text
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)["value"]  # type: ignore[index,call-overload]
+    except yaml.YAMLError:
+        raise RecipeError(
+            f"{name}={text} ({_COMMAND_LINE}) is not a value; a list is written [a,b]"
+        ) from None
+
+
+def _build(assignments: Iterable[Assignment], schema: type[Schema]) -> Schema:
+    keys, config = keys_of(schema), OmegaConf.structured(schema)
+    where: dict[str, str] = {}
+    for assignment in assignments:
+        key = keys[assignment.key]
+        where[assignment.key] = assignment.where
+        try:
+            OmegaConf.update(config, assignment.key, assignment.value)
+        except OmegaConfBaseException as error:
+            raise RecipeError(
+                f"{assignment.key}={assignment.value!r} ({assignment.where}) must be {key.type_name}"
+            ) from error
+    try:
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise RecipeError(
+                f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}"
+            )
+        recipe = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:  # an interpolation, `${...}`, that leads nowhere
+        name, reason = error.full_key, str(error).splitlines()[0]
+        raise RecipeError(f"{name} ({where.get(name, 'by default')}): {reason}") from error
+    except ValueError as error:
+        raise RecipeError(_located(str(error), where)) from error
+    for name, key in keys.items():
+        value = _get(recipe, name)
+        if key.rule and value is not None and (problem := key.rule.problem(value)):
+            raise RecipeError(f"{name} ({where.get(name, 'by default')}): {problem}")
+    return typing.cast(Schema, recipe)
+
+
+def _get(recipe: Any, name: str) -> Any:
+    for part in name.split("."):
+        recipe = getattr(recipe, part)
+    return recipe
+
+
+def _located(message: str, where: Mapping[str, str]) -> str:
+    """`message` of a dataclass's own check, which starts with `field=`, and where that key was set."""
+    field = message.partition("=")[0]
+    places = [f"{key} ({place})" for key, place in where.items() if key.rpartition(".")[2] == field]
+    return f"{places[0]}: {message}" if len(places) == 1 else message

@@ -1,0 +1,152 @@
+"""What may be set in a recipe: one dataclass per entry script. The line comments are the text of `--help`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from transformers import SchedulerType
+from transformers.training_args import OptimizerNames
+
+from cctuning.modeling_cctuning import ConnectionConfig
+from cctuning.recipe import list_of, number, one_of
+
+TEMPLATES = ("llama3", "qwen", "mistral", "plain")
+
+
+@dataclass
+class ColumnNames:
+    """Under which name the data holds each field of a row."""
+
+    instruction: str = "instruction"  # the prompt x
+    instruction_en: str = "instruction_en"  # its English parallel x_en
+    output: str = "output"  # the response y
+    id: str = "id"  # the same id in two languages is the same English item; optional
+    language: str = "language"  # its code, such as de or zh-Hans; optional
+    output_en: str = "output_en"  # the response's English parallel; optional
+
+
+@dataclass
+class ConnectionRecipe(ConnectionConfig):
+    """The connection, and how it is trained."""
+
+    enabled: bool = True  # false: plain multilingual fine-tuning
+    final_temperature: float | None = number(None, above=0)  # at the last step; null: no schedule
+    temperature_schedule: str = one_of("linear", "exponential")  # how it gets there
+    decision_maker_lr_multiplier: float = number(1.0, above=0)  # times learning_rate
+
+    def config(self) -> ConnectionConfig:
+        """The part that the model itself needs."""
+        names = [setting.name for setting in dataclasses.fields(ConnectionConfig)]
+        return ConnectionConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclass
+class LoraRecipe:
+    """Low-rank adapters in place of full fine-tuning."""
+
+    enabled: bool = False  # train adapters; the model's own weights stay as they are
+    r: int = number(16, at_least=1)  # rank
+    alpha: float = number(32, above=0)  # the update is scaled by alpha / r
+    dropout: float = number(0.0, at_least=0, at_most=1)  # on the adapters' input
+    target_modules: list[str] = field(default_factory=lambda: ["all-linear"])  # modules' names
+
+
+@dataclass
+class TrainRecipe:
+    """Settings of train.py."""
+
+    model_name_or_path: str  # the base model: a hub name or a folder
+    data: list[str]  # files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)
+
+    run_name: str = "run"  # default: the recipe's name
+    output_dir: str = ""  # default: outputs/RUN_NAME
+    dry_run: bool = False  # show the recipe, the rows, steps, memory and one example, and train nothing
+    resume: str = one_of("auto", "never", or_path=True)  # auto: from the newest checkpoint in output_dir
+
+    # Model
+    model_revision: str | None = None  # branch, tag or commit on the hub
+    trust_remote_code: bool = False  # run code that comes with the model
+    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    connection: ConnectionRecipe = field(default_factory=ConnectionRecipe)
+    lora: LoraRecipe = field(default_factory=LoraRecipe)
+
+    # Rows
+    data_split: str = "train"  # of data sets that have splits
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    language: str | None = None  # of rows that do not say it themselves
+    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out and list them in a rejects file
+    max_rows: int | None = number(None, at_least=1)  # train on a random sample of this size
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    cutoff_len: int = number(1024, at_least=2)  # tokens of prompt and response; responses beyond it are cut
+    english_cutoff_len: int = number(1024, at_least=1)  # tokens of the English prompt; never cut silently
+    english_buckets: int = number(2, at_least=1)  # length groups of a batch's English prompts: less padding
+
+    # Optimisation
+    num_train_epochs: float = number(3.0, above=0)  # passes over the rows
+    max_steps: int | None = number(None, at_least=1)  # where set, in place of num_train_epochs
+    total_batch_size: int = number(16, at_least=1)  # rows per step, over all processes
+    per_device_train_batch_size: int = number(2, at_least=1)  # rows per forward pass of one process
+    gradient_accumulation_steps: int | None = number(None, at_least=1)  # null: what total_batch_size needs
+    learning_rate: float = number(1e-5, above=0)  # the highest
+    lr_scheduler_type: str = one_of("cosine", *(name.value for name in SchedulerType))  # its course
+    warmup_ratio: float = number(0.1, at_least=0, at_most=1)  # share of the steps that warm up
+    weight_decay: float = number(0.0, at_least=0)  # decoupled
+    max_grad_norm: float = number(1.0, at_least=0)  # gradients are clipped to it; 0: not
+    adam_beta1: float = number(0.9, at_least=0, at_most=1)  # decay of the mean gradient
+    adam_beta2: float = number(0.999, at_least=0, at_most=1)  # decay of the mean squared gradient
+    optim: str = one_of("adamw_torch", *(name.value for name in OptimizerNames))  # the optimizer
+    seed: int = number(42, at_least=0)  # of everything that is drawn
+
+    # Machine
+    bf16: bool = True  # compute in bfloat16 (mixed precision)
+    use_cpu: bool = False  # even where there is a GPU
+    gradient_checkpointing: bool = True  # less memory, about a third more time
+    gradient_checkpointing_reentrant: bool = False  # the older implementation
+    dataloader_num_workers: int = number(0, at_least=0)  # processes that make batches
+    group_by_length: bool = False  # rows of like length together: less padding, less random order
+
+    # What is written
+    logging_steps: int = number(10, at_least=1)  # steps between two lines of metrics.jsonl
+    save_strategy: str = one_of("epoch", "steps", "no")  # when checkpoints are written
+    save_steps: int = number(500, at_least=1)  # for save_strategy=steps
+    save_total_limit: int | None = number(1, at_least=1)  # checkpoints kept; null: all
+    report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio")  # trackers  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        self.output_dir = self.output_dir or f"outputs/{self.run_name}"
+
+    def accumulation_steps(self, processes: int) -> int:
+        """Forward passes per optimizer step for `processes` training processes.
+
+        Raises `ValueError` where `total_batch_size` cannot be reached with whole passes.
+        """
+        if self.gradient_accumulation_steps is not None:
+            return self.gradient_accumulation_steps
+        rows = self.per_device_train_batch_size * processes
+        if self.total_batch_size % rows:
+            raise ValueError(
+                f"total_batch_size={self.total_batch_size} is not a multiple of the {rows} rows of one pass "
+                f"(per_device_train_batch_size={self.per_device_train_batch_size} on {processes} processes): "
+                "change one of the two, or set gradient_accumulation_steps"
+            )
+        return self.total_batch_size // rows
+
+
+@dataclass
+class FitRecipe:
+    """Settings of fit_transform.py."""
+
+    model: str | None = None  # folder of a finished run; null: the newest under outputs/
+    data: list[str] = field(default_factory=list)  # sources of rows; default: those of the run
+    output_dir: str | None = None  # default: MODEL/monolingual
+    dry_run: bool = False  # show what would be fitted on what, and fit nothing
+    pairs: int = number(1000, at_least=2)  # rows to fit on, drawn at random
+    ridge: float | None = number(None, at_least=0)  # null: chosen by cross-validation; 0: plain least squares
+    folds: int = number(5, at_least=2)  # of the cross-validation, over pairs
+    held_out: float = number(0.1, above=0, at_most=0.9)  # share of the pairs that the report is measured on
+    seed: int = number(42, at_least=0)  # of the draw
+    batch_size: int = number(8, at_least=1)  # rows per forward pass
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the model's weights; auto: as they are stored
+    use_cpu: bool = False  # even where there is a GPU
