@@ -186,17 +186,6 @@ def without_checkpointing(layers: Sequence[nn.Module]) -> Iterator[None]:
             layer.gradient_checkpointing = True
 
 
-@contextmanager
-def _autocast_cache_off() -> Iterator[None]:
-    """Autocast keeps the half-precision copies of weights; those made without gradient must not be met again."""
-    with ExitStack() as stack:
-        for device in ("cuda", "cpu"):
-            if torch.is_autocast_enabled(device):
-                dtype = torch.get_autocast_dtype(device)
-                stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
-        yield
-
-
 # --- Positions and inputs ---------------------------------------------------------------------------------------
 
 
@@ -382,7 +371,7 @@ class CrossLingualConnection:
         index = (lengths if prompt_lengths is None else prompt_lengths.to(lengths.device)) - 1
         inputs = {"input_ids": input_ids, "use_cache": False}
         # Nothing here is run again in the backward pass: no layer is checkpointed.
-        with without_checkpointing(self.decoder_layers), _autocast_cache_off():
+        with without_checkpointing(self.decoder_layers):
             return self._probe(_plain_forward(self), inputs, index, path)
 
     def _probe(self, forward: Callable[..., Any], inputs: dict[str, Any], index: Tensor, path: str) -> Tensor:
@@ -648,7 +637,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         embedding = self.input_embeddings(inputs, index.clamp(min=0))
     probe = _query_slice(inputs, 0, int(index.max()) + 1)
     probe |= {"past_key_values": _fork(inputs["past_key_values"])} if cached else {"use_cache": False}
-    with torch.no_grad(), _autocast_cache_off():
+    with torch.no_grad():
         outputs = self._probe(plain, probe, index.clamp(min=0), self.paths.record)
     return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
 

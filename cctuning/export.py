@@ -1,0 +1,82 @@
+"""Exports a fitted model that needs one language only, and only transformers to run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cctuning import modeling_cctuning
+from cctuning.modeling_cctuning import CrossLingualConnection
+from cctuning.prompts import PromptFormat
+
+MODELING_FILE = Path(modeling_cctuning.__file__)
+
+
+def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: str | Path) -> Path:
+    """Writes `model` with its Transform Matrix to `output_dir`, as a folder that loads without this package.
+
+    `AutoModelForCausalLM.from_pretrained(output_dir, trust_remote_code=True)` is connected, from the model's own
+    outputs times W_T; without `trust_remote_code` the same folder is the plain base model.
+
+    Args:
+        model: a `CCTuningModel`; around it may be a PEFT adapter, which is merged into it for good.
+        tokenizer: is saved beside it; its chat template tells which tokens mark the response start.
+        transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
+        output_dir: is created.
+
+    Raises `TypeError` for a model without a connection, `ValueError` for a matrix of another size or with values
+    that are not finite.
+    """
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    if not isinstance(model, CrossLingualConnection):
+        raise TypeError(f"{type(model).__name__} has no connection to export: wrap it or load a CC-Tuning run")
+    hidden_size = model.config.get_text_config().hidden_size  # type: ignore[attr-defined]
+    matrix = _checked(torch.as_tensor(transform), hidden_size)
+
+    output_dir = Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    marker = PromptFormat(tokenizer).response_marker if tokenizer.chat_template else model.response_marker
+    base = type(model).__name__.removeprefix("CCTuning")
+    config = copy.deepcopy(model.config)  # type: ignore[attr-defined]
+    config.auto_map = {"AutoModelForCausalLM": f"{MODELING_FILE.stem}.CCTuning{base}"}
+    config.cctuning = {
+        "connection": dataclasses.asdict(model.connection),
+        "paths": model.paths._asdict(),
+        "response_marker": list(marker),
+        "hidden_size": hidden_size,
+    }
+    weights = dict(model.state_dict())  # type: ignore[attr-defined]
+    # nn.Linear multiplies with the transposed weight: y = x W_T.
+    weights["transform_matrix.weight"] = matrix.T.to(model.dtype).contiguous()  # type: ignore[attr-defined]
+    _save(model, config, weights, output_dir)
+    shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
+    tokenizer.save_pretrained(output_dir)
+    return output_dir
+
+
+def _checked(matrix: Tensor, hidden_size: int) -> Tensor:
+    if matrix.shape != (hidden_size, hidden_size):
+        raise ValueError(
+            f"the transform is {tuple(matrix.shape)}, but the model's hidden size asks for "
+            f"({hidden_size}, {hidden_size}): was it fitted on another model?"
+        )
+    if not matrix.isfinite().all():
+        raise ValueError("the transform holds values that are not finite: fit it again")
+    return matrix
+
+
+def _save(model: Any, config: Any, weights: dict[str, Tensor], output_dir: Path) -> None:
+    """The base class's `save_pretrained`, with another configuration and more weights than the model has."""
+    own_config = model.config
+    model.config = config
+    try:
+        CrossLingualConnection.save_pretrained(model, output_dir, state_dict=weights)
+    finally:
+        model.config = own_config
