@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -372,16 +372,15 @@ def _build(assignments: Iterable[Assignment], schema: type[Schema]) -> Schema:
                 f"{assignment.key}={assignment.value!r} ({assignment.where}) must be {key.type_name}"
             ) from error
     try:
-        if missing := sorted(OmegaConf.missing_keys(config)):
-            raise RecipeError(
-                f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}"
-            )
-        recipe = OmegaConf.to_object(config)
+        missing = sorted(OmegaConf.missing_keys(config))
+        recipe = None if missing else OmegaConf.to_object(config)
     except OmegaConfBaseException as error:  # an interpolation, `${...}`, that leads nowhere
-        name, reason = error.full_key, str(error).splitlines()[0]
+        name, reason = str(error.full_key), str(error).splitlines()[0]
         raise RecipeError(f"{name} ({where.get(name, 'by default')}): {reason}") from error
     except ValueError as error:
         raise RecipeError(_located(str(error), where)) from error
+    if missing:
+        raise RecipeError(f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}")
     for name, key in keys.items():
         value = _get(recipe, name)
         if key.rule and value is not None and (problem := key.rule.problem(value)):

@@ -1,0 +1,294 @@
+"""Training rows: read, checked, and rejected with file, row and field where they cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import langcodes
+
+from cctuning.nearest import did_you_mean
+from cctuning.sources import DataError, Record, Source, find_sources
+
+REQUIRED = ("instruction", "instruction_en", "output")
+OPTIONAL = ("id", "language", "output_en")
+UNKNOWN_LANGUAGE = "und"
+
+_SHOWN = 20
+_INVISIBLE = "\u200b\u2060\ufeff"
+_JSON_TYPES = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row, or with number 0 a whole file, was rejected."""
+
+    file: str
+    number: int
+    field: str  # "" where it is not about one field
+    message: str
+    values: Any = dataclasses.field(default=None, compare=False, repr=False)  # the row as it was read
+
+    def __str__(self) -> str:
+        place = f"{self.file}, row {self.number}" if self.number else self.file
+        return f"{place}, {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prompt, its English parallel and the response, and where they were read."""
+
+    id: str  # the same id in two languages is the same English item
+    instruction: str
+    instruction_en: str
+    output: str
+    language: str  # UNKNOWN_LANGUAGE where the data does not say
+    output_en: str | None
+    file: str
+    number: int  # from 1; for JSON lines, the line
+
+    def problem(self, field: str, message: str) -> Problem:
+        """This row, rejected by a later step."""
+        return Problem(self.file, self.number, field, message, dataclasses.asdict(self))
+
+
+class BadRowsError(ValueError):
+    """Rows that cannot be trained on; the message lists the first, `problems` holds all."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        rows = len({(problem.file, problem.number) for problem in problems})
+        lines = [f"{rows} bad row{'s' * (rows != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
+        if len(problems) > _SHOWN:
+            lines.append(f"  and {len(problems) - _SHOWN} more problems")
+        lines.append(
+            "Repair them, or set on_bad_row=skip to train without them (a rejects file will list them)"
+        )
+        super().__init__("\n".join(lines))
+
+
+def read_rows(
+    sources: Sequence[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    split: str = "train",
+    language: str | None = None,
+    on_bad_row: str = "error",
+) -> tuple[list[Row], list[Problem]]:
+    """The rows of all `sources`, in order, and what was wrong with the others.
+
+    A row needs text in `instruction`, `instruction_en` and `output`; it may have `id`, `language` and
+    `output_en`, where null counts as absent. Other columns are ignored, except an Alpaca `input`: a row with
+    text in it is rejected, since its prompt would be incomplete. A row whose language is English may leave out
+    `instruction_en`: it is the instruction. An id defaults to `<file stem>:<row number>`.
+
+    Args:
+        sources: files (.jsonl, .json, .parquet, also .gz of the first two), folders or globs of them, and hub
+            data sets (`org/name` or `org/name:config`).
+        columns: from a field of `Row` to the column that holds it, where the names differ.
+        split: of data sets that have splits; in folders, files named after another split are left out.
+        language: of rows that do not say it themselves.
+        on_bad_row: `error` or `skip`.
+
+    Raises `BadRowsError` for bad rows unless they are skipped, `DataError` for a source that cannot be read
+    or lacks a column, and `ValueError` for an argument that is not accepted.
+    """
+    if on_bad_row not in ("error", "skip"):
+        raise ValueError(f"on_bad_row={on_bad_row!r} is not one of error, skip")
+    if language is not None and not _is_language_code(language):
+        raise ValueError(f"language={language!r} {_NO_LANGUAGE_CODE}")
+    reader = _Reader(_column_names(columns), language)
+    for source in _with_unique_stems(find_sources(sources, split=split)):
+        reader.read(*source)
+    reader.check_renamed_columns()
+    if reader.problems and on_bad_row == "error":
+        raise BadRowsError(reader.problems)
+    return reader.rows, reader.problems
+
+
+def write_rejects(problems: Sequence[Problem], path: str | Path) -> None:
+    """One JSON line per rejected row: `file`, `number`, `reasons`, and the `row` as it was read."""
+    by_row: dict[tuple[str, int], list[Problem]] = {}
+    for problem in problems:
+        by_row.setdefault((problem.file, problem.number), []).append(problem)
+    with Path(path).open("w", encoding="utf-8") as file:
+        for (name, number), found in by_row.items():
+            reasons = [f"{problem.field}: {problem.message}".removeprefix(": ") for problem in found]
+            reject = {"file": name, "number": number, "reasons": reasons, "row": found[0].values}
+            file.write(_json_line(reject) + "\n")
+
+
+def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Row]:
+    """`count` rows drawn at random, in their old order; all of them where there are no more, or for None."""
+    if count is None or count >= len(rows):
+        return list(rows)
+    return [rows[index] for index in sorted(random.Random(seed).sample(range(len(rows)), count))]
+
+
+# --- Reading ------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Checks source after source; ids are compared across all of them."""
+
+    def __init__(self, columns: dict[str, str], language: str | None) -> None:
+        self.columns = columns
+        self.language = language
+        self.rows: list[Row] = []
+        self.problems: list[Problem] = []
+        self._first_with_id: dict[tuple[str, str], Row] = {}
+        self._columns_seen: set[str] = set()
+
+    def read(self, source: Source, stem: str) -> None:
+        """Adds the rows and the problems of one source."""
+        found: set[str] = set()
+        problems: list[Problem] = []
+        number = 0
+        for record in source.records():
+            number = record.number
+            row, faults = self._check(record, source.name, stem)
+            if isinstance(record.values, dict):
+                found.update(record.values)
+            if row and not (faults := list(self._duplicates(row))):
+                self.rows.append(row)
+            for field, message in faults:
+                problems.append(Problem(source.name, number, field, message, record.values))
+        if not number:
+            problems.append(Problem(source.name, 0, "", "holds no rows"))
+        self._check_required_columns(source.name, found, problems)
+        self._columns_seen |= found
+        self.problems += problems
+
+    def _check(self, record: Record, file: str, stem: str) -> tuple[Row | None, list[tuple[str, str]]]:
+        """The row, or its faults as (field, message)."""
+        values = record.values
+        if record.fault:
+            return None, [("", record.fault)]
+        if not isinstance(values, dict):
+            return None, [("", f"is {_type_name(values)}, must be an object with {', '.join(REQUIRED)}")]
+        fields: dict[str, Any] = {field: values.get(column) for field, column in self.columns.items()}
+        if fields["language"] is None:
+            fields["language"] = self.language or UNKNOWN_LANGUAGE
+        if fields["id"] is None:
+            fields["id"] = f"{stem}:{record.number}"
+        elif type(fields["id"]) is int:
+            fields["id"] = str(fields["id"])
+        if _is_english(fields["language"]) and _is_blank(fields["instruction_en"]):
+            fields["instruction_en"] = fields["instruction"]
+        faults = [
+            (column, fault)
+            for field, column in self.columns.items()
+            if (fault := _fault(field, fields[field], column in values))
+        ]
+        if "input" not in self.columns.values() and not _is_blank(values.get("input")):
+            faults.append(("input", _INPUT_IGNORED))
+        return (None, faults) if faults else (Row(**fields, file=file, number=record.number), [])
+
+    def _duplicates(self, row: Row) -> Iterator[tuple[str, str]]:
+        first = self._first_with_id.setdefault((row.language, row.id), row)
+        if first is not row:
+            place = f"{first.file}, row {first.number}"
+            hint = "; set language= or add a column" if row.language == UNKNOWN_LANGUAGE else ""
+            yield (
+                self.columns["id"],
+                f"{row.id!r} in language {row.language!r} is also the id of {place}{hint}",
+            )
+
+    def _check_required_columns(self, file: str, found: set[str], problems: Sequence[Problem]) -> None:
+        """A column that no row has is one error about the file, not one per row."""
+        for field in REQUIRED:
+            column = self.columns[field]
+            if found and column not in found and any(problem.field == column for problem in problems):
+                raise DataError(
+                    f"{file} has no column {column!r}{did_you_mean(column, found)}\n"
+                    f"columns: {', '.join(sorted(found))}; name the right one with columns.{field}=NAME"
+                )
+
+    def check_renamed_columns(self) -> None:
+        """A renamed optional column that no source has would be ignored without a word."""
+        for field in OPTIONAL:
+            column = self.columns[field]
+            if column != field and column not in self._columns_seen:
+                hint = did_you_mean(column, self._columns_seen)
+                raise DataError(f"columns.{field}={column!r}: no source has this column{hint}")
+
+
+def _column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
+    known = {field: field for field in (*REQUIRED, *OPTIONAL)}
+    for field in columns or {}:
+        if field not in known:
+            raise ValueError(f"columns.{field} is no field of a row{did_you_mean(field, known)}")
+    return known | dict(columns or {})
+
+
+def _with_unique_stems(sources: Sequence[Source]) -> list[tuple[Source, str]]:
+    """Each source and the start of its rows' default ids: its stem, or its name where two share a stem."""
+    stems = [source.stem for source in sources]
+    return [
+        (source, stem if stems.count(stem) == 1 else source.name)
+        for source, stem in zip(sources, stems, strict=True)
+    ]
+
+
+# --- One field ----------------------------------------------------------------------------------------------
+
+_NO_LANGUAGE_CODE = "is no language code (BCP 47, such as de, sw or zh-Hans)"
+_INPUT_IGNORED = (
+    "is not empty, and would be left out: append it to the instruction, and its English to instruction_en"
+)
+
+
+def _fault(field: str, value: Any, is_there: bool) -> str | None:
+    """What is wrong with a field's value; None where nothing is."""
+    optional = field in OPTIONAL
+    if value is None:
+        return None if optional else f"is {'null' if is_there else 'missing'}{_hint(field)}"
+    if not isinstance(value, str):
+        return f"is {_type_name(value)}, must be text{' or a whole number' * (field == 'id')}"
+    if _is_blank(value):
+        return "is empty: leave it out or set it to null" if optional else f"is empty{_hint(field)}"
+    if not _is_unicode(value):
+        return "holds half of a surrogate pair, which is no character"
+    if field == "language" and not _is_language_code(value):
+        return f"{value!r} {_NO_LANGUAGE_CODE}"
+    return None
+
+
+def _hint(field: str) -> str:
+    return ": the row has no English translation" if field == "instruction_en" else ""
+
+
+def _type_name(value: Any) -> str:
+    return "null" if value is None else _JSON_TYPES.get(type(value), f"a {type(value).__name__}")
+
+
+def _is_blank(value: Any) -> bool:
+    """None, or text with nothing to see; False for what is no text."""
+    return value is None or (isinstance(value, str) and not value.strip().strip(_INVISIBLE))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_english(language: Any) -> bool:
+    return isinstance(language, str) and language.lower().replace("_", "-").split("-")[0] in ("en", "eng")
+
+
+@functools.lru_cache
+def _is_language_code(text: str) -> bool:
+    return langcodes.tag_is_valid(text)
+
+
+def _json_line(value: Any) -> str:
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    return line if _is_unicode(line) else json.dumps(value, default=str)
