@@ -482,8 +482,12 @@ class CrossLingualConnection:
         missing = 0 if mask is None else mask.shape[-1] - tokens.shape[1]
         return self.input_embeddings(prompt, tokens.new_full((tokens.shape[0],), index - missing, dtype=torch.long))
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def prepare_inputs_for_generation(
+        self, input_ids: Tensor, *args: Any, inputs_embeds: Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
         """As the base model's, plus where in these tokens the response starts (-1: not among them)."""
+        # Named, because `generate` takes prompts as embeddings only where this signature has them.
+        kwargs["inputs_embeds"] = inputs_embeds
         inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)  # type: ignore[misc]
         request = _GENERATION.get()
         if request is None or request.model is not self:
@@ -496,6 +500,10 @@ class CrossLingualConnection:
             batch = input_ids.shape[0]
             inputs["connection_embedding"] = _expanded(request.embedding, batch)
             inputs["connection_output"] = _expanded(request.output, batch)
+            # For a static cache `generate` makes the masks of the whole prompt in advance. The prompt is read in
+            # pieces here, and a sliding layer's mask depends on the piece: the decoder makes each one's itself.
+            if kwargs.get("attention_mask") is not None:
+                inputs["attention_mask"] = kwargs["attention_mask"]
         return inputs  # type: ignore[no-any-return]
 
     def _response_start(self, inputs: dict[str, Any]) -> Tensor | None:
