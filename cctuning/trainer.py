@@ -20,7 +20,7 @@ from cctuning.callbacks import NoisePerRank, Progress
 from cctuning.collate import ParallelCollator
 from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.modeling_cctuning import CrossLingualConnection
-from cctuning.statistics import RunningStatistics
+from cctuning.run_statistics import RunningStatistics
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
 

@@ -1,0 +1,91 @@
+"""Model cards: what a folder holds, how it was made and how to use it, written from the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_PAPER = "[CC-Tuning](https://arxiv.org/abs/2506.00875) (Ye et al., ACL 2025)"
+
+
+def _front_matter(recipe: Mapping[str, Any], languages: list[str]) -> str:
+    lines = ["---", "library_name: transformers", f"base_model: {recipe['model_name_or_path']}"]
+    if languages:
+        lines += ["language:", *(f"- {language}" for language in languages if language != "und")]
+    return "\n".join([*lines, "tags:", "- cctuning", "pipeline_tag: text-generation", "---"])
+
+
+def _settings(recipe: Mapping[str, Any]) -> str:
+    shown = ("learning_rate", "num_train_epochs", "max_steps", "total_batch_size", "lr_scheduler_type", "warmup_ratio")
+    rows = [f"| {name} | {recipe[name]} |" for name in (*shown, "cutoff_len", "bf16", "seed") if recipe.get(name) is not None]
+    connection, lora = recipe["connection"], recipe["lora"]
+    if connection["enabled"]:
+        names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
+        rows += [f"| connection.{name} | {connection[name]} |" for name in names if connection[name] is not None]
+    if lora["enabled"]:
+        rows += [f"| lora.{name} | {lora[name]} |" for name in ("r", "alpha", "dropout")]
+    return "\n".join(["| setting | value |", "| --- | --- |", *rows])
+
+
+def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float) -> str:
+    """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token."""
+    connected = recipe["connection"]["enabled"]
+    method = (
+        f"Fine-tuned with {_PAPER}: while the model reads a prompt, one layer's {recipe['connection']['sublayer']} "
+        "output from the parallel English prompt is added to the first layer's."
+        if connected
+        else "Fine-tuned on multilingual rows without a cross-lingual connection (ML-SFT)."
+    )
+    use = (
+        "`AutoModelForCausalLM.from_pretrained` loads the plain model, without the connection; "
+        "`cctuning.CCTuningModel.load` loads it with. `python fit_transform.py model=DIR` makes a model from it "
+        "that is connected and needs no English prompt."
+        if connected
+        else "`AutoModelForCausalLM.from_pretrained` loads it."
+    )
+    return f"""{_front_matter(recipe, languages)}
+
+# {recipe["run_name"]}
+
+{method}
+
+{rows:,} rows in {len(languages)} languages ({", ".join(languages)}); final training loss {loss:.3f} nats per token.
+
+{use} The chat template that it was trained with is saved with the tokenizer.
+
+{_settings(recipe)}
+
+`recipe.yaml` holds every setting, `metrics.jsonl` the course of the training.
+"""
+
+
+def export_card(recipe: Mapping[str, Any], *, languages: list[str], report: Mapping[str, Any]) -> str:
+    """The card of an exported model. `report` is `transform_report.json`: its plain numbers are listed."""
+    numbers = [f"| {name} | {value:.4g} |" for name, value in report.items() if isinstance(value, int | float)]
+    fit = "\n".join(["| fit | |", "| --- | --- |", *numbers])
+    return f"""{_front_matter(recipe, languages)}
+
+# {recipe["run_name"]}, monolingual
+
+Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's own
+outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained(DIR, trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained(DIR)
+prompt = tokenizer.apply_chat_template(
+    [{{"role": "user", "content": "..."}}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+)
+print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
+```
+
+`trust_remote_code=True` runs `modeling_cctuning.py` of this folder; without it the same weights load as the plain
+model, not connected. Under `generate` the connection is at the prompt's last token. In a bare forward it is at the
+end of the last response marker, the tokens that `add_generation_prompt=True` adds.
+
+{fit}
+
+{_settings(recipe)}
+"""

@@ -1,0 +1,30 @@
+"""How an entry script ends: with its result, or with one clear line in place of a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+# What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
+_EXPECTED = (ValueError, OSError, FloatingPointError)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs an entry script. An expected error is printed as `error: ...` with status 1, Ctrl-C ends with 130.
+
+    With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
+    """
+    # Libraries announce every file that they fetch or write.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command continues from the newest checkpoint\n")
+        raise SystemExit(130) from None
+    except _EXPECTED as error:
+        if os.environ.get("CCTUNING_DEBUG") == "1":
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,91 @@
+"""What `dry_run=true` shows of a run: rows and lengths per language, and how an example is tokenised."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cctuning.examples import Example, languages_of
+from cctuning.memory import MemoryEstimate
+from cctuning.rows import Problem
+
+_PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
+
+
+def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Group:
+    """Rows, token lengths and cut responses of each language; below, what was found wrong."""
+    table = Table(title=f"{len(examples):,} rows (tokens: median / 95th percentile / longest)")
+    for heading in ("language", "rows", "prompt", "English prompt", "response", "responses cut"):
+        table.add_column(heading, justify="left" if heading == "language" else "right")
+    for language in languages_of(examples):
+        own = [example for example in examples if example.row.language == language]
+        table.add_row(
+            language,
+            f"{len(own):,}",
+            _lengths([example.prompt_length for example in own]),
+            _lengths([len(example.english_input_ids) for example in own]),
+            _lengths([len(example.input_ids) - example.prompt_length for example in own]),
+            str(sum(example.truncated > 0 for example in own)),
+        )
+    counts = Counter(problem.field for problem in problems)
+    found = ", ".join(f"{count:,} in {field}" for field, count in counts.most_common())
+    shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
+    return Group(table, Text(f"{len(problems):,} rows left out" + (f": {found}" if found else "")), *shown)
+
+
+def _lengths(values: Sequence[int]) -> str:
+    ordered = sorted(values)
+    return f"{statistics.median_low(ordered)} / {ordered[int(0.95 * (len(ordered) - 1))]} / {ordered[-1]}"
+
+
+def example_panel(example: Example, tokenizer: Any) -> Panel:
+    """One example as the model reads it: what carries a label, and the response start in both languages."""
+    row = example.row
+    legend = Text.assemble(
+        ("prompt, no label", _PROMPT), "   ", ("response start", _START), "   ", ("response, labels", _RESPONSE)
+    )
+    prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
+    own = _marked(tokenizer, prompt) + Text("").join(
+        Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
+    )
+    english = _marked(tokenizer, example.english_input_ids)
+    return Panel(
+        Group(legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english),
+        title=f"{row.file} row {row.number}",
+        subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",
+    )
+
+
+def _marked(tokenizer: Any, prompt: Sequence[int]) -> Text:
+    *before, last = token_pieces(tokenizer, prompt)
+    return Text("").join([*(Text(piece, style=_PROMPT) for piece in before), Text(last, style=_START)])
+
+
+def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The text of each token; tokens that are parts of one character are shown together."""
+    pieces: list[str] = []
+    pending: list[int] = []
+    for token in ids:
+        pending.append(token)
+        text = tokenizer.decode(pending, skip_special_tokens=False)
+        if "\N{REPLACEMENT CHARACTER}" not in text:
+            pieces.append(text.replace("\n", "⏎\n"))
+            pending = []
+    return pieces + ([tokenizer.decode(pending)] if pending else [])
+
+
+def memory_table(estimate: MemoryEstimate) -> Table:
+    """The parts of an estimate in GiB."""
+    table = Table(title="memory estimate, one device that holds the whole model")
+    parts = ("weights", "gradients", "optimizer", "activations", "connection", "total")
+    for part in parts:
+        table.add_column(part, justify="right")
+    table.add_row(*(f"{getattr(estimate, part) / 2**30:.2f} GiB" for part in parts))
+    return table

@@ -1,0 +1,70 @@
+"""Figures of a training run, from its metrics file: the loss, and what the Decision Maker chose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures are files; no screen is needed
+from matplotlib import pyplot as plt
+
+_LAYER = "decision_maker/layer_"
+
+
+def read_metrics(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl` that hold a training loss, in the order of steps."""
+    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if "loss" in line]
+
+
+def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str = "training loss") -> None:
+    """Loss over steps, in nats per label token: over all rows, and per language."""
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    steps = [line["step"] for line in metrics]
+    languages = sorted({name for line in metrics for name in line if name.startswith("loss/")})
+    colours = plt.get_cmap("viridis")
+    for number, name in enumerate(languages):
+        points = [(line["step"], line[name]) for line in metrics if name in line]
+        colour = colours(number / max(len(languages) - 1, 1))
+        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.9, alpha=0.8, label=name.removeprefix("loss/"))
+    axes.plot(steps, [line["loss"] for line in metrics], color="black", linewidth=2, label="all rows")
+    axes.set(xlabel="step", ylabel="nats per label token", title=title)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + len(languages) // 20, fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
+    """Which layer was chosen over the steps (share of rows), and the entropy of the choice in nats.
+
+    Returns whether there was anything to draw: a run without a connection has no choices.
+    """
+    lines = [line for line in metrics if f"{_LAYER}00" in line]
+    if not lines:
+        return False
+    names = sorted(name for name in lines[0] if name.startswith(_LAYER))
+    shares = [[line[name] for line in lines] for name in names]
+    has_entropy = "decision_maker/entropy" in lines[0]
+    figure, panels = plt.subplots(
+        1 + has_entropy, 1, figsize=(8, 5), layout="constrained", squeeze=False, height_ratios=[3, 1][: 1 + has_entropy]
+    )
+    axes = panels[0, 0]
+    steps = [line["step"] for line in lines]
+    image = axes.pcolormesh(steps, range(len(names)), shares, cmap="viridis", vmin=0, vmax=1, shading="nearest")
+    axes.set(ylabel="layer, from 0", title="layer chosen")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    figure.colorbar(image, ax=axes, label="share of rows")
+    if has_entropy:
+        panels[1, 0].plot(steps, [line["decision_maker/entropy"] for line in lines], color="black")
+        panels[1, 0].set(ylabel="entropy, nats", ylim=(0, None), xlim=axes.get_xlim())
+        panels[1, 0].grid(alpha=0.3)
+    panels[-1, 0].set_xlabel("step")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return True

@@ -1,0 +1,92 @@
+"""Folders of training runs: which one is meant, what it is, and whether another run may go on in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from transformers.trainer_utils import get_last_checkpoint
+
+from cctuning.model import CONNECTION_FILE
+
+RECIPE_FILE = "recipe.yaml"
+FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
+
+# What may differ between a run and its continuation: nothing that changes the result.
+_FREE = ("resume", "dry_run", "report_to", "run_name", "save_total_limit", "dataloader_num_workers")
+
+
+class RunError(ValueError):
+    """A run's folder that cannot be used for what was asked; the message says what to do."""
+
+
+def find_newest_run(outputs: str | Path = "outputs") -> Path:
+    """The CC-Tuning run under `outputs`, at any depth, that finished last.
+
+    Raises `RunError` where there is none, telling an unfinished run from one without a connection.
+    """
+    finished = sorted(Path(outputs).rglob(FINISHED_FILE), key=lambda path: path.stat().st_mtime)
+    connected = [path.parent for path in finished if (path.parent / CONNECTION_FILE).is_file()]
+    if connected:
+        return connected[-1]
+    if finished:
+        raise RunError(f"the runs under {outputs}/ were trained without a connection (ML-SFT): nothing to fit there")
+    begun = sorted({path.parent for path in Path(outputs).rglob(RECIPE_FILE)})
+    hint = f"; {begun[-1]} has begun and not finished: run its train.py command again" if begun else ""
+    raise RunError(f"no finished run under {outputs}/{hint}. Name one with model=DIR, or train with train.py first")
+
+
+def read_run_recipe(directory: str | Path) -> dict[str, Any]:
+    """The resolved recipe of a run, as a plain dictionary. Raises `RunError` where there is none."""
+    path = Path(directory) / RECIPE_FILE
+    if not path.is_file():
+        raise RunError(f"{path} is missing: {directory} was not written by train.py")
+    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return recipe
+
+
+def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume: str) -> str | None:
+    """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
+
+    `resume`: auto (the newest checkpoint), never (what an earlier run left is deleted), or a checkpoint's path.
+    Raises `RunError` where the folder holds a finished run, or one with another recipe.
+    """
+    output_dir = Path(output_dir)
+    if resume == "never":
+        for left in [*output_dir.glob("checkpoint-*"), *output_dir.glob(FINISHED_FILE)]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        return None
+    if resume != "auto":
+        return resume
+    if (output_dir / FINISHED_FILE).is_file():
+        report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
+        raise RunError(
+            f"{output_dir} holds a finished run ({report['steps']} steps): choose another output_dir, or start anew "
+            "in it with resume=never, which deletes it"
+        )
+    checkpoint = get_last_checkpoint(str(output_dir)) if output_dir.is_dir() else None
+    if checkpoint is not None:
+        _refuse_other_recipe(output_dir, recipe)
+    return checkpoint
+
+
+def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
+    before, now = _flat(read_run_recipe(output_dir)), _flat(recipe)
+    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    changed = [key for key in changed if key not in _FREE]
+    if changed:
+        lines = [f"  {key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed]
+        raise RunError(
+            f"{output_dir} holds an unfinished run with another recipe:\n" + "\n".join(lines) + "\n"
+            "Choose another output_dir, or start anew in it with resume=never, which deletes its checkpoints"
+        )
+
+
+def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

@@ -1,0 +1,244 @@
+"""Fine-tunes a model with the cross-lingual connection, or without it (ML-SFT).
+
+accelerate launch train.py recipe=llama31_aya
+python train.py recipe=tiny dry_run=true
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from accelerate import PartialState
+from peft import LoraConfig
+from rich.console import Console
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
+from trl import SFTConfig
+
+from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
+from cctuning.cards import training_card
+from cctuning.entry import run
+from cctuning.examples import Example, encode, languages_of, training_set
+from cctuning.memory import estimate_memory
+from cctuning.model import CCTuningModel
+from cctuning.preview import example_panel, memory_table, rows_table
+from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
+from cctuning.recipe import recipe_from_command_line, save_recipe
+from cctuning.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
+from cctuning.run_figures import plot_layers, plot_loss, read_metrics
+from cctuning.runs import FINISHED_FILE, RECIPE_FILE, checkpoint_to_resume
+from cctuning.schemas import TrainRecipe
+from cctuning.trainer import CCTuningTrainer
+
+REJECTS_FILE = "rejects.jsonl"
+console = Console()
+
+
+def main() -> None:
+    """Reads the recipe, trains, and writes the model and what is to know about it to `output_dir`."""
+    recipe = recipe_from_command_line(TrainRecipe, __doc__ or "")
+    tokenizer = AutoTokenizer.from_pretrained(
+        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
+    )
+    choose_template(tokenizer, recipe.template)
+    prompts = PromptFormat(tokenizer)
+    examples, problems = load_examples(recipe, prompts)
+    if recipe.dry_run:
+        show(recipe, examples, problems, tokenizer)
+        return
+
+    checkpoint = prepare_output_dir(recipe, problems)
+    set_seed(recipe.seed)
+    trainer = make_trainer(recipe, examples, tokenizer, load_model(recipe, prompts))
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model(recipe.output_dir)
+    if trainer.accelerator.is_main_process:
+        write_results(recipe, examples, result.metrics, trainer.state.global_step)
+
+
+def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
+    """The recipe's rows, tokenised, and the bad ones, which stop the run unless they are to be skipped."""
+    rows, problems = read_rows(
+        recipe.data,
+        columns=dataclasses.asdict(recipe.columns),
+        split=recipe.data_split,
+        language=recipe.language,
+        on_bad_row="skip",
+    )
+    rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
+    examples, cut = encode(
+        rows, prompts, cutoff_len=recipe.cutoff_len, english_cutoff_len=recipe.english_cutoff_len
+    )
+    problems = [*problems, *cut]
+    if problems and recipe.on_bad_row == "error" and not recipe.dry_run:
+        raise BadRowsError(problems)
+    if not examples:
+        first = f"; the first problem: {problems[0]}" if problems else ""
+        raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
+    return examples, problems
+
+
+def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
+    """What a run would do, without doing it."""
+    processes = PartialState().num_processes
+    accumulation = recipe.accumulation_steps(processes)
+    per_step = recipe.per_device_train_batch_size * accumulation * processes
+    per_epoch = math.ceil(len(examples) / per_step)
+    steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
+    config = AutoConfig.from_pretrained(
+        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
+    )
+    estimate = estimate_memory(
+        config,
+        dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
+        rows=recipe.per_device_train_batch_size,
+        tokens=max(len(example.input_ids) for example in examples),
+        trained_share=0.01 if recipe.lora.enabled else 1.0,
+        bf16=recipe.bf16,
+        checkpointing=recipe.gradient_checkpointing,
+        english_tokens=max(len(example.english_input_ids) for example in examples),
+        connected=recipe.connection.enabled,
+    )
+    console.print_json(json.dumps(dataclasses.asdict(recipe)))
+    console.print(rows_table(examples, problems))
+    longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
+    console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
+    console.print(memory_table(estimate))
+    console.print(
+        f"{steps:,} steps of {per_step} rows ({processes} processes x {recipe.per_device_train_batch_size} rows "
+        f"x {accumulation} accumulated), {per_epoch:,} per epoch. Nothing was trained."
+    )
+
+
+def stored_dtype(config: Any) -> str:
+    """The dtype that the weights are stored in, as a name: float32 where the configuration does not say."""
+    return str(config.dtype or torch.float32).removeprefix("torch.")
+
+
+def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
+    """Makes `output_dir` ready, with the resolved recipe and the rejects in it; the checkpoint to resume from."""
+    state = PartialState()
+    with state.main_process_first():
+        # Every process finds the same checkpoint; only the first writes.
+        checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
+        if state.is_main_process:
+            output_dir = Path(recipe.output_dir)
+            output_dir.mkdir(parents=True, exist_ok=True)
+            save_recipe(recipe, output_dir / RECIPE_FILE)
+            if problems:
+                write_rejects(problems, output_dir / REJECTS_FILE)
+                console.print(f"{len(problems):,} rows left out, listed in {output_dir / REJECTS_FILE}")
+    if checkpoint and state.is_main_process:
+        console.print(f"Continuing from {checkpoint}")
+    return checkpoint
+
+
+def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
+    """The base model, connected unless the recipe says otherwise."""
+    model = AutoModelForCausalLM.from_pretrained(
+        recipe.model_name_or_path,
+        revision=recipe.model_revision,
+        trust_remote_code=recipe.trust_remote_code,
+        attn_implementation=recipe.attn_implementation,
+        dtype=recipe.dtype,
+    )
+    set_generation_tokens(model, prompts)
+    if recipe.connection.enabled:
+        model = CCTuningModel.wrap(model, recipe.connection.config())
+        model.response_marker = tuple(prompts.response_marker)
+    return model
+
+
+def make_trainer(recipe: TrainRecipe, examples: list[Example], tokenizer: Any, model: Any) -> CCTuningTrainer:
+    """The trainer for a recipe."""
+    callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
+    connection = recipe.connection
+    if connection.enabled and connection.final_temperature is not None:
+        schedule = (connection.final_temperature, connection.temperature_schedule)
+        callbacks.append(TemperatureSchedule(model.connection, *schedule))
+    tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
+    return CCTuningTrainer(
+        model,
+        training_arguments(recipe),
+        train_dataset=training_set(examples),
+        processing_class=tokenizer,
+        languages=languages_of(examples),
+        row_names=[f"{item.row.file} row {item.row.number} (id {item.row.id})" for item in examples],
+        english_buckets=recipe.english_buckets,
+        decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
+        peft_config=lora_config(recipe) if recipe.lora.enabled else None,
+        callbacks=callbacks,
+    )
+
+
+def training_arguments(recipe: TrainRecipe) -> SFTConfig:
+    """TRL's arguments for a recipe."""
+    return SFTConfig(
+        output_dir=recipe.output_dir,
+        run_name=recipe.run_name,
+        num_train_epochs=recipe.num_train_epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.per_device_train_batch_size,
+        gradient_accumulation_steps=recipe.accumulation_steps(PartialState().num_processes),
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=recipe.warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        adam_beta1=recipe.adam_beta1,
+        adam_beta2=recipe.adam_beta2,
+        optim=recipe.optim,
+        seed=recipe.seed,
+        bf16=recipe.bf16,
+        use_cpu=recipe.use_cpu,
+        activation_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
+        dataloader_num_workers=recipe.dataloader_num_workers,
+        train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
+        logging_steps=recipe.logging_steps,
+        save_strategy=recipe.save_strategy,
+        save_steps=recipe.save_steps,
+        save_total_limit=recipe.save_total_limit,
+        report_to=[name for name in recipe.report_to if name != "none"],
+    )
+
+
+def lora_config(recipe: TrainRecipe) -> LoraConfig:
+    """PEFT's adapter configuration for a recipe."""
+    modules = recipe.lora.target_modules
+    return LoraConfig(
+        r=recipe.lora.r,
+        lora_alpha=recipe.lora.alpha,
+        lora_dropout=recipe.lora.dropout,
+        target_modules="all-linear" if modules == ["all-linear"] else modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def write_results(recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int) -> None:
+    """Figures, the model card, and last the report that marks the run as finished."""
+    output_dir = Path(recipe.output_dir)
+    logged = read_metrics(output_dir / METRICS_FILE)
+    plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
+    plot_layers(logged, output_dir / "chosen_layers.png")
+    languages = languages_of(examples)
+    card = training_card(
+        dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=metrics["train_loss"]
+    )
+    (output_dir / "README.md").write_text(card, encoding="utf-8")
+    report = {"steps": steps, "rows": len(examples), "languages": languages, **metrics}
+    (output_dir / FINISHED_FILE).write_text(json.dumps(report, indent=2) + "\n")
+    console.print(f"[bold]{output_dir}[/] holds the model, {METRICS_FILE} and training_loss.png")
+    if recipe.connection.enabled:
+        console.print(f"Next: python fit_transform.py model={output_dir}")
+
+
+if __name__ == "__main__":
+    run(main)
