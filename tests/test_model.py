@@ -296,6 +296,17 @@ def test_evaluation_takes_the_argmax():
         assert torch.equal(model.last_selection.weights.argmax(-1), step.weights.argmax(-1))
 
 
+def test_evaluation_with_gumbel_noise():
+    """`selection="gumbel"` keeps the noise, as the authors' code does."""
+    torch.manual_seed(0)
+    model, plain, decision_maker = wrapped_and_plain("llama", selection="gumbel")
+    rows = some_rows()
+    step, _ = naive_step(plain, rows, decision_maker)
+    torch.manual_seed(SEED)
+    out = model.eval()(**arguments(rows))
+    torch.testing.assert_close(out.loss, step.loss, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["llama", "gemma2", "gpt2", "falcon"])
 def test_bilingual_generation(name):
     torch.manual_seed(0)
