@@ -1,0 +1,170 @@
+"""Checks training data before a run: counts, lengths and faults for every language.
+
+Exits with status 1 where rows were rejected, unless --write put the good ones into a file of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cctuning.rows import Problem, Row, read_rows, write_rejects
+from data_prep.files import SUFFIXES, rejects_path, write_rows
+
+FIELDS = ("instruction", "instruction_en", "output")
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """What the rows of one language look like. Lengths are in characters."""
+
+    language: str
+    rows: int
+    repeated: int  # rows whose instruction and output are also those of an earlier row
+    same_as_english: int  # rows whose instruction is its own English parallel
+    lengths: dict[str, tuple[int, int, int]]  # of each of FIELDS: median, 95th percentile, maximum
+
+
+def report(rows: Iterable[Row]) -> list[LanguageReport]:
+    """One report per language, in alphabetical order."""
+    by_language: dict[str, list[Row]] = {}
+    for row in rows:
+        by_language.setdefault(row.language, []).append(row)
+    return [_language_report(language, by_language[language]) for language in sorted(by_language)]
+
+
+def _language_report(language: str, rows: Sequence[Row]) -> LanguageReport:
+    lengths = {field: sorted(len(getattr(row, field)) for row in rows) for field in FIELDS}
+    return LanguageReport(
+        language=language,
+        rows=len(rows),
+        repeated=len(rows) - len({(row.instruction, row.output) for row in rows}),
+        same_as_english=sum(row.instruction == row.instruction_en for row in rows),
+        lengths={
+            field: (percentile(values, 50), percentile(values, 95), values[-1])
+            for field, values in lengths.items()
+        },
+    )
+
+
+def percentile(values: Sequence[int], percent: float) -> int:
+    """The smallest of the sorted `values` that at least `percent` % of them do not exceed."""
+    return values[max(math.ceil(len(values) * percent / 100), 1) - 1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the report, writes what was asked for, and returns the exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        rows, problems = read_rows(
+            options.data,
+            columns=dict(options.column),
+            split=options.split,
+            language=options.language,
+            on_bad_row="skip",
+        )
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    if rows:
+        console.print(_table(report(rows)))
+    _print_problems(problems, options.show, console)
+    if options.write is None:
+        return 1 if problems else 0
+    return _write(rows, problems, options.write, console)
+
+
+def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(rows, path)
+    console.print(f"{len(rows)} rows -> {path}", highlight=False, soft_wrap=True)
+    if problems:
+        write_rejects(problems, rejects_path(path))
+        console.print(f"rejected rows -> {rejects_path(path)}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _table(reports: Sequence[LanguageReport]) -> Table:
+    table = Table(
+        box=box.SIMPLE,
+        caption="lengths in characters: median/95 %/longest; = en: the prompt is its English",
+        pad_edge=False,
+    )
+    table.add_column("language")
+    for name in ("rows", "repeated", "= en", "prompt", "English", "response"):
+        table.add_column(name, justify="right")
+    for one in reports:
+        lengths = ("/".join(map(str, one.lengths[field])) for field in FIELDS)
+        table.add_row(one.language, *map(str, (one.rows, one.repeated, one.same_as_english)), *lengths)
+    if len(reports) > 1:
+        totals = (
+            sum(getattr(one, name) for one in reports) for name in ("rows", "repeated", "same_as_english")
+        )
+        table.add_section()
+        table.add_row("all", *map(str, totals))
+    return table
+
+
+def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -> None:
+    if not problems:
+        console.print("no bad rows")
+        return
+    rows = len({(problem.file, problem.number) for problem in problems})
+    fields = Counter(problem.field or "the row itself" for problem in problems)
+    counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
+    console.print(f"bad rows: {rows} ({counts})", highlight=False)
+    for problem in problems[:shown]:
+        console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+    if len(problems) > shown:
+        console.print(f"  and {len(problems) - shown} more", highlight=False)
+
+
+def _column(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not (field and equals and column):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN, such as instruction=prompt")
+    return field, column
+
+
+def _output(text: str) -> Path:
+    if not text.endswith(SUFFIXES):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(SUFFIXES)}")
+    return Path(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep.check", description=__doc__)
+    add = parser.add_argument
+    add("data", nargs="+", help="JSONL, JSON or Parquet files, folders, globs, hub data sets")
+    add(
+        "--column",
+        type=_column,
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="the column that holds a field, where the names differ",
+    )
+    add("--split", default="train", help="of data sets that have splits (default: train)")
+    add("--language", help="of rows that do not say it themselves")
+    add("--show", type=int, default=20, help="how many problems to print (default: 20)")
+    add(
+        "--write",
+        type=_output,
+        metavar="FILE",
+        help="write the good rows to FILE (.jsonl or .parquet) and list the others beside it",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
