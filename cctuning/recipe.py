@@ -8,6 +8,7 @@ The comment that ends a field's line is its help text.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import re
@@ -160,6 +161,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "required"
 
 
+@functools.cache
 def _field_comments(schema: type[Any]) -> dict[str, str]:
     """The line comment behind each field, also of the classes that `schema` inherits from."""
     comments: dict[str, str] = {}

@@ -85,7 +85,7 @@ def read_rows(
 
     A row needs text in `instruction`, `instruction_en` and `output`; it may have `id`, `language` and
     `output_en`, where null counts as absent. Other columns are ignored, except an Alpaca `input`: a row with
-    text in it is rejected, since its prompt would be incomplete. A row whose language is English may leave out
+    text in it is rejected, since its prompt would be incomplete. A row whose language is English may lack
     `instruction_en`: it is the instruction. An id defaults to `<file stem>:<row number>`.
 
     Args:

@@ -1,0 +1,153 @@
+"""The shipped recipes: they resolve, say what the papers say, and differ only where their names do."""
+
+import dataclasses
+
+import pytest
+
+from cctuning.modeling_cctuning import ConnectionConfig
+from cctuning.recipe import RECIPES, RecipeError, keys_of, load_recipe, save_recipe
+from cctuning.schemas import ConnectionRecipe, FitRecipe, TrainRecipe
+
+MODELS = {
+    "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),
+    "qwen25": ("Qwen/Qwen2.5-7B", "qwen"),
+    "mistral": ("mistralai/Mistral-7B-v0.3", "mistral"),
+}
+PAPERS = {
+    "total_batch_size": 16,
+    "num_train_epochs": 3.0,
+    "learning_rate": 1e-5,
+    "lr_scheduler_type": "cosine",
+    "warmup_ratio": 0.1,
+    "bf16": True,
+    "cutoff_len": 1024,
+}
+NAMES_OF_THE_RUN = {"run_name", "output_dir"}
+
+
+def resolve(name, *arguments):
+    return load_recipe([f"recipe={name}", *arguments], TrainRecipe)
+
+
+def values(recipe, prefix=""):
+    """Every key with its value, dots in the names."""
+    flat = {}
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if dataclasses.is_dataclass(value):
+            flat |= values(value, f"{prefix}{field.name}.")
+        else:
+            flat[prefix + field.name] = value
+    return flat
+
+
+def differences(one, other):
+    one, other = values(resolve(one)), values(resolve(other))
+    return {key: (one[key], other[key]) for key in one if one[key] != other[key]}
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("[!_]*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_resolves_and_survives_being_written(path, tmp_path):
+    recipe = resolve(path.stem)
+    assert recipe.output_dir == f"outputs/{path.stem}"
+    save_recipe(recipe, tmp_path / "recipe.yaml")
+    assert load_recipe([f"recipe={tmp_path / 'recipe.yaml'}"], TrainRecipe) == recipe
+
+
+def test_recipes_are_found_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert resolve("llama31_aya").data == ["data/aya_parallel.jsonl"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_papers_settings(model):
+    recipe = resolve(f"{model}_aya")
+    assert {key: getattr(recipe, key) for key in PAPERS} == PAPERS
+    assert (recipe.model_name_or_path, recipe.template) == MODELS[model]
+    assert recipe.connection.enabled
+    assert recipe.connection.config() == ConnectionConfig()
+    assert not recipe.lora.enabled
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sft_is_the_same_run_without_the_connection(model):
+    found = differences(f"{model}_aya", f"{model}_aya_sft")
+    assert found.keys() == {"connection.enabled", *NAMES_OF_THE_RUN}
+    assert found["connection.enabled"] == (True, False)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_lora_differs_in_what_it_needs(model):
+    found = differences(f"{model}_aya", f"{model}_aya_lora")
+    assert found.keys() == {"lora.enabled", "learning_rate", "dtype", *NAMES_OF_THE_RUN}
+    assert found["lora.enabled"] == (False, True)
+    assert found["learning_rate"][1] > found["learning_rate"][0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_models_differ_only_in_model_and_template(model):
+    found = differences("llama31_aya", f"{model}_aya")
+    assert found.keys() <= {"model_name_or_path", "template", *NAMES_OF_THE_RUN}
+
+
+def test_no_line_stands_in_two_files_of_a_model():
+    """What recipes share is in a base; a variant repeats nothing of it."""
+    for path in RECIPES.glob("*_aya_*.yaml"):
+        base = (RECIPES / f"{path.stem.rpartition('_')[0]}.yaml").read_text().splitlines()
+        assert not set(path.read_text().splitlines()) & set(base)
+
+
+def test_the_recipe_of_the_connection_is_that_of_the_model_and_more():
+    recipe = ConnectionRecipe(pooling="layer", layer=-1, hard=False, final_temperature=0.1)
+    assert recipe.config() == ConnectionConfig(pooling="layer", layer=-1, hard=False)
+
+
+@pytest.mark.parametrize("schema", [TrainRecipe, FitRecipe])
+def test_every_key_has_help(schema):
+    assert [name for name, key in keys_of(schema).items() if not key.doc] == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("connection.pooling=first", ["connection.pooling (on the command line)", "decision_maker, mean"]),
+        ("connection.temperature=0", ["connection.temperature (on the command line)", "above 0"]),
+        ("connection.pooling=layer", ["layer=None", "pooling='layer'"]),
+        ("template=lama3", ["did you mean 'llama3'"]),
+        ("on_bad_row=ignore", ["error | skip"]),
+        ("report_to=[wandb,tensorbord]", ["did you mean 'tensorboard'"]),
+        ("lr_scheduler_type=cosin", ["did you mean 'cosine'"]),
+        ("optim=adamw_torc", ["did you mean 'adamw_torch'"]),
+        ("resume=gone/checkpoint-3", ["auto | never | PATH"]),
+        ("warmup_ratio=10", ["at most 1"]),
+        ("model=x", ["did you mean 'model_name_or_path'"]),
+    ],
+)
+def test_values_that_are_not_accepted(argument, parts):
+    with pytest.raises(RecipeError) as error:
+        resolve("tiny", argument)
+    for part in parts:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(("processes", "per_device", "steps"), [(1, 2, 8), (8, 2, 1), (4, 1, 4), (1, 16, 1)])
+def test_the_total_batch_size_holds_on_any_number_of_processes(processes, per_device, steps):
+    recipe = TrainRecipe("model", ["rows"], per_device_train_batch_size=per_device)
+    assert recipe.accumulation_steps(processes) == steps
+    assert processes * per_device * steps == recipe.total_batch_size
+
+
+def test_a_total_batch_size_that_cannot_be_reached():
+    with pytest.raises(ValueError, match="total_batch_size=16 is not a multiple of the 6 rows"):
+        TrainRecipe("model", ["rows"]).accumulation_steps(3)
+    with pytest.raises(ValueError, match="32 rows"):
+        TrainRecipe("model", ["rows"]).accumulation_steps(16)
+
+
+def test_given_accumulation_steps_are_taken():
+    assert TrainRecipe("model", ["rows"], gradient_accumulation_steps=5).accumulation_steps(3) == 5
+
+
+def test_a_fit_needs_no_arguments():
+    assert load_recipe([], FitRecipe) == FitRecipe()
+    assert load_recipe(["ridge=0", "data=a.jsonl"], FitRecipe) == FitRecipe(ridge=0.0, data=["a.jsonl"])
