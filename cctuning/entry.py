@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from transformers.utils import logging as transformers_logging
+
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
 
@@ -16,7 +18,8 @@ def run(main: Callable[[], None]) -> None:
 
     With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
     """
-    # Libraries announce every file that they fetch or write.
+    # Reading and writing local files needs no bars; training has one of its own.
+    transformers_logging.disable_progress_bar()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         main()

@@ -14,9 +14,10 @@ from cctuning.prompts import PromptFormat
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, and the layer whose English (or transformed) output went into it, from 0; None if none did."""
+    """A response, whether the connection took part in it, and the layer chosen, from 0 (None: a mixture)."""
 
     text: str
+    connected: bool
     layer: int | None
 
 
@@ -53,19 +54,19 @@ def answer(
         on_device = {name: tensor.to(model.device) for name, tensor in inputs.items()}
         with torch.no_grad():
             tokens = model.generate(**on_device, **options)[:, input_ids.shape[1] :].tolist()
-        layers = _chosen_layers(model, len(numbers))
-        for number, row, layer in zip(numbers, tokens, layers, strict=True):
-            answers[number] = Answer(prompts.response_text(row), layer)
+        layers = _chosen_layers(model)
+        for place, (number, row) in enumerate(zip(numbers, tokens, strict=True)):
+            layer = layers[place] if layers else None
+            answers[number] = Answer(prompts.response_text(row), bool(layers), layer)
     return [answers[number] for number in range(len(ids))]
 
 
-def _chosen_layers(model: Any, rows: int) -> list[int | None]:
+def _chosen_layers(model: Any) -> list[int | None]:
+    """The layer of each row of the last generation; empty where it was not connected."""
     selection = getattr(model, "last_selection", None)
-    if selection is None or len(selection.weights) != rows:
-        return [None] * rows
-    one_hot = (selection.weights == 1).any(-1)
-    chosen = selection.weights.argmax(-1)
-    return [int(layer) if one else None for layer, one in zip(chosen, one_hot, strict=True)]
+    if selection is None:
+        return []
+    return [int(row.argmax()) if (row == 1).any() else None for row in selection.weights]
 
 
 def pad_left(sequences: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
 
 def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Group:
     """Rows, token lengths and cut responses of each language; below, what was found wrong."""
-    table = Table(title=f"{len(examples):,} rows (tokens: median / 95th percentile / longest)")
+    table = Table(title=f"{len(examples):,} rows (tokens: median/95th percentile/longest)")
     for heading in ("language", "rows", "prompt", "English prompt", "response", "responses cut"):
         table.add_column(heading, justify="left" if heading == "language" else "right")
     for language in languages_of(examples):
@@ -42,7 +42,7 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
 
 def _lengths(values: Sequence[int]) -> str:
     ordered = sorted(values)
-    return f"{statistics.median_low(ordered)} / {ordered[int(0.95 * (len(ordered) - 1))]} / {ordered[-1]}"
+    return f"{statistics.median_low(ordered)}/{ordered[int(0.95 * (len(ordered) - 1))]}/{ordered[-1]}"
 
 
 def example_panel(example: Example, tokenizer: Any) -> Panel:

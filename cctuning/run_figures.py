@@ -26,12 +26,14 @@ def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     steps = [line["step"] for line in metrics]
     languages = sorted({name for line in metrics for name in line if name.startswith("loss/")})
-    colours = plt.get_cmap("viridis")
+    colours, lines = plt.get_cmap("viridis"), ("-", "--", ":")
+    marker = "o" if len(metrics) < 20 else ""
     for number, name in enumerate(languages):
         points = [(line["step"], line[name]) for line in metrics if name in line]
         colour = colours(number / max(len(languages) - 1, 1))
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.9, alpha=0.8, label=name.removeprefix("loss/"))
-    axes.plot(steps, [line["loss"] for line in metrics], color="black", linewidth=2, label="all rows")
+        style = {"color": colour, "linestyle": lines[number % 3], "linewidth": 1.0, "marker": marker, "markersize": 3}
+        axes.plot(*zip(*points, strict=True), label=name.removeprefix("loss/"), **style)
+    axes.plot(steps, [line["loss"] for line in metrics], color="black", linewidth=2, marker=marker, label="all rows")
     axes.set(xlabel="step", ylabel="nats per label token", title=title)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

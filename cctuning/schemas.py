@@ -150,3 +150,15 @@ class FitRecipe:
     batch_size: int = number(8, at_least=1)  # rows per forward pass
     dtype: str = one_of("auto", "float32", "bfloat16")  # of the model's weights; auto: as they are stored
     use_cpu: bool = False  # even where there is a GPU
+
+
+@dataclass
+class ChatRecipe:
+    """Settings of chat.py."""
+
+    model: str  # folder of a run, of an exported model, or a hub name
+    question: str | None = None  # asked once; null: questions are read until an empty one
+    english: str | None = None  # the question's English parallel, for bilingual inference
+    max_new_tokens: int = number(128, at_least=1)  # the longest answer
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    use_cpu: bool = False  # even where there is a GPU
