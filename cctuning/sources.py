@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -146,12 +147,14 @@ def _other_split(name: str, split: str) -> bool:
 
 def _json_records(path: Path) -> Iterator[Record]:
     """A list of objects, or one object a line, whatever the suffix says."""
-    with _opened(path) as file:
-        start = _start(path, file)
-        if start == b"[":
-            yield from _list_records(path, file.read())
-        else:
-            yield from _line_records(file)
+    try:
+        with _opened(path) as file:
+            if _start(path, file) == b"[":
+                yield from _list_records(path, file.read())
+            else:
+                yield from _line_records(file)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read to its end: {error}") from error
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -160,10 +163,7 @@ def _opened(path: Path) -> BinaryIO:
 
 def _start(path: Path, file: BinaryIO) -> bytes:
     """The first byte that is no space. A byte order mark is passed over; the file stands behind it."""
-    try:
-        head = file.read(4096)
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} is not a readable gzip file: {error}") from error
+    head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path} is UTF-16 text: save it as UTF-8")
     mark = b"\xef\xbb\xbf"
@@ -181,16 +181,16 @@ def _line_records(file: BinaryIO) -> Iterator[Record]:
 
 def _line_record(number: int, line: bytes, offset: int) -> Record:
     try:
-        text = line.decode()
+        text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
         fault = f"is not UTF-8 at byte {offset + error.start} of the file"
-        return Record(number, line.decode(errors="backslashreplace").rstrip(), fault)
+        return Record(number, line.decode(errors="backslashreplace").rstrip("\r\n"), fault)
     try:
         return Record(number, json.loads(text))
     except json.JSONDecodeError as error:
-        return Record(number, text.rstrip(), f"is broken JSON at column {error.colno}: {error.msg}")
+        return Record(number, text, f"is broken JSON at column {error.colno}: {error.msg}")
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits
-        return Record(number, text.rstrip(), f"is JSON that cannot be read: {error}")
+        return Record(number, text, f"is JSON that cannot be read: {error}")
 
 
 def _list_records(path: Path, content: bytes) -> Iterator[Record]:
