@@ -77,8 +77,10 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         """One line, from the first process."""
         if state.is_world_process_zero:
+            # TRL counts tokens from where a process started, so the number would depend on interruptions.
+            values = {name: value for name, value in (logs or {}).items() if name != "num_tokens"}
             with self.path.open("a") as file:
-                file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+                file.write(json.dumps({"step": state.global_step, **values}) + "\n")
 
 
 class Progress(ProgressCallback):

@@ -13,7 +13,7 @@ from torch import Tensor
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
 
 from peft import PeftConfig, PeftModel
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from cctuning.callbacks import NoisePerRank, Progress
@@ -85,7 +85,7 @@ class CCTuningTrainer(SFTTrainer):
         )
         if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
-        if self.pop_callback(ProgressCallback) or self.pop_callback(PrinterCallback):
+        if self.pop_callback(ProgressCallback):
             self.add_callback(Progress())
 
     @property

@@ -1,0 +1,199 @@
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from peft import LoraConfig
+from safetensors.torch import load_file
+from trl import SFTConfig, SFTTrainer
+
+from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
+from cctuning.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
+from cctuning.examples import encode, languages_of, training_set
+from cctuning.prompts import PromptFormat
+from cctuning.trainer import NonFiniteLossError
+from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+EXAMPLES, _ = encode(tiny_rows(12), PromptFormat(TOKENIZER), cutoff_len=128, english_cutoff_len=128)
+
+
+def arguments(output_dir, **changes):
+    settings = {
+        "output_dir": str(output_dir),
+        "per_device_train_batch_size": 4,
+        "max_steps": 6,
+        "learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
+        "bf16": False,
+        "use_cpu": True,
+        "activation_checkpointing": False,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": [],
+        "seed": 3,
+        "disable_tqdm": True,
+    }
+    return SFTConfig(**(settings | changes))
+
+
+def connected_llama(**connection):
+    torch.manual_seed(7)
+    return CCTuningModel.wrap(tiny_llama(len(TOKENIZER)), ConnectionConfig(**connection))
+
+
+def trainer_for(model, args, *, examples=EXAMPLES, **options):
+    return CCTuningTrainer(
+        model,
+        args,
+        train_dataset=training_set(examples),
+        processing_class=TOKENIZER,
+        languages=languages_of(EXAMPLES),
+        row_names=[f"{example.row.file} row {example.row.number}" for example in EXAMPLES],
+        **options,
+    )
+
+
+def weights_of(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def losses(path):
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if not k.startswith("train_")} for line in lines if "loss" in line]
+
+
+def test_training_lowers_the_loss_and_moves_the_decision_maker(tmp_path):
+    model = connected_llama()
+    before = model.decision_maker.weight.detach().clone()
+    trainer = trainer_for(model, arguments(tmp_path, max_steps=12), callbacks=[MetricsFile(tmp_path)])
+    trainer.train()
+    assert not torch.equal(model.decision_maker.weight, before)
+    logged = losses(tmp_path)
+    assert logged[-1]["loss"] < 0.8 * logged[0]["loss"]
+
+
+def test_without_a_connection_it_is_plain_sft(tmp_path):
+    ours = trainer_for(tiny_llama(len(TOKENIZER)), arguments(tmp_path))
+    ours.train()
+    data = training_set(EXAMPLES).select_columns(["input_ids", "labels"])
+    theirs = SFTTrainer(tiny_llama(len(TOKENIZER)), arguments(tmp_path), train_dataset=data, processing_class=TOKENIZER)
+    theirs.train()
+    assert_same(weights_of(ours.model), weights_of(theirs.model))
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, lora):
+    results = []
+    for name, resume in (("whole", False), ("resumed", True)):
+        folder = tmp_path / name
+        args = arguments(folder, save_strategy="steps", save_steps=3)
+        options = {"peft_config": LoraConfig(target_modules="all-linear", r=2)} if lora else {}
+        trainer = trainer_for(
+            connected_llama(), args, callbacks=[MetricsFile(folder)], decision_maker_lr_multiplier=2.0, **options
+        )
+        checkpoint = tmp_path / "whole" / "checkpoint-3" if resume else None
+        if resume:
+            folder.mkdir(exist_ok=True)
+            (folder / "metrics.jsonl").write_text((tmp_path / "whole" / "metrics.jsonl").read_text())
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        results.append((weights_of(trainer.model), losses(folder)))
+    assert_same(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
+def test_the_losses_of_the_languages_add_up_to_the_loss(tmp_path):
+    args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=len(EXAMPLES), learning_rate=0.0)
+    trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
+    [line] = losses(tmp_path)
+    tokens = {language: 0 for language in languages_of(EXAMPLES)}
+    for example in EXAMPLES:
+        tokens[example.row.language] += len(example.input_ids) - example.prompt_length
+    total = sum(line[f"loss/{language}"] * count for language, count in tokens.items())
+    assert total / sum(tokens.values()) == pytest.approx(line["loss"], rel=1e-5)
+
+
+def test_the_choices_are_logged(tmp_path):
+    trainer_for(connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]).train()
+    for line in losses(tmp_path):
+        shares = [line[f"decision_maker/layer_{layer:02d}"] for layer in range(3)]
+        assert sum(shares) == pytest.approx(1)
+        assert all(round(4 * share) == 4 * share for share in shares)  # 4 rows, one layer each
+        assert 0 < line["decision_maker/entropy"] <= math.log(3)
+
+
+def test_accumulated_batches_count_every_row_once(tmp_path):
+    args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=3)
+    trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
+    [line] = losses(tmp_path)
+    shares = [line[f"decision_maker/layer_{layer:02d}"] * 6 for layer in range(3)]
+    assert shares == pytest.approx([round(share) for share in shares]) and sum(shares) == pytest.approx(6)
+
+
+def test_the_decision_makers_learning_rate_is_a_multiple(tmp_path):
+    def moved(multiplier):
+        model = connected_llama(embedding="mean")
+        before = model.decision_maker.weight.detach().clone()
+        args = arguments(tmp_path, max_steps=1, optim="sgd", max_grad_norm=0.0, learning_rate=1.0)
+        trainer_for(model, args, decision_maker_lr_multiplier=multiplier).train()
+        return model.decision_maker.weight.detach() - before
+
+    torch.testing.assert_close(moved(4.0), 4 * moved(1.0), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "exponential"])
+def test_the_temperature_goes_from_start_to_end(tmp_path, schedule):
+    assert scheduled_temperature(2.0, 0.5, 0.0, schedule) == 2.0
+    assert scheduled_temperature(2.0, 0.5, 1.0, schedule) == pytest.approx(0.5)
+    assert scheduled_temperature(2.0, 0.5, 0.5, schedule) == pytest.approx({"linear": 1.25, "exponential": 1.0}[schedule])
+    model = connected_llama(temperature=2.0)
+    trainer_for(model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]).train()
+    assert model.connection.temperature == pytest.approx(scheduled_temperature(2.0, 0.5, 5 / 6, schedule))
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
+    used = {token for example in EXAMPLES for token in (*example.input_ids, *example.english_input_ids)}
+    unused = next(token for token in range(len(TOKENIZER)) if token not in used)  # will be in one row alone
+    examples = list(EXAMPLES)
+    examples[5] = dataclasses.replace(examples[5], input_ids=[unused, *examples[5].input_ids[1:]])
+    model = connected_llama()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[unused] = float("nan")
+    trainer = trainer_for(model, arguments(tmp_path, per_device_train_batch_size=12), examples=examples)
+    with pytest.raises(NonFiniteLossError, match=r"nan at step 1, in tiny.jsonl row 6\. "):
+        trainer.train()
+
+
+@pytest.mark.parametrize("option", ["packing", "padding_free"])
+def test_joined_rows_are_refused(tmp_path, option):
+    with pytest.raises(ValueError, match=f"{option}=True joins rows"):
+        trainer_for(connected_llama(), arguments(tmp_path, **{option: True}))
+
+
+def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
+    base = tmp_path / "base"
+    tiny_llama(len(TOKENIZER)).save_pretrained(base)
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(7)
+    model = CCTuningModel.wrap(AutoModelForCausalLM.from_pretrained(base), ConnectionConfig())
+    config = LoraConfig(target_modules="all-linear", r=2)
+    trainer = trainer_for(model, arguments(tmp_path / "run"), peft_config=config)
+    trainer.train()
+    trainer.save_model(str(tmp_path / "run"))
+    trained = trainer.model.merge_and_unload()
+    loaded = CCTuningModel.load(tmp_path / "run")
+    saved = load_file(tmp_path / "run" / "connection.safetensors")["decision_maker.weight"]
+    torch.testing.assert_close(saved, trained.decision_maker.weight.detach())
+    # Without us, transformers loads base and adapter, and leaves the Decision Maker out.
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+    ids = torch.tensor([EXAMPLES[0].input_ids])
+    torch.testing.assert_close(loaded(ids).logits, trained.eval()(ids).logits)
+    torch.testing.assert_close(plain(ids).logits, trained(ids).logits)
