@@ -8,7 +8,6 @@ The comment that ends a field's line is its help text.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import math
 import re
@@ -161,7 +160,6 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "required"
 
 
-@functools.cache
 def _field_comments(schema: type[Any]) -> dict[str, str]:
     """The line comment behind each field, also of the classes that `schema` inherits from."""
     comments: dict[str, str] = {}
@@ -208,15 +206,14 @@ def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path 
 
     Raises `RecipeError` for a recipe, key or value that cannot be used.
     """
+    keys = keys_of(schema)
     name, overrides = _split_arguments(arguments)
     files = _with_bases(_find(name, [folder], _COMMAND_LINE), folder) if name else []
-    assignments = (
-        [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys_of(schema) else []
-    )
+    assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
     for path in files:
-        assignments += _flatten(_read_yaml(path), f"in {path}", keys_of(schema))
-    assignments += _flatten(overrides, _COMMAND_LINE, keys_of(schema))
-    return _build(assignments, schema)
+        assignments += _flatten(_read_yaml(path), f"in {path}", keys)
+    assignments += _flatten(overrides, _COMMAND_LINE, keys)
+    return _build(assignments, schema, keys)
 
 
 def recipe_from_command_line(
@@ -361,8 +358,8 @@ def _parse_text(key: Key, name: str, text: str) -> Any:
         ) from None
 
 
-def _build(assignments: Iterable[Assignment], schema: type[Schema]) -> Schema:
-    keys, config = keys_of(schema), OmegaConf.structured(schema)
+def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mapping[str, Key]) -> Schema:
+    config = OmegaConf.structured(schema)
     where: dict[str, str] = {}
     for assignment in assignments:
         key = keys[assignment.key]
