@@ -141,7 +141,7 @@ class CCTuningTrainer(SFTTrainer):
         guilty = example[~nll.isfinite()].tolist() or example.tolist()
         rows = ", ".join(self.row_names[number] if self.row_names else f"example {number}" for number in guilty)
         return (
-            f"the loss is {float(loss)} at step {self.state.global_step + 1}, in {rows}. "
+            f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
             "Lower learning_rate or max_grad_norm, or look at these rows; the last checkpoint is unharmed"
         )
 
