@@ -284,6 +284,23 @@ def _fork(cache: Cache) -> Cache:
     return twin
 
 
+@contextmanager
+def _without_past_recording(cache: Cache) -> Iterator[None]:
+    """What is read inside is never taken back.
+
+    Assisted decoding makes sliding layers keep more than their window until the next `crop`; before
+    transformers 5.20 or so two forwards without one in between failed.
+    """
+    layers = [layer for layer in cache.layers if getattr(layer, "record_past", False)]
+    for layer in layers:
+        layer.record_past = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.record_past = True
+
+
 # --- The connection ---------------------------------------------------------------------------------------------
 
 
@@ -551,9 +568,10 @@ class CrossLingualConnection:
             outputs = torch.stack([output.to(recorded[0].device) for output in recorded], dim=1)
             cache.crop(index - length)
         else:
-            head = forward(**_query_slice(inputs, 0, index)).last_hidden_state if index else None
-            probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
-            outputs = self._probe(forward, probe, start, self.paths.record)
+            with _without_past_recording(cache):
+                head = forward(**_query_slice(inputs, 0, index)).last_hidden_state if index else None
+                probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
+                outputs = self._probe(forward, probe, start, self.paths.record)
         result = self._forward_with(tail_inputs, self.fuse(outputs, embedding, transform=True), start)
         if head is not None:
             result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
