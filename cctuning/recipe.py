@@ -1,18 +1,14 @@
 """Recipes: `recipe=NAME|PATH key=value ...` in, a checked dataclass out.
 
-A schema is a dataclass whose fields may be dataclasses, which gives keys with dots (`lora.r`). Of
-the schema's default, the base recipe, the recipe and the command line, the last that sets a key decides.
-The comment that ends a field's line is its help text.
+Of the schema's default, the base recipe, the recipe and the command line, the last that sets a key decides.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 import re
 import sys
-import textwrap
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,170 +19,19 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cctuning.keys import Key, help_lines, keys_of
 from cctuning.nearest import did_you_mean
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 
 _SUFFIXES = (".yaml", ".yml")
 _COMMAND_LINE = "on the command line"
-_FIELD_COMMENT = r"^    (\w+): .*?  # (.+?)(?:  # noqa.*)?$"
 
 Schema = TypeVar("Schema")
 
 
 class RecipeError(ValueError):
     """A recipe or argument that cannot be used: which key, where it stands and what is accepted."""
-
-
-# --- What a field accepts beyond its type: `field: str = one_of("error", "skip")` ---------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """One of `values`; with `or_path`, also any file or folder that exists."""
-
-    values: tuple[str, ...]
-    or_path: bool = False
-
-    def __str__(self) -> str:
-        return " | ".join([*self.values, *(["PATH"] if self.or_path else [])])
-
-    def problem(self, value: Any) -> str | None:
-        """What is wrong with `value`, a string or a list of them; None where nothing is."""
-        for item in value if isinstance(value, list) else [value]:
-            if item not in self.values and not (self.or_path and Path(item).exists()):
-                return f"{item!r} is not one of {self}{did_you_mean(item, self.values)}"
-        return None
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """A finite number within these limits."""
-
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-
-    def __str__(self) -> str:
-        limits = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
-        return ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-
-    def problem(self, value: Any) -> str | None:
-        """What is wrong with the number `value`; None where nothing is."""
-        low = -math.inf if self.at_least is None else self.at_least
-        above = -math.inf if self.above is None else self.above
-        high = math.inf if self.at_most is None else self.at_most
-        if math.isfinite(value) and low <= value <= high and value > above:
-            return None
-        return f"{value!r} is out of range: it must be {str(self) or 'finite'}"
-
-
-def one_of(default: str, *others: str, or_path: bool = False) -> Any:
-    """A dataclass field whose value is one of these strings."""
-    rule = Choice(tuple(dict.fromkeys([default, *others])), or_path)
-    return dataclasses.field(default=default, metadata={"rule": rule})
-
-
-def list_of(default: str, *others: str) -> Any:
-    """A dataclass field that holds a list of these strings."""
-    rule = Choice((default, *others))
-    return dataclasses.field(default_factory=lambda: [default], metadata={"rule": rule})
-
-
-def number(
-    default: float | None,
-    *,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-) -> Any:
-    """A dataclass field that holds a finite number within limits."""
-    return dataclasses.field(default=default, metadata={"rule": Range(at_least, above, at_most)})
-
-
-# --- The keys of a schema -----------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Key:
-    """One key of a schema: what help shows and what values are checked against."""
-
-    type: Any
-    default: str
-    rule: Choice | Range | None
-    doc: str
-
-    @property
-    def type_name(self) -> str:
-        """Its type as it is written in Python."""
-        return self.type.__name__ if isinstance(self.type, type) else str(self.type)
-
-    @property
-    def plain_types(self) -> tuple[Any, ...]:
-        """The members of a union; a type that is none is alone."""
-        return typing.get_args(self.type) if isinstance(self.type, types.UnionType) else (self.type,)
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it is a string (or null)."""
-        return str in self.plain_types
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it is a list of strings."""
-        return typing.get_origin(self.type) is list
-
-
-def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
-    """Every key of `schema` with its full name, in the order of the fields."""
-    hints, docs = typing.get_type_hints(schema), _field_comments(schema)
-    keys: dict[str, Key] = {}
-    for field in dataclasses.fields(schema):
-        if dataclasses.is_dataclass(hints[field.name]):
-            keys |= keys_of(hints[field.name], f"{prefix}{field.name}.")
-        else:
-            rule = field.metadata.get("rule")
-            keys[prefix + field.name] = Key(
-                hints[field.name], _default(field), rule, docs.get(field.name, "")
-            )
-    return keys
-
-
-def _default(field: dataclasses.Field[Any]) -> str:
-    if field.default is not dataclasses.MISSING:
-        return "null" if field.default is None else str(field.default)
-    if field.default_factory is not dataclasses.MISSING:
-        return f"[{','.join(field.default_factory())}]"
-    return "required"
-
-
-def _field_comments(schema: type[Any]) -> dict[str, str]:
-    """The line comment behind each field, also of the classes that `schema` inherits from."""
-    comments: dict[str, str] = {}
-    for base in reversed(schema.__mro__):
-        if dataclasses.is_dataclass(base):
-            comments |= dict(re.findall(_FIELD_COMMENT, inspect.getsource(base), re.MULTILINE))
-    return comments
-
-
-def help_text(schema: type[Any], *, folder: Path = RECIPES) -> str:
-    """The keys of `schema`, one a line with type, default, meaning and what is accepted; and the recipes."""
-    keys = keys_of(schema)
-    width = max(map(len, keys))
-    lines = [
-        f"recipes (recipe=NAME or a path): {', '.join(_names(folder)) or 'none'}",
-        "",
-        "keys (key=value):",
-    ]
-    for name, key in keys.items():
-        rule = f" [{textwrap.shorten(str(key.rule), 80, placeholder=' ...')}]" if key.rule else ""
-        lines.append(
-            f"  {name:<{width}}  {key.type_name} = {key.default}".ljust(width + 30) + f"  {key.doc}{rule}"
-        )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-# --- Reading ------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,13 +70,19 @@ def recipe_from_command_line(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if any(argument in ("-h", "--help") for argument in arguments):
-        sys.stdout.write(f"{inspect.cleandoc(description)}\n\n{help_text(schema, folder=folder)}\n")
+        sys.stdout.write(_help(description, schema, folder))
         raise SystemExit(0)
     try:
         return load_recipe(arguments, schema, folder=folder)
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
+
+
+def _help(description: str, schema: type[Any], folder: Path) -> str:
+    recipes = ", ".join(_names(folder)) or "none"
+    lines = [inspect.cleandoc(description), "", f"recipes (recipe=NAME or a path): {recipes}"]
+    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys_of(schema)), ""])
 
 
 def save_recipe(recipe: Any, path: str | Path) -> None:
@@ -362,29 +213,31 @@ def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mappin
     config = OmegaConf.structured(schema)
     where: dict[str, str] = {}
     for assignment in assignments:
-        key = keys[assignment.key]
         where[assignment.key] = assignment.where
         try:
             OmegaConf.update(config, assignment.key, assignment.value)
         except OmegaConfBaseException as error:
-            raise RecipeError(
-                f"{assignment.key}={assignment.value!r} ({assignment.where}) must be {key.type_name}"
-            ) from error
-    try:
-        missing = sorted(OmegaConf.missing_keys(config))
-        recipe = None if missing else OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:  # an interpolation, `${...}`, that leads nowhere
-        name, reason = str(error.full_key), str(error).splitlines()[0]
-        raise RecipeError(f"{name} ({where.get(name, 'by default')}): {reason}") from error
-    except ValueError as error:
-        raise RecipeError(_located(str(error), where)) from error
-    if missing:
-        raise RecipeError(f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}")
+            place = f"{assignment.key}={assignment.value!r} ({assignment.where})"
+            raise RecipeError(f"{place} must be {keys[assignment.key].type_name}") from error
+    recipe = _object(config, where)
     for name, key in keys.items():
         value = _get(recipe, name)
         if key.rule and value is not None and (problem := key.rule.problem(value)):
             raise RecipeError(f"{name} ({where.get(name, 'by default')}): {problem}")
     return typing.cast(Schema, recipe)
+
+
+def _object(config: Any, where: Mapping[str, str]) -> Any:
+    """The dataclass that `config` describes; its own checks' errors get the place of their key."""
+    try:
+        if not (missing := sorted(OmegaConf.missing_keys(config))):
+            return OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:  # an interpolation, `${...}`, that leads nowhere
+        name, reason = str(error.full_key), str(error).splitlines()[0]
+        raise RecipeError(f"{name} ({where.get(name, 'by default')}): {reason}") from error
+    except ValueError as error:
+        raise RecipeError(_located(str(error), where)) from error
+    raise RecipeError(f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}")
 
 
 def _get(recipe: Any, name: str) -> Any:

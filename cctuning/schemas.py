@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
 
+from cctuning.keys import list_of, number, one_of
 from cctuning.modeling_cctuning import ConnectionConfig
-from cctuning.recipe import list_of, number, one_of
 
 TEMPLATES = ("llama3", "qwen", "mistral", "plain")
 

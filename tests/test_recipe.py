@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.recipe import (
-    RecipeError,
-    keys_of,
-    list_of,
-    load_recipe,
-    number,
-    one_of,
-    recipe_from_command_line,
-    save_recipe,
-)
+from cctuning.keys import keys_of, list_of, number, one_of
+from cctuning.recipe import RecipeError, load_recipe, recipe_from_command_line, save_recipe
 
 
 @dataclass
@@ -45,13 +37,6 @@ class Cake:
     toppings: list[str] = field(default_factory=list)  # in this order
     colours: list[str] = list_of("brown", "white")  # of the icing  # noqa: RUF009
     oven: Oven = field(default_factory=Oven)
-
-
-@dataclass
-class Torte(Cake):
-    """A schema that inherits."""
-
-    layers: int = 3  # one above the other
 
 
 @pytest.fixture
@@ -280,11 +265,6 @@ def test_help_shows_every_key_and_recipe(folder, capsys):
         assert key.type_name in line
     assert "flour" in shown and "required" in shown
     assert "above 0, at most 300" in shown
-
-
-def test_help_takes_the_comments_of_inherited_fields():
-    assert keys_of(Torte)["eggs"].doc == "pieces"
-    assert keys_of(Torte)["layers"].doc == "one above the other"
 
 
 def test_an_error_ends_the_program_with_its_message_only(folder, capsys):

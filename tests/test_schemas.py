@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from cctuning.keys import keys_of
 from cctuning.modeling_cctuning import ConnectionConfig
-from cctuning.recipe import RECIPES, RecipeError, keys_of, load_recipe, save_recipe
+from cctuning.recipe import RECIPES, RecipeError, load_recipe, save_recipe
 from cctuning.schemas import ConnectionRecipe, FitRecipe, TrainRecipe
 
 MODELS = {
