@@ -37,9 +37,9 @@ def float64() -> Iterator[None]:
 def _keep_float64(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def kept(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if function.__name__ == "float" and tensor.dtype in (torch.float64, torch.int64):
+            return tensor.double()  # positions, too: they are multiplied with float64 frequencies
         if isinstance(tensor, Tensor) and tensor.dtype == torch.float64:
-            if function.__name__ == "float":
-                return tensor
             args = tuple(torch.float64 if value is torch.float32 else value for value in args)
             kwargs = {
                 key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()
