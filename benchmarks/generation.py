@@ -1,0 +1,80 @@
+"""Monolingual generation of an exported model, over the plain base model's `generate`.
+
+python -m benchmarks.generation [--hidden 512 --layers 8 --new-tokens 40 --repeats 9]
+
+The prompt is read once; its last token is run a second time with the connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.training_step import no_words
+from cctuning import CCTuningModel
+from cctuning.export import export_monolingual
+
+VOCABULARY = 8000
+EOS = 1
+
+
+def models(hidden: int, layers: int) -> tuple[Any, Any]:
+    """The plain base model and the exported one, with the same weights."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        intermediate_size=int(2.75 * hidden),
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 64,
+    )
+    folder = tempfile.mkdtemp()
+    connected = CCTuningModel.wrap(LlamaForCausalLM(config))
+    export_monolingual(connected, no_words(), torch.randn(hidden, hidden) / hidden**0.5, folder)
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
+    exported = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=True).to(device)
+    return plain, exported
+
+
+def main() -> None:
+    """Measures all settings, prints a table and writes the JSON report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in {"hidden": 512, "layers": 8, "new-tokens": 40, "repeats": 9}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--prompts", type=int, nargs="+", default=[64, 256, 1024])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    options = parser.parse_args()
+    plain, exported = models(options.hidden, options.layers)
+    table = Table("P", "batch", "plain, s", "monolingual, s", "ratio", "quartiles", title="generation")
+    results = []
+    for prompt in options.prompts:
+        for batch in options.batches:
+            ids = torch.randint(3, VOCABULARY, (batch, prompt), device=plain.device)
+            settings = {"attention_mask": torch.ones_like(ids), "do_sample": False, "pad_token_id": 0}
+            settings |= {"min_new_tokens": options.new_tokens, "max_new_tokens": options.new_tokens}
+            rival, ours = (lambda model=model: model.generate(ids, **settings) for model in (plain, exported))
+            measured = compare(rival, ours, repeats=options.repeats, warmup=1)
+            results.append(as_row(measured, prompt=prompt, batch=batch, new_tokens=options.new_tokens))
+            table.add_row(
+                str(prompt),
+                str(batch),
+                f"{measured.rival_seconds:.2f}",
+                f"{measured.our_seconds:.2f}",
+                f"{measured.ratio:.3f}",
+                "{:.3f} to {:.3f}".format(*measured.quartiles),
+            )
+    Console().print(table)
+    print(write_report("generation", results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""A training step with the connection, over the same trainer's step without it.
+
+python -m benchmarks.training_step [--hidden 512 --layers 8 --rows 4 --tokens 256 --repeats 15]
+
+In theory 1 + P_en / (k (P + R)): the English pass is one forward over P_en tokens, the rest of the step k = 3
+forwards over prompt and response (P + R), or k = 4 where activations are recomputed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+import torch
+from datasets import Dataset
+from rich.console import Console
+from rich.table import Table
+from tokenizers import Tokenizer, models
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from trl import SFTConfig
+
+from benchmarks.interleaved import as_row, compare, write_report
+from cctuning import CCTuningModel, CCTuningTrainer
+from cctuning.collate import ParallelCollator
+
+VOCABULARY = 8000
+SHARES = {"1:1": 1 / 2, "1:2": 1 / 3, "2:1": 2 / 3}  # of prompt tokens in prompt and response
+
+
+def no_words() -> PreTrainedTokenizerFast:
+    """A tokenizer for the trainer to hold; the examples come as ids."""
+    words = {"<pad>": 0, "</s>": 1, "<s>": 2}
+    backend = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", bos_token="<s>")
+
+
+def rows(count: int, tokens: int, share: float) -> list[dict[str, Any]]:
+    """Examples of random ids: `share` of their tokens are the prompt, and the English prompt is as long."""
+    generator = torch.Generator().manual_seed(0)
+
+    def ids(length: int) -> list[int]:
+        return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
+
+    prompt = round(tokens * share)
+    examples = []
+    for number in range(count):
+        own = ids(tokens)
+        labels = [-100] * prompt + own[prompt:]
+        lengths = {"prompt_length": prompt, "length": tokens, "language": 0, "example": number}
+        examples.append({"input_ids": own, "labels": labels, "english_input_ids": ids(prompt), **lengths})
+    return examples
+
+
+def step_of(options: argparse.Namespace, examples: list[dict[str, Any]], *, connected: bool, checkpointing: bool) -> Any:
+    """A function that does one training step: forward, backward and optimizer."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=options.hidden,
+        intermediate_size=int(2.75 * options.hidden),
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.hidden // 64,
+        num_key_value_heads=options.hidden // 64,
+    )
+    model: Any = LlamaForCausalLM(config)
+    model = CCTuningModel.wrap(model) if connected else model
+    on_cpu = not torch.cuda.is_available()
+    arguments = SFTConfig(
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=len(examples),
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        activation_checkpointing=checkpointing,
+        report_to=[],
+        disable_tqdm=True,
+        max_steps=1,
+    )
+    collator = ParallelCollator(pad_token_id=0, english=connected, english_buckets=1)
+    data = Dataset.from_list(examples)
+    trainer = CCTuningTrainer(
+        model, arguments, train_dataset=data, processing_class=no_words(), languages=["xx"], data_collator=collator
+    )
+    trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1  # set by train(), which would not stop between steps
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.train()
+
+    def step() -> None:
+        trainer.training_step(model, collator(examples))
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
+
+    return step
+
+
+def main() -> None:
+    """Measures all settings, prints a table and writes the JSON report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in {"hidden": 512, "layers": 8, "rows": 4, "tokens": 256, "repeats": 15}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    table = Table("P:R", "checkpointing", "without, s", "with, s", "ratio", "quartiles", "theory", title="training step")
+    results = []
+    for shape, share in SHARES.items():
+        examples = rows(options.rows, options.tokens, share)
+        for checkpointing in (False, True):
+            plain, connected = (
+                step_of(options, examples, connected=flag, checkpointing=checkpointing) for flag in (False, True)
+            )
+            measured = compare(plain, connected, repeats=options.repeats)
+            theory = 1 + share / (4 if checkpointing else 3)
+            results.append(as_row(measured, shape=shape, checkpointing=checkpointing, theory=theory))
+            table.add_row(
+                shape,
+                "on" if checkpointing else "off",
+                f"{measured.rival_seconds:.2f}",
+                f"{measured.our_seconds:.2f}",
+                f"{measured.ratio:.3f}",
+                "{:.3f} to {:.3f}".format(*measured.quartiles),
+                f"{theory:.3f}",
+            )
+    Console().print(table)
+    print(write_report("training_step", results))
+
+
+if __name__ == "__main__":
+    main()
