@@ -169,7 +169,8 @@ def add_to_output(layer: nn.Module, path: str, addend: Tensor, index: Tensor) ->
     with ExitStack() as stack:
         if hooks_are_recomputed:
             stack.enter_context(without_checkpointing([layer]))
-        stack.callback(module.register_forward_hook(hook).remove)
+        # First of all hooks: those by which transformers collects hidden states stay on from the first time on.
+        stack.callback(module.register_forward_hook(hook, prepend=True).remove)
         yield
 
 
