@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # torch goes in first and by itself, so that any build of it (CPU, CUDA, ROCm) can be chosen here.
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 
+BENCHMARKS := training_step generation transform_fit
+
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -32,7 +34,7 @@ lint: $(READY) ## Lint, format check and types only
 	$(BIN)/mypy
 
 bench: $(READY) ## Run every benchmark: each prints ratios against a named rival
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 clean: ## Remove caches (runs under outputs/ stay)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
