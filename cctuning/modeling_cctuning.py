@@ -390,13 +390,14 @@ class CrossLingualConnection:
         inputs = {"input_ids": input_ids, "use_cache": False}
         # Nothing here is run again in the backward pass: no layer is checkpointed.
         with without_checkpointing(self.decoder_layers):
-            return self._probe(_plain_forward(self), inputs, index, path)
+            return self._probe(inputs, index, path)[0]
 
-    def _probe(self, forward: Callable[..., Any], inputs: dict[str, Any], index: Tensor, path: str) -> Tensor:
+    def _probe(self, inputs: dict[str, Any], index: Tensor, path: str) -> tuple[Tensor, Any]:
+        """A plain forward of the decoder: every layer's output (B, L, d) at `index` (B,), and the result."""
         modules = [layer.get_submodule(path) for layer in self.decoder_layers]
         with record_outputs(modules, index) as outputs:
-            forward(**inputs)
-        return torch.stack([output.to(outputs[0].device) for output in outputs], dim=1)
+            result = _plain_forward(self)(**inputs)
+        return torch.stack([output.to(outputs[0].device) for output in outputs], dim=1), result
 
     def english_outputs(
         self, input_ids: Tensor | Sequence[Tensor], attention_mask: Any = None, english_index: Tensor | None = None
@@ -554,7 +555,6 @@ class CrossLingualConnection:
 
         Attention is causal, so only the response start and what follows it is run a second time.
         """
-        forward = _plain_forward(self)
         cache, length = inputs["past_key_values"], _query_length(inputs)
         tail_inputs = _query_slice(inputs, index, length)
         tokens = tail_inputs.get("input_ids")
@@ -563,16 +563,15 @@ class CrossLingualConnection:
         if embedding is None:
             embedding = self.input_embeddings(inputs, start + index)
         if _can_crop(cache, length):
-            modules = [layer.get_submodule(self.paths.record) for layer in self.decoder_layers]
-            with record_outputs(modules, start + index) as recorded:
-                head = forward(**inputs).last_hidden_state[:, :index]
-            outputs = torch.stack([output.to(recorded[0].device) for output in recorded], dim=1)
+            outputs, whole = self._probe(inputs, start + index, self.paths.record)
+            head = whole.last_hidden_state[:, :index]
             cache.crop(index - length)
         else:
             with _without_past_recording(cache):
-                head = forward(**_query_slice(inputs, 0, index)).last_hidden_state if index else None
+                before = _query_slice(inputs, 0, index)
+                head = _plain_forward(self)(**before).last_hidden_state if index else None
                 probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
-                outputs = self._probe(forward, probe, start, self.paths.record)
+                outputs, _ = self._probe(probe, start, self.paths.record)
         result = self._forward_with(tail_inputs, self.fuse(outputs, embedding, transform=True), start)
         if head is not None:
             result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
@@ -665,7 +664,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     probe = _query_slice(inputs, 0, int(index.max()) + 1)
     probe |= {"past_key_values": _fork(inputs["past_key_values"])} if cached else {"use_cache": False}
     with torch.no_grad():
-        outputs = self._probe(plain, probe, index.clamp(min=0), self.paths.record)
+        outputs, _ = self._probe(probe, index.clamp(min=0), self.paths.record)
     return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
 
 
