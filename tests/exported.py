@@ -166,12 +166,14 @@ def pipe(directory, texts, batch_size=1, **arguments):
     return [output[0]["generated_text"] for output in outputs]
 
 
-def forward(directory, inputs, calls=1, load_options=None, **arguments):
+def forward(directory, inputs, calls=1, load_options=None, into_cache=False, **arguments):
     """Logits of the last of `calls` bare forwards, and every warning that our own file gave."""
     model = load(directory, **(load_options or {}))
     with warnings.catch_warnings(record=True) as caught, torch.no_grad():
         warnings.simplefilter("always")
         for _ in range(calls):
+            if into_cache:
+                arguments["past_key_values"] = DynamicCache(config=model.config)
             out = model(**tensors(inputs), **arguments)
     messages = [str(warning.message) for warning in caught if "connected" in str(warning.message)]
     return {"logits": out.logits.tolist(), "warnings": messages}

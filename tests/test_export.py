@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -124,14 +125,20 @@ def make_export(directory: Path, name: str, changes: dict[str, Any], settings: d
         changes = {"dtype": torch.float32} | changes
     plain = build(name, **changes)
     model = CCTuningModel.wrap(build(name, **changes), ConnectionConfig(**settings))
-    generator = torch.Generator().manual_seed(1)
-    d, layers = plain.config.hidden_size, len(layers_of(plain))
-    decision_maker = torch.randn(d, layers, generator=generator, dtype=torch.float64).to(plain.dtype)
-    transform = (2 * torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5).to(plain.dtype)
+    decision_maker, transform = random_connection(plain)
     if model.decision_maker is not None:
         model.decision_maker.weight.data = decision_maker.T.clone()
     export_monolingual(model, word_tokenizer(), transform, directory)
     return Export(directory, plain, decision_maker, transform, Settings(**settings))
+
+
+def random_connection(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
+    """W_DM (d, L) and W_T (d, d)."""
+    generator = torch.Generator().manual_seed(1)
+    d, layers = model.config.hidden_size, len(layers_of(model))
+    decision_maker = torch.randn(d, layers, generator=generator, dtype=torch.float64)
+    transform = 2 * torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5
+    return decision_maker.to(model.dtype), transform.to(model.dtype)
 
 
 def left_padded(prompts: list[Tensor]) -> dict[str, Tensor]:
@@ -220,6 +227,29 @@ def test_tied_embeddings(isolated, export, name):
     made = export(name, changes={"tie_word_embeddings": True})
     assert "lm_head.weight" not in load_file(made.directory / "model.safetensors")
     assert_greedy(isolated, made, some_prompts(4, 7))
+
+
+def test_an_adapter_is_merged(isolated, tmp_path):
+    """Both LoRA's weights and the trained copy of the Decision Maker arrive in the export."""
+
+    def lora(**more: Any) -> LoraConfig:
+        options = {"r": 4, "target_modules": "all-linear", "init_lora_weights": False}
+        return LoraConfig(task_type="CAUSAL_LM", **options, **more)
+
+    adapted = get_peft_model(CCTuningModel.wrap(build("llama")), lora(modules_to_save=["decision_maker"]))
+    reference = get_peft_model(build("llama"), lora())
+    weights = dict(adapted.named_parameters())
+    for name, parameter in reference.named_parameters():
+        parameter.data.copy_(weights[name])
+    plain = reference.merge_and_unload()
+    decision_maker, transform = random_connection(plain)
+    adapted.decision_maker.modules_to_save["default"].weight.data.copy_(decision_maker.T)
+
+    export_monolingual(adapted, word_tokenizer(), transform, tmp_path)
+    made = Export(tmp_path, plain, decision_maker, transform, Settings())
+    assert_greedy(isolated, made, some_prompts(4, 7))
+    untouched = build("llama").generate(**left_padded(some_prompts(4)), **greedy(7))[:, 4:]
+    assert made.naive(*some_prompts(4), 7).tokens.tolist() != untouched[0].tolist()
 
 
 def test_bfloat16_runs(isolated, export):
@@ -582,17 +612,21 @@ def test_the_last_marker_counts(isolated, export):
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("into_cache", [False, True])
 @pytest.mark.parametrize("index", [3, [2, 6], [-1, 6]], ids=str)
-def test_an_explicit_index_wins(isolated, export, index):
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
+def test_an_explicit_index_wins(isolated, export, name, index, into_cache):
     """For all rows or for each; -1 is a row that is not connected."""
-    made = export("llama")
+    made = export(name)
     sequences = [torch.cat([prompt, random_ids(4, seed=3)]) for prompt in marked_prompts(5, 5)]
-    inputs = {"input_ids": torch.stack(sequences)}
+    inputs, arguments = {"input_ids": torch.stack(sequences)}, {}
     if isinstance(index, list):
-        inputs["connection_index"] = index
-        out = isolated.call("forward", directory=made.directory, inputs=as_lists(inputs))
+        inputs["connection_index"] = torch.tensor(index)
     else:
-        out = isolated.call("forward", directory=made.directory, inputs=inputs, connection_index=index)
+        arguments["connection_index"] = index
+    out = isolated.call(
+        "forward", directory=made.directory, inputs=inputs, into_cache=into_cache, **arguments
+    )
     starts = index if isinstance(index, list) else [index] * 2
     for sequence, start, logits in zip(sequences, starts, out["logits"], strict=True):
         f = made.vector(sequence[: start + 1]) if start >= 0 else torch.zeros(32, dtype=torch.float64)
@@ -600,10 +634,6 @@ def test_an_explicit_index_wins(isolated, export, index):
             expected = made.plain(input_ids=sequence[None], use_cache=False).logits[0]
         actual = torch.tensor(logits, dtype=torch.float64)
         torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
-
-
-def as_lists(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in inputs.items()}
 
 
 def test_without_a_marker_it_is_plain_and_warns_once(isolated, export, tmp_path):

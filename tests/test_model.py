@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from cctuning import CCTuningModel, ConnectionConfig
-from cctuning.model import load_model
+from cctuning.model import load_model, save_connection
 from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, pad, random_ids
 from tests.naive import (
@@ -384,6 +384,25 @@ def test_save_and_load(tmp_path, tied):
     assert not any(report.values()), report
     ids = given["input_ids"]
     torch.testing.assert_close(plain.double()(ids).logits, model(ids).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_an_adapter_is_loaded_and_merged(tmp_path):
+    """With an adapter the run holds no base weights; the trained Decision Maker is the one that counts."""
+    torch.manual_seed(0)
+    base = build("llama")
+    base.save_pretrained(tmp_path / "base")
+    base.config._name_or_path = base.name_or_path = str(tmp_path / "base")
+    options = {"r": 4, "target_modules": "all-linear", "modules_to_save": ["decision_maker"]}
+    adapted = get_peft_model(
+        CCTuningModel.wrap(base), LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **options)
+    )
+    adapted.decision_maker.modules_to_save["default"].weight.data.normal_()
+    adapted.save_pretrained(tmp_path / "run")
+    save_connection(adapted.base_model.model, tmp_path / "run")
+    given = arguments(some_rows())
+    loaded = CCTuningModel.load(tmp_path / "run", dtype=torch.float64).double()
+    torch.testing.assert_close(loaded(**given).loss, adapted.eval()(**given).loss, rtol=1e-6, atol=0)
+    assert not any("lora" in name for name, _ in loaded.named_parameters())
 
 
 def test_deepcopy_is_independent():
