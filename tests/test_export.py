@@ -588,10 +588,24 @@ def test_log_likelihoods_with_other_settings(isolated, export, settings):
             torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
 
 
-def test_without_a_mask_and_with_tokens_kept(isolated, export):
-    """One row needs no mask; `logits_to_keep` keeps the last logits only, as log-likelihood code asks for."""
-    made, (prompt,) = export("llama"), marked_prompts(5)
-    response = random_ids(4, seed=3)
+@pytest.mark.parametrize("embedding", ["last", "mean"])
+def test_right_padded_without_a_mask(isolated, export, embedding):
+    """As evaluation harnesses call a causal model: padding on the right is behind all that counts."""
+    made, prompts, response = (
+        export("llama", embedding=embedding),
+        marked_prompts(5, 2),
+        random_ids(4, seed=3),
+    )
+    ids, mask = pad([torch.cat([prompt, response]) for prompt in prompts], "right")
+    out = isolated.call("forward", directory=made.directory, inputs={"input_ids": ids})
+    for prompt, logits in zip(prompts, real_tokens(out["logits"], mask), strict=True):
+        expected = naive_log_likelihoods(made.plain, prompt, response, made.vector(prompt))
+        actual = token_log_likelihoods(logits, prompt, response)
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
+
+
+def test_last_logits_alone(isolated, export):
+    made, (prompt,), response = export("llama"), marked_prompts(5), random_ids(4, seed=3)
     ids = torch.cat([prompt, response])[None]
     out = isolated.call("forward", directory=made.directory, inputs={"input_ids": ids}, logits_to_keep=5)
     logits = torch.tensor(out["logits"][0], dtype=torch.float64)
