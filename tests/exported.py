@@ -30,12 +30,13 @@ torch.set_num_threads(1)
 
 
 @functools.cache
-def load(directory, connected=True):
+def load(directory, connected=True, attention=None):
     """The model, which stops only where a call says so (a random model may prefer EOS anywhere)."""
     model = AutoModelForCausalLM.from_pretrained(
         directory,
         dtype="auto",
         trust_remote_code=connected,
+        attn_implementation=attention,
         # The grouped matrix product of mixtures of experts has no float64.
         experts_implementation="eager",
     )

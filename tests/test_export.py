@@ -460,10 +460,16 @@ def test_prompts_as_embeddings(isolated, export):
     assert tokens == [made.naive(prompt, 7).tokens.tolist() for prompt in prompts]
 
 
-def test_hidden_states_and_attentions_can_be_asked_for(isolated, export):
-    made, prompts = export("llama"), some_prompts(6, 3)
-    for argument in ("output_hidden_states", "output_attentions"):
-        assert_greedy(isolated, made, prompts, **{argument: True})
+def test_hidden_states_can_be_asked_for(isolated, export):
+    assert_greedy(isolated, export("llama"), some_prompts(6, 3), output_hidden_states=True)
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
+@pytest.mark.parametrize("arguments", [{}, {"output_attentions": True}, {"cache_implementation": "static"}])
+def test_eager_attention(isolated, export, name, arguments):
+    made = export(name, changes={"dtype": torch.float32})
+    options = {"load_options": {"attention": "eager"}}
+    assert_greedy(isolated, made, some_prompts(6, 3), **options, **arguments)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
