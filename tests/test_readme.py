@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cctuning.recipe import keys_of
+from cctuning.keys import keys_of
 from cctuning.schemas import ChatRecipe, FitRecipe, TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
