@@ -113,7 +113,8 @@ def stream_pairs(
     """Yields the outputs of a `CCTuningModel` at the response starts of all pairs, without gradient.
 
     Pairs of like length share a batch, so they come in another order than given: `indices` tells which.
-    An English prompt that occurs twice in a batch is run once.
+    An English prompt that occurs twice in a batch is run once. Raises `ValueError` for outputs that are not
+    finite, naming the pair and the layer.
     """
     collator = ParallelCollator(pad_token_id)
     order = sorted(range(len(pairs)), key=lambda index: _length(pairs[index]))
@@ -138,5 +139,18 @@ def _outputs(model: Any, pairs: Sequence[Pair], indices: list[int], collator: Pa
         [part.to(device) for part in english["english_attention_mask"]],
         english["english_index"].to(device),
     )
+    for name, outputs in (("F", F), ("F_en", F_en)):
+        _check_finite(outputs, pairs, name)
     embeddings = model.input_embeddings({"input_ids": input_ids, "attention_mask": mask}, lengths - 1)
     return PairBatch(indices, F, F_en, embeddings)
+
+
+def _check_finite(outputs: Tensor, pairs: Sequence[Pair], name: str) -> None:
+    finite = outputs.isfinite().all(-1)
+    if not finite.all():
+        place, layer = (int(number) for number in (~finite).nonzero()[0])
+        pair = pairs[place]
+        raise ValueError(
+            f"{name} is not finite in layer {layer} (from 0) for id {pair.id!r}, language {pair.language!r}: "
+            f"the model's weights or its dtype ({outputs.dtype}) do not carry this prompt; try dtype=float32"
+        )

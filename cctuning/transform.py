@@ -168,7 +168,7 @@ class LeastSquares:
         errors = np.zeros(len(ridges))
         for fold in self.folds:
             errors += _held_out_errors([other for other in self.folds if other is not fold], [fold], ridges)
-        rounding = 1e-12 * sum(fold.target for fold in self.folds)
+        rounding = 1e-12 * self.target
         best = int(np.flatnonzero(errors <= errors.min() + rounding)[0])
         errors /= self.rows * self.d
         return RidgeChoice(float(ridges[best]), tuple(ridges.tolist()), tuple(errors.tolist()))
@@ -178,6 +178,12 @@ class LeastSquares:
         """trace(AᵀA) / d: what a ridge has to be compared with."""
         self._flush()
         return sum(fold.gram.trace() for fold in self.folds) / self.d
+
+    @property
+    def target(self) -> float:
+        """‖B‖² over all pairs seen."""
+        self._flush()
+        return sum(fold.target for fold in self.folds)
 
     def squared_error(self, weights: Tensor) -> float:
         """‖A W - B‖² over all pairs seen, for any W (d, d)."""
