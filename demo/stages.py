@@ -1,0 +1,119 @@
+"""What the demo runs: for every seed the commands that a user would type, and what each of them needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import base
+from demo.world import DATA
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "tiny.yaml"
+# Fine-tunings of the same base model; the recipe itself is CC-Tuning with the Decision Maker.
+RUNS: dict[str, list[str]] = {
+    "sft": ["connection.enabled=false"],
+    "decision_maker": [],
+    "last_layer": ["connection.pooling=layer", "connection.layer=-1"],
+}
+CONNECTED = ("decision_maker", "last_layer")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command.
+
+    Attributes:
+        name: unique, such as "seed0/sft".
+        command: its arguments, for the repository's root as the working directory.
+        output: the file or folder it makes, removed before it starts.
+        needs: names of the stages that come before it.
+        steps: how many training steps it takes, for the progress bar; 0 where it does not train.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    output: Path
+    needs: tuple[str, ...] = ()
+    steps: int = 0
+
+
+def make_stages(
+    seeds: Sequence[int], outputs: Path, *, base_steps: int, tuning_steps: int, overrides: Sequence[str] = ()
+) -> list[Stage]:
+    """All stages in an order in which they can run; `overrides` go to every fine-tuning."""
+    stages = []
+    for seed in seeds:
+        folder = outputs / f"seed{seed}"
+        name = f"seed{seed}/base"
+        command = _python("-m", "demo.base", folder / "base", "--seed", seed, "--steps", base_steps)
+        stages.append(Stage(name, command, folder / "base", steps=base_steps))
+        last = []
+        for run, own in RUNS.items():
+            stages.append(_tuning(folder, seed, run, tuning_steps, [*own, *overrides]))
+            last.append(stages[-1].name)
+            if run in CONNECTED:
+                stages.append(_fit(folder, seed, run))
+                last.append(stages[-1].name)
+        scores = folder / "scores.json"
+        stages.append(Stage(f"seed{seed}/score", _python("-m", "demo.score", folder), scores, tuple(last)))
+    return stages
+
+
+def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[str]) -> Stage:
+    command = _python(
+        "train.py",
+        "recipe=tiny",
+        f"model_name_or_path={folder / 'base'}",
+        f"output_dir={folder / run}",
+        f"run_name=demo_{run}_seed{seed}",
+        f"seed={seed}",
+        f"max_steps={steps}",
+        *overrides,
+    )
+    return Stage(f"seed{seed}/{run}", command, folder / run, (f"seed{seed}/base",), steps)
+
+
+def _fit(folder: Path, seed: int, run: str) -> Stage:
+    # Only the pairs: in the mixture a prompt is its own parallel, and there is nothing to map.
+    command = _python(
+        "fit_transform.py",
+        f"model={folder / run}",
+        f"data=[{DATA / 'pairs.jsonl'}]",
+        f"seed={seed}",
+        "batch_size=64",
+    )
+    return Stage(f"seed{seed}/{run}/fit", command, folder / run / "monolingual", (f"seed{seed}/{run}",))
+
+
+def _python(*arguments: object) -> tuple[str, ...]:
+    return (sys.executable, *map(str, arguments))
+
+
+def tuning_steps() -> int:
+    """The recipe's number of steps."""
+    import yaml
+
+    return int(yaml.safe_load(RECIPE.read_text(encoding="utf-8"))["max_steps"])
+
+
+def fingerprints(stages: Sequence[Stage]) -> Mapping[str, str]:
+    """Per stage a digest of its command, of all it needs, and of the data, recipe and code behind them.
+
+    A stage whose digest has changed since it was finished has to run again, and so have all that need it.
+    """
+    sources = [RECIPE, *sorted(DATA.glob("*.jsonl")), *sorted(Path(base.__file__).parent.glob("*.py"))]
+    # How results are shown may change without any stage's result changing.
+    shown = {"__main__.py", "runner.py", "results.py", "figure.py", "stages.py"}
+    common = hashlib.sha256(
+        b"".join(path.read_bytes() for path in sources if path.name not in shown)
+    ).hexdigest()
+    digests: dict[str, str] = {}
+    for stage in stages:
+        parts = [common, *stage.command, *(digests[name] for name in stage.needs)]
+        digests[stage.name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return digests

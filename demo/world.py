@@ -1,0 +1,174 @@
+"""The demo's world: who likes and bought what, in which language it is asked, and which pairs are held out.
+
+A fact is a person, a relation and an answer; a pair is a fact asked in one of the six languages. The base
+model learns all facts in English, the words of all languages, and how to put any question into English.
+Fine-tuning shows it some of the pairs; the others are the test.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.words import ANSWERS, CONSONANTS, ENGLISH, LANGUAGES, QUESTIONS, VOWELS, spell
+
+DATA = Path(__file__).resolve().parent / "data"
+SEED = 0
+PEOPLE = 80
+TRAINED_SHARE = 0.5  # of the pairs
+REHEARSED_SHARE = 0.5  # of the trained pairs' questions, to be put into English in fine-tuning too
+BUNDLED = ("pairs", "held_out", "mixture")  # in the data folder; the rest is for the base model alone
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class World:
+    """All texts of the demo, as training rows.
+
+    Attributes:
+        pairs: pairs of the fine-tuning; `held_out`: the other pairs.
+        mixture: what else the fine-tuning shows, so that it is not forgotten: the facts in English, and the
+            part of the questions of `pairs` put into English.
+        facts, vocabulary, questions: what the base model learns: the facts in English, translations of single
+            words from and into English, and all questions, those held out too, put into English.
+    """
+
+    pairs: list[Row]
+    held_out: list[Row]
+    mixture: list[Row]
+    facts: list[Row]
+    vocabulary: list[Row]
+    questions: list[Row]
+
+    def rows(self) -> list[Row]:
+        """All rows; those of `mixture` occur twice."""
+        return [row for rows in vars(self).values() for row in rows]
+
+
+def make_world(seed: int = SEED, people: int = PEOPLE, trained_share: float = TRAINED_SHARE) -> World:
+    """Draws a world; the same arguments give the same one."""
+    rng = random.Random(seed)
+    names = _names(rng, people)
+    pairs = [row for number, name in enumerate(names) for row in _pairs(rng, number, name)]
+    trained = _choose(rng, pairs, trained_share)
+    facts = [_english(row) for row in pairs if row["language"] == next(iter(LANGUAGES))]
+    questions = [_question_into_english(row) for row in pairs]
+    seen = [row for row, chosen in zip(questions, trained, strict=True) if chosen]
+    return World(
+        pairs=[row for row, chosen in zip(pairs, trained, strict=True) if chosen],
+        held_out=[row for row, chosen in zip(pairs, trained, strict=True) if not chosen],
+        mixture=facts + rng.sample(seen, round(REHEARSED_SHARE * len(seen))),
+        facts=facts,
+        vocabulary=_vocabulary(names),
+        questions=questions,
+    )
+
+
+def translation_prompt(text: str, language: str = "English") -> str:
+    """What asks a model to put `text` into `language`."""
+    return f"Translate to {language}: {text}"
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> None:
+    """Rows as JSON lines."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """What `write_rows` wrote."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _names(rng: random.Random, people: int) -> list[dict[str, str]]:
+    """Per person: language -> her name. No two people share a spelling in any language."""
+    names: list[dict[str, str]] = []
+    taken: set[str] = set()
+    while len(names) < people:
+        syllables = [
+            rng.choice(CONSONANTS) + vowel for vowel in [rng.choice(VOWELS), rng.choice(VOWELS), "a"]
+        ]
+        name = {language: spell(syllables, language) for language in [ENGLISH, *LANGUAGES]}
+        if taken.isdisjoint(name.values()):
+            taken |= set(name.values())
+            names.append(name)
+    return names
+
+
+def _pairs(rng: random.Random, number: int, name: dict[str, str]) -> list[Row]:
+    """All pairs about one person."""
+    rows = []
+    for relation, question in QUESTIONS.items():
+        answer = rng.randrange(len(ANSWERS[relation][ENGLISH]))
+        rows += [
+            {
+                "id": f"{relation}-{number:02d}",
+                "language": language,
+                "instruction": question[language].format(name=name[language]),
+                "instruction_en": question[ENGLISH].format(name=name[ENGLISH]),
+                "output": ANSWERS[relation][language][answer],
+                "output_en": ANSWERS[relation][ENGLISH][answer],
+            }
+            for language in LANGUAGES
+        ]
+    return rows
+
+
+def _choose(rng: random.Random, pairs: Sequence[Row], share: float) -> list[bool]:
+    """Which pairs are for training: the same share of every language."""
+    chosen = [False] * len(pairs)
+    for language in LANGUAGES:
+        places = [place for place, row in enumerate(pairs) if row["language"] == language]
+        for place in rng.sample(places, round(share * len(places))):
+            chosen[place] = True
+    return chosen
+
+
+def _english(row: Row) -> Row:
+    """A pair's fact in English: its English parallel is itself."""
+    english = {"language": ENGLISH, "instruction": row["instruction_en"], "output": row["output_en"]}
+    return {**row, **english}
+
+
+def _question_into_english(row: Row) -> Row:
+    """The task to put a pair's question into English. It is worded in English, so it is its own parallel."""
+    return _translation(f"{row['id']}-{row['language']}", row["instruction"], row["instruction_en"])
+
+
+def _vocabulary(names: Sequence[dict[str, str]]) -> list[Row]:
+    """Translations of every answer and name from and into English; a text is asked for once."""
+    words = [
+        {language: answers[language][number] for language in answers}
+        for answers in ANSWERS.values()
+        for number in range(len(answers[ENGLISH]))
+    ]
+    rows: dict[str, Row] = {}
+    for word in [*words, *names]:
+        for code, language in LANGUAGES.items():
+            into = _translation(f"{word[ENGLISH]}-to-{code}", word[ENGLISH], word[code], language)
+            back = _translation(f"{word[ENGLISH]}-from-{code}", word[code], word[ENGLISH])
+            for row in (into, back):
+                rows.setdefault(row["instruction"], row)
+    return list(rows.values())
+
+
+def _translation(name: str, text: str, translation: str, language: str = "English") -> Row:
+    prompt = translation_prompt(text, language)
+    return {
+        "id": f"translate-{name}",
+        "language": ENGLISH,
+        "instruction": prompt,
+        "instruction_en": prompt,
+        "output": translation,
+        "output_en": translation,
+    }
+
+
+if __name__ == "__main__":
+    DATA.mkdir(exist_ok=True)
+    made = make_world()
+    for part in BUNDLED:
+        write_rows(getattr(made, part), DATA / f"{part}.jsonl")
