@@ -32,7 +32,9 @@ def main() -> None:
     if torch.cuda.is_available() and not recipe.use_cpu:
         model = model.to("cuda")
     if recipe.english and not hasattr(model, "fuse"):
-        raise ValueError(f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}")
+        raise ValueError(
+            f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
+        )
     if recipe.question:
         reply(model, prompts, recipe, recipe.question, recipe.english)
         return
@@ -47,7 +49,9 @@ def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
             question = console.input("\n[bold]question>[/] ").strip()
             if not question:
                 return
-            english = console.input("[bold]in English (or empty)>[/] ").strip() if hasattr(model, "fuse") else ""
+            english = (
+                console.input("[bold]in English (or empty)>[/] ").strip() if hasattr(model, "fuse") else ""
+            )
         except (EOFError, KeyboardInterrupt):
             console.print()
             return
@@ -66,7 +70,11 @@ def describe(directory: str, model: Any) -> str:
 def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None) -> None:
     """Prints the answer and the layer that was chosen."""
     [said] = answer(
-        model, prompts, [question], english=[english] if english else None, max_new_tokens=recipe.max_new_tokens
+        model,
+        prompts,
+        [question],
+        english=[english] if english else None,
+        max_new_tokens=recipe.max_new_tokens,
     )
     console.print(said.text, markup=False)
     console.print(f"[dim]{origin(said, english)}[/]")

@@ -112,8 +112,8 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     console.print(memory_table(estimate))
     console.print(
-        f"{steps:,} steps of {per_step} rows ({processes} processes x {recipe.per_device_train_batch_size} rows "
-        f"x {accumulation} accumulated), {per_epoch:,} per epoch. Nothing was trained."
+        f"{steps:,} steps of {per_step} rows ({processes} processes x {recipe.per_device_train_batch_size} "
+        f"rows x {accumulation} accumulated), {per_epoch:,} per epoch. Nothing was trained."
     )
 
 
@@ -123,7 +123,7 @@ def stored_dtype(config: Any) -> str:
 
 
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
-    """Makes `output_dir` ready, with the resolved recipe and the rejects in it; the checkpoint to resume from."""
+    """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
     state = PartialState()
     with state.main_process_first():
         # Every process finds the same checkpoint; only the first writes.
@@ -222,7 +222,9 @@ def lora_config(recipe: TrainRecipe) -> LoraConfig:
     )
 
 
-def write_results(recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int) -> None:
+def write_results(
+    recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int
+) -> None:
     """Figures, the model card, and last the report that marks the run as finished."""
     output_dir = Path(recipe.output_dir)
     logged = read_metrics(output_dir / METRICS_FILE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,9 @@ def models(hidden: int, layers: int) -> tuple[Any, Any]:
 
 def main() -> None:
     """Measures all settings, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in {"hidden": 512, "layers": 8, "new-tokens": 40, "repeats": 9}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--prompts", type=int, nargs="+", default=[64, 256, 1024])
@@ -61,7 +64,7 @@ def main() -> None:
             ids = torch.randint(3, VOCABULARY, (batch, prompt), device=plain.device)
             settings = {"attention_mask": torch.ones_like(ids), "do_sample": False, "pad_token_id": 0}
             settings |= {"min_new_tokens": options.new_tokens, "max_new_tokens": options.new_tokens}
-            rival, ours = (lambda model=model: model.generate(ids, **settings) for model in (plain, exported))
+            rival, ours = (partial(model.generate, ids, **settings) for model in (plain, exported))
             measured = compare(rival, ours, repeats=options.repeats, warmup=1)
             results.append(as_row(measured, prompt=prompt, batch=batch, new_tokens=options.new_tokens))
             table.add_row(

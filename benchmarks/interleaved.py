@@ -16,7 +16,7 @@ import torch
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds per call of both (medians), and the median of the ratios of neighbouring calls with its quartiles."""
+    """Seconds per call of both (medians), and the median ratio of neighbouring calls with its quartiles."""
 
     rival_seconds: float
     our_seconds: float
@@ -58,8 +58,17 @@ def write_report(name: str, results: list[dict[str, Any]]) -> Path:
     """`outputs/benchmarks/NAME.json`, with the machine and the versions that it was measured on."""
     path = Path("outputs/benchmarks") / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    report = {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__, "results": results}
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else platform.processor() or platform.machine()
+    )
+    report = {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "results": results,
+    }
     path.write_text(json.dumps(report, indent=2) + "\n")
     return path
 

@@ -32,7 +32,9 @@ def no_words() -> PreTrainedTokenizerFast:
     """A tokenizer for the trainer to hold; the examples come as ids."""
     words = {"<pad>": 0, "</s>": 1, "<s>": 2}
     backend = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
-    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", bos_token="<s>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", bos_token="<s>"
+    )
 
 
 def rows(count: int, tokens: int, share: float) -> list[dict[str, Any]]:
@@ -52,7 +54,9 @@ def rows(count: int, tokens: int, share: float) -> list[dict[str, Any]]:
     return examples
 
 
-def step_of(options: argparse.Namespace, examples: list[dict[str, Any]], *, connected: bool, checkpointing: bool) -> Any:
+def step_of(
+    options: argparse.Namespace, examples: list[dict[str, Any]], *, connected: bool, checkpointing: bool
+) -> Any:
     """A function that does one training step: forward, backward and optimizer."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -79,7 +83,12 @@ def step_of(options: argparse.Namespace, examples: list[dict[str, Any]], *, conn
     collator = ParallelCollator(pad_token_id=0, english=connected, english_buckets=1)
     data = Dataset.from_list(examples)
     trainer = CCTuningTrainer(
-        model, arguments, train_dataset=data, processing_class=no_words(), languages=["xx"], data_collator=collator
+        model,
+        arguments,
+        train_dataset=data,
+        processing_class=no_words(),
+        languages=["xx"],
+        data_collator=collator,
     )
     trainer.create_optimizer()
     trainer.current_gradient_accumulation_steps = 1  # set by train(), which would not stop between steps
@@ -97,17 +106,22 @@ def step_of(options: argparse.Namespace, examples: list[dict[str, Any]], *, conn
 
 def main() -> None:
     """Measures all settings, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in {"hidden": 512, "layers": 8, "rows": 4, "tokens": 256, "repeats": 15}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
-    table = Table("P:R", "checkpointing", "without, s", "with, s", "ratio", "quartiles", "theory", title="training step")
+    table = Table(
+        "P:R", "checkpointing", "without, s", "with, s", "ratio", "quartiles", "theory", title="training step"
+    )
     results = []
     for shape, share in SHARES.items():
         examples = rows(options.rows, options.tokens, share)
         for checkpointing in (False, True):
             plain, connected = (
-                step_of(options, examples, connected=flag, checkpointing=checkpointing) for flag in (False, True)
+                step_of(options, examples, connected=flag, checkpointing=checkpointing)
+                for flag in (False, True)
             )
             measured = compare(plain, connected, repeats=options.repeats)
             theory = 1 + share / (4 if checkpointing else 3)

@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cctuning.modeling_cctuning import ConnectionConfig
     from cctuning.model import CCTuningModel
+    from cctuning.modeling_cctuning import ConnectionConfig
     from cctuning.trainer import CCTuningTrainer
 
 __all__ = ["CCTuningModel", "CCTuningTrainer", "ConnectionConfig"]

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: the temperature schedule, the noise per rank, the metrics file, progress."""
+"""What happens beside the training steps: temperature schedule, noise per rank, metrics file, progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METRICS_FILE = "metrics.jsonl"
 
 
 def scheduled_temperature(start: float, end: float, progress: float, schedule: str = "linear") -> float:
-    """The Gumbel-softmax temperature at `progress` in [0, 1] of training: linear | exponential from start to end."""
+    """The Gumbel-softmax temperature at `progress` in [0, 1] of training, linear or exponential."""
     if schedule == "exponential":
         return float(start * (end / start) ** progress)
     return start + (end - start) * progress
@@ -26,7 +26,12 @@ class TemperatureSchedule(TrainerCallback):
     """Moves the connection's temperature from its configured value to `final` over the run."""
 
     def __init__(self, connection: ConnectionConfig, final: float, schedule: str = "linear") -> None:
-        self.connection, self.start, self.final, self.schedule = connection, connection.temperature, final, schedule
+        self.connection, self.start, self.final, self.schedule = (
+            connection,
+            connection.temperature,
+            final,
+            schedule,
+        )
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -51,7 +56,7 @@ class NoisePerRank(TrainerCallback):
 
 
 class MetricsFile(TrainerCallback):
-    """Appends what is logged to `metrics.jsonl`, one JSON object per log; a resumed run drops what it does again."""
+    """Appends what is logged to `metrics.jsonl`, an object per log; a resumed run drops what it repeats."""
 
     def __init__(self, output_dir: str | Path) -> None:
         self.path = Path(output_dir) / METRICS_FILE
@@ -84,7 +89,7 @@ class MetricsFile(TrainerCallback):
 
 
 class Progress(ProgressCallback):
-    """The Trainer's progress bar with time left; shows the loss there, where the Trainer prints every value."""
+    """The Trainer's progress bar with time left, and the loss in it; the Trainer would print every value."""
 
     def on_log(
         self,

@@ -16,12 +16,25 @@ def _front_matter(recipe: Mapping[str, Any], languages: list[str]) -> str:
 
 
 def _settings(recipe: Mapping[str, Any]) -> str:
-    shown = ("learning_rate", "num_train_epochs", "max_steps", "total_batch_size", "lr_scheduler_type", "warmup_ratio")
-    rows = [f"| {name} | {recipe[name]} |" for name in (*shown, "cutoff_len", "bf16", "seed") if recipe.get(name) is not None]
+    shown = (
+        "learning_rate",
+        "num_train_epochs",
+        "max_steps",
+        "total_batch_size",
+        "lr_scheduler_type",
+        "warmup_ratio",
+    )
+    rows = [
+        f"| {name} | {recipe[name]} |"
+        for name in (*shown, "cutoff_len", "bf16", "seed")
+        if recipe.get(name) is not None
+    ]
     connection, lora = recipe["connection"], recipe["lora"]
     if connection["enabled"]:
         names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
-        rows += [f"| connection.{name} | {connection[name]} |" for name in names if connection[name] is not None]
+        rows += [
+            f"| connection.{name} | {connection[name]} |" for name in names if connection[name] is not None
+        ]
     if lora["enabled"]:
         rows += [f"| lora.{name} | {lora[name]} |" for name in ("r", "alpha", "dropout")]
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])
@@ -31,15 +44,16 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
     """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token."""
     connected = recipe["connection"]["enabled"]
     method = (
-        f"Fine-tuned with {_PAPER}: while the model reads a prompt, one layer's {recipe['connection']['sublayer']} "
-        "output from the parallel English prompt is added to the first layer's."
+        f"Fine-tuned with {_PAPER}: while the model reads a prompt, one layer's "
+        f"{recipe['connection']['sublayer']} output from the parallel English prompt is added to "
+        "the first layer's."
         if connected
         else "Fine-tuned on multilingual rows without a cross-lingual connection (ML-SFT)."
     )
     use = (
         "`AutoModelForCausalLM.from_pretrained` loads the plain model, without the connection; "
-        "`cctuning.CCTuningModel.load` loads it with. `python fit_transform.py model=DIR` makes a model from it "
-        "that is connected and needs no English prompt."
+        "`cctuning.CCTuningModel.load` loads it with. `python fit_transform.py model=DIR` makes a model "
+        "from it that is connected and needs no English prompt."
         if connected
         else "`AutoModelForCausalLM.from_pretrained` loads it."
     )
@@ -49,7 +63,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 {method}
 
-{rows:,} rows in {len(languages)} languages ({", ".join(languages)}); final training loss {loss:.3f} nats per token.
+{rows:,} rows in {len(languages)} languages ({", ".join(languages)}); mean loss {loss:.3f} nats per token.
 
 {use} The chat template that it was trained with is saved with the tokenizer.
 
@@ -61,14 +75,16 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 def export_card(recipe: Mapping[str, Any], *, languages: list[str], report: Mapping[str, Any]) -> str:
     """The card of an exported model. `report` is `transform_report.json`: its plain numbers are listed."""
-    numbers = [f"| {name} | {value:.4g} |" for name, value in report.items() if isinstance(value, int | float)]
+    numbers = [
+        f"| {name} | {value:.4g} |" for name, value in report.items() if isinstance(value, int | float)
+    ]
     fit = "\n".join(["| fit | |", "| --- | --- |", *numbers])
     return f"""{_front_matter(recipe, languages)}
 
 # {recipe["run_name"]}, monolingual
 
-Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's own
-outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.
+Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's
+own outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -81,9 +97,9 @@ prompt = tokenizer.apply_chat_template(
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
 ```
 
-`trust_remote_code=True` runs `modeling_cctuning.py` of this folder; without it the same weights load as the plain
-model, not connected. Under `generate` the connection is at the prompt's last token. In a bare forward it is at the
-end of the last response marker, the tokens that `add_generation_prompt=True` adds.
+`trust_remote_code=True` runs `modeling_cctuning.py` of this folder; without it the same weights load as the
+plain model, not connected. Under `generate` the connection is at the prompt's last token; in a bare forward it
+is at the end of the last response marker, the tokens that `add_generation_prompt=True` adds.
 
 {fit}
 

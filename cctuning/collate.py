@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,8 +19,8 @@ class ParallelCollator:
 
     A batch of B rows with U distinct English prompts has `input_ids`, `attention_mask`, `labels` (B, T),
     `prompt_lengths`, `language`, `example` (B,), and with `english`: `english_input_ids` and
-    `english_attention_mask` as lists of one (b, P) tensor per bucket, and `english_index` (B,), the row's place
-    among the U prompts in bucket order.
+    `english_attention_mask` as lists of one (b, P) tensor per bucket, and `english_index` (B,), the row's
+    place among the U prompts in bucket order.
     """
 
     pad_token_id: int
@@ -28,6 +29,7 @@ class ParallelCollator:
     pad_to_multiple_of: int = 1
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The batch of these rows of `examples.training_set`."""
         ids, mask = self.pad([example["input_ids"] for example in examples])
         labels, _ = self.pad([example["labels"] for example in examples], IGNORED)
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}
@@ -43,7 +45,7 @@ class ParallelCollator:
         distinct = sorted({tuple(prompt) for prompt in prompts}, key=lambda prompt: (len(prompt), prompt))
         place = {prompt: index for index, prompt in enumerate(distinct)}
         bounds = bucket_bounds([len(prompt) for prompt in distinct], self.english_buckets)
-        padded = [self.pad(distinct[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False)]
+        padded = [self.pad(distinct[start:stop]) for start, stop in pairwise(bounds)]
         return {
             "english_input_ids": [ids for ids, _ in padded],
             "english_attention_mask": [mask for _, mask in padded],
@@ -61,7 +63,8 @@ class ParallelCollator:
 
 
 def bucket_bounds(lengths: Sequence[int], buckets: int) -> list[int]:
-    """Where to cut sorted `lengths` into at most `buckets` runs, so that padding each to its longest costs least.
+    """Where to cut sorted `lengths` into at most `buckets` runs, so that padding each to its longest costs
+    least.
 
     Returns the bounds, from 0 to `len(lengths)`.
     """

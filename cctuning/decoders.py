@@ -1,8 +1,8 @@
 """The architecture table: where each model type keeps what can be connected.
 
-`get_decoder()` of transformers is the same for all; only the names inside of a decoder layer differ. An output
-counts as a sub-layer's when it is what the layer adds to the residual stream, so a model that norms it before
-adding is read after that norm.
+`get_decoder()` of transformers is the same for all; only the names inside of a decoder layer differ. An
+output counts as a sub-layer's when it is what the layer adds to the residual stream, so a model that norms it
+before adding is read after that norm.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPat
     if architecture is None:
         raise ValueError(
             f"model type {model_type!r} is not in the architecture table. If its decoder layers add their "
-            f"feed-forward output to the residual stream, one line in ARCHITECTURES of {__name__.replace('.', '/')}.py "
+            f"feed-forward output to the residual stream, one line in ARCHITECTURES of {__name__} "
             f"is enough (docs/architectures.md says how). Known: {', '.join(sorted(ARCHITECTURES))}"
         )
     record = {"ffn": architecture.ffn, "attention": architecture.attention, "block": ""}[sublayer]
@@ -87,7 +87,9 @@ def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPat
 
 def _check(model: PreTrainedModel, paths: SublayerPaths, model_type: str) -> None:
     try:
-        for layer in model.get_decoder().get_submodule(paths.layers):  # type: ignore[union-attr]
+        for layer in model.get_decoder().get_submodule(paths.layers):
             layer.get_submodule(paths.record)
     except AttributeError as error:
-        raise ValueError(f"{type(model).__name__} ({model_type}) is not as the architecture table says: {error}") from None
+        raise ValueError(
+            f"{type(model).__name__} ({model_type}) is not as the architecture table says: {error}"
+        ) from None

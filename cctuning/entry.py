@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from transformers.utils import logging as transformers_logging
@@ -21,6 +22,8 @@ def run(main: Callable[[], None]) -> None:
     # Reading and writing local files needs no bars; training has one of its own.
     transformers_logging.disable_progress_bar()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # What a library will rename is our business, not the user's.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         main()
     except KeyboardInterrupt:

@@ -18,7 +18,8 @@ class Example:
     """One tokenised row.
 
     `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt. The
-    response start is token `prompt_length - 1`. `truncated` counts the response tokens that the cut-off removed.
+    response start is token `prompt_length - 1`. `truncated` counts the response tokens that the cut-off
+    removed.
     """
 
     row: Row
@@ -38,8 +39,8 @@ def encode(
 ) -> tuple[list[Example], list[Problem]]:
     """Tokenises rows; those whose response start or English prompt would be cut off become problems instead.
 
-    `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds the
-    English prompt, which is never cut. Both in tokens.
+    `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds
+    the English prompt, which is never cut. Both in tokens.
     """
     examples, problems = [], []
     prompt_ids = prompts.prompts_ids([row.instruction for row in rows])
@@ -47,11 +48,15 @@ def encode(
     response_ids = prompts.responses_ids([row.output for row in rows])
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
         if len(prompt) >= cutoff_len:
-            message = f"the prompt has {len(prompt)} tokens, so cutoff_len={cutoff_len} leaves no token of the response"
+            message = f"the prompt has {len(prompt)} tokens, and cutoff_len={cutoff_len} leaves no response"
             problems.append(Problem(row.file, row.number, "instruction", f"{message}; raise cutoff_len"))
         elif len(english) > english_cutoff_len:
-            message = f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
-            problems.append(Problem(row.file, row.number, "instruction_en", f"{message}; raise english_cutoff_len"))
+            message = (
+                f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
+            )
+            problems.append(
+                Problem(row.file, row.number, "instruction_en", f"{message}; raise english_cutoff_len")
+            )
         else:
             whole = prompt + response
             cut = whole[:cutoff_len]
@@ -76,5 +81,5 @@ def training_set(examples: Sequence[Example]) -> Dataset:
 
 
 def languages_of(examples: Sequence[Example]) -> list[str]:
-    """The languages of the examples, sorted; the numbers in `training_set`'s column are positions in this list."""
+    """The languages of the examples, sorted: what the numbers in `training_set` stand for."""
     return sorted({example.row.language for example in examples})

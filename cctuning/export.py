@@ -21,8 +21,8 @@ MODELING_FILE = Path(modeling_cctuning.__file__)
 def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: str | Path) -> Path:
     """Writes `model` with its Transform Matrix to `output_dir`, as a folder that loads without this package.
 
-    `AutoModelForCausalLM.from_pretrained(output_dir, trust_remote_code=True)` is connected, from the model's own
-    outputs times W_T; without `trust_remote_code` the same folder is the plain base model.
+    `AutoModelForCausalLM.from_pretrained(output_dir, trust_remote_code=True)` is connected, from the model's
+    own outputs times W_T; without `trust_remote_code` the same folder is the plain base model.
 
     Args:
         model: a `CCTuningModel`; around it may be a PEFT adapter, which is merged into it for good.
@@ -30,21 +30,23 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
         output_dir: is created.
 
-    Raises `TypeError` for a model without a connection, `ValueError` for a matrix of another size or with values
-    that are not finite.
+    Raises `TypeError` for a model without a connection, `ValueError` for a matrix of another size or with
+    values that are not finite.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     if not isinstance(model, CrossLingualConnection):
-        raise TypeError(f"{type(model).__name__} has no connection to export: wrap it or load a CC-Tuning run")
-    hidden_size = model.config.get_text_config().hidden_size  # type: ignore[attr-defined]
+        raise TypeError(
+            f"{type(model).__name__} has no connection to export: wrap it or load a CC-Tuning run"
+        )
+    hidden_size = model.config.get_text_config().hidden_size
     matrix = _checked(torch.as_tensor(transform), hidden_size)
 
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     marker = PromptFormat(tokenizer).response_marker if tokenizer.chat_template else model.response_marker
     base = type(model).__name__.removeprefix("CCTuning")
-    config = copy.deepcopy(model.config)  # type: ignore[attr-defined]
+    config = copy.deepcopy(model.config)
     config.auto_map = {"AutoModelForCausalLM": f"{MODELING_FILE.stem}.CCTuning{base}"}
     config.cctuning = {
         "connection": dataclasses.asdict(model.connection),
@@ -52,9 +54,9 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         "response_marker": list(marker),
         "hidden_size": hidden_size,
     }
-    weights = dict(model.state_dict())  # type: ignore[attr-defined]
+    weights = dict(model.state_dict())
     # nn.Linear multiplies with the transposed weight: y = x W_T.
-    weights["transform_matrix.weight"] = matrix.T.to(model.dtype).contiguous()  # type: ignore[attr-defined]
+    weights["transform_matrix.weight"] = matrix.T.to(model.dtype).contiguous()
     _save(model, config, weights, output_dir)
     shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
     tokenizer.save_pretrained(output_dir)

@@ -33,15 +33,20 @@ def answer(
 ) -> list[Answer]:
     """Greedy answers to `questions`, in their order.
 
-    With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual where the
-    model has a Transform Matrix, and unconnected where it has none. Questions of like length share a batch.
+    With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual where
+    the model has a Transform Matrix, and unconnected where it has none. Questions of like length share a
+    batch.
     `generation` goes to `model.generate` (say `do_sample=True`).
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
     order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
     answers: dict[int, Answer] = {}
-    options = {"do_sample": False, "max_new_tokens": max_new_tokens, "pad_token_id": prompts.pad_token_id} | generation
+    options = {
+        "do_sample": False,
+        "max_new_tokens": max_new_tokens,
+        "pad_token_id": prompts.pad_token_id,
+    } | generation
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
         input_ids, mask = pad_left([ids[number] for number in numbers], prompts.pad_token_id)

@@ -67,7 +67,9 @@ def estimate_memory(
     kept = rows * tokens * element * hidden
     activations = layers * kept + layer_bytes if checkpointing else layers * layer_bytes
     # The English pass keeps nothing but one layer's working set and L outputs per row.
-    english = rows * english_tokens * element * (4 * hidden + 2 * intermediate) + rows * layers * hidden * element
+    english = (
+        rows * english_tokens * element * (4 * hidden + 2 * intermediate) + rows * layers * hidden * element
+    )
     return MemoryEstimate(
         weights=count * _BYTES[dtype],
         gradients=trained * (4 if trained_share < 1 else _BYTES[dtype]),

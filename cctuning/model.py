@@ -11,10 +11,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from cctuning.decoders import sublayer_paths
-from cctuning.modeling_cctuning import ConnectionConfig, CrossLingualConnection, DecisionMaker, connected_class
+from cctuning.modeling_cctuning import (
+    ConnectionConfig,
+    CrossLingualConnection,
+    DecisionMaker,
+    connected_class,
+)
 
 CONNECTION_FILE = "connection.json"
 CONNECTION_WEIGHTS = "connection.safetensors"
@@ -28,14 +34,17 @@ class CCTuningModel(CrossLingualConnection):
     def wrap(cls, base_model: PreTrainedModel, connection: ConnectionConfig | None = None) -> Any:
         """Connects `base_model` in place and returns it, now of class `CCTuning<Base>`.
 
-        The Decision Maker starts at zero mean with the base model's own initialisation scale, from torch's global
-        generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is wrapped.
+        The Decision Maker starts at zero mean with the base model's own initialisation scale, from torch's
+        global generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is
+        wrapped.
         """
         if isinstance(base_model, CrossLingualConnection):
             raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
         connection = dataclasses.replace(connection or ConnectionConfig())
         paths = sublayer_paths(base_model, connection.sublayer)
-        base_model.__class__ = connected_class(cls, type(base_model))
+        ours: Any = cls
+        plain: Any = type(base_model)
+        base_model.__class__ = connected_class(ours, plain)
         model: Any = base_model
         model.connect(connection, paths)
         if connection.pooling == "decision_maker":
@@ -50,7 +59,9 @@ class CCTuningModel(CrossLingualConnection):
         """
         directory = Path(directory)
         if not (directory / CONNECTION_FILE).is_file():
-            raise FileNotFoundError(f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run")
+            raise FileNotFoundError(
+                f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run"
+            )
         settings = json.loads((directory / CONNECTION_FILE).read_text())
         model = cls.wrap(_load_base(directory, **kwargs), ConnectionConfig(**settings["connection"]))
         load_connection_weights(model, directory)
@@ -64,13 +75,14 @@ class CCTuningModel(CrossLingualConnection):
 
         `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
         """
-        path = sublayer_paths(self, "ffn").record  # type: ignore[arg-type]
+        model: Any = self
+        path = sublayer_paths(model, "ffn").record
         with torch.no_grad():
             return self._record(input_ids, attention_mask, prompt_lengths, path)
 
     def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
         """A plain checkpoint of the base model, and the connection beside it in its own two files."""
-        state_dict = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
+        state_dict = self.state_dict() if state_dict is None else state_dict
         base = {name: tensor for name, tensor in state_dict.items() if not name.startswith("decision_maker.")}
         result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
         if kwargs.get("is_main_process", True):
@@ -91,8 +103,8 @@ def _new_decision_maker(model: Any) -> DecisionMaker:
 def load_model(directory: str | Path, **kwargs: Any) -> Any:
     """Any model of ours: a CC-Tuning run, an exported model, or a plain (ML-SFT, base) model; in eval mode.
 
-    An exported model brings its code. It is run without being asked for only where it is this package's own file;
-    otherwise `ValueError`, unless `trust_remote_code` is given.
+    An exported model brings its code. It is run without being asked for only where it is this package's own
+    file; otherwise `ValueError`, unless `trust_remote_code` is given.
     """
     directory = Path(directory)
     if (directory / CONNECTION_FILE).is_file():
@@ -125,10 +137,16 @@ def _load_base(directory: Path, **kwargs: Any) -> Any:
     from peft import PeftConfig, PeftModel
 
     adapter = PeftConfig.from_pretrained(str(directory))
-    base = AutoModelForCausalLM.from_pretrained(adapter.base_model_name_or_path, revision=adapter.revision, **kwargs)
-    # The adapter holds the Decision Maker too, which this base does not have yet; it is read from its own file.
+    base = AutoModelForCausalLM.from_pretrained(
+        adapter.base_model_name_or_path, revision=adapter.revision, **kwargs
+    )
+    # The adapter holds the Decision Maker too, which this base does not have yet; it is read from its own
+    # file.
     adapter.modules_to_save = None
-    return PeftModel.from_pretrained(base, str(directory), config=adapter).merge_and_unload()
+    merged: Any = PeftModel.from_pretrained(base, str(directory), config=adapter).merge_and_unload()
+    if (directory / GENERATION_CONFIG_NAME).is_file():
+        merged.generation_config = GenerationConfig.from_pretrained(directory)
+    return merged
 
 
 def save_connection(
@@ -144,7 +162,9 @@ def save_connection(
     }
     if model.connection.pooling == "decision_maker":
         weights = _decision_maker_weights(model.state_dict() if state_dict is None else state_dict)
-        save_file({"decision_maker.weight": weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS)
+        save_file(
+            {"decision_maker.weight": weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS
+        )
     (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
@@ -166,6 +186,8 @@ def load_connection_weights(model: Any, directory: str | Path) -> None:
         raise FileNotFoundError(f"{path} is missing: the Decision Maker's weights belong there")
     weight, own = load_file(path)["decision_maker.weight"], model.decision_maker.weight
     if weight.shape != own.shape:
-        raise ValueError(f"{path}: decision_maker.weight is {tuple(weight.shape)}, the model needs {tuple(own.shape)}")
+        raise ValueError(
+            f"{path}: decision_maker.weight is {tuple(weight.shape)}, the model needs {tuple(own.shape)}"
+        )
     with torch.no_grad():
         own.copy_(weight)

@@ -1,11 +1,13 @@
-"""The cross-lingual connection of CC-Tuning inside a causal language model (Ye et al., ACL 2025, arXiv 2506.00875).
+"""The cross-lingual connection of CC-Tuning inside a causal language model (Ye et al., ACL 2025, arXiv
+2506.00875).
 
 While the model reads a prompt, one layer's sub-layer output from the parallel English prompt is added to the
-first layer's, at the response start: the last prompt token, whose output predicts the first response token. At
-inference the English outputs may be replaced by the model's own ones times the Transform Matrix.
+first layer's, at the response start: the last prompt token, whose output predicts the first response token.
+At inference the English outputs may be replaced by the model's own ones times the Transform Matrix.
 
 This one file is what the package imports and what travels with an exported model, so it needs torch and
-transformers only. `config.auto_map` names `CCTuning<Base>`, a subclass of the transformers class `<Base>` that
+transformers only. `config.auto_map` names `CCTuning<Base>`, a subclass of the transformers class `<Base>`
+that
 `__getattr__` at the end makes on demand.
 
 Letters: B rows, U distinct English prompts, T tokens, L decoder layers, d hidden size.
@@ -20,7 +22,7 @@ import inspect
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -94,6 +96,7 @@ class DecisionMaker(nn.Linear):
         super().__init__(hidden_size, num_layers, bias=False, **kwargs)
 
     def forward(self, pooled: Tensor) -> Tensor:
+        """Logits (B, L) from pooled outputs (B, d)."""
         with torch.autocast(pooled.device.type, enabled=False):
             return nn.functional.linear(_at_least_float32(pooled), _at_least_float32(self.weight))
 
@@ -102,9 +105,7 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def select(
-    logits: Tensor, *, temperature: float = 1.0, hard: bool = True, noise: bool = False
-) -> Tensor:
+def select(logits: Tensor, *, temperature: float = 1.0, hard: bool = True, noise: bool = False) -> Tensor:
     """Weights (B, L) over the layers from the Decision Maker's logits (B, L).
 
     With `noise` a Gumbel-softmax sample (eq. 4), straight-through where `hard`; without, the argmax, or the
@@ -117,7 +118,7 @@ def select(
     return (logits / temperature).softmax(-1)
 
 
-# --- Recording and adding: changes to a model that are undone when the block ends -------------------------------
+# --- Recording and adding: changes to a model that are undone when the block ends ---------------------------
 
 
 def _hidden_states(output: Any) -> Tensor:
@@ -169,13 +170,14 @@ def add_to_output(layer: nn.Module, path: str, addend: Tensor, index: Tensor) ->
     with ExitStack() as stack:
         if hooks_are_recomputed:
             stack.enter_context(without_checkpointing([layer]))
-        # First of all hooks: those by which transformers collects hidden states stay on from the first time on.
+        # First of all hooks: those by which transformers collects hidden states stay on from the first time
+        # on.
         stack.callback(module.register_forward_hook(hook, prepend=True).remove)
         yield
 
 
 @contextmanager
-def without_checkpointing(layers: Sequence[nn.Module]) -> Iterator[None]:
+def without_checkpointing(layers: Iterable[Any]) -> Iterator[None]:
     """Forwards inside keep these layers' activations, whatever `gradient_checkpointing` says."""
     checkpointed = [layer for layer in layers if getattr(layer, "gradient_checkpointing", False)]
     for layer in checkpointed:
@@ -187,11 +189,11 @@ def without_checkpointing(layers: Sequence[nn.Module]) -> Iterator[None]:
             layer.gradient_checkpointing = True
 
 
-# --- Positions and inputs ---------------------------------------------------------------------------------------
+# --- Positions and inputs -----------------------------------------------------------------------------------
 
 
 def response_starts(input_ids: Tensor, marker: Sequence[int]) -> Tensor:
-    """Index (B,) of the last token of the last `marker` in each row of `input_ids` (B, T); -1 where there is none."""
+    """Index (B,) of the last token of the last `marker` in each row of `input_ids` (B, T), or -1."""
     batch, length = input_ids.shape
     if not marker or length < len(marker):
         return input_ids.new_full((batch,), -1)
@@ -209,7 +211,7 @@ def _first_tokens(attention_mask: Tensor | None) -> Tensor | int:
 
 
 def right_padded(input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Moves padding (B, T) to the right, where causal attention needs no mask. Returns ids and lengths (B,)."""
+    """Ids (B, T) with padding on the right, where causal attention needs no mask, and lengths (B,)."""
     batch, length = input_ids.shape
     if attention_mask is None:
         return input_ids, input_ids.new_full((batch,), length)
@@ -252,7 +254,7 @@ def _query_length(inputs: dict[str, Any]) -> int:
     return int((inputs["inputs_embeds"] if tokens is None else tokens).shape[1])
 
 
-# --- Caches -----------------------------------------------------------------------------------------------------
+# --- Caches -------------------------------------------------------------------------------------------------
 
 
 def _can_crop(cache: Cache, new_tokens: int) -> bool:
@@ -271,7 +273,8 @@ def _can_crop(cache: Cache, new_tokens: int) -> bool:
 def _fork(cache: Cache) -> Cache:
     """A copy of the cache to run a token on and throw away.
 
-    Dynamic layers make new tensors when they grow, so they are shared; the others write in place, and are cloned.
+    Dynamic layers make new tensors when they grow, so they are shared; the others write in place, and are
+    cloned.
     """
 
     def fork_layer(layer: Any) -> Any:
@@ -292,7 +295,7 @@ def _without_past_recording(cache: Cache) -> Iterator[None]:
     Assisted decoding makes sliding layers keep more than their window until the next `crop`; before
     transformers 5.20 or so two forwards without one in between failed.
     """
-    layers = [layer for layer in cache.layers if getattr(layer, "record_past", False)]
+    layers: list[Any] = [layer for layer in cache.layers if getattr(layer, "record_past", False)]
     for layer in layers:
         layer.record_past = False
     try:
@@ -302,14 +305,14 @@ def _without_past_recording(cache: Cache) -> Iterator[None]:
             layer.record_past = True
 
 
-# --- The connection ---------------------------------------------------------------------------------------------
+# --- The connection -----------------------------------------------------------------------------------------
 
 
 class _Generation(NamedTuple):
     """What a running `generate` knows of its prompts."""
 
     model: Any
-    index: int  # of the response start, counted from the first column of the prompt
+    start: int  # the column of the response start in the whole prompt
     embedding: Tensor | None  # e, (B, d)
     output: Tensor | None  # f, (B, d), where the English prompt was given
 
@@ -337,14 +340,16 @@ class CrossLingualConnection:
 
     `forward` takes, besides what the base takes:
 
-    - `english_input_ids` (U, P) with `english_attention_mask`: the parallel English prompts, or a list of such
+    - `english_input_ids` (U, P) with `english_attention_mask`: the parallel English prompts, or a list of
+      such
       tensors (one per length bucket); `english_index` (B,) says which of the U prompts belongs to which row
       (default: one each, in order);
     - `prompt_lengths` (B,): tokens of each row's prompt, without padding; or
-    - `connection_index`, an int or (B,): the column of the response start, -1 for rows that are not connected.
+    - `connection_index`, an int or (B,): the column of the response start, -1 for rows that are not
+      connected.
 
-    Without English prompts the connection is made from the model's own outputs where there is a Transform Matrix
-    (`transform_matrix`), and not at all where there is none. `connected = False` switches it off.
+    Without English prompts the connection is made from the model's own outputs where there is a Transform
+    Matrix (`transform_matrix`), and not at all where there is none. `connected = False` switches it off.
     """
 
     connection: ConnectionConfig
@@ -352,6 +357,14 @@ class CrossLingualConnection:
     response_marker: tuple[int, ...] = ()
     connected: bool = True
     last_selection: Selection | None = None
+    # From the base class.
+    config: Any
+    training: bool
+    dtype: torch.dtype
+    device: torch.device
+    get_decoder: Callable[[], Any]
+    get_input_embeddings: Callable[[], Any]
+    state_dict: Callable[[], dict[str, Tensor]]
     # Submodules; a class attribute would hide them, so `connect` sets them to None.
     decision_maker: DecisionMaker | None
     transform_matrix: nn.Linear | None
@@ -362,15 +375,17 @@ class CrossLingualConnection:
         self.connection = connection
         self.paths = paths
         self.decision_maker = self.transform_matrix = None
-        decoder = self.get_decoder()  # type: ignore[attr-defined]
+        decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
         if not -len(self.decoder_layers) <= (connection.layer or 0) < len(self.decoder_layers):
-            raise ValueError(f"layer={connection.layer} is not one of the model's {len(self.decoder_layers)} layers")
+            raise ValueError(
+                f"layer={connection.layer} is not one of the model's {len(self.decoder_layers)} layers"
+            )
 
     @property
     def decoder_layers(self) -> nn.ModuleList:
         """The L decoder layers."""
-        return self.get_decoder().get_submodule(self.paths.layers)  # type: ignore[attr-defined, no-any-return]
+        return self.get_decoder().get_submodule(self.paths.layers)
 
     def sublayer_outputs(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
@@ -400,23 +415,32 @@ class CrossLingualConnection:
         return torch.stack([output.to(outputs[0].device) for output in outputs], dim=1), result
 
     def english_outputs(
-        self, input_ids: Tensor | Sequence[Tensor], attention_mask: Any = None, english_index: Tensor | None = None
+        self,
+        input_ids: Tensor | Sequence[Tensor],
+        attention_mask: Any = None,
+        english_index: Tensor | None = None,
     ) -> Tensor:
-        """F_en (B, L, d): the sub-layer outputs of the English prompts, without gradient unless configured so."""
+        """F_en (B, L, d): the English prompts' outputs, without gradient unless configured so."""
         buckets = [input_ids] if isinstance(input_ids, Tensor) else list(input_ids)
-        masks = [attention_mask] if attention_mask is None or isinstance(attention_mask, Tensor) else attention_mask
+        masks = (
+            [attention_mask]
+            if attention_mask is None or isinstance(attention_mask, Tensor)
+            else attention_mask
+        )
         masks = list(masks) * len(buckets) if attention_mask is None else list(masks)
         with torch.set_grad_enabled(self.connection.english_gradient and torch.is_grad_enabled()):
-            outputs = torch.cat([self.sublayer_outputs(*bucket) for bucket in zip(buckets, masks, strict=True)])
+            outputs = torch.cat(
+                [self.sublayer_outputs(*bucket) for bucket in zip(buckets, masks, strict=True)]
+            )
         return outputs if english_index is None else outputs[english_index]
 
     def input_embeddings(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
-        """e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt up to there."""
-        ids, embeds = inputs.get("input_ids"), inputs.get("inputs_embeds")
-        tokens = ids if embeds is None else embeds
-        embed = self.get_input_embeddings() if embeds is None else nn.Identity()  # type: ignore[attr-defined]
+        """The e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt."""
+        embeds = inputs.get("inputs_embeds")
+        tokens = inputs["input_ids"] if embeds is None else embeds
+        embed = self.get_input_embeddings() if embeds is None else nn.Identity()
         if self.connection.embedding == "last":
-            return embed(tokens[_rows(tokens), index.to(tokens.device)])  # type: ignore[no-any-return]
+            return embed(tokens[_rows(tokens), index.to(tokens.device)])
         columns = torch.arange(tokens.shape[1], device=tokens.device)
         prompt = columns <= index.to(tokens.device)[:, None]
         mask = inputs.get("attention_mask")
@@ -426,7 +450,7 @@ class CrossLingualConnection:
         return torch.einsum("bt,btd->bd", prompt.to(values.dtype), values) / prompt.sum(-1, keepdim=True)
 
     def fuse(self, outputs: Tensor, embedding: Tensor | None, *, transform: bool = False) -> Tensor:
-        """f (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
+        """F (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
 
         With `transform` the outputs are the model's own, and stand for outputs · W_T (eq. 8). The pooling is
         linear, so only their mean and the chosen mixture are multiplied. Leaves `last_selection`.
@@ -449,7 +473,7 @@ class CrossLingualConnection:
     def _weights(self, outputs: Tensor, logits: Tensor | None) -> Tensor:
         config, (batch, layers, _) = self.connection, outputs.shape
         if logits is not None:
-            noise = self.training or config.selection == "gumbel"  # type: ignore[attr-defined]
+            noise = self.training or config.selection == "gumbel"
             return select(logits, temperature=config.temperature, hard=config.hard, noise=noise)
         weights = _at_least_float32(outputs.new_zeros(batch, layers))
         if config.pooling == "mean":
@@ -470,10 +494,11 @@ class CrossLingualConnection:
         connection_index: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """`generate` of the base model, connected at the prompt's last token (or at column `connection_index`).
+        """`generate` of the base model, connected at the prompt's last token (or at column
+        `connection_index`).
 
-        With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; without, it is
-        monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the left.
+        With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; without, it
+        is monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the left.
         """
         prompt = {**kwargs, "input_ids": kwargs.get("input_ids") if inputs is None else inputs}
         if not self.connected or (prompt["input_ids"] is None and prompt.get("inputs_embeds") is None):
@@ -485,7 +510,9 @@ class CrossLingualConnection:
         with torch.no_grad():
             if english_input_ids is not None:
                 outputs = self.english_outputs(english_input_ids, english_attention_mask)
-                request = _Generation(self, index, None, self.fuse(outputs, self._prompt_embedding(prompt, index)))
+                request = _Generation(
+                    self, index, None, self.fuse(outputs, self._prompt_embedding(prompt, index))
+                )
             elif self.transform_matrix is not None and not _continues_draft(kwargs):
                 request = _Generation(self, index, self._prompt_embedding(prompt, index), None)
         token = _GENERATION.set(request or _Generation(self, -1, None, None))
@@ -499,7 +526,9 @@ class CrossLingualConnection:
         mask = prompt.get("attention_mask")
         # Continuing a conversation, the prompt may come without what is in the cache already.
         missing = 0 if mask is None else mask.shape[-1] - tokens.shape[1]
-        return self.input_embeddings(prompt, tokens.new_full((tokens.shape[0],), index - missing, dtype=torch.long))
+        return self.input_embeddings(
+            prompt, tokens.new_full((tokens.shape[0],), index - missing, dtype=torch.long)
+        )
 
     def prepare_inputs_for_generation(
         self, input_ids: Tensor, *args: Any, inputs_embeds: Tensor | None = None, **kwargs: Any
@@ -510,20 +539,21 @@ class CrossLingualConnection:
         inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)  # type: ignore[misc]
         request = _GENERATION.get()
         if request is None or request.model is not self:
-            return inputs  # type: ignore[no-any-return]
+            return inputs
         total = _total_length(input_ids, kwargs)
         length = _query_length(inputs)
-        index = request.index - (total - length)
+        index = request.start - (total - length)
         inputs["connection_index"] = index if 0 <= index < length else -1
         if inputs["connection_index"] >= 0:
             batch = input_ids.shape[0]
             inputs["connection_embedding"] = _expanded(request.embedding, batch)
             inputs["connection_output"] = _expanded(request.output, batch)
-            # For a static cache `generate` makes the masks of the whole prompt in advance. The prompt is read in
-            # pieces here, and a sliding layer's mask depends on the piece: the decoder makes each one's itself.
+            # For a static cache `generate` makes the masks of the whole prompt in advance. The prompt is read
+            # in pieces here, and a sliding layer's mask depends on the piece: the decoder makes each one's
+            # itself.
             if kwargs.get("attention_mask") is not None:
                 inputs["attention_mask"] = kwargs["attention_mask"]
-        return inputs  # type: ignore[no-any-return]
+        return inputs
 
     def _response_start(self, inputs: dict[str, Any]) -> Tensor | None:
         """The column (B,) of the response start in a bare forward; None where no row has one."""
@@ -537,14 +567,14 @@ class CrossLingualConnection:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                "no response marker in the input, so the model is not connected here; apply the chat template "
-                "with add_generation_prompt=True, or pass connection_index",
+                "no response marker in the input, so the model is not connected here; apply the chat "
+                "template with add_generation_prompt=True, or pass connection_index",
                 stacklevel=2,
             )
         return None
 
     def _forward_with(self, inputs: dict[str, Any], addend: Tensor, index: Tensor) -> Any:
-        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: nothing is added."""
+        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: not at all."""
         here = index >= 0
         addend = addend * here[:, None].to(addend.device, addend.dtype)
         with add_to_output(self.decoder_layers[0], self.paths.inject, addend, index.clamp(min=0)):
@@ -578,9 +608,9 @@ class CrossLingualConnection:
         return result
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
-        """As the base model's; the config keeps the base model's name, so that others load it without this file."""
+        """As the base model's; the config keeps the base's name, so that it loads without this file."""
         result = super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
-        config = self.config  # type: ignore[attr-defined]
+        config = self.config
         config.architectures = [_base_class(type(self)).__name__]
         if kwargs.get("is_main_process", True):
             config.save_pretrained(save_directory)
@@ -621,7 +651,8 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     and what runs inside of the one forward of the outermost module that DDP, FSDP and DeepSpeed wrap.
     """
     plain = _plain_forward(self)
-    inputs = {**dict(zip(_parameters(type(self.get_decoder())), args, strict=False)), **kwargs}
+    decoder_class: Any = type(self.get_decoder())
+    inputs = {**dict(zip(_parameters(decoder_class), args, strict=False)), **kwargs}
     model, handed_over = _GIVEN.get()
     handed_over = handed_over if model is self else {}
     given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
@@ -631,7 +662,9 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
 
     def as_rows(value: int | Tensor) -> Tensor:
         tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
-        return tokens.new_full((tokens.shape[0],), value, dtype=torch.long) if isinstance(value, int) else value
+        return (
+            tokens.new_full((tokens.shape[0],), value, dtype=torch.long) if isinstance(value, int) else value
+        )
 
     if given["english_input_ids"] is not None:
         if index is None and given["prompt_lengths"] is None:
@@ -669,19 +702,19 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @functools.cache
-def _parameters(decoder_class: type) -> tuple[str, ...]:
+def _parameters(decoder_class: Any) -> tuple[str, ...]:
     return tuple(inspect.signature(decoder_class.forward).parameters)[1:]
 
 
-# --- Classes ----------------------------------------------------------------------------------------------------
+# --- Classes ------------------------------------------------------------------------------------------------
 
 
-def _base_class(connected_class: type) -> type:
+def _base_class(connected_class: Any) -> Any:
     return next(c for c in connected_class.__mro__ if not issubclass(c, CrossLingualConnection))
 
 
 @functools.cache
-def connected_class(mixin: type, base: type) -> type:
+def connected_class(mixin: Any, base: Any) -> type:
     """`CCTuning<Base>`: the subclass of `base` that `mixin` connects."""
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -697,10 +730,16 @@ def connected_class(mixin: type, base: type) -> type:
     signature = inspect.signature(base.forward)
     parameters = list(signature.parameters.values())
     extra = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in CONNECTION_ARGUMENTS]
-    end = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_KEYWORD), len(parameters))
-    forward.__signature__ = signature.replace(parameters=[*parameters[:end], *extra, *parameters[end:]])  # type: ignore[attr-defined]
+    kinds = [parameter.kind for parameter in parameters]
+    end = kinds.index(inspect.Parameter.VAR_KEYWORD) if inspect.Parameter.VAR_KEYWORD in kinds else len(kinds)
+    parameters[end:end] = extra
+    vars(forward)["__signature__"] = signature.replace(parameters=parameters)
     forward.__doc__ = base.forward.__doc__
-    body = {"forward": forward, "__module__": mixin.__module__, "__doc__": f"{base.__name__} with CC-Tuning's connection."}
+    body = {
+        "forward": forward,
+        "__module__": mixin.__module__,
+        "__doc__": f"{base.__name__} with CC-Tuning's connection.",
+    }
     return type(f"CCTuning{base.__name__}", (mixin, base), body)
 
 
@@ -713,7 +752,7 @@ class MonolingualConnection(CrossLingualConnection):
         connection = ConnectionConfig(**settings["connection"])
         self.connect(connection, SublayerPaths(**settings["paths"]))
         self.response_marker = tuple(settings["response_marker"])
-        hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}  # type: ignore[attr-defined]
+        hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}
         if connection.pooling == "decision_maker":
             self.decision_maker = DecisionMaker(hidden_size, len(self.decoder_layers), **factory)
         self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=False, **factory)

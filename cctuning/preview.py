@@ -49,7 +49,11 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
     """One example as the model reads it: what carries a label, and the response start in both languages."""
     row = example.row
     legend = Text.assemble(
-        ("prompt, no label", _PROMPT), "   ", ("response start", _START), "   ", ("response, labels", _RESPONSE)
+        ("prompt, no label", _PROMPT),
+        "   ",
+        ("response start", _START),
+        "   ",
+        ("response, labels", _RESPONSE),
     )
     prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
     own = _marked(tokenizer, prompt) + Text("").join(
@@ -57,7 +61,9 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
     )
     english = _marked(tokenizer, example.english_input_ids)
     return Panel(
-        Group(legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english),
+        Group(
+            legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english
+        ),
         title=f"{row.file} row {row.number}",
         subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",
     )

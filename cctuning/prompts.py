@@ -1,8 +1,8 @@
 """The one tokenisation path: chat templates, prompts, responses, and where the response starts.
 
-Training, the fit, inference and evaluation all tokenise here, so a model meets at inference exactly the tokens it
-was trained on: the template writes its own BOS (never doubled), the prompt ends where the response starts, and a
-response ends in the stop token.
+Training, the fit, inference and evaluation all tokenise here, so a model meets at inference exactly the
+tokens it was trained on: the template writes its own BOS (never doubled), the prompt ends where the response
+starts, and a response ends in the stop token.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _BOS = "{{ bos_token if bos_token else '' }}"
 TEMPLATES: dict[str, str] = {
     "llama3": (
         _BOS + "{% for message in messages %}"
-        "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] + '<|eot_id|>' }}"
+        "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+        "{{ message['content'] + '<|eot_id|>' }}"
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
     ),
@@ -37,7 +38,8 @@ TEMPLATES: dict[str, str] = {
     ),
     "plain": (
         _BOS + "{% for message in messages %}"
-        "{% if message['role'] == 'user' %}{{ '### Instruction:\n' + message['content'] + '\n\n### Response:\n' }}"
+        "{% if message['role'] == 'user' %}"
+        "{{ '### Instruction:\n' + message['content'] + '\n\n### Response:\n' }}"
         "{% else %}{{ message['content'] + eos_token + '\n\n' }}{% endif %}"
         "{% endfor %}"
     ),
@@ -48,16 +50,17 @@ _NEEDED_TOKENS = {
     "qwen": ("<|im_start|>", "<|im_end|>"),
 }
 
-# Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of them.
+# Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of
+# them.
 _SAMPLE_PROMPTS = ("a", "B", "7", "?", ".", "\n", "।", "。", "ا", "ж", "ไ", " ")
 
 
 def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") -> None:
     """Gives `tokenizer` the chat template it will be saved with.
 
-    `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where it has
-    one (instruct models), else plain (base models). Raises `ValueError` where the tokenizer lacks the template's
-    special tokens, and `FileNotFoundError` for a path without a file.
+    `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where
+    it has one (instruct models), else plain (base models). Raises `ValueError` where the tokenizer lacks the
+    template's special tokens, and `FileNotFoundError` for a path without a file.
     """
     if template == "auto":
         tokenizer.chat_template = tokenizer.chat_template or TEMPLATES["plain"]
@@ -66,7 +69,7 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") 
         missing = [token for token in _NEEDED_TOKENS.get(template, ()) if token not in vocabulary]
         if missing:
             raise ValueError(
-                f"template={template} needs the tokens {', '.join(missing)}, which this tokenizer does not have; "
+                f"template={template} needs the tokens {', '.join(missing)}, which this tokenizer lacks; "
                 "use template=plain, or the template of the model's own family"
             )
         tokenizer.chat_template = TEMPLATES[template]
@@ -91,7 +94,9 @@ class PromptFormat:
         self.stop_token_id = self._find_stop_token()
         self.response_marker = _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
         if not self.response_marker:
-            raise ValueError("the chat template adds nothing after the prompt, so no token marks the response start")
+            raise ValueError(
+                "the chat template adds nothing after the prompt, so no token marks the response start"
+            )
         # Padding carries no label and no attention, so any token does.
         self.pad_token_id: int = (
             self.stop_token_id if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
@@ -138,15 +143,18 @@ class PromptFormat:
         conversation = str(self.tokenizer.apply_chat_template([user, assistant], tokenize=False))
         if not conversation.startswith(prompt):
             raise ValueError(
-                "the chat template writes a prompt differently once the response is there, so a model would be "
-                f"trained on another prompt than it meets at inference: {prompt!r} is no prefix of {conversation!r}"
+                "the chat template writes a prompt differently once the response is there, so a model would "
+                "be trained on another prompt than it meets at inference: "
+                f"{prompt!r} is no prefix of {conversation!r}"
             )
         tail = conversation[len(prompt) :].partition(response)[2]
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
         after = [token for token in self._ids([tail])[0] if token in special]
         stop = after[0] if after else self.tokenizer.eos_token_id
         if stop is None:
-            raise ValueError("no token ends a response: the tokenizer has no EOS and the template writes no other")
+            raise ValueError(
+                "no token ends a response: the tokenizer has no EOS and the template writes no other"
+            )
         return int(stop)
 
 
@@ -160,7 +168,7 @@ def _common_suffix(sequences: Sequence[Sequence[int]]) -> list[int]:
 
 
 def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
-    """Makes the model's generation config stop at the trained stop token, and pad with a token that exists."""
+    """Makes the model stop at the trained stop token, and pad with a token that exists."""
     config = model.generation_config
     known = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     stops = {prompts.stop_token_id, *(token for token in known if token is not None)}

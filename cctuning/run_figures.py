@@ -31,9 +31,17 @@ def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str
     for number, name in enumerate(languages):
         points = [(line["step"], line[name]) for line in metrics if name in line]
         colour = colours(number / max(len(languages) - 1, 1))
-        style = {"color": colour, "linestyle": lines[number % 3], "linewidth": 1.0, "marker": marker, "markersize": 3}
+        style = {
+            "color": colour,
+            "linestyle": lines[number % 3],
+            "linewidth": 1.0,
+            "marker": marker,
+            "markersize": 3,
+        }
         axes.plot(*zip(*points, strict=True), label=name.removeprefix("loss/"), **style)
-    axes.plot(steps, [line["loss"] for line in metrics], color="black", linewidth=2, marker=marker, label="all rows")
+    axes.plot(
+        steps, [line["loss"] for line in metrics], color="black", linewidth=2, marker=marker, label="all rows"
+    )
     axes.set(xlabel="step", ylabel="nats per label token", title=title)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
@@ -54,11 +62,18 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     shares = [[line[name] for line in lines] for name in names]
     has_entropy = "decision_maker/entropy" in lines[0]
     figure, panels = plt.subplots(
-        1 + has_entropy, 1, figsize=(8, 5), layout="constrained", squeeze=False, height_ratios=[3, 1][: 1 + has_entropy]
+        1 + has_entropy,
+        1,
+        figsize=(8, 5),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=[3, 1][: 1 + has_entropy],
     )
     axes = panels[0, 0]
     steps = [line["step"] for line in lines]
-    image = axes.pcolormesh(steps, range(len(names)), shares, cmap="viridis", vmin=0, vmax=1, shading="nearest")
+    image = axes.pcolormesh(
+        steps, range(len(names)), shares, cmap="viridis", vmin=0, vmax=1, shading="nearest"
+    )
     axes.set(ylabel="layer, from 0", title="layer chosen")
     axes.yaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes, label="share of rows")

@@ -1,4 +1,4 @@
-"""What a training run tells about itself beyond the loss: loss per language, and the Decision Maker's choices."""
+"""What a training run tells beyond its loss: the loss per language, and the Decision Maker's choices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RunningStatistics:
         self._sums: dict[str, Tensor] = {}
 
     def add_losses(self, language: Tensor, nll: Tensor, tokens: Tensor) -> None:
-        """Adds a batch: language numbers (B,), summed negative log-likelihoods (B,) in nats, label tokens (B,)."""
+        """Adds a batch: language numbers, summed negative log-likelihoods (nats), label tokens; each (B,)."""
         per_language = torch.zeros(2, len(self.languages), dtype=torch.float64, device=nll.device)
         per_language.index_add_(1, language, torch.stack([nll, tokens]).double())
         self._add("losses", per_language)
@@ -41,8 +41,8 @@ class RunningStatistics:
     def collect(self, reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
         """The statistics since the last call, and starts anew; `reduce` sums a tensor over processes.
 
-        `loss/<language>`: mean nats per label token. `decision_maker/entropy`: of the softmax of its logits, in
-        nats. `decision_maker/layer_<l>`: the share of rows that took layer l, from 0.
+        `loss/<language>`: mean nats per label token. `decision_maker/entropy`: of the softmax of its logits,
+        in nats. `decision_maker/layer_<l>`: the share of rows that took layer l, from 0.
         """
         sums = {name: reduce(value) for name, value in sorted(self._sums.items())}
         self._sums = {}

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from cctuning.model import CONNECTION_FILE
@@ -33,10 +33,14 @@ def find_newest_run(outputs: str | Path = "outputs") -> Path:
     if connected:
         return connected[-1]
     if finished:
-        raise RunError(f"the runs under {outputs}/ were trained without a connection (ML-SFT): nothing to fit there")
+        raise RunError(
+            f"the runs under {outputs}/ were trained without a connection (ML-SFT): nothing to fit there"
+        )
     begun = sorted({path.parent for path in Path(outputs).rglob(RECIPE_FILE)})
     hint = f"; {begun[-1]} has begun and not finished: run its train.py command again" if begun else ""
-    raise RunError(f"no finished run under {outputs}/{hint}. Name one with model=DIR, or train with train.py first")
+    raise RunError(
+        f"no finished run under {outputs}/{hint}. Name one with model=DIR, or train with train.py first"
+    )
 
 
 def read_run_recipe(directory: str | Path) -> dict[str, Any]:
@@ -51,8 +55,8 @@ def read_run_recipe(directory: str | Path) -> dict[str, Any]:
 def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume: str) -> str | None:
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
-    `resume`: auto (the newest checkpoint), never (what an earlier run left is deleted), or a checkpoint's path.
-    Raises `RunError` where the folder holds a finished run, or one with another recipe.
+    `resume`: auto (the newest checkpoint), never (what an earlier run left is deleted), or a checkpoint's
+    path. Raises `RunError` where the folder holds a finished run, or one with another recipe.
     """
     output_dir = Path(output_dir)
     if resume == "never":
@@ -64,8 +68,8 @@ def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume:
     if (output_dir / FINISHED_FILE).is_file():
         report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
         raise RunError(
-            f"{output_dir} holds a finished run ({report['steps']} steps): choose another output_dir, or start anew "
-            "in it with resume=never, which deletes it"
+            f"{output_dir} holds a finished run ({report['steps']} steps): choose another output_dir, or "
+            "start anew in it with resume=never, which deletes it"
         )
     checkpoint = get_last_checkpoint(str(output_dir)) if output_dir.is_dir() else None
     if checkpoint is not None:

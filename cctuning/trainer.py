@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,6 +45,9 @@ class CCTuningTrainer(SFTTrainer):
         decision_maker_lr_multiplier: the Decision Maker's learning rate over everything else's.
     """
 
+    data_collator: Any
+    _signature_columns: list[str] | None
+
     def __init__(
         self,
         model: Any,
@@ -62,11 +66,15 @@ class CCTuningTrainer(SFTTrainer):
     ) -> None:
         for name in ("packing", "padding_free"):
             if getattr(args, name):
-                raise ValueError(f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False")
+                raise ValueError(
+                    f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False"
+                )
         connected = isinstance(model, CrossLingualConnection)
         if data_collator is None:
             data_collator = ParallelCollator(
-                pad_token_id=_pad_token_id(processing_class), english=connected, english_buckets=english_buckets
+                pad_token_id=_pad_token_id(processing_class),
+                english=connected,
+                english_buckets=english_buckets,
             )
         self.row_names = list(row_names)
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
@@ -139,7 +147,9 @@ class CCTuningTrainer(SFTTrainer):
 
     def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
         guilty = example[~nll.isfinite()].tolist() or example.tolist()
-        rows = ", ".join(self.row_names[number] if self.row_names else f"example {number}" for number in guilty)
+        rows = ", ".join(
+            self.row_names[number] if self.row_names else f"example {number}" for number in guilty
+        )
         return (
             f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
             "Lower learning_rate or max_grad_norm, or look at these rows; the last checkpoint is unharmed"
@@ -149,19 +159,24 @@ class CCTuningTrainer(SFTTrainer):
         """As SFTTrainer's, with the statistics since the last log."""
         mode = "train" if self.model.training else "eval"
         prefix = "eval_" if mode == "eval" else ""
-        values = self._statistics[mode].collect(lambda tensor: self.accelerator.reduce(tensor, reduction="sum"))
+        values = self._statistics[mode].collect(
+            lambda tensor: self.accelerator.reduce(tensor, reduction="sum")
+        )
         super().log({**logs, **{f"{prefix}{name}": value for name, value in values.items()}}, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
-        connected = self.connection_model
-        if self.args.should_save and connected is not None and isinstance(self.model, PeftModel):
-            save_connection(connected, output_dir or self.args.output_dir, state_dict)
+        if self.args.should_save and isinstance(self.model, PeftModel):
+            # PEFT saves the adapter alone.
+            folder = output_dir or self.args.output_dir
+            self.model.get_base_model().generation_config.save_pretrained(folder)
+            if self.connection_model is not None:
+                save_connection(self.connection_model, folder, state_dict)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         # The connection lies beside the plain checkpoint; adapters and FSDP's own files hold it themselves.
-        beside = os.path.isfile(os.path.join(resume_from_checkpoint, CONNECTION_WEIGHTS))
+        beside = (Path(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
         engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
         if beside and self.connection_model is not None and not engine_has_it:
             load_connection_weights(self.connection_model, resume_from_checkpoint)
@@ -180,10 +195,12 @@ def _with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConf
     if peft_config is None or not has_one:
         return peft_config
     modules = set(getattr(peft_config, "modules_to_save", None) or ())
-    return dataclasses.replace(peft_config, modules_to_save=sorted(modules | {"decision_maker"}))  # type: ignore[call-arg]
+    return dataclasses.replace(peft_config, modules_to_save=sorted(modules | {"decision_maker"}))
 
 
-def _own_learning_rate(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], multiplier: float) -> None:
+def _own_learning_rate(
+    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], multiplier: float
+) -> None:
     """Moves `weights` into an optimiser group whose learning rate is `multiplier` times their old group's."""
     ours = {id(weight) for weight in weights}
     for group in list(optimizer.param_groups):

@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import torch
 from hypothesis import given
@@ -10,7 +10,7 @@ PROMPTS = st.lists(st.lists(st.integers(3, 9), min_size=1, max_size=12), min_siz
 
 
 def padded_tokens(lengths, bounds):
-    return sum(lengths[stop - 1] * (stop - start) for start, stop in zip(bounds, bounds[1:], strict=False))
+    return sum(lengths[stop - 1] * (stop - start) for start, stop in pairwise(bounds))
 
 
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=8), buckets=st.integers(1, 4))

@@ -84,7 +84,7 @@ def test_a_template_without_its_tokens_is_refused():
     from transformers import PreTrainedTokenizerFast
 
     bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
-    with pytest.raises(ValueError, match="<|im_start|>"):
+    with pytest.raises(ValueError, match=r"<\|im_start\|>"):
         choose_template(bare, "qwen")
     with pytest.raises(FileNotFoundError, match="llama4"):
         choose_template(tokenizer, "llama4")

@@ -84,7 +84,9 @@ def test_without_a_connection_it_is_plain_sft(tmp_path):
     ours = trainer_for(tiny_llama(len(TOKENIZER)), arguments(tmp_path))
     ours.train()
     data = training_set(EXAMPLES).select_columns(["input_ids", "labels"])
-    theirs = SFTTrainer(tiny_llama(len(TOKENIZER)), arguments(tmp_path), train_dataset=data, processing_class=TOKENIZER)
+    theirs = SFTTrainer(
+        tiny_llama(len(TOKENIZER)), arguments(tmp_path), train_dataset=data, processing_class=TOKENIZER
+    )
     theirs.train()
     assert_same(weights_of(ours.model), weights_of(theirs.model))
 
@@ -97,7 +99,11 @@ def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, lora):
         args = arguments(folder, save_strategy="steps", save_steps=3)
         options = {"peft_config": LoraConfig(target_modules="all-linear", r=2)} if lora else {}
         trainer = trainer_for(
-            connected_llama(), args, callbacks=[MetricsFile(folder)], decision_maker_lr_multiplier=2.0, **options
+            connected_llama(),
+            args,
+            callbacks=[MetricsFile(folder)],
+            decision_maker_lr_multiplier=2.0,
+            **options,
         )
         checkpoint = tmp_path / "whole" / "checkpoint-3" if resume else None
         if resume:
@@ -113,7 +119,7 @@ def test_the_losses_of_the_languages_add_up_to_the_loss(tmp_path):
     args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=len(EXAMPLES), learning_rate=0.0)
     trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
     [line] = losses(tmp_path)
-    tokens = {language: 0 for language in languages_of(EXAMPLES)}
+    tokens = dict.fromkeys(languages_of(EXAMPLES), 0)
     for example in EXAMPLES:
         tokens[example.row.language] += len(example.input_ids) - example.prompt_length
     total = sum(line[f"loss/{language}"] * count for language, count in tokens.items())
@@ -121,7 +127,9 @@ def test_the_losses_of_the_languages_add_up_to_the_loss(tmp_path):
 
 
 def test_the_choices_are_logged(tmp_path):
-    trainer_for(connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]).train()
+    trainer_for(
+        connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]
+    ).train()
     for line in losses(tmp_path):
         shares = [line[f"decision_maker/layer_{layer:02d}"] for layer in range(3)]
         assert sum(shares) == pytest.approx(1)
@@ -152,15 +160,21 @@ def test_the_decision_makers_learning_rate_is_a_multiple(tmp_path):
 def test_the_temperature_goes_from_start_to_end(tmp_path, schedule):
     assert scheduled_temperature(2.0, 0.5, 0.0, schedule) == 2.0
     assert scheduled_temperature(2.0, 0.5, 1.0, schedule) == pytest.approx(0.5)
-    assert scheduled_temperature(2.0, 0.5, 0.5, schedule) == pytest.approx({"linear": 1.25, "exponential": 1.0}[schedule])
+    assert scheduled_temperature(2.0, 0.5, 0.5, schedule) == pytest.approx(
+        {"linear": 1.25, "exponential": 1.0}[schedule]
+    )
     model = connected_llama(temperature=2.0)
-    trainer_for(model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]).train()
+    trainer_for(
+        model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]
+    ).train()
     assert model.connection.temperature == pytest.approx(scheduled_temperature(2.0, 0.5, 5 / 6, schedule))
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
     used = {token for example in EXAMPLES for token in (*example.input_ids, *example.english_input_ids)}
-    unused = next(token for token in range(8, len(TOKENIZER)) if token not in used)  # will be in one row alone
+    unused = next(
+        token for token in range(8, len(TOKENIZER)) if token not in used
+    )  # will be in one row alone
     examples = list(EXAMPLES)
     examples[5] = dataclasses.replace(examples[5], input_ids=[unused, *examples[5].input_ids[1:]])
     model = connected_llama()
@@ -184,6 +198,7 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
 
     torch.manual_seed(7)
     model = CCTuningModel.wrap(AutoModelForCausalLM.from_pretrained(base), ConnectionConfig())
+    model.generation_config.eos_token_id = 4
     config = LoraConfig(target_modules="all-linear", r=2)
     trainer = trainer_for(model, arguments(tmp_path / "run"), peft_config=config)
     trainer.train()
@@ -192,6 +207,7 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
     loaded = CCTuningModel.load(tmp_path / "run")
     saved = load_file(tmp_path / "run" / "connection.safetensors")["decision_maker.weight"]
     torch.testing.assert_close(saved, trained.decision_maker.weight.detach())
+    assert 4 in loaded.generation_config.eos_token_id
     # Without us, transformers loads base and adapter, and leaves the Decision Maker out.
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
     ids = torch.tensor([EXAMPLES[0].input_ids])

@@ -15,7 +15,16 @@ SENTENCES = {
     "th": ("เมืองหลวงของญี่ปุ่นคือ?", "โตเกียว", "Capital of Japan?"),
     "en": ("Capital of Peru?", "Lima.", "Capital of Peru?"),
 }
-SPECIAL = ["<s>", "</s>", "<pad>", "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+SPECIAL = [
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+]
 
 
 def tiny_tokenizer(template: str = "plain") -> PreTrainedTokenizerFast:
@@ -24,7 +33,10 @@ def tiny_tokenizer(template: str = "plain") -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=400,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     backend.train_from_iterator([text for texts in SENTENCES.values() for text in texts], trainer)
     tokenizer = PreTrainedTokenizerFast(
@@ -41,7 +53,18 @@ def tiny_rows(count: int = 8) -> list[Row]:
         language = list(SENTENCES)[number % len(SENTENCES)]
         instruction, output, english = SENTENCES[language]
         extra = " " + "x" * (number // len(SENTENCES))
-        rows.append(Row(str(number), instruction + extra, english + extra, output, language, None, "tiny.jsonl", number))
+        rows.append(
+            Row(
+                str(number),
+                instruction + extra,
+                english + extra,
+                output,
+                language,
+                None,
+                "tiny.jsonl",
+                number,
+            )
+        )
     return rows
 
 
