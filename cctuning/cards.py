@@ -97,9 +97,9 @@ prompt = tokenizer.apply_chat_template(
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
 ```
 
-`trust_remote_code=True` runs `modeling_cctuning.py` of this folder; without it the same weights load as the
-plain model, not connected. Under `generate` the connection is at the prompt's last token; in a bare forward it
-is at the end of the last response marker, the tokens that `add_generation_prompt=True` adds.
+`trust_remote_code=True` runs `modeling_cctuning.py` of this folder; without it the same weights load as
+the plain model, not connected. Under `generate` the connection is at the prompt's last token; in a bare
+forward it is at the end of the last response marker, the tokens that `add_generation_prompt=True` adds.
 
 {fit}
 
