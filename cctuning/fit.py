@@ -51,7 +51,7 @@ def fit_transform(
 
     The report holds, besides sizes and the ridge: `train_mse`; `mse`, `relative_error`, `r2` and `cosine` on
     held-out pairs (see `Scores.summary`), also for the baselines `identity` (F itself), `layer_mean` (each
-    layer's mean) and `plain` (least squares without ridge); `layer_agreement`, how often the layer chosen from
+    layer's mean) and `plain` (no penalty); `layer_agreement`, how often the layer that is chosen from
     F W_T is the one chosen from F_en, beside the same from F and for always naming the most frequent layer;
     `per_layer`, `languages`, `learning_curve` and `cross_validation`.
 

@@ -32,10 +32,12 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
     if pairs[0] <= square <= pairs[-1]:
         axes.axvline(square, color="0.7", linewidth=1, zorder=0)
         axes.annotate(" rows = d", (square, 0.98), xycoords=("data", "axes fraction"), va="top", color="0.4")
-    axes.set(xscale="log", yscale="log", xlabel="pairs fitted", ylabel="relative error")
+    axes.set(xscale="log", xlabel="pairs fitted", ylabel="relative error")
     axes.set_xticks(pairs, [f"{number:,}" for number in pairs])
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    if any(value > 0 for value in [*plain, *ridge]):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.minorticks_off()
     axes.set_title(f"‖F W − F_en‖ / ‖F_en‖ on {report['held_out_pairs']:,} held-out pairs")
     axes.grid(alpha=0.3)
