@@ -79,14 +79,7 @@ def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[s
 
 
 def _fit(folder: Path, seed: int, run: str) -> Stage:
-    # Only the pairs: in the mixture a prompt is its own parallel, and there is nothing to map.
-    command = _python(
-        "fit_transform.py",
-        f"model={folder / run}",
-        f"data=[{DATA / 'pairs.jsonl'}]",
-        f"seed={seed}",
-        "batch_size=64",
-    )
+    command = _python("fit_transform.py", f"model={folder / run}", f"seed={seed}", "batch_size=64")
     return Stage(f"seed{seed}/{run}/fit", command, folder / run / "monolingual", (f"seed{seed}/{run}",))
 
 
