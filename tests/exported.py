@@ -94,11 +94,19 @@ def generate_from_embeddings(directory, inputs, **arguments):
     return model.generate(inputs_embeds=embeds, **inputs, **arguments).tolist()
 
 
-def generate_assisted(directory, assistant, inputs, **arguments):
-    """With another (plain or exported) model as the assistant."""
-    model, inputs = load(directory), tensors(inputs)
-    out = model.generate(**inputs, assistant_model=load(assistant), **arguments)
-    return out[:, inputs["input_ids"].shape[1] :].tolist()
+def generate_assisted(directory, assistant, inputs, drafted=5, **arguments):
+    """With another (plain or exported) model as the assistant; `forwards` counts the checks of drafts."""
+    model, inputs, forwards = load(directory), tensors(inputs), []
+    assistant = load(assistant)
+    assistant.generation_config.update(
+        num_assistant_tokens=drafted,
+        num_assistant_tokens_schedule="constant",
+        assistant_confidence_threshold=0,
+    )
+    counter = model.lm_head.register_forward_hook(lambda *_: forwards.append(1))
+    out = model.generate(**inputs, assistant_model=assistant, **arguments)
+    counter.remove()
+    return {"tokens": out[:, inputs["input_ids"].shape[1] :].tolist(), "forwards": len(forwards)}
 
 
 def generate_streamed(directory, inputs, **arguments):
@@ -183,7 +191,8 @@ def forward(directory, inputs, calls=1, load_options=None, into_cache=False, **a
 def decode_by_hand(directory, inputs, steps):
     """A greedy loop around bare forwards that go on from the cache, as people write it."""
     model, tokens, arguments = load(directory), [], tensors(inputs)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*connected")
         for _ in range(steps):
             out = model(**arguments, use_cache=True)
             token = out.logits[:, -1].argmax(-1, keepdim=True)

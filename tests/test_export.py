@@ -438,10 +438,22 @@ def test_assisted_decoding(isolated, export, name, tmp_path):
     except RuntimeError:  # transformers 5.17 with sliding layers, nothing of ours involved
         assistants = assistants[:1]
     for assistant in assistants:
-        tokens = isolated.call(
+        out = isolated.call(
             "generate_assisted", directory=made.directory, assistant=assistant, inputs=inputs, **greedy(9)
         )
-        assert tokens == expected
+        assert out["tokens"] == expected
+
+
+def test_a_twin_drafts_what_is_accepted(isolated, export, tmp_path):
+    """An exported assistant stays connected at the prompt's end, so the same model's drafts are all taken."""
+    made, prompt = export("llama"), random_ids(6, seed=6)
+    isolated.call("save_again", directory=made.directory, target=tmp_path)
+    inputs = left_padded([prompt])
+    out = isolated.call(
+        "generate_assisted", directory=made.directory, assistant=tmp_path, inputs=inputs, **greedy(12)
+    )
+    assert out["tokens"] == [made.naive(prompt, 12).tokens.tolist()]
+    assert out["forwards"] == 2  # each checks 5 drafted tokens and adds one of its own
 
 
 def test_streaming(isolated, export):
