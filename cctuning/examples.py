@@ -49,14 +49,12 @@ def encode(
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
         if len(prompt) >= cutoff_len:
             message = f"the prompt has {len(prompt)} tokens, and cutoff_len={cutoff_len} leaves no response"
-            problems.append(Problem(row.file, row.number, "instruction", f"{message}; raise cutoff_len"))
+            problems.append(row.problem("instruction", f"{message}; raise cutoff_len"))
         elif len(english) > english_cutoff_len:
             message = (
                 f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
             )
-            problems.append(
-                Problem(row.file, row.number, "instruction_en", f"{message}; raise english_cutoff_len")
-            )
+            problems.append(row.problem("instruction_en", f"{message}; raise english_cutoff_len"))
         else:
             whole = prompt + response
             cut = whole[:cutoff_len]
