@@ -131,6 +131,8 @@ class PromptFormat:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:  # which tokenizers do not expect
+            return []
         # Templates and labels bring their own special tokens.
         ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return ids
