@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ class NoisePerRank(TrainerCallback):
             torch.manual_seed(args.seed + args.process_index)
 
 
+def _step(line: str) -> float:
+    """The step of a line of the metrics file; of one that a kill has cut short, one that is never reached."""
+    try:
+        return float(json.loads(line)["step"])
+    except json.JSONDecodeError:
+        return math.inf
+
+
 class MetricsFile(TrainerCallback):
     """Appends what is logged to `metrics.jsonl`, an object per log; a resumed run drops what it repeats."""
 
@@ -69,7 +78,7 @@ class MetricsFile(TrainerCallback):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text().splitlines() if self.path.is_file() and state.global_step else []
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        kept = [line for line in lines if _step(line) <= state.global_step]
         self.path.write_text("".join(f"{line}\n" for line in kept))
 
     def on_log(
