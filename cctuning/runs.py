@@ -10,13 +10,22 @@ from typing import Any
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
-from cctuning.model import CONNECTION_FILE
+from cctuning.callbacks import METRICS_FILE
+from cctuning.model import ADAPTER_FILE, CONNECTION_FILE, CONNECTION_WEIGHTS
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
 
 # What may differ between a run and its continuation: nothing that changes the result.
-_FREE = ("resume", "dry_run", "report_to", "run_name", "save_total_limit", "dataloader_num_workers")
+_FREE = (
+    "resume", "dry_run", "report_to", "run_name", "output_dir", "save_total_limit", "dataloader_num_workers",
+)  # fmt: skip
+# What a run leaves that would be taken for a part of the next one in the same folder.
+_LEFT = (
+    "checkpoint-*", FINISHED_FILE, METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
+    CONNECTION_FILE, CONNECTION_WEIGHTS, ADAPTER_FILE, "adapter_model.safetensors",
+    "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
+)  # fmt: skip
 
 
 class RunError(ValueError):
@@ -60,7 +69,9 @@ def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume:
     """
     output_dir = Path(output_dir)
     if resume == "never":
-        for left in [*output_dir.glob("checkpoint-*"), *output_dir.glob(FINISHED_FILE)]:
+        if not (output_dir / RECIPE_FILE).is_file():
+            return None  # no run of ours: its files are somebody's
+        for left in [path for pattern in _LEFT for path in output_dir.glob(pattern)]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         return None
     if resume != "auto":

@@ -1,0 +1,109 @@
+import json
+import os
+
+import pytest
+import yaml
+
+from cctuning.runs import RunError, checkpoint_to_resume, find_newest_run, read_run_recipe
+
+RECIPE = {"learning_rate": 1e-5, "seed": 1, "connection": {"pooling": "mean", "layer": None}, "data": ["a"]}
+
+
+def a_run(folder, *, finished=False, connected=True, time=None, recipe=None, checkpoints=()):
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe or RECIPE))
+    if connected:
+        (folder / "connection.json").write_text("{}")
+    if finished:
+        (folder / "training_report.json").write_text(json.dumps({"steps": 12}))
+        if time:
+            os.utime(folder / "training_report.json", (time, time))
+    for step in checkpoints:
+        (folder / f"checkpoint-{step}").mkdir()
+        (folder / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    return folder
+
+
+def test_the_newest_run_is_the_connected_one_that_finished_last(tmp_path):
+    a_run(tmp_path / "old", finished=True, time=1_000)
+    newest = a_run(tmp_path / "group" / "deep", finished=True, time=3_000)
+    a_run(tmp_path / "between", finished=True, time=2_000)
+    a_run(tmp_path / "sft", finished=True, connected=False, time=9_000)
+    a_run(tmp_path / "unfinished")
+    assert find_newest_run(tmp_path) == newest
+
+
+def test_without_a_finished_run_the_error_says_what_there_is(tmp_path):
+    with pytest.raises(RunError, match=r"no finished run under .*train with train.py first"):
+        find_newest_run(tmp_path / "nothing")
+    begun = a_run(tmp_path / "begun")
+    with pytest.raises(RunError, match=rf"{begun} has begun and not finished"):
+        find_newest_run(tmp_path)
+    a_run(tmp_path / "sft", finished=True, connected=False)
+    with pytest.raises(RunError, match=r"without a connection \(ML-SFT\)"):
+        find_newest_run(tmp_path)
+
+
+def test_the_recipe_of_a_run_is_read_and_its_absence_is_an_error(tmp_path):
+    assert read_run_recipe(a_run(tmp_path / "run")) == RECIPE
+    with pytest.raises(RunError, match=r"recipe.yaml is missing: .*was not written by train.py"):
+        read_run_recipe(tmp_path)
+
+
+def test_a_new_folder_has_nothing_to_resume(tmp_path):
+    assert checkpoint_to_resume(tmp_path / "new", RECIPE, "auto") is None
+    assert checkpoint_to_resume(tmp_path / "new", RECIPE, "never") is None
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_newest_checkpoint_is_by_number_not_by_name(tmp_path):
+    folder = a_run(tmp_path / "run", checkpoints=(2, 10, 9))
+    assert checkpoint_to_resume(folder, RECIPE, "auto") == str(folder / "checkpoint-10")
+
+
+def test_a_finished_run_is_refused(tmp_path):
+    folder = a_run(tmp_path / "run", finished=True, checkpoints=(12,))
+    with pytest.raises(RunError, match=r"holds a finished run \(12 steps\).*resume=never"):
+        checkpoint_to_resume(folder, RECIPE, "auto")
+
+
+def test_another_recipe_is_refused_with_every_difference_shown(tmp_path):
+    folder = a_run(tmp_path / "run", checkpoints=(2,))
+    now = {**RECIPE, "learning_rate": 1e-4, "connection": {"pooling": "layer", "layer": 3}, "new": True}
+    with pytest.raises(RunError) as caught:
+        checkpoint_to_resume(folder, now, "auto")
+    lines = str(caught.value).splitlines()
+    assert lines[1:-1] == [
+        "  connection.layer: None -> 3",
+        "  connection.pooling: 'mean' -> 'layer'",
+        "  learning_rate: 1e-05 -> 0.0001",
+        "  new: None -> True",
+    ]
+    assert "resume=never" in lines[-1]
+    assert (folder / "checkpoint-2").is_dir()
+
+
+@pytest.mark.parametrize("key", ["report_to", "run_name", "resume", "output_dir"])
+def test_what_does_not_change_the_result_may_differ(tmp_path, key):
+    folder = a_run(tmp_path / "run", checkpoints=(2,), recipe={**RECIPE, key: "before"})
+    assert checkpoint_to_resume(folder, {**RECIPE, key: "now"}, "auto") == str(folder / "checkpoint-2")
+
+
+def test_a_checkpoint_may_be_named(tmp_path):
+    assert checkpoint_to_resume(tmp_path, RECIPE, "somewhere/checkpoint-3") == "somewhere/checkpoint-3"
+
+
+def test_never_deletes_nothing_in_a_folder_that_no_run_wrote(tmp_path):
+    (tmp_path / "model.safetensors").write_text("a base model")
+    assert checkpoint_to_resume(tmp_path, RECIPE, "never") is None
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_never_deletes_what_would_be_taken_for_the_new_run_and_nothing_else(tmp_path):
+    folder = a_run(tmp_path / "run", finished=True, checkpoints=(2, 4))
+    for name in ("adapter_config.json", "model-00001-of-00002.safetensors", "rejects.jsonl"):
+        (folder / name).write_text("{}")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "monolingual").mkdir()
+    assert checkpoint_to_resume(folder, RECIPE, "never") is None
+    assert sorted(path.name for path in folder.iterdir()) == ["monolingual", "notes.txt", "recipe.yaml"]
