@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 _PAPER = "[CC-Tuning](https://arxiv.org/abs/2506.00875) (Ye et al., ACL 2025)"
 
 
 def _front_matter(recipe: Mapping[str, Any], languages: list[str]) -> str:
-    lines = ["---", "library_name: transformers", f"base_model: {recipe['model_name_or_path']}"]
-    if languages:
-        lines += ["language:", *(f"- {language}" for language in languages if language != "und")]
-    return "\n".join([*lines, "tags:", "- cctuning", "pipeline_tag: text-generation", "---"])
+    matter: dict[str, Any] = {
+        "library_name": "transformers",
+        "base_model": recipe["model_name_or_path"],
+        "language": [language for language in languages if language != "und"],
+        "tags": ["cctuning"],
+        "pipeline_tag": "text-generation",
+    }
+    known = {name: value for name, value in matter.items() if value}
+    # It puts quotes around what YAML would read as something else: Norwegian (no) as false.
+    return f"---\n{yaml.safe_dump(known, sort_keys=False)}---"
 
 
 def _settings(recipe: Mapping[str, Any]) -> str:
@@ -40,6 +48,10 @@ def _settings(recipe: Mapping[str, Any]) -> str:
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])
 
 
+def _languages(languages: list[str]) -> str:
+    return f"{len(languages)} language{'s' * (len(languages) != 1)} ({', '.join(languages)})"
+
+
 def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float) -> str:
     """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token."""
     connected = recipe["connection"]["enabled"]
@@ -63,7 +75,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 {method}
 
-{rows:,} rows in {len(languages)} languages ({", ".join(languages)}); mean loss {loss:.3f} nats per token.
+{rows:,} rows in {_languages(languages)}; mean loss {loss:.3f} nats per token.
 
 {use} The chat template that it was trained with is saved with the tokenizer.
 
