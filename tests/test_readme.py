@@ -18,17 +18,8 @@ PAGES = {
     path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 }
 SCHEMAS = {"train.py": TrainRecipe, "fit_transform.py": FitRecipe, "chat.py": ChatRecipe}
-NOT_OURS = {
-    ".git",
-    ".venv",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".hypothesis",
-    "__pycache__",
-    "outputs",
-    "data",
-}
+CACHES = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"}
+RESULTS = {"outputs", "data"}
 
 
 def code_blocks(language: str, text: str = README) -> list[str]:
@@ -53,7 +44,7 @@ def repository_files() -> set[str]:
     if git.returncode == 0 and Path(top.stdout.strip()) == ROOT:
         return {path for path in git.stdout.split("\0") if path and (ROOT / path).is_file()}
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    return {path.as_posix() for path in paths if not NOT_OURS & set(path.parts)}
+    return {path.as_posix() for path in paths if not (CACHES & set(path.parts) or path.parts[0] in RESULTS)}
 
 
 def with_folders(files: set[str]) -> set[str]:
