@@ -21,7 +21,7 @@ _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
 
 def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Group:
     """Rows, token lengths and cut responses of each language; below, what was found wrong."""
-    table = Table(title=f"{len(examples):,} rows (tokens: median/95th percentile/longest)")
+    table = Table(title=f"{_rows(len(examples))} (tokens: median/95th percentile/longest)")
     for heading in ("language", "rows", "prompt", "English prompt", "response", "responses cut"):
         table.add_column(heading, justify="left" if heading == "language" else "right")
     for language in languages_of(examples):
@@ -34,10 +34,15 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
             _lengths([len(example.input_ids) - example.prompt_length for example in own]),
             str(sum(example.truncated > 0 for example in own)),
         )
-    counts = Counter(problem.field for problem in problems)
-    found = ", ".join(f"{count:,} in {field}" for field, count in counts.most_common())
+    counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
+    found = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
     shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
-    return Group(table, Text(f"{len(problems):,} rows left out" + (f": {found}" if found else "")), *shown)
+    left_out = len({(problem.file, problem.number) for problem in problems})
+    return Group(table, Text(f"{_rows(left_out)} left out" + (f": {found}" if found else "")), *shown)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def _lengths(values: Sequence[int]) -> str:
@@ -51,7 +56,7 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
     legend = Text.assemble(
         ("prompt, no label", _PROMPT),
         "   ",
-        ("response start", _START),
+        ("[response start]", _START),
         "   ",
         ("response, labels", _RESPONSE),
     )
@@ -70,28 +75,42 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
 
 
 def _marked(tokenizer: Any, prompt: Sequence[int]) -> Text:
+    """The prompt with its last token, the response start, in brackets too: a log shows no colours."""
     *before, last = token_pieces(tokenizer, prompt)
-    return Text("").join([*(Text(piece, style=_PROMPT) for piece in before), Text(last, style=_START)])
+    start = last.rstrip("\n")
+    marked = [Text(piece, style=_PROMPT) for piece in before]
+    return Text("").join([*marked, Text(f"[{start}]", style=_START), Text(last.removeprefix(start))])
 
 
 def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """The text of each token; tokens that are parts of one character are shown together."""
     pieces: list[str] = []
+    before: list[
+        int
+    ] = []  # the tokens of the last piece: some tokenizers drop the blank that a text begins with
     pending: list[int] = []
     for token in ids:
         pending.append(token)
-        text = tokenizer.decode(pending, skip_special_tokens=False)
+        text = _text_after(tokenizer, before, pending)
         if "\N{REPLACEMENT CHARACTER}" not in text:
             pieces.append(text.replace("\n", "⏎\n"))
-            pending = []
-    return pieces + ([tokenizer.decode(pending)] if pending else [])
+            before, pending = pending, []
+    return pieces + ([_text_after(tokenizer, before, pending)] if pending else [])
+
+
+def _text_after(tokenizer: Any, before: list[int], ids: list[int]) -> str:
+    return str(tokenizer.decode(before + ids)).removeprefix(str(tokenizer.decode(before)))
 
 
 def memory_table(estimate: MemoryEstimate) -> Table:
-    """The parts of an estimate in GiB."""
+    """The parts of an estimate."""
     table = Table(title="memory estimate, one device that holds the whole model")
     parts = ("weights", "gradients", "optimizer", "activations", "connection", "total")
     for part in parts:
         table.add_column(part, justify="right")
-    table.add_row(*(f"{getattr(estimate, part) / 2**30:.2f} GiB" for part in parts))
+    table.add_row(*(_size(getattr(estimate, part)) for part in parts))
     return table
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**27 else f"{count / 2**20:.1f} MiB"
