@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,13 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     axes.yaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes, label="share of rows")
     if has_entropy:
-        panels[1, 0].plot(steps, [line["decision_maker/entropy"] for line in lines], color="black")
-        panels[1, 0].set(ylabel="entropy, nats", ylim=(0, None), xlim=axes.get_xlim())
+        highest = math.log(len(names))
+        marker = "o" if len(lines) < 20 else ""
+        entropy = [line["decision_maker/entropy"] for line in lines]
+        panels[1, 0].axhline(highest, color="grey", linestyle=":", label=f"log {len(names)}: no preference")
+        panels[1, 0].plot(steps, entropy, color="black", marker=marker, markersize=3)
+        panels[1, 0].set(ylabel="entropy, nats", ylim=(0, 1.15 * highest or None), xlim=axes.get_xlim())
+        panels[1, 0].legend(loc="lower left", fontsize="small")
         panels[1, 0].grid(alpha=0.3)
     panels[-1, 0].set_xlabel("step")
     figure.savefig(path, dpi=150)
