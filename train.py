@@ -25,7 +25,7 @@ from trl import SFTConfig
 from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.entry import run
-from cctuning.examples import Example, encode, languages_of, training_set
+from cctuning.examples import Example, encode, languages_of
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
 from cctuning.preview import example_panel, memory_table, rows_table
@@ -167,10 +167,8 @@ def make_trainer(recipe: TrainRecipe, examples: list[Example], tokenizer: Any, m
     return CCTuningTrainer(
         model,
         training_arguments(recipe),
-        train_dataset=training_set(examples),
+        train_dataset=examples,
         processing_class=tokenizer,
-        languages=languages_of(examples),
-        row_names=[f"{item.row.file} row {item.row.number} (id {item.row.id})" for item in examples],
         english_buckets=recipe.english_buckets,
         decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
         peft_config=lora_config(recipe) if recipe.lora.enabled else None,

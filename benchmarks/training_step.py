@@ -13,7 +13,6 @@ import tempfile
 from typing import Any
 
 import torch
-from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, models
@@ -23,6 +22,8 @@ from trl import SFTConfig
 from benchmarks.interleaved import as_row, compare, write_report
 from cctuning import CCTuningModel, CCTuningTrainer
 from cctuning.collate import ParallelCollator
+from cctuning.examples import Example
+from cctuning.rows import Row
 
 VOCABULARY = 8000
 SHARES = {"1:1": 1 / 2, "1:2": 1 / 3, "2:1": 2 / 3}  # of prompt tokens in prompt and response
@@ -37,7 +38,7 @@ def no_words() -> PreTrainedTokenizerFast:
     )
 
 
-def rows(count: int, tokens: int, share: float) -> list[dict[str, Any]]:
+def rows(count: int, tokens: int, share: float) -> list[Example]:
     """Examples of random ids: `share` of their tokens are the prompt, and the English prompt is as long."""
     generator = torch.Generator().manual_seed(0)
 
@@ -45,17 +46,12 @@ def rows(count: int, tokens: int, share: float) -> list[dict[str, Any]]:
         return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
 
     prompt = round(tokens * share)
-    examples = []
-    for number in range(count):
-        own = ids(tokens)
-        labels = [-100] * prompt + own[prompt:]
-        lengths = {"prompt_length": prompt, "length": tokens, "language": 0, "example": number}
-        examples.append({"input_ids": own, "labels": labels, "english_input_ids": ids(prompt), **lengths})
-    return examples
+    row = Row("", "", "", "", "und", None, "", 0)
+    return [Example(row, ids(tokens), prompt, ids(prompt), truncated=0) for _ in range(count)]
 
 
 def step_of(
-    options: argparse.Namespace, examples: list[dict[str, Any]], *, connected: bool, checkpointing: bool
+    options: argparse.Namespace, examples: list[Example], *, connected: bool, checkpointing: bool
 ) -> Any:
     """A function that does one training step: forward, backward and optimizer."""
     torch.manual_seed(0)
@@ -81,13 +77,11 @@ def step_of(
         max_steps=1,
     )
     collator = ParallelCollator(pad_token_id=0, english=connected, english_buckets=1)
-    data = Dataset.from_list(examples)
     trainer = CCTuningTrainer(
         model,
         arguments,
-        train_dataset=data,
+        train_dataset=examples,
         processing_class=no_words(),
-        languages=["xx"],
         data_collator=collator,
     )
     trainer.create_optimizer()

@@ -28,6 +28,9 @@ class Example:
     english_input_ids: list[int]
     truncated: int
 
+    def __str__(self) -> str:
+        return f"{self.row.file} row {self.row.number} (id {self.row.id})"
+
     @property
     def labels(self) -> list[int]:
         """As long as `input_ids`."""
@@ -62,9 +65,11 @@ def encode(
     return examples, problems
 
 
-def training_set(examples: Sequence[Example]) -> Dataset:
-    """The examples as a `datasets.Dataset` for the trainer; `example` is each one's position in it."""
-    languages = languages_of(examples)
+def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:
+    """The examples as a `datasets.Dataset` for the trainer.
+
+    `language` is a position in `languages`, `example` the position in the data set.
+    """
     return Dataset.from_dict(
         {
             "input_ids": [example.input_ids for example in examples],
@@ -79,5 +84,5 @@ def training_set(examples: Sequence[Example]) -> Dataset:
 
 
 def languages_of(examples: Sequence[Example]) -> list[str]:
-    """The languages of the examples, sorted: what the numbers in `training_set` stand for."""
+    """The languages of the examples, sorted."""
     return sorted({example.row.language for example in examples})

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,18 @@ def read_rows(
     for source in _with_unique_stems(find_sources(sources, split=split)):
         reader.read(*source)
     reader.check_renamed_columns()
+    if reader.problems and on_bad_row == "error":
+        raise BadRowsError(reader.problems)
+    return reader.rows, reader.problems
+
+
+def rows_from_records(
+    records: Iterable[Mapping[str, Any]], *, name: str = "train_dataset", on_bad_row: str = "error"
+) -> tuple[list[Row], list[Problem]]:
+    """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; messages call them `name`."""
+    source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
+    reader = _Reader(_column_names(None), None)
+    reader.read(source, name)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
     return reader.rows, reader.problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from trl import SFTConfig, SFTTrainer
 
 from cctuning.callbacks import NoisePerRank, Progress
 from cctuning.collate import ParallelCollator
+from cctuning.examples import Example, encode, languages_of, training_set
 from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.modeling_cctuning import CrossLingualConnection
+from cctuning.prompts import PromptFormat, choose_template
+from cctuning.rows import BadRowsError, rows_from_records
 from cctuning.run_statistics import RunningStatistics
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
@@ -36,10 +40,11 @@ class CCTuningTrainer(SFTTrainer):
     Args:
         model: a `CCTuningModel`, or a plain causal language model for ML-SFT.
         args: `SFTConfig`; packing and padding_free are refused, since the connection needs each prompt's end.
-        train_dataset: `examples.training_set(...)`.
-        processing_class: the tokenizer, saved with every checkpoint.
-        languages: `examples.languages_of(...)`, the names for the loss per language.
-        row_names: one per example, to name rows in errors.
+        train_dataset: training rows (`instruction`, `instruction_en`, `output`; see `rows.read_rows`) as a
+            `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt and response, and the
+            English prompt, in tokens; or examples as `examples.encode` makes them.
+        eval_dataset: likewise.
+        processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
             weights use one, because each further pass would gather all weights again.
         decision_maker_lr_multiplier: the Decision Maker's learning rate over everything else's.
@@ -55,8 +60,7 @@ class CCTuningTrainer(SFTTrainer):
         *,
         train_dataset: Any,
         processing_class: Any,
-        languages: Sequence[str] = (),
-        row_names: Sequence[str] = (),
+        eval_dataset: Any = None,
         english_buckets: int = 2,
         decision_maker_lr_multiplier: float = 1.0,
         data_collator: Any = None,
@@ -76,19 +80,22 @@ class CCTuningTrainer(SFTTrainer):
                 english=connected,
                 english_buckets=english_buckets,
             )
-        self.row_names = list(row_names)
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
-        names = list(languages) or [str(number) for number in sorted(set(train_dataset["language"]))]
-        self._statistics = {mode: RunningStatistics(names) for mode in ("train", "eval")}
+        self.examples = {"train": _examples(train_dataset, processing_class, args.max_length)}
+        if eval_dataset is not None:
+            self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
+        languages = languages_of([example for examples in self.examples.values() for example in examples])
+        self._statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
+        sets = {f"{mode}_dataset": training_set(own, languages) for mode, own in self.examples.items()}
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
         super().__init__(
             model=model,
             args=args,
-            train_dataset=train_dataset,
             processing_class=processing_class,
             data_collator=data_collator,
             peft_config=_with_decision_maker(peft_config, model),
             callbacks=[*callbacks, NoisePerRank()],
+            **sets,
             **kwargs,
         )
         if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
@@ -101,6 +108,10 @@ class CCTuningTrainer(SFTTrainer):
         """The `CCTuningModel` inside of PEFT's wrapper, or None for ML-SFT."""
         model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         return model if isinstance(model, CrossLingualConnection) else None
+
+    @property
+    def _mode(self) -> str:
+        return "train" if self.model.training else "eval"
 
     def _shards_weights(self) -> bool:
         plugin = self.accelerator.state.deepspeed_plugin
@@ -138,7 +149,7 @@ class CCTuningTrainer(SFTTrainer):
         loss = result[0] if return_outputs else result
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._non_finite_message(loss, nll, example))
-        statistics = self._statistics["train" if self.model.training else "eval"]
+        statistics = self._statistics[self._mode]
         statistics.add_losses(language, nll, outputs[0].label_mask.sum(-1))
         connected = self.connection_model
         if connected is not None and connected.last_selection is not None:
@@ -147,9 +158,7 @@ class CCTuningTrainer(SFTTrainer):
 
     def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
         guilty = example[~nll.isfinite()].tolist() or example.tolist()
-        rows = ", ".join(
-            self.row_names[number] if self.row_names else f"example {number}" for number in guilty
-        )
+        rows = ", ".join(str(self.examples[self._mode][number]) for number in guilty)
         return (
             f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
             "Lower learning_rate or max_grad_norm, or look at these rows; the last checkpoint is unharmed"
@@ -157,9 +166,8 @@ class CCTuningTrainer(SFTTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As SFTTrainer's, with the statistics since the last log."""
-        mode = "train" if self.model.training else "eval"
-        prefix = "eval_" if mode == "eval" else ""
-        values = self._statistics[mode].collect(
+        prefix = "eval_" if self._mode == "eval" else ""
+        values = self._statistics[self._mode].collect(
             lambda tensor: self.accelerator.reduce(tensor, reduction="sum")
         )
         super().log({**logs, **{f"{prefix}{name}": value for name, value in values.items()}}, start_time)
@@ -180,6 +188,21 @@ class CCTuningTrainer(SFTTrainer):
         engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
         if beside and self.connection_model is not None and not engine_has_it:
             load_connection_weights(self.connection_model, resume_from_checkpoint)
+
+
+def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
+    """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
+    if len(dataset) and isinstance(dataset[0], Example):
+        return list(dataset)
+    choose_template(tokenizer, "auto")
+    rows, _ = rows_from_records(dataset)
+    cutoff_len = sys.maxsize if max_length is None else max_length
+    examples, problems = encode(
+        rows, PromptFormat(tokenizer), cutoff_len=cutoff_len, english_cutoff_len=cutoff_len
+    )
+    if problems:
+        raise BadRowsError(problems)
+    return examples
 
 
 def _pad_token_id(tokenizer: Any) -> int:

@@ -51,9 +51,8 @@ def test_a_prompt_that_would_be_cut_is_a_problem_that_names_its_row(prompts, cut
 
 def test_the_training_set_numbers_languages_and_examples(prompts):
     examples, _ = encode(tiny_rows(8), prompts, cutoff_len=200, english_cutoff_len=200)
-    data = training_set(examples)
-    assert [languages_of(examples)[number] for number in data["language"]] == [
-        e.row.language for e in examples
-    ]
+    languages = languages_of(examples)
+    data = training_set(examples, languages)
+    assert [languages[number] for number in data["language"]] == [e.row.language for e in examples]
     assert list(data["example"]) == list(range(8))
     assert list(data["length"]) == [len(example.input_ids) for example in examples]

@@ -12,6 +12,7 @@ from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
 from cctuning.examples import encode, languages_of, training_set
 from cctuning.prompts import PromptFormat
+from cctuning.rows import BadRowsError
 from cctuning.trainer import NonFiniteLossError
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
@@ -47,10 +48,8 @@ def trainer_for(model, args, *, examples=EXAMPLES, **options):
     return CCTuningTrainer(
         model,
         args,
-        train_dataset=training_set(examples),
+        train_dataset=examples,
         processing_class=TOKENIZER,
-        languages=languages_of(EXAMPLES),
-        row_names=[f"{example.row.file} row {example.row.number}" for example in EXAMPLES],
         **options,
     )
 
@@ -83,7 +82,7 @@ def test_training_lowers_the_loss_and_moves_the_decision_maker(tmp_path):
 def test_without_a_connection_it_is_plain_sft(tmp_path):
     ours = trainer_for(tiny_llama(len(TOKENIZER)), arguments(tmp_path))
     ours.train()
-    data = training_set(EXAMPLES).select_columns(["input_ids", "labels"])
+    data = training_set(EXAMPLES, languages_of(EXAMPLES)).select_columns(["input_ids", "labels"])
     theirs = SFTTrainer(
         tiny_llama(len(TOKENIZER)), arguments(tmp_path), train_dataset=data, processing_class=TOKENIZER
     )
@@ -181,7 +180,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
     with torch.no_grad():
         model.get_input_embeddings().weight[unused] = float("nan")
     trainer = trainer_for(model, arguments(tmp_path, per_device_train_batch_size=12), examples=examples)
-    with pytest.raises(NonFiniteLossError, match=r"nan at step 1, in tiny.jsonl row 6\. "):
+    with pytest.raises(NonFiniteLossError, match=r"nan at step 1, in tiny.jsonl row 6 \(id 6\)\. "):
         trainer.train()
 
 
@@ -213,3 +212,37 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
     ids = torch.tensor([EXAMPLES[0].input_ids])
     torch.testing.assert_close(loaded(ids).logits, trained.eval()(ids).logits)
     torch.testing.assert_close(plain(ids).logits, trained(ids).logits)
+
+
+def test_rows_can_be_given_as_they_are(tmp_path):
+    from datasets import Dataset
+
+    rows = [
+        {name: getattr(row, name) for name in ("id", "language", "instruction", "instruction_en", "output")}
+        for row in tiny_rows(12)
+    ]
+    args = arguments(tmp_path, max_length=128, eval_strategy="steps", eval_steps=3)
+    of_rows = CCTuningTrainer(
+        connected_llama(),
+        args,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=rows[:4],
+        processing_class=TOKENIZER,
+    )
+    of_rows.train()
+    evaluated = [line for line in of_rows.state.log_history if "eval_loss" in line]
+    assert len(evaluated) == 2 and {"eval_loss/sw", "eval_decision_maker/entropy"} <= evaluated[0].keys()
+    of_examples = trainer_for(connected_llama(), arguments(tmp_path))
+    of_examples.train()
+    first = [line["loss"] for line in of_rows.state.log_history if "loss" in line]
+    second = [line["loss"] for line in of_examples.state.log_history if "loss" in line]
+    assert first[:3] == second[:3]  # an evaluation draws random numbers
+
+
+def test_a_row_that_cannot_be_trained_on_is_named(tmp_path):
+    rows = [{"instruction": "Mji?", "instruction_en": "City?", "output": "Nairobi"}] * 2
+    rows[1] = {**rows[1], "instruction_en": " "}
+    with pytest.raises(BadRowsError, match="train_dataset, row 2, instruction_en"):
+        CCTuningTrainer(
+            connected_llama(), arguments(tmp_path), train_dataset=rows, processing_class=TOKENIZER
+        )
