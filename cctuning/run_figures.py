@@ -72,18 +72,17 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     )
     axes = panels[0, 0]
     steps = [line["step"] for line in lines]
-    image = axes.pcolormesh(
-        steps, range(len(names)), shares, cmap="viridis", vmin=0, vmax=1, shading="nearest"
-    )
+    # A line of the metrics file sums up the steps since the one before.
+    edges = [0, *steps], [layer - 0.5 for layer in range(len(names) + 1)]
+    image = axes.pcolormesh(*edges, shares, cmap="viridis", vmin=0, vmax=1)
     axes.set(ylabel="layer, from 0", title="layer chosen")
     axes.yaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes, label="share of rows")
     if has_entropy:
         highest = math.log(len(names))
-        marker = "o" if len(lines) < 20 else ""
         entropy = [line["decision_maker/entropy"] for line in lines]
         panels[1, 0].axhline(highest, color="grey", linestyle=":", label=f"log {len(names)}: no preference")
-        panels[1, 0].plot(steps, entropy, color="black", marker=marker, markersize=3)
+        panels[1, 0].stairs(entropy, edges[0], baseline=None, color="black", linewidth=1.5)
         panels[1, 0].set(ylabel="entropy, nats", ylim=(0, 1.15 * highest or None), xlim=axes.get_xlim())
         panels[1, 0].legend(loc="lower left", fontsize="small")
         panels[1, 0].grid(alpha=0.3)

@@ -61,6 +61,11 @@ def is_drawn(path):
     return pixels.shape[0] > 300 and pixels.shape[1] > 600 and pixels.min() < 0.5
 
 
+def coloured_share(path):
+    pixels = image.imread(path)[..., :3]
+    return (pixels.max(-1) - pixels.min(-1) > 0.1).mean()
+
+
 @pytest.mark.parametrize("steps", [1, 6, 300])
 @pytest.mark.parametrize("layers", [1, 3, 32])
 def test_a_connected_run_has_both_figures(tmp_path, steps, layers):
@@ -68,6 +73,7 @@ def test_a_connected_run_has_both_figures(tmp_path, steps, layers):
     plot_loss(logged, tmp_path / "loss.png")
     assert plot_layers(logged, tmp_path / "layers.png")
     assert is_drawn(tmp_path / "loss.png") and is_drawn(tmp_path / "layers.png")
+    assert coloured_share(tmp_path / "layers.png") > 0.4
     assert not plt.get_fignums()
 
 
