@@ -8,34 +8,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich import box
 from rich.table import Table
 
 from demo.words import LANGUAGES
 
+MODELS = {"sft": "ML-SFT", "decision_maker": "Decision Maker", "last_layer": "last layer"}
 # (model, inference) -> how the table calls it, in the table's order
 COLUMNS: dict[tuple[str, str], str] = {
     ("sft", "none"): "ML-SFT",
-    ("decision_maker", "none"): "Decision Maker, none",
-    ("decision_maker", "monolingual"): "Decision Maker, monolingual",
-    ("decision_maker", "translated"): "Decision Maker, translated",
-    ("decision_maker", "bilingual"): "Decision Maker, bilingual",
-    ("last_layer", "none"): "last layer, none",
-    ("last_layer", "monolingual"): "last layer, monolingual",
-    ("last_layer", "translated"): "last layer, translated",
-    ("last_layer", "bilingual"): "last layer, bilingual",
+    **{
+        (model, inference): f"{title}, {inference}"
+        for model, title in MODELS.items()
+        if model != "sft"
+        for inference in ("none", "monolingual", "translated", "bilingual")
+    },
 }
 SPLITS = {"held_out": "held-out pairs", "trained": "trained pairs"}
 ROWS = {**LANGUAGES, "all": "all"}
 
 
 class Cell(NamedTuple):
-    """Accuracy in [0, 1] over seeds: its mean, and its standard deviation (n - 1; 0 for a single seed)."""
+    """Accuracy in [0, 1] over seeds: its mean, and its standard deviation (n - 1; None for one seed)."""
 
     mean: float
-    spread: float
+    spread: float | None
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.spread:.2f}"
+        """In percent."""
+        spread = "" if self.spread is None else f" ± {100 * self.spread:.0f}"
+        return f"{100 * self.mean:.0f}{spread}"
 
 
 Cells = dict[str, dict[str, dict[str, Cell]]]  # split -> column -> language or "all" -> cell
@@ -62,22 +64,23 @@ def gather(scores: Sequence[Mapping[str, Any]]) -> Cells:
 
 def summarise(values: Sequence[float]) -> Cell:
     """Mean and spread of one number per seed."""
-    return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+    return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
 def table(cells: Cells, seeds: int) -> Table:
-    """The table for the terminal: the held-out pairs per language, and the trained pairs as a control."""
-    view = Table(
-        title=f"Accuracy on pairs that were held out of the fine-tuning, {_over(seeds)}", show_lines=False
-    )
-    view.add_column("model, inference")
-    for name in [*ROWS.values(), "trained pairs"]:
+    """The table for the terminal, 80 columns wide."""
+    view = Table(title=_title(seeds), box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    view.add_column("")
+    for name in [*ROWS.values(), "trained"]:
         view.add_column(name, justify="right", no_wrap=True)
-    for title in COLUMNS.values():
-        held_out = [_short(cell) for cell in cells["held_out"][title].values()]
-        view.add_row(
-            title, *held_out[:-1], f"[bold]{held_out[-1]}[/]", _short(cells["trained"][title]["all"])
-        )
+    for model, model_title in MODELS.items():
+        own = {inference: title for (name, inference), title in COLUMNS.items() if name == model}
+        if len(own) > 1:
+            view.add_row(model_title)
+        for inference, title in own.items():
+            *languages, overall = map(str, cells["held_out"][title].values())
+            name = f"  {inference}" if len(own) > 1 else title
+            view.add_row(name, *languages, f"[bold]{overall}[/]", str(cells["trained"][title]["all"]))
     return view
 
 
@@ -89,7 +92,7 @@ def markdown(cells: Cells, seeds: int) -> str:
         held_out = [str(cell) for cell in cells["held_out"][title].values()]
         lines.append([title, *held_out[:-1], f"**{held_out[-1]}**", str(cells["trained"][title]["all"])])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"Accuracy on the held-out pairs, {_over(seeds)}; the last column is a control.\n\n{body}\n"
+    return f"{_title(seeds)}\n\n{body}\n"
 
 
 def background(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -101,10 +104,6 @@ def background(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {title: str(summarise(values)) for title, values in lines.items()}
 
 
-def _over(seeds: int) -> str:
-    return f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-
-
-def _short(cell: Cell) -> str:
-    """Without leading zeros, for narrow terminals."""
-    return str(cell).replace("0.", ".")
+def _title(seeds: int) -> str:
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    return f"Accuracy in % on held-out pairs, {over} (last column: trained pairs)"

@@ -29,20 +29,20 @@ def test_cells_are_means_and_standard_deviations_over_seeds():
     assert cell.mean == pytest.approx(statistics.mean([0.11, 0.41, 0.61]))
     assert cell.spread == pytest.approx(statistics.stdev([0.1, 0.4, 0.6]))
     assert cells["trained"]["last layer, bilingual"]["all"] == (1.0, 0.0)
-    assert results.summarise([0.5]) == (0.5, 0.0)
+    assert results.summarise([0.5]) == (0.5, None)
 
 
 def test_the_page_has_a_line_for_each_model_and_inference():
     lines = results.markdown(results.gather(SEEDS), seeds=3).splitlines()
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in lines if line.startswith("|")}
     assert set(results.COLUMNS.values()) <= set(rows)
-    assert rows["ML-SFT"][-2:] == ["**0.43 ± 0.25**", "1.00 ± 0.00 |"]
+    assert rows["ML-SFT"][-2:] == ["**43 ± 25**", "100 ± 0 |"]
 
 
 def test_the_background_tells_what_each_model_brings_along():
     lines = results.background(SEEDS)
-    assert lines["base model, facts in English"] == "1.00 ± 0.00"
-    assert lines["last layer, held-out questions put into English"] == "0.37 ± 0.25"
+    assert lines["base model, facts in English"] == "100 ± 0"
+    assert lines["last layer, held-out questions put into English"] == "37 ± 25"
 
 
 def test_the_figure_is_drawn(tmp_path):
