@@ -419,20 +419,28 @@ class CrossLingualConnection:
         input_ids: Tensor | Sequence[Tensor],
         attention_mask: Any = None,
         english_index: Tensor | None = None,
+        *,
+        rows: int,
     ) -> Tensor:
-        """F_en (B, L, d): the English prompts' outputs, without gradient unless configured so."""
+        """F_en (B, L, d) for B = `rows`: the English prompts' outputs, without gradient unless configured so."""
         buckets = [input_ids] if isinstance(input_ids, Tensor) else list(input_ids)
         masks = (
             [attention_mask]
-            if attention_mask is None or isinstance(attention_mask, Tensor)
-            else attention_mask
+            if isinstance(attention_mask, Tensor)
+            else attention_mask or [None] * len(buckets)
         )
-        masks = list(masks) * len(buckets) if attention_mask is None else list(masks)
         with torch.set_grad_enabled(self.connection.english_gradient and torch.is_grad_enabled()):
             outputs = torch.cat(
                 [self.sublayer_outputs(*bucket) for bucket in zip(buckets, masks, strict=True)]
             )
-        return outputs if english_index is None else outputs[english_index]
+        if english_index is not None:
+            outputs = outputs[english_index]
+        if len(outputs) != rows:
+            raise ValueError(
+                f"english_input_ids holds {len(outputs)} prompts for {rows} rows: pass one for each row, "
+                "or english_index (B,) with each row's place among them"
+            )
+        return outputs
 
     def input_embeddings(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
         """The e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt."""
@@ -509,7 +517,8 @@ class CrossLingualConnection:
         request = None
         with torch.no_grad():
             if english_input_ids is not None:
-                outputs = self.english_outputs(english_input_ids, english_attention_mask)
+                rows = len(prompt["inputs_embeds"] if prompt["input_ids"] is None else prompt["input_ids"])
+                outputs = self.english_outputs(english_input_ids, english_attention_mask, rows=rows)
                 request = _Generation(
                     self, index, None, self.fuse(outputs, self._prompt_embedding(prompt, index))
                 )
@@ -557,14 +566,12 @@ class CrossLingualConnection:
 
     def _response_start(self, inputs: dict[str, Any]) -> Tensor | None:
         """The column (B,) of the response start in a bare forward; None where no row has one."""
-        past = inputs.get("past_key_values")
-        if past is not None and past.get_seq_length() > 0:
-            return None  # the prompt lies behind
-        ids = inputs.get("input_ids")
+        ids, past = inputs.get("input_ids"), inputs.get("past_key_values")
         index = None if ids is None else response_starts(ids, self.response_marker)
         if index is not None and bool((index >= 0).any()):
             return index
-        if not self._warned:
+        lies_behind = past is not None and past.get_seq_length() > 0  # and a response goes on
+        if not self._warned and not lies_behind:
             self._warned = True
             warnings.warn(
                 "no response marker in the input, so the model is not connected here; apply the chat "
@@ -673,7 +680,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
             index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
         index = as_rows(index)
         names = ("english_input_ids", "english_attention_mask", "english_index")
-        outputs = self.english_outputs(*(given[name] for name in names))
+        outputs = self.english_outputs(*(given[name] for name in names), rows=len(index))
         return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
     if output is not None:
         return self._forward_with(inputs, output, as_rows(index))

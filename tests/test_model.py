@@ -481,3 +481,33 @@ def test_wrong_settings_are_named(settings, field):
 def test_a_layer_that_is_not_there():
     with pytest.raises(ValueError, match="3 layers"):
         CCTuningModel.wrap(build("llama"), ConnectionConfig(pooling="layer", layer=3))
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_as_many_english_prompts_as_rows_are_needed(prompts):
+    model, _, _ = wrapped_and_plain("llama")
+    given = arguments(some_rows())
+    given["english_input_ids"] = given["english_input_ids"][:prompts]
+    given["english_attention_mask"] = given["english_attention_mask"][:prompts]
+    with pytest.raises(ValueError, match=rf"english_input_ids holds {prompts} prompts for 4 rows"):
+        model(**given)
+    with pytest.raises(ValueError, match=rf"english_input_ids holds {prompts} prompts for 4 rows"):
+        model.generate(given["input_ids"], max_new_tokens=1, english_input_ids=given["english_input_ids"])
+
+
+def test_a_marker_in_a_later_turn_is_found_behind_a_cache():
+    model, _, _ = wrapped_and_plain("llama")
+    model.eval()
+    width = model.config.hidden_size
+    model.transform_matrix = torch.nn.Linear(width, width, bias=False, dtype=torch.float64)
+    model.response_marker = (7, 8)
+    first, second = torch.tensor([[9, 10, 7, 8, 11]]), torch.tensor([[12, 13, 7, 8, 14]])
+
+    def second_turn(**where):
+        cache = model(first, use_cache=True).past_key_values
+        return model(second, past_key_values=cache, **where).logits
+
+    with torch.no_grad():
+        found = second_turn()
+        torch.testing.assert_close(found, second_turn(connection_index=torch.tensor([3])))
+        assert not torch.allclose(found, second_turn(connection_index=-1), atol=1e-3)
