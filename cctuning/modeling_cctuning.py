@@ -422,7 +422,7 @@ class CrossLingualConnection:
         *,
         rows: int,
     ) -> Tensor:
-        """F_en (B, L, d) for B = `rows`: the English prompts' outputs, without gradient unless configured so."""
+        """F_en (B, L, d), B = `rows`: the English prompts' outputs, without gradient unless configured so."""
         buckets = [input_ids] if isinstance(input_ids, Tensor) else list(input_ids)
         masks = (
             [attention_mask]
