@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,12 @@ def main() -> None:
     stages = make_stages(
         options.seeds, outputs, base_steps=options.base_steps, tuning_steps=options.tuning_steps
     )
+    console.print(
+        f"{len(stages)} stages for seeds {', '.join(map(str, options.seeds))}, {options.jobs} at a time: a base "
+        f"model, ML-SFT and CC-Tuning with two poolings, their fits, and scores. Logs: {outputs / 'logs'}",
+        soft_wrap=True,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill stops the stages, as Ctrl-C does
     start = time.monotonic()
     try:
         ran = run_stages(stages, fingerprints(stages), outputs, jobs=options.jobs)
@@ -53,7 +60,7 @@ def show(seeds: list[int], outputs: Path) -> None:
     """Writes and prints the results of finished seeds."""
     scores = results.read_scores([outputs / f"seed{seed}" for seed in seeds])
     cells, background = results.gather(scores), results.background(scores)
-    record = {"seeds": seeds, "cells": cells, "background": background, "scores": scores}
+    record = {"seeds": seeds, "cells": results.as_record(cells), "background": background, "scores": scores}
     (outputs / "results.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (outputs / "table.md").write_text(results.markdown(cells, len(seeds)), encoding="utf-8")
     figure.draw(cells, outputs / "results.png", seeds=len(seeds))

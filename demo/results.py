@@ -62,6 +62,17 @@ def gather(scores: Sequence[Mapping[str, Any]]) -> Cells:
     }
 
 
+def as_record(cells: Cells) -> dict[str, Any]:
+    """The same cells for a JSON file."""
+    return {
+        split: {
+            title: {language: cell._asdict() for language, cell in row.items()}
+            for title, row in columns.items()
+        }
+        for split, columns in cells.items()
+    }
+
+
 def summarise(values: Sequence[float]) -> Cell:
     """Mean and spread of one number per seed."""
     return Cell(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)

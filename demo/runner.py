@@ -119,6 +119,7 @@ class _Display:
             TimeElapsedColumn(),
         )
         self.progress = Progress(*columns)
+        self.start = time.monotonic()
         self.total = self.progress.add_task(
             "all stages", total=len(stages), completed=len(finished), note=f"{len(finished)} done before"
         )
@@ -141,10 +142,11 @@ class _Display:
             self.progress.update(self.tasks[stage.name], completed=last["step"], note=loss)
 
     def finish(self, stage: Stage) -> None:
-        """Moves the bar of all stages on."""
+        """Moves the bar of all stages on, and leaves a line, which is all that is seen without a terminal."""
         if stage.name in self.tasks:
             self.progress.remove_task(self.tasks.pop(stage.name))
-        self.progress.update(self.total, advance=1, note=f"{stage.name} done")
+        self.progress.update(self.total, advance=1, note="")
+        self.progress.console.print(f"{time.monotonic() - self.start:5.0f} s  {stage.name} done")
 
 
 def _last_metrics(path: Path) -> dict[str, float] | None:
