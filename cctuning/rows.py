@@ -115,7 +115,7 @@ def read_rows(
 def rows_from_records(
     records: Iterable[Mapping[str, Any]], *, name: str = "train_dataset", on_bad_row: str = "error"
 ) -> tuple[list[Row], list[Problem]]:
-    """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; messages call them `name`."""
+    """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
     reader = _Reader(_column_names(None), None)
     reader.read(source, name)
