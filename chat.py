@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 from cctuning.entry import run
 from cctuning.inference import Answer, answer
 from cctuning.model import CCTuningModel, is_exported, load_model
+from cctuning.model_names import naming_model
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.recipe import recipe_from_command_line
 from cctuning.schemas import ChatRecipe
@@ -25,7 +26,8 @@ console = Console(highlight=False)
 def main() -> None:
     """Answers the question of the command line, or asks for questions until the input ends."""
     recipe = recipe_from_command_line(ChatRecipe, __doc__ or "")
-    tokenizer = AutoTokenizer.from_pretrained(recipe.model)
+    with naming_model("model", recipe.model):
+        tokenizer = AutoTokenizer.from_pretrained(recipe.model)
     choose_template(tokenizer, "auto")
     prompts = PromptFormat(tokenizer)
     model = load_model(recipe.model, dtype=recipe.dtype)
@@ -76,7 +78,7 @@ def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, 
         english=[english] if english else None,
         max_new_tokens=recipe.max_new_tokens,
     )
-    console.print(said.text, markup=False)
+    console.print(said.text or "(an empty answer)", markup=False)
     console.print(f"[dim]{origin(said, english)}[/]")
 
 

@@ -7,6 +7,7 @@ python train.py recipe=tiny dry_run=true
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import math
 import os
@@ -28,12 +29,13 @@ from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
+from cctuning.model_names import naming_model
 from cctuning.preview import example_panel, memory_table, rows_table
 from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
 from cctuning.recipe import recipe_from_command_line, save_recipe
 from cctuning.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.run_figures import plot_layers, plot_loss, read_metrics
-from cctuning.runs import FINISHED_FILE, RECIPE_FILE, checkpoint_to_resume
+from cctuning.runs import FINISHED_FILE, RECIPE_FILE, check_base_model, checkpoint_to_resume
 from cctuning.schemas import TrainRecipe
 from cctuning.trainer import CCTuningTrainer
 
@@ -44,9 +46,13 @@ console = Console()
 def main() -> None:
     """Reads the recipe, trains, and writes the model and what is to know about it to `output_dir`."""
     recipe = recipe_from_command_line(TrainRecipe, __doc__ or "")
-    tokenizer = AutoTokenizer.from_pretrained(
-        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
-    )
+    check(recipe)
+    with naming_model("model_name_or_path", recipe.model_name_or_path):
+        tokenizer = AutoTokenizer.from_pretrained(
+            recipe.model_name_or_path,
+            revision=recipe.model_revision,
+            trust_remote_code=recipe.trust_remote_code,
+        )
     choose_template(tokenizer, recipe.template)
     prompts = PromptFormat(tokenizer)
     examples, problems = load_examples(recipe, prompts)
@@ -61,6 +67,15 @@ def main() -> None:
     trainer.save_model(recipe.output_dir)
     if trainer.accelerator.is_main_process:
         write_results(recipe, examples, result.metrics, trainer.state.global_step)
+
+
+def check(recipe: TrainRecipe) -> None:
+    """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
+    recipe.accumulation_steps(PartialState().num_processes)
+    check_base_model(recipe.model_name_or_path, recipe.output_dir)
+    for name in recipe.report_to:
+        if name != "none" and importlib.util.find_spec(name) is None:
+            raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
 
 
 def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
@@ -112,8 +127,9 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     console.print(memory_table(estimate))
     console.print(
-        f"{steps:,} steps of {per_step} rows ({processes} processes x {recipe.per_device_train_batch_size} "
-        f"rows x {accumulation} accumulated), {per_epoch:,} per epoch. Nothing was trained."
+        f"{steps:,} steps of {per_step} rows ({recipe.per_device_train_batch_size} per pass, "
+        f"{accumulation} passes, {processes} process{'es' * (processes > 1)}), {per_epoch:,} steps per epoch. "
+        "Nothing was trained."
     )
 
 
@@ -130,8 +146,11 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
         checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
         if state.is_main_process:
             output_dir = Path(recipe.output_dir)
-            output_dir.mkdir(parents=True, exist_ok=True)
-            save_recipe(recipe, output_dir / RECIPE_FILE)
+            try:
+                output_dir.mkdir(parents=True, exist_ok=True)
+                save_recipe(recipe, output_dir / RECIPE_FILE)
+            except OSError as error:
+                raise OSError(f"output_dir={output_dir} cannot be written: {error.strerror}") from error
             if problems:
                 write_rejects(problems, output_dir / REJECTS_FILE)
                 console.print(f"{len(problems):,} rows left out, listed in {output_dir / REJECTS_FILE}")
@@ -241,4 +260,4 @@ def write_results(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, stopped="stopped; the same command goes on from the newest checkpoint, if there is one yet")

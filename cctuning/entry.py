@@ -8,15 +8,17 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
 
 
-def run(main: Callable[[], None]) -> None:
-    """Runs an entry script. An expected error is printed as `error: ...` with status 1, Ctrl-C ends with 130.
+def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
+    """Runs an entry script. An expected error is printed as `error: ...` with status 1.
 
+    Ctrl-C prints `stopped` and ends with 130.
     With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
     """
     # Reading and writing local files needs no bars; training has one of its own.
@@ -27,10 +29,12 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; the same command continues from the newest checkpoint\n")
+        tqdm.write(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(130) from None
-    except _EXPECTED as error:
-        if os.environ.get("CCTUNING_DEBUG") == "1":
+    except (*_EXPECTED, ImportError) as error:
+        # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
+        defect = isinstance(error, ImportError) and error.name is not None
+        if defect or os.environ.get("CCTUNING_DEBUG") == "1":
             raise
-        sys.stderr.write(f"error: {error}\n")
+        tqdm.write(f"error: {error}", file=sys.stderr)  # on a line of its own, where a bar is being drawn
         raise SystemExit(1) from None

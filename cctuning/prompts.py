@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 _BOS = "{{ bos_token if bos_token else '' }}"
@@ -105,7 +106,12 @@ class PromptFormat:
     def prompt_text(self, text: str) -> str:
         """The prompt as the model sees it, up to the response start."""
         messages = [{"role": "user", "content": text}]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            )
+        except TemplateError as error:
+            raise ValueError(f"the chat template cannot write a prompt: {error}") from error
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a prompt; the last one is at the response start."""

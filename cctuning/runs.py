@@ -11,7 +11,7 @@ import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from cctuning.callbacks import METRICS_FILE
-from cctuning.model import ADAPTER_FILE, CONNECTION_FILE, CONNECTION_WEIGHTS
+from cctuning.model import ADAPTER_FILE, CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
@@ -59,6 +59,17 @@ def read_run_recipe(directory: str | Path) -> dict[str, Any]:
         raise RunError(f"{path} is missing: {directory} was not written by train.py")
     recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return recipe
+
+
+def check_base_model(model: str, output_dir: str | Path) -> None:
+    """Raises `RunError` where `model`, if it is a folder, is none to train from into `output_dir`."""
+    path = Path(model)
+    if path.is_dir() and path.resolve() == Path(output_dir).resolve():
+        raise RunError(f"{model} is the model to train from and output_dir too, and would be overwritten")
+    if is_exported(path):
+        raise RunError(f"{model} is an exported model: train from the run that it was made of")
+    if (path / ADAPTER_FILE).is_file():
+        raise RunError(f"{model} holds a LoRA adapter: train from its base model, or merge the two first")
 
 
 def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume: str) -> str | None:

@@ -110,3 +110,17 @@ def test_generation_stops_at_the_trained_stop_token_too():
     model = tiny_llama(len(prompts.tokenizer))
     set_generation_tokens(model, prompts)
     assert set(model.generation_config.eos_token_id) == {1, prompts.stop_token_id}
+
+
+def test_a_template_that_jinja_cannot_read_is_one_clear_error(tmp_path):
+    path = tmp_path / "broken.jinja"
+    path.write_text("{% for message in messages %}{{ message.content }}")
+    with pytest.raises(
+        ValueError, match="the chat template cannot write a prompt: Unexpected end of template"
+    ):
+        PromptFormat(tiny_tokenizer(str(path)))
+
+
+def test_no_texts_have_no_tokens():
+    prompts = PromptFormat(tiny_tokenizer())
+    assert prompts.prompts_ids([]) == [] and prompts.responses_ids([]) == []

@@ -4,7 +4,7 @@ import os
 import pytest
 import yaml
 
-from cctuning.runs import RunError, checkpoint_to_resume, find_newest_run, read_run_recipe
+from cctuning.runs import RunError, check_base_model, checkpoint_to_resume, find_newest_run, read_run_recipe
 
 RECIPE = {"learning_rate": 1e-5, "seed": 1, "connection": {"pooling": "mean", "layer": None}, "data": ["a"]}
 
@@ -87,6 +87,23 @@ def test_another_recipe_is_refused_with_every_difference_shown(tmp_path):
 def test_what_does_not_change_the_result_may_differ(tmp_path, key):
     folder = a_run(tmp_path / "run", checkpoints=(2,), recipe={**RECIPE, key: "before"})
     assert checkpoint_to_resume(folder, {**RECIPE, key: "now"}, "auto") == str(folder / "checkpoint-2")
+
+
+def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(tmp_path, monkeypatch):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    check_base_model(str(base), tmp_path / "out")
+    check_base_model("org/name", "org/name")  # of the hub
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="would be overwritten"):
+        check_base_model("base", str(base) + "/")
+    (base / "adapter_config.json").write_text("{}")
+    with pytest.raises(RunError, match=r"LoRA adapter: train from its base"):
+        check_base_model("base", "out")
+    (base / "config.json").write_text(json.dumps({"cctuning": {}}))
+    with pytest.raises(RunError, match=r"exported model: train from the run"):
+        check_base_model("base", "out")
 
 
 def test_a_checkpoint_may_be_named(tmp_path):
