@@ -41,9 +41,9 @@ def models(hidden: int, layers: int) -> tuple[Any, Any]:
     connected = CCTuningModel.wrap(LlamaForCausalLM(config))
     export_monolingual(connected, no_words(), torch.randn(hidden, hidden) / hidden**0.5, folder)
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device)
-    exported = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=True).to(device)
-    return plain, exported
+    plain: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    exported: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=True)
+    return plain.to(device), exported.to(device)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
 
 from peft import PeftConfig, PeftModel
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -174,9 +175,10 @@ class CCTuningTrainer(SFTTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
+        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle that nothing reads; recipe.yaml says it
         if self.args.should_save and isinstance(self.model, PeftModel):
             # PEFT saves the adapter alone.
-            folder = output_dir or self.args.output_dir
             self.model.get_base_model().generation_config.save_pretrained(folder)
             if self.connection_model is not None:
                 save_connection(self.connection_model, folder, state_dict)
