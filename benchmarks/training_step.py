@@ -90,8 +90,10 @@ def step_of(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
 
+    rows = list(trainer.train_dataset)
+
     def step() -> None:
-        trainer.training_step(model, collator(examples))
+        trainer.training_step(model, collator(rows))
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()
 

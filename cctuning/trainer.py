@@ -176,7 +176,8 @@ class CCTuningTrainer(SFTTrainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
-        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # a pickle that nothing reads; recipe.yaml says it
+        # A pickle that nothing reads; recipe.yaml says the same.
+        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
         if self.args.should_save and isinstance(self.model, PeftModel):
             # PEFT saves the adapter alone.
             self.model.get_base_model().generation_config.save_pretrained(folder)
