@@ -45,7 +45,7 @@ def main() -> None:
 
 def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
     """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D."""
-    console.print(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.")
+    console.print(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.", soft_wrap=True)
     while True:
         try:
             question = console.input("\n[bold]question>[/] ").strip()
@@ -78,8 +78,8 @@ def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, 
         english=[english] if english else None,
         max_new_tokens=recipe.max_new_tokens,
     )
-    console.print(said.text or "(an empty answer)", markup=False)
-    console.print(f"[dim]{origin(said, english)}[/]")
+    console.print(said.text or "(an empty answer)", markup=False, soft_wrap=True)
+    console.print(f"[dim]{origin(said, english)}[/]", soft_wrap=True)
 
 
 def origin(said: Answer, english: str | None) -> str:

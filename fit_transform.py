@@ -46,7 +46,7 @@ def main() -> None:
     recipe = recipe_from_command_line(FitRecipe, __doc__ or "")
     directory = Path(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
-        console.print(f"model={directory}, the newest finished run")
+        console.print(f"model={directory}, the newest finished run", soft_wrap=True)
     run_recipe = read_run_recipe(directory)
     tokenizer = AutoTokenizer.from_pretrained(directory)
     prompts = PromptFormat(tokenizer)
@@ -66,8 +66,10 @@ def main() -> None:
     report = {"model": str(directory), "seed": recipe.seed, **fit.report}
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
-    console.print(f"[bold]{output_dir}[/] holds the exported model, {REPORT_FILE} and two figures")
-    console.print(f"Next: python chat.py model={output_dir}")
+    console.print(
+        f"[bold]{output_dir}[/] holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True
+    )
+    console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
 
 
 def load_examples(

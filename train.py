@@ -128,7 +128,7 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     console.print(memory_table(estimate))
     console.print(
         f"{steps:,} steps of {per_step} rows ({recipe.per_device_train_batch_size} per pass, "
-        f"{accumulation} passes, {processes} process{'es' * (processes > 1)}), {per_epoch:,} steps per epoch. "
+        f"{accumulation} passes, {processes} process{'es' * (processes > 1)}), {per_epoch:,} per epoch. "
         "Nothing was trained."
     )
 
@@ -153,9 +153,11 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
                 raise OSError(f"output_dir={output_dir} cannot be written: {error.strerror}") from error
             if problems:
                 write_rejects(problems, output_dir / REJECTS_FILE)
-                console.print(f"{len(problems):,} rows left out, listed in {output_dir / REJECTS_FILE}")
+                console.print(
+                    f"{len(problems):,} rows left out, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
+                )
     if checkpoint and state.is_main_process:
-        console.print(f"Continuing from {checkpoint}")
+        console.print(f"Continuing from {checkpoint}", soft_wrap=True)
     return checkpoint
 
 
@@ -220,6 +222,7 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         dataloader_num_workers=recipe.dataloader_num_workers,
         train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
         logging_steps=recipe.logging_steps,
+        logging_first_step=True,
         save_strategy=recipe.save_strategy,
         save_steps=recipe.save_steps,
         save_total_limit=recipe.save_total_limit,
@@ -248,15 +251,17 @@ def write_results(
     plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
     plot_layers(logged, output_dir / "chosen_layers.png")
     languages = languages_of(examples)
-    card = training_card(
-        dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=metrics["train_loss"]
-    )
+    loss = logged[-1]["loss"]
+    metrics.pop("train_loss")  # of the steps since the run was last resumed
+    card = training_card(dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=loss)
     (output_dir / "README.md").write_text(card, encoding="utf-8")
-    report = {"steps": steps, "rows": len(examples), "languages": languages, **metrics}
+    report = {"steps": steps, "rows": len(examples), "languages": languages, "loss": loss, **metrics}
     (output_dir / FINISHED_FILE).write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"[bold]{output_dir}[/] holds the model, {METRICS_FILE} and training_loss.png")
+    console.print(
+        f"[bold]{output_dir}[/] holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True
+    )
     if recipe.connection.enabled:
-        console.print(f"Next: python fit_transform.py model={output_dir}")
+        console.print(f"Next: python fit_transform.py model={output_dir}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 {method}
 
-{rows:,} rows in {_languages(languages)}; mean loss {loss:.3f} nats per token.
+{rows:,} rows in {_languages(languages)}; final loss {loss:.3f} nats per token.
 
 {use} The chat template that it was trained with is saved with the tokenizer.
 
