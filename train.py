@@ -127,8 +127,8 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     console.print(memory_table(estimate))
     console.print(
-        f"{steps:,} steps of {per_step} rows ({recipe.per_device_train_batch_size} per pass, "
-        f"{accumulation} passes, {processes} process{'es' * (processes > 1)}), {per_epoch:,} per epoch. "
+        f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: {recipe.per_device_train_batch_size} rows "
+        f"x {accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)} a step. "
         "Nothing was trained."
     )
 

@@ -192,6 +192,11 @@ class CCTuningTrainer(SFTTrainer):
         if beside and self.connection_model is not None and not engine_has_it:
             load_connection_weights(self.connection_model, resume_from_checkpoint)
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        # The Decision Maker is not missing: it is read from its own file.
+        missing = [name for name in load_result.missing_keys if not name.startswith("decision_maker.")]
+        super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
 
 def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
     """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""

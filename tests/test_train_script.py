@@ -94,7 +94,9 @@ def test_a_dry_run_shows_what_would_happen_and_writes_nothing(arguments, tmp_pat
         assert said in shown
     assert shown.count("[⏎]") == 2  # the response start, in both languages
     assert "memory estimate" in shown and "MiB" in shown
-    assert "4 steps of 4 rows (2 per pass, 2 passes, 1 process), 3 per epoch. Nothing was trained." in shown
+    assert (
+        "4 steps of 4 rows, 3 per epoch: 2 rows x 2 passes x 1 process a step. Nothing was trained." in shown
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -193,7 +195,7 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
 
 
-def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(arguments, tmp_path):
+def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(arguments, tmp_path, caplog):
     steps = {"max_steps": 40, "save_strategy": "steps", "save_steps": 10, "save_total_limit": 2}
     command = arguments(output_dir=tmp_path / "stopped", **steps)
     process = subprocess.Popen(
@@ -215,6 +217,7 @@ def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(a
     again = call(train, *command)
     assert again.status == 0, again.err
     assert "Continuing from" in again.out
+    assert "missing keys" not in caplog.text
     whole = call(train, *arguments(output_dir=tmp_path / "whole", **steps))
     assert whole.status == 0, whole.err
     for name in ("model.safetensors", "connection.safetensors"):
