@@ -38,7 +38,7 @@ def main() -> None:
         options.seeds, outputs, base_steps=options.base_steps, tuning_steps=options.tuning_steps
     )
     console.print(
-        f"{len(stages)} stages for {len(options.seeds)} seeds, {options.jobs} at a time: a base model, ML-SFT,"
+        f"{len(stages)} stages for {len(options.seeds)} seeds, {options.jobs} at a time: base model, ML-SFT,"
         f" CC-Tuning with two poolings, their fits, scores. Logs: {outputs / 'logs'}",
         soft_wrap=True,
     )
