@@ -126,10 +126,11 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     console.print(memory_table(estimate))
+    passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
     console.print(
-        f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: {recipe.per_device_train_batch_size} rows "
-        f"x {accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)} a step. "
-        "Nothing was trained."
+        f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
+        f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained.",
+        soft_wrap=True,
     )
 
 
