@@ -71,11 +71,16 @@ def main() -> None:
 
 def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
-    recipe.accumulation_steps(PartialState().num_processes)
+    recipe.accumulation_steps(process_state(recipe).num_processes)
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
     for name in recipe.report_to:
         if name != "none" and importlib.util.find_spec(name) is None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
+
+
+def process_state(recipe: TrainRecipe) -> Any:
+    """Which of how many training processes this is. On CPUs accelerate sees the others only if it is told."""
+    return PartialState(cpu=recipe.use_cpu)
 
 
 def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
@@ -102,7 +107,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
 
 def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
     """What a run would do, without doing it."""
-    processes = PartialState().num_processes
+    processes = process_state(recipe).num_processes
     accumulation = recipe.accumulation_steps(processes)
     per_step = recipe.per_device_train_batch_size * accumulation * processes
     per_epoch = math.ceil(len(examples) / per_step)
@@ -141,7 +146,7 @@ def stored_dtype(config: Any) -> str:
 
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
     """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
-    state = PartialState()
+    state = process_state(recipe)
     with state.main_process_first():
         # Every process finds the same checkpoint; only the first writes.
         checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
@@ -155,7 +160,7 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
             if problems:
                 write_rejects(problems, output_dir / REJECTS_FILE)
                 console.print(
-                    f"{len(problems):,} rows left out, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
+                    f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
                 )
     if checkpoint and state.is_main_process:
         console.print(f"Continuing from {checkpoint}", soft_wrap=True)
@@ -206,7 +211,7 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         num_train_epochs=recipe.num_train_epochs,
         max_steps=recipe.max_steps or -1,
         per_device_train_batch_size=recipe.per_device_train_batch_size,
-        gradient_accumulation_steps=recipe.accumulation_steps(PartialState().num_processes),
+        gradient_accumulation_steps=recipe.accumulation_steps(process_state(recipe).num_processes),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.lr_scheduler_type,
         warmup_steps=recipe.warmup_ratio,  # below 1 it is a share of all steps

@@ -253,6 +253,25 @@ def test_lora_leaves_the_adapter_with_the_connection_beside_it(arguments, tmp_pa
     assert "| lora.r | 2 |" in (folder / "README.md").read_text()
 
 
+def test_two_processes_on_cpus_share_the_rows_of_a_step(arguments, tmp_path):
+    command = arguments(on_bad_row="skip", cutoff_len=46, max_steps=3)
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "train.py",
+    ]
+    done = subprocess.run(
+        [*launch, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Rows left out: 1") == 1
+    assert metrics_of(tmp_path / "run")[-1]["epoch"] == 1.0  # 3 steps of 4 rows, of 11
+
+
 def test_trackers_get_the_metrics(arguments, tmp_path):
     pytest.importorskip("tensorboard")
     ended = call(train, *arguments(report_to="[tensorboard]", max_steps=1))
@@ -282,7 +301,7 @@ def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_pa
     path = write_rows(tmp_path / "bad.jsonl", 11, BAD)
     ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
     assert ended.status == 0, ended.err
-    assert "3 rows left out, listed in" in ended.out
+    assert "Rows left out: 3, listed in" in ended.out
     rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
     assert sorted(reject["number"] for reject in rejects) == [10, 12, 13]
     [cut] = [reject for reject in rejects if reject["number"] == 10]
