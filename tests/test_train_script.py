@@ -333,7 +333,7 @@ def test_a_run_with_nothing_left_to_learn_does_not_start(arguments, tmp_path, wh
         ({"model_name_or_path": "org/none"}, 1, "_or_path=org/none: there is no such folder, and as"),
         ({"output_dir": "{base}"}, 1, "{base} is the model to train from and output_dir too"),
         ({"output_dir": "{data}"}, 1, "output_dir={data} cannot be written: File exists"),
-        ({"output_dir": "/proc/none"}, 1, "output_dir=/proc/none cannot be written: No such file"),
+        ({"output_dir": "{data}/run"}, 1, "output_dir={data}/run cannot be written: Not a directory"),
         ({"data": "{data}l"}, 1, "does not exist; did you mean 'rows.jsonl'?"),
         ({"connection__pooling": "layer", "connection__layer": 7}, 1, "layer=7 is not one of the model's 3"),
     ],
