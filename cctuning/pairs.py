@@ -138,6 +138,7 @@ def _outputs(model: Any, pairs: Sequence[Pair], indices: list[int], collator: Pa
         [ids.to(device) for ids in english["english_input_ids"]],
         [part.to(device) for part in english["english_attention_mask"]],
         english["english_index"].to(device),
+        rows=len(pairs),
     )
     for name, outputs in (("F", F), ("F_en", F_en)):
         _check_finite(outputs, pairs, name)

@@ -6,9 +6,8 @@ Letters: N pairs, L decoder layers, d hidden size, K folds. A pair is one row's 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -16,15 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cctuning.moments import Matrix, Moments, SymmetricSum, column_blocks, dense_cross, dense_gram
+from cctuning.moments import BLOCK, CrossSum, Matrix, SymmetricSum, dense
 
-# Rows that are added in one go. Fixed, so that the sums are bit for bit the same however rows were batched.
-_CHUNK_ROWS = 2048
+# Rows that are added in one go: enough for matrix products at full speed. Fixed, so that the sums are bit for
+# bit the same however rows were batched.
+_CHUNK_ROWS = 1024
 
 # The penalties that cross-validation compares, as multiples of the mean eigenvalue of AᵀA: from practically
 # none to practically no fit at all. A score of the whole grid costs less than one matrix product, so it can
 # be fine.
 RELATIVE_RIDGES = np.logspace(-10, 4, 57)
+
+# Cross-validation scores a fit on this many random directions of F_en, not on all d, which saves much of its
+# work and memory. A direction mixes all dimensions with random signs, so the scores are right on average; the
+# same directions serve all ridges, and what decides is how ridges compare. For d up to this it scores all d.
+DIRECTIONS = 256
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,38 @@ class RidgeChoice:
 
     ridge: float  # the penalty with the smallest held-out error
     ridges: tuple[float, ...]  # all penalties that were compared, ascending
-    errors: tuple[float, ...]  # their held-out mean squared error per element, over all folds
+    errors: tuple[float, ...]  # their held-out mean squared error per element, see `DIRECTIONS`
 
 
-class _Pairs(NamedTuple):
-    """Pairs on their way into the sums."""
+class _Buffer:
+    """Pairs that wait to be added, less than a chunk."""
 
-    F: Tensor  # (pairs, L, d)
-    F_en: Tensor
-    folds: NDArray[np.int64]  # (pairs,)
+    def __init__(self, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+        self.F = torch.empty(shape, dtype=dtype)
+        self.F_en = torch.empty(shape, dtype=dtype)
+        self.folds = np.empty(shape[0], dtype=np.int64)
+        self.pairs = 0
+
+    def take(self, F: Tensor, F_en: Tensor, folds: NDArray[np.int64]) -> int:
+        """Copies as many pairs as there is room for, and returns how many."""
+        count = min(len(F), len(self.folds) - self.pairs)
+        place = slice(self.pairs, self.pairs + count)
+        self.F[place], self.F_en[place], self.folds[place] = F[:count], F_en[:count], folds[:count]
+        self.pairs += count
+        return count
+
+    @property
+    def is_full(self) -> bool:
+        return self.pairs == len(self.folds)
+
+
+class _Fold:
+    """Sums over the pairs of one fold."""
+
+    def __init__(self, d: int, directions: int) -> None:
+        self.gram = SymmetricSum(d)  # AᵀA
+        self.scored = CrossSum(d, directions)  # AᵀB and ‖B‖² for the directions that are scored
+        self.rows = 0
 
 
 class LeastSquares:
@@ -51,19 +79,20 @@ class LeastSquares:
     ridges that cross-validation compares are scaled: they are multiples of trace(AᵀA) / d, so that its choice
     does not depend on the units of F.
 
-    Only second moments are kept, K times 1.5 d² float64 numbers, whatever N is. All L rows of a pair are in
-    one fold: pair number modulo K. The sums, and so W, do not depend on how the pairs were batched.
+    Only sums over rows are kept, about 4 d² numbers of 8 bytes for large d, whatever N is. All L rows of a
+    pair are in one fold: pair number modulo K. The sums, and so W, do not depend on how pairs were batched.
     """
 
     def __init__(self, d: int, folds: int = 5) -> None:
         if d < 1 or folds < 1:
             raise ValueError(f"d={d} and folds={folds} must be at least 1")
         self.d = d
-        self.folds = [Moments(d) for _ in range(folds)]
+        self.signs = _random_signs(d) if d > DIRECTIONS else None  # (d, DIRECTIONS)
+        self.folds = [_Fold(d, d if self.signs is None else DIRECTIONS) for _ in range(folds)]
+        self.total = CrossSum(d, d)
         self.pairs = 0
         self.layers: int | None = None  # L, known from the first update on
-        self._pending: list[_Pairs] = []  # less than a chunk
-        self._pending_pairs = 0
+        self._buffer: _Buffer | None = None
 
     @property
     def rows(self) -> int:
@@ -93,17 +122,17 @@ class LeastSquares:
                 )
         self.layers = F.shape[1]
         self.pairs += count
-        chunk = max(1, _CHUNK_ROWS // F.shape[1])
-        F, F_en = F.detach(), F_en.detach()
-        for start, stop in _cuts(count, chunk, first=chunk - self._pending_pairs):
-            part = _Pairs(F[start:stop], F_en[start:stop], folds[start:stop])
-            if self._pending_pairs + stop - start == chunk:
-                self._add_chunk([*self._pending, part])
-                self._pending, self._pending_pairs = [], 0
-            else:  # the caller may use these tensors again
-                own = _Pairs(part.F.to("cpu", copy=True), part.F_en.to("cpu", copy=True), part.folds)
-                self._pending.append(own)
-                self._pending_pairs += stop - start
+        # float32 holds what is in a lesser dtype exactly.
+        doubles = torch.float64 in (F.dtype, F_en.dtype)
+        dtype = torch.float64 if doubles else torch.float32
+        if self._buffer is None or self._buffer.F.dtype != dtype:
+            self._flush()
+            self._buffer = _Buffer((max(1, _CHUNK_ROWS // F.shape[1]), *F.shape[1:]), dtype)
+        start = 0
+        while start < count:
+            start += self._buffer.take(F[start:].detach(), F_en[start:].detach(), folds[start:])
+            if self._buffer.is_full:
+                self._flush()
 
     def merge(self, other: LeastSquares) -> None:
         """Adds the pairs that another `LeastSquares` has seen, with the folds that they were in there.
@@ -119,8 +148,11 @@ class LeastSquares:
             raise ValueError(f"cannot merge pairs of {other.layers} layers into pairs of {self.layers}")
         self._flush()
         other._flush()
+        self.total.add(other.total)
         for fold, others in zip(self.folds, other.folds, strict=True):
-            fold.add(others)
+            fold.gram.add(others.gram)
+            fold.scored.add(others.scored)
+            fold.rows += others.rows
         self.layers = self.layers or other.layers
         self.pairs += other.pairs
 
@@ -148,7 +180,7 @@ class LeastSquares:
         if ridge is None:
             ridge = self.choose_ridge().ridge
         self._flush()
-        return torch.from_numpy(np.ascontiguousarray(_solve(self.folds, self.d, float(ridge))))
+        return torch.from_numpy(_solve(self._grams, self.total.cross, float(ridge)))
 
     def choose_ridge(self) -> RidgeChoice:
         """Cross-validation over pairs: each fold is predicted by the fit on the other ones.
@@ -166,9 +198,12 @@ class LeastSquares:
             )
         ridges = RELATIVE_RIDGES * (self.mean_eigenvalue or 1.0)
         errors = np.zeros(len(ridges))
+        total: Matrix = np.sum([fold.scored.cross for fold in self.folds], axis=0)
         for fold in self.folds:
-            errors += _held_out_errors([other for other in self.folds if other is not fold], [fold], ridges)
-        rounding = 1e-12 * self.target
+            others = [other.gram for other in self.folds if other is not fold]
+            cross = fold.scored.cross
+            errors += _error_change(others, total - cross, [fold.gram], cross, ridges) + fold.scored.target
+        rounding = 1e-12 * sum(fold.scored.target for fold in self.folds)
         best = int(np.flatnonzero(errors <= errors.min() + rounding)[0])
         errors /= self.rows * self.d
         return RidgeChoice(float(ridges[best]), tuple(ridges.tolist()), tuple(errors.tolist()))
@@ -177,19 +212,23 @@ class LeastSquares:
     def mean_eigenvalue(self) -> float:
         """trace(AᵀA) / d: what a ridge has to be compared with."""
         self._flush()
-        return sum(fold.gram.trace() for fold in self.folds) / self.d
+        return sum(gram.trace() for gram in self._grams) / self.d
 
     @property
     def target(self) -> float:
         """‖B‖² over all pairs seen."""
         self._flush()
-        return sum(fold.target for fold in self.folds)
+        return self.total.target
 
     def squared_error(self, weights: Tensor) -> float:
-        """‖A W - B‖² over all pairs seen, for any W (d, d)."""
+        """‖A W - B‖² over all pairs seen, for any W (d, d).
+
+        Exact to about 1e-7 ‖B‖² for rows in float32, 1e-13 in float64.
+        """
         self._flush()
-        matrix = np.asarray(weights, dtype=np.float64)
-        return sum(fold.squared_error(matrix) for fold in self.folds)
+        W = np.asarray(weights, dtype=np.float64)
+        quadratic = float(np.vdot(W, dense(self._grams, self.d) @ W))
+        return max(quadratic - 2 * float(np.vdot(W, self.total.cross)) + self.target, 0.0)
 
     def held_out_errors(self, held_out: LeastSquares, ridges: Sequence[float]) -> Matrix:
         """‖A W - B‖² over the pairs of `held_out`, for the W that each ridge gives on the pairs seen here.
@@ -199,7 +238,13 @@ class LeastSquares:
         self._require_pairs()
         self._flush()
         held_out._flush()
-        return _held_out_errors(self.folds, held_out.folds, np.asarray(ridges, dtype=np.float64))
+        crosses = self.total.cross, held_out.total.cross
+        change = _error_change(self._grams, crosses[0], held_out._grams, crosses[1], np.asarray(ridges))
+        return change + held_out.target
+
+    @property
+    def _grams(self) -> list[SymmetricSum]:
+        return [fold.gram for fold in self.folds]
 
     def _check(self, F: Tensor, F_en: Tensor) -> None:
         for name, tensor in (("F", F), ("F_en", F_en)):
@@ -225,51 +270,58 @@ class LeastSquares:
         if not self.rows:
             raise ValueError("no pairs yet: call update(F, F_en) first")
 
-    def _add_chunk(self, parts: Sequence[_Pairs]) -> None:
-        folds = np.concatenate([part.folds for part in parts])
-        inputs = torch.cat([part.F.cpu() for part in parts])
-        targets = torch.cat([part.F_en.cpu() for part in parts])
-        for number, fold in enumerate(self.folds):
-            mask = torch.from_numpy(folds == number)
-            if mask.any():
-                fold.add_rows(_as_rows(inputs[mask]), _as_rows(targets[mask]))
-
     def _flush(self) -> None:
-        if self._pending:
-            self._add_chunk(self._pending)
-        self._pending, self._pending_pairs = [], 0
+        """Adds what waits in the buffer."""
+        if self._buffer is None or not self._buffer.pairs:
+            return
+        count, self._buffer.pairs = self._buffer.pairs, 0
+        inputs, targets = (part[:count].flatten(0, 1).numpy() for part in (self._buffer.F, self._buffer.F_en))
+        folds = np.repeat(self._buffer.folds[:count], len(inputs) // count)
+        self.total.add_rows(inputs, targets)
+        scored = targets if self.signs is None else targets @ self.signs.astype(targets.dtype, copy=False)
+        for number, fold in enumerate(self.folds):
+            own = folds == number
+            if own.any():
+                rows = inputs[own]
+                fold.gram.add_rows(rows)
+                fold.scored.add_rows(rows, scored[own])
+                fold.rows += len(rows)
 
 
-def _held_out_errors(train: Sequence[Moments], held_out: Sequence[Moments], ridges: Matrix) -> Matrix:
-    """‖A W - B‖² over the rows of `held_out`, for the W that each ridge gives on the rows of `train`.
+def _error_change(
+    train: Sequence[SymmetricSum],
+    train_cross: Matrix,
+    held_out: Sequence[SymmetricSum],
+    held_out_cross: Matrix,
+    ridges: Matrix,
+) -> Matrix:
+    """‖A W - B‖² - ‖B‖² over held-out rows, for the W (d, m) that each ridge gives on the training rows.
 
-    With AᵀA = Q Λ Qᵀ of the training rows, W = Q D Qᵀ AᵀB where D = (Λ + ridge)⁻¹ is diagonal. So the error
-    is a quadratic form of D's diagonal vector, δ: δᵀ (H ∘ N) δ - 2 δ·r + ‖B‖², the matrices being those of
-    the loop below. One eigendecomposition and four matrix products serve every ridge.
+    With AᵀA = Q Λ Qᵀ and C = AᵀB of the training rows, W = Q D Qᵀ C where D = (Λ + ridge)⁻¹ is diagonal. With
+    Aₕ and Cₕ of the held-out rows, and δ the diagonal of D, the result is δᵀ (H ∘ N) δ - 2 δ·r where
+    H = Qᵀ AₕᵀAₕ Q, N = Qᵀ C Cᵀ Q and r is the diagonal of Qᵀ C Cₕᵀ Q. One eigendecomposition serves all.
     """
-    d = len(held_out[0].cross)
-    eigenvalues, Q = _eigh(dense_gram(train, d))
+    d = len(train_cross)
+    eigenvalues, Q = _eigh(dense(train, d))
     deltas = np.stack([_inverse(eigenvalues, ridge) for ridge in ridges], axis=1)  # (d, ridges)
-    N = SymmetricSum(d)  # Qᵀ C Cᵀ Q, C being AᵀB of the training rows
-    r = np.zeros(d)  # diagonal of Qᵀ C Cₕᵀ Q, Cₕ being AᵀB of the held-out rows
-    for columns in column_blocks(d):
-        projected = Q.T @ dense_cross(train, d, columns)
-        r += np.einsum("ij,ij->i", projected, Q.T @ dense_cross(held_out, d, columns))
-        N.add_rows(np.asfortranarray(projected.T))
+    projected = Q.T @ train_cross
+    r = np.einsum("im,im->i", projected, Q.T @ held_out_cross)
+    gram = dense(held_out, d)
     quadratic = np.zeros(len(ridges))
-    for start, block in zip(N.starts, N.blocks, strict=True):
-        stop = start + len(block)
-        # The same rows and columns of H = Qᵀ Aₕᵀ Aₕ Q.
-        H = np.sum([part.gram.times(Q[:, start:stop]) for part in held_out], axis=0).T @ Q[:, start:]
-        H *= block
-        H[:, len(block) :] *= 2  # for the triangle that is not kept
-        quadratic += np.einsum("ir,ir->r", deltas[start:stop], H @ deltas[start:])
-    return quadratic - 2 * (r @ deltas) + sum(part.target for part in held_out)
+    for start in range(0, d, BLOCK):
+        stop = start + BLOCK
+        # These rows of H ∘ N, from the diagonal block to the right: it is symmetric.
+        rows = (gram @ Q[:, start:stop]).T @ Q[:, start:]
+        rows *= projected[start:stop] @ projected[start:].T
+        rows[:, BLOCK:] *= 2
+        quadratic += np.einsum("ir,ir->r", deltas[start:stop], rows @ deltas[start:])
+    return quadratic - 2 * (r @ deltas)
 
 
-def _solve(parts: Sequence[Moments], d: int, ridge: float) -> Matrix:
+def _solve(grams: Sequence[SymmetricSum], cross: Matrix, ridge: float) -> Matrix:
     """W (d, d) = (AᵀA + ridge)⁻¹ AᵀB; of minimum norm where ridge is 0 and AᵀA singular."""
-    gram = dense_gram(parts, d)
+    d = len(cross)
+    gram = dense(grams, d)
     gram[np.diag_indices(d)] += ridge
     # Scaled to a unit diagonal, so that a few outlier dimensions do not make the matrix look singular.
     scales = np.sqrt(gram.diagonal())
@@ -284,14 +336,12 @@ def _solve(parts: Sequence[Moments], d: int, ridge: float) -> Matrix:
         else:
             condition, _ = scipy.linalg.lapack.dpocon(factor[0], norm, uplo="L")
             if ridge > 0 or condition > d * np.finfo(np.float64).eps:
-                cross = dense_cross(parts, d)
-                cross /= scales[:, None]
-                weights = scipy.linalg.cho_solve(factor, cross, overwrite_b=True, check_finite=False)
-                weights /= scales[:, None]
-                return weights
+                scaled = np.divide(cross, scales[:, None], order="F")
+                weights = scipy.linalg.cho_solve(factor, scaled, overwrite_b=True, check_finite=False)
+                return np.divide(weights, scales[:, None], order="C")
         del gram
-    eigenvalues, Q = _eigh(dense_gram(parts, d))
-    projected = Q.T @ dense_cross(parts, d)
+    eigenvalues, Q = _eigh(dense(grams, d))
+    projected = Q.T @ cross
     projected *= _inverse(eigenvalues, ridge)[:, None]
     return Q @ projected
 
@@ -311,15 +361,7 @@ def _inverse(eigenvalues: Matrix, ridge: float) -> Matrix:
     return np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=kept)
 
 
-def _cuts(count: int, chunk: int, *, first: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of the parts of `count`: one of length `first`, then `chunk` each, then what is left."""
-    start, stop = 0, first
-    while start < count:
-        yield start, min(stop, count)
-        start, stop = stop, stop + chunk
-
-
-def _as_rows(pairs: Tensor) -> Matrix:
-    """(pairs, L, d) as (pairs * L, d), float64, column-major: what BLAS adds without a copy."""
-    rows = pairs.reshape(-1, pairs.shape[-1])
-    return np.asfortranarray(rows.to(torch.float64).numpy())
+def _random_signs(d: int) -> NDArray[np.float32]:
+    """(d, DIRECTIONS) of ±1 / √DIRECTIONS: ‖B S‖² is ‖B‖² on average. The same in every process."""
+    signs = np.random.default_rng(0).integers(0, 2, (d, DIRECTIONS), dtype=np.int8)
+    return (signs.astype(np.float32) * 2 - 1) / np.float32(DIRECTIONS**0.5)
