@@ -3,9 +3,10 @@
 python -m benchmarks.transform_fit [--d 2048 --layers 32 --pairs 1000 --repeats 1]
 
 Ours chooses its ridge by cross-validation over 5 folds; lstsq has none. Each runs in a process of its own, by
-turns. Memory is a process's highest resident set while it fits (VmHWM, reset when the fit begins) less what it
-holds when the fit begins, so imports and test data do not count. lstsq's process then holds all rows, for it
-needs them at once; ours is handed them in batches of 8 pairs, and the time to make them does not count. Linux.
+turns. Memory is a process's highest resident set while it fits (VmHWM, reset when the fit begins) less what
+it holds when the fit begins: imports and test data do not count. lstsq's process holds all rows then, since
+it needs them at once; ours gets them in batches of 8 pairs, and the time to make them does not count.
+Linux only.
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
     square = report["hidden_size"] / report["layers"]
     if pairs[0] <= square <= pairs[-1]:
         axes.axvline(square, color="0.7", linewidth=1, zorder=0)
-        axes.annotate(" rows = d", (square, 0.98), xycoords=("data", "axes fraction"), va="top", color="0.4")
+        axes.annotate(
+            " rows = d", (square, 0.02), xycoords=("data", "axes fraction"), va="bottom", color="0.4"
+        )
     axes.set(xscale="log", xlabel="pairs fitted", ylabel="relative error")
     axes.set_xticks(pairs, [f"{number:,}" for number in pairs])
     if any(value > 0 for value in [*plain, *ridge]):

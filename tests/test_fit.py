@@ -163,3 +163,9 @@ def test_too_few_pairs_for_the_folds(model):
     few = sample_pairs(parallel_pairs(6), 4, held_out=0.2, seed=0)
     with pytest.raises(ValueError, match="folds empty"):
         fit_transform(model, few, pad_token_id=0)
+
+
+def test_a_model_in_bfloat16_is_fitted(sample):
+    result = fit_transform(connected().to(torch.bfloat16), sample, pad_token_id=0, ridge=1.0)
+    exact = fit_transform(connected(), sample, pad_token_id=0, ridge=1.0)
+    assert result.report["relative_error"] == pytest.approx(exact.report["relative_error"], rel=0.05)
