@@ -23,6 +23,7 @@ from rich.console import Console
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
 from trl import SFTConfig
 
+from cctuning.adapters import check_target_modules, make_plain_adapter
 from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.entry import run
@@ -66,6 +67,8 @@ def main() -> None:
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(recipe.output_dir)
     if trainer.accelerator.is_main_process:
+        if recipe.lora.enabled:
+            make_plain_adapter(recipe.output_dir)
         write_results(recipe, examples, result.metrics, trainer.state.global_step)
 
 
@@ -177,6 +180,8 @@ def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
         dtype=recipe.dtype,
     )
     set_generation_tokens(model, prompts)
+    if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
+        check_target_modules(model, recipe.lora.target_modules)
     if recipe.connection.enabled:
         model = CCTuningModel.wrap(model, recipe.connection.config())
         model.response_marker = tuple(prompts.response_marker)

@@ -8,11 +8,16 @@ import sys
 import warnings
 from collections.abc import Callable
 
+import torch
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
+_SMALLER = (
+    "What takes less memory: a smaller per_device_train_batch_size or batch_size, "
+    "gradient_checkpointing=true, a smaller cutoff_len, lora.enabled=true, dtype=bfloat16"
+)
 
 
 def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
@@ -31,6 +36,9 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     except KeyboardInterrupt:
         tqdm.write(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(130) from None
+    except torch.OutOfMemoryError as error:
+        tqdm.write(f"error: {error}\n{_SMALLER}", file=sys.stderr)
+        raise SystemExit(1) from None
     except (*_EXPECTED, ImportError) as error:
         # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
         defect = isinstance(error, ImportError) and error.name is not None

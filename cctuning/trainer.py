@@ -19,6 +19,7 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
+from cctuning.adapters import with_decision_maker
 from cctuning.callbacks import NoisePerRank, Progress
 from cctuning.collate import ParallelCollator
 from cctuning.examples import Example, encode, languages_of, training_set
@@ -94,7 +95,7 @@ class CCTuningTrainer(SFTTrainer):
             args=args,
             processing_class=processing_class,
             data_collator=data_collator,
-            peft_config=_with_decision_maker(peft_config, model),
+            peft_config=with_decision_maker(peft_config, model),
             callbacks=[*callbacks, NoisePerRank()],
             **sets,
             **kwargs,
@@ -218,15 +219,6 @@ def _pad_token_id(tokenizer: Any) -> int:
         if token is not None:
             return int(token)
     raise ValueError("the tokenizer has neither a padding nor an EOS token: set tokenizer.pad_token")
-
-
-def _with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
-    """The adapter's configuration, with the Decision Maker trained in full beside it rather than adapted."""
-    has_one = isinstance(model, CrossLingualConnection) and model.decision_maker is not None
-    if peft_config is None or not has_one:
-        return peft_config
-    modules = set(getattr(peft_config, "modules_to_save", None) or ())
-    return dataclasses.replace(peft_config, modules_to_save=sorted(modules | {"decision_maker"}))
 
 
 def _own_learning_rate(
