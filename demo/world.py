@@ -33,8 +33,8 @@ class World:
         pairs: pairs of the fine-tuning; `held_out`: the other pairs.
         mixture: what else the fine-tuning shows, so that it is not forgotten: the facts in English, and the
             part of the questions of `pairs` put into English.
-        facts, vocabulary, questions: what the base model learns: the facts in English, translations of single
-            words from and into English, and all questions, those held out too, put into English.
+        facts, vocabulary, questions: what the base model learns: the facts in English, the answers from and
+            into English, the names into English, and all questions, those held out too, put into English.
     """
 
     pairs: list[Row]
@@ -139,20 +139,24 @@ def _question_into_english(row: Row) -> Row:
 
 
 def _vocabulary(names: Sequence[dict[str, str]]) -> list[Row]:
-    """Translations of every answer and name from and into English; a text is asked for once."""
-    words = [
-        {language: answers[language][number] for language in answers}
+    """Translations of every answer from and into English, and of every name into English; each text once."""
+    answers = [
+        {language: words[number] for language, words in answers.items()}
         for answers in ANSWERS.values()
         for number in range(len(answers[ENGLISH]))
     ]
-    rows: dict[str, Row] = {}
-    for word in [*words, *names]:
-        for code, language in LANGUAGES.items():
-            into = _translation(f"{word[ENGLISH]}-to-{code}", word[ENGLISH], word[code], language)
-            back = _translation(f"{word[ENGLISH]}-from-{code}", word[code], word[ENGLISH])
-            for row in (into, back):
-                rows.setdefault(row["instruction"], row)
-    return list(rows.values())
+    rows = [
+        _translation(f"{word[ENGLISH]}-to-{code}", word[ENGLISH], word[code], language)
+        for word in answers
+        for code, language in LANGUAGES.items()
+    ]
+    rows += [
+        _translation(f"{word[ENGLISH]}-from-{code}", word[code], word[ENGLISH])
+        for word in [*answers, *names]
+        for code in LANGUAGES
+    ]
+    # Languages share words: names in Latin letters, above all.
+    return list({row["instruction"]: row for row in reversed(rows)}.values())
 
 
 def _translation(name: str, text: str, translation: str, language: str = "English") -> Row:
