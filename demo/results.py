@@ -25,6 +25,7 @@ COLUMNS: dict[tuple[str, str], str] = {
     },
 }
 SPLITS = {"held_out": "held-out pairs", "trained": "trained pairs"}
+CONTROL = "trained: the fine-tuned pairs, as a control"
 ROWS = {**LANGUAGES, "all": "all"}
 
 
@@ -80,7 +81,7 @@ def summarise(values: Sequence[float]) -> Cell:
 
 def table(cells: Cells, seeds: int) -> Table:
     """The table for the terminal, 80 columns wide."""
-    view = Table(title=_title(seeds), box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    view = Table(title=_title(seeds), caption=CONTROL, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     view.add_column("")
     for name in [*ROWS.values(), "trained"]:
         view.add_column(name, justify="right", no_wrap=True)
@@ -97,13 +98,13 @@ def table(cells: Cells, seeds: int) -> Table:
 
 def markdown(cells: Cells, seeds: int) -> str:
     """The same table for a page."""
-    head = ["model, inference", *ROWS.values(), "trained pairs"]
+    head = ["model, inference", *ROWS.values(), "trained"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for title in COLUMNS.values():
         held_out = [str(cell) for cell in cells["held_out"][title].values()]
         lines.append([title, *held_out[:-1], f"**{held_out[-1]}**", str(cells["trained"][title]["all"])])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{_title(seeds)}\n\n{body}\n"
+    return f"{_title(seeds)} ({CONTROL})\n\n{body}\n"
 
 
 def background(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -116,5 +117,5 @@ def background(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _title(seeds: int) -> str:
-    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    return f"Accuracy in % on held-out pairs, {over} (last column: trained pairs)"
+    over = f"{seeds} seeds: mean ± standard deviation" if seeds > 1 else "one seed"
+    return f"Accuracy in % on the held-out pairs, {over}"

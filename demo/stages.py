@@ -45,23 +45,25 @@ class Stage:
 def make_stages(
     seeds: Sequence[int], outputs: Path, *, base_steps: int, tuning_steps: int, overrides: Sequence[str] = ()
 ) -> list[Stage]:
-    """All stages in an order in which they can run; `overrides` go to every fine-tuning."""
-    stages = []
-    for seed in seeds:
-        folder = outputs / f"seed{seed}"
-        name = f"seed{seed}/base"
-        command = _python("-m", "demo.base", folder / "base", "--seed", seed, "--steps", base_steps)
-        stages.append(Stage(name, command, folder / "base", steps=base_steps))
-        last = []
-        for run, own in RUNS.items():
-            stages.append(_tuning(folder, seed, run, tuning_steps, [*own, *overrides]))
-            last.append(stages[-1].name)
+    """All stages in an order in which they can run; `overrides` go to every fine-tuning.
+
+    The base models come first: everything waits for them, and they take longest.
+    """
+    folders = {seed: outputs / f"seed{seed}" for seed in seeds}
+    stages = [_base(folder, seed, base_steps) for seed, folder in folders.items()]
+    for seed, folder in folders.items():
+        own = []
+        for run, settings in RUNS.items():
+            own.append(_tuning(folder, seed, run, tuning_steps, [*settings, *overrides]))
             if run in CONNECTED:
-                stages.append(_fit(folder, seed, run))
-                last.append(stages[-1].name)
-        scores = folder / "scores.json"
-        stages.append(Stage(f"seed{seed}/score", _python("-m", "demo.score", folder), scores, tuple(last)))
+                own.append(_fit(folder, seed, run))
+        stages += [*own, _score(folder, seed, [stage.name for stage in own])]
     return stages
+
+
+def _base(folder: Path, seed: int, steps: int) -> Stage:
+    command = _python("-m", "demo.base", folder / "base", "--seed", seed, "--steps", steps)
+    return Stage(f"seed{seed}/base", command, folder / "base", steps=steps)
 
 
 def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[str]) -> Stage:
@@ -81,6 +83,11 @@ def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[s
 def _fit(folder: Path, seed: int, run: str) -> Stage:
     command = _python("fit_transform.py", f"model={folder / run}", f"seed={seed}", "batch_size=64")
     return Stage(f"seed{seed}/{run}/fit", command, folder / run / "monolingual", (f"seed{seed}/{run}",))
+
+
+def _score(folder: Path, seed: int, needs: Sequence[str]) -> Stage:
+    command = _python("-m", "demo.score", folder)
+    return Stage(f"seed{seed}/score", command, folder / "scores.json", tuple(needs))
 
 
 def _python(*arguments: object) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ class World:
 
     Attributes:
         pairs: pairs of the fine-tuning; `held_out`: the other pairs.
-        mixture: what else the fine-tuning shows, so that it is not forgotten: the facts in English, and the
-            part of the questions of `pairs` put into English.
+        mixture: what else the fine-tuning shows, so that it is not forgotten: the facts in English, and
+            questions of a part of `pairs` put into English.
         facts, vocabulary, questions: what the base model learns: the facts in English, the answers from and
             into English, the names into English, and all questions, those held out too, put into English.
     """
