@@ -77,20 +77,20 @@ def fit_transform(
             done += len(batch.indices)
             progress("pairs", done, len(sample.fit))
         if stop < len(sample.fit):
-            curve.append(curve_point(fit, held_out))
+            curve.append(curve_point(fit, held_out, ridge))
             progress("learning curve", len(curve), len(sizes))
     means /= len(sample.fit)
 
     choice = fit.choose_ridge() if ridge is None else None
     penalty = choice.ridge if choice is not None else float(ridge or 0.0)
     transform = fit.solve(penalty)
-    curve.append(curve_point(fit, held_out))
+    curve.append(curve_point(fit, held_out, penalty))
     progress("learning curve", len(sizes), len(sizes))
     report = _sizes(fit, sample) | _ridge(fit, penalty, choice)
     report |= {"train_mse": fit.squared_error(transform) / (fit.rows * fit.d)}
     report |= _held_out(model, measured, sample, transform, means)
-    report["learning_curve"] = [point.at(penalty) for point in curve]
-    report["plain"] = _plain(report["learning_curve"][-1], report["layer_mean"]["mse"])
+    report["learning_curve"] = curve
+    report["plain"] = _plain(curve[-1], report["layer_mean"]["mse"])
     return Fit(transform, report)
 
 
@@ -145,9 +145,9 @@ def _held_out(
     }
 
 
-def _plain(point: dict[str, float | None], layer_mean_mse: float) -> dict[str, float | None]:
+def _plain(point: dict[str, Any], layer_mean_mse: float) -> dict[str, float | None]:
     mse = point["plain_mse"]
-    r2 = 1 - mse / layer_mean_mse if mse is not None and layer_mean_mse > 0 else None
+    r2 = 1 - mse / layer_mean_mse if layer_mean_mse > 0 else None
     return {"mse": mse, "relative_error": point["plain_relative_error"], "r2": r2}
 
 

@@ -25,7 +25,7 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
     plain = _values([point["plain_relative_error"] for point in points])
     ridge = _values([point["relative_error"] for point in points])
     axes.plot(pairs, plain, "s--", color=_PLAIN, label="plain least squares")
-    axes.plot(pairs, ridge, "o-", color=_RIDGE, linewidth=2, label=f"ridge = {report['ridge']:.3g}")
+    axes.plot(pairs, ridge, "o-", color=_RIDGE, linewidth=2, label="ridge regression")
     _line(axes, report["identity"]["relative_error"], _IDENTITY, "-.", "identity: F itself")
     _line(axes, report["layer_mean"]["relative_error"], _MEAN, ":", "mean of each layer")
     square = report["hidden_size"] / report["layers"]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+import warnings
+from typing import Any
 
-import numpy as np
-
-from cctuning.moments import Matrix
-from cctuning.transform import RELATIVE_RIDGES, LeastSquares
+from cctuning.transform import LeastSquares
 
 _FEWEST_PAIRS = 8  # of the first point, or up to twice as many
 
@@ -21,38 +19,28 @@ def curve_sizes(pairs: int) -> list[int]:
     return sizes
 
 
-class CurvePoint(NamedTuple):
-    """The fit on some pairs, for many ridges: which of them counts is known when all pairs have been seen."""
+def curve_point(fit: LeastSquares, held_out: LeastSquares, ridge: float | None) -> dict[str, Any]:
+    """Errors on `held_out` of the fit on the pairs that `fit` has seen so far.
 
-    pairs: int
-    rows: int
-    elements: int  # numbers in F_en of the held-out pairs
-    target: float  # ‖F_en‖² over the held-out pairs
-    ridges: Matrix
-    errors: Matrix  # ‖F W - F_en‖² over the held-out pairs, for each ridge
-    plain: float  # the same without a ridge
-
-    def at(self, ridge: float) -> dict[str, float | None]:
-        """This point for `ridge`, interpolated between those at hand; `plain_*` are without a ridge."""
-        logs = np.log(self.ridges)
-        error = self.plain if ridge == 0 else float(np.interp(math.log(ridge), logs, self.errors))
-        values: dict[str, float | None] = {"pairs": self.pairs, "rows": self.rows}
-        for prefix, value in (("", error), ("plain_", self.plain)):
-            values[f"{prefix}mse"] = value / self.elements
-            values[f"{prefix}relative_error"] = math.sqrt(value / self.target) if self.target else None
-        return values
+    With `ridge`, or for None with the one that cross-validation chooses on these pairs: `ridge`, `mse`,
+    `relative_error`. Without any: `plain_mse`, `plain_relative_error`. Where a ridge is to be chosen and there
+    are too few pairs for the folds, the first three are None.
+    """
+    if ridge is None and fit.can_choose_ridge:
+        ridge = fit.choose_ridge().ridge
+    point: dict[str, Any] = {"pairs": fit.pairs, "rows": fit.rows, "ridge": ridge}
+    point |= _errors(fit, held_out, ridge, prefix="")
+    return point | _errors(fit, held_out, 0.0, prefix="plain_")
 
 
-def curve_point(fit: LeastSquares, held_out: LeastSquares) -> CurvePoint:
-    """The point for the pairs that `fit` has seen so far. Costs one eigendecomposition."""
-    ridges = RELATIVE_RIDGES * (fit.mean_eigenvalue or 1.0)
-    plain, *errors = np.maximum(fit.held_out_errors(held_out, [0.0, *ridges]), 0.0)
-    return CurvePoint(
-        fit.pairs,
-        fit.rows,
-        held_out.rows * held_out.d,
-        held_out.target,
-        ridges,
-        np.array(errors),
-        float(plain),
-    )
+def _errors(
+    fit: LeastSquares, held_out: LeastSquares, ridge: float | None, *, prefix: str
+) -> dict[str, float | None]:
+    mse = relative = None
+    if ridge is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # few rows are the point of the first points
+            error = held_out.squared_error(fit.solve(ridge))
+        mse = error / (held_out.rows * held_out.d)
+        relative = math.sqrt(error / held_out.target) if held_out.target else None
+    return {f"{prefix}mse": mse, f"{prefix}relative_error": relative}

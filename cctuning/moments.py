@@ -15,8 +15,8 @@ from scipy.linalg.blas import dgemm
 Matrix = NDArray[np.float64]
 Rows = NDArray[np.floating[Any]]  # float32 or float64
 
-# Rows of a symmetric matrix that are kept, and multiplied, together: wide enough for BLAS's full speed.
-BLOCK = 256
+# Rows of a matrix that are multiplied together: enough for BLAS's full speed.
+BLOCK = 512
 
 
 class SymmetricSum:
@@ -70,8 +70,8 @@ class CrossSum:
 
     def add_rows(self, inputs: Rows, targets: Rows) -> None:
         """Adds the rows of `inputs` (n, d) and `targets` (n, m)."""
-        for start in range(0, len(self.cross), 2 * BLOCK):  # the product in between stays small
-            columns = slice(start, start + 2 * BLOCK)
+        for start in range(0, len(self.cross), BLOCK):  # the product in between stays small
+            columns = slice(start, start + BLOCK)
             self.cross[columns] += inputs[:, columns].T @ targets
         self.target += float(np.einsum("nm,nm->", targets, targets, dtype=np.float64))
 
