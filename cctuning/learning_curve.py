@@ -22,9 +22,9 @@ def curve_sizes(pairs: int) -> list[int]:
 def curve_point(fit: LeastSquares, held_out: LeastSquares, ridge: float | None) -> dict[str, Any]:
     """Errors on `held_out` of the fit on the pairs that `fit` has seen so far.
 
-    With `ridge`, or for None with the one that cross-validation chooses on these pairs: `ridge`, `mse`,
-    `relative_error`. Without any: `plain_mse`, `plain_relative_error`. Where a ridge is to be chosen and there
-    are too few pairs for the folds, the first three are None.
+    With `ridge`, or for None with the one that cross-validation chooses on them: `ridge`, `mse`,
+    `relative_error`. Without any: `plain_mse`, `plain_relative_error`. Where a ridge is to be chosen and
+    there are too few pairs for the folds, the first three are None.
     """
     if ridge is None and fit.can_choose_ridge:
         ridge = fit.choose_ridge().ridge

@@ -1,6 +1,9 @@
 """Sums over rows that stream past, in place: all that a least-squares fit needs to know of them.
 
 For rows A (n, d) and targets B (n, m) these are AᵀA, AᵀB and ‖B‖², kept in float64.
+
+All products are scipy's: numpy brings a BLAS of its own, and the idle threads of one keep spinning on the
+cores that the other needs.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dgemm
+from scipy.linalg.blas import dgemm, get_blas_funcs
 
 Matrix = NDArray[np.float64]
 Rows = NDArray[np.floating[Any]]  # float32 or float64
@@ -65,14 +68,15 @@ class CrossSum:
     """
 
     def __init__(self, d: int, m: int) -> None:
-        self.cross: Matrix = np.zeros((d, m))
+        self.cross: Matrix = np.zeros((d, m), order="F")
         self.target = 0.0
 
     def add_rows(self, inputs: Rows, targets: Rows) -> None:
         """Adds the rows of `inputs` (n, d) and `targets` (n, m)."""
-        for start in range(0, len(self.cross), BLOCK):  # the product in between stays small
+        gemm = get_blas_funcs("gemm", (inputs, targets))
+        for start in range(0, self.cross.shape[1], BLOCK):  # the product in between stays small
             columns = slice(start, start + BLOCK)
-            self.cross[columns] += inputs[:, columns].T @ targets
+            self.cross[:, columns] += gemm(1.0, inputs.T, targets.T[columns], trans_b=True)
         self.target += float(np.einsum("nm,nm->", targets, targets, dtype=np.float64))
 
     def add(self, other: CrossSum) -> None:
@@ -87,3 +91,9 @@ def dense(sums: Iterable[SymmetricSum], d: int) -> Matrix:
     for part in sums:
         part.add_to(matrix)
     return matrix
+
+
+def product(left: Rows, right: Rows) -> NDArray[Any]:
+    """The matrix product, in the wider precision of the two."""
+    result: NDArray[Any] = get_blas_funcs("gemm", (left, right))(1.0, left.T, right, trans_a=True)
+    return result

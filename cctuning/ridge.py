@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 
-from cctuning.moments import Matrix
+from cctuning.moments import Matrix, product
 
 # From places on the grid to the error at each.
 Errors = Callable[[list[int]], list[float]]
@@ -16,10 +16,14 @@ Errors = Callable[[list[int]], list[float]]
 def ridge_weights(gram: Matrix, cross: Matrix, ridge: float) -> Matrix:
     """W (d, m) = (AᵀA + ridge)⁻¹ AᵀB, from `gram` AᵀA (d, d) and `cross` AᵀB (d, m).
 
-    Of minimum norm where ridge is 0 and AᵀA singular. Directions of A below about 1e-8 √d of the largest count
-    as absent then: squaring loses them.
+    Of minimum norm where ridge is 0 and AᵀA singular. Directions of A below about 1e-8 √d of the largest
+    count as absent then: squaring loses them.
     """
-    weights = _solve(gram, cross, ridge) if ridge > 0 else _solve_scaled(gram, cross)
+    weights = (
+        _solve(gram, cross, ridge, np.empty_like(gram, order="F"))
+        if ridge > 0
+        else _solve_scaled(gram, cross)
+    )
     return _minimum_norm(gram, cross, ridge) if weights is None else weights
 
 
@@ -31,12 +35,13 @@ def held_out_errors(
     Infinite where a ridge is too small for AᵀA + ridge to be inverted.
     """
     errors = []
+    space = np.empty_like(gram, order="F")
     for ridge in ridges:
-        weights = _solve(gram, cross, ridge)
+        weights = _solve(gram, cross, ridge, space)
         if weights is None:
             errors.append(np.inf)
             continue
-        quadratic = np.einsum("dm,dm->", weights, held_out_gram @ weights)
+        quadratic = np.einsum("dm,dm->", weights, product(held_out_gram, weights))
         errors.append(float(quadratic - 2 * np.einsum("dm,dm->", weights, held_out_cross)))
     return errors
 
@@ -70,12 +75,12 @@ def _best(found: dict[int, float], rounding: float) -> int:
     return min(place for place, error in found.items() if error <= least + rounding)
 
 
-def _solve(gram: Matrix, cross: Matrix, ridge: float) -> Matrix | None:
-    """By Cholesky; None where that fails."""
-    penalised = np.array(gram, order="F")
-    penalised[np.diag_indices(len(gram))] += ridge
+def _solve(gram: Matrix, cross: Matrix, ridge: float, space: Matrix) -> Matrix | None:
+    """By Cholesky, in `space`, which is as large as `gram`; None where that fails."""
+    np.copyto(space, gram)
+    space[np.diag_indices(len(gram))] += ridge
     try:
-        factor = scipy.linalg.cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
+        factor = scipy.linalg.cho_factor(space, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     weights: Matrix = scipy.linalg.cho_solve(factor, cross, check_finite=False)
@@ -110,5 +115,5 @@ def _minimum_norm(gram: Matrix, cross: Matrix, ridge: float) -> Matrix:
     eigenvalues, vectors = scipy.linalg.eigh(gram, check_finite=False)
     kept = eigenvalues > max(eigenvalues[-1], 0.0) * len(gram) * np.finfo(np.float64).eps
     inverses = np.divide(1.0, eigenvalues + ridge, out=np.zeros_like(eigenvalues), where=kept)
-    weights: Matrix = vectors @ (inverses[:, None] * (vectors.T @ cross))
+    weights = product(vectors, inverses[:, None] * product(vectors.T, cross))
     return weights

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from cctuning.moments import CrossSum, Matrix, Rows, SymmetricSum, dense
+from cctuning.moments import CrossSum, Matrix, Rows, SymmetricSum, dense, product
 from cctuning.ridge import climb, coarse_to_fine, held_out_errors, ridge_weights
 
 # Rows that are added in one go: enough for matrix products at full speed. Fixed, so that the sums are bit for
 # bit the same however rows were batched.
 _CHUNK_ROWS = 1024
 
-# The penalties to choose from, as multiples of the mean eigenvalue of AᵀA: from practically none to next to no
+# The penalties to choose from, as multiples of the mean eigenvalue of AᵀA: from practically none to nearly no
 # fit at all, two for every factor of ten. Between neighbours the held-out error hardly differs.
 RELATIVE_RIDGES = np.logspace(-10, 4, 29)
 
@@ -79,8 +79,8 @@ class LeastSquares:
         """
         F, F_en = torch.as_tensor(F), torch.as_tensor(F_en)
         self._check_shapes(F, F_en)
-        # float32 holds what is in a lesser dtype exactly. From here on numpy: torch's threads would be in the
-        # way of those of scipy's BLAS.
+        # float32 holds what is in a lesser dtype exactly. From here on no torch: its threads would be in
+        # the way of those of scipy's BLAS.
         dtype = torch.float64 if torch.float64 in (F.dtype, F_en.dtype) else torch.float32
         inputs, targets = (tensor.detach().to("cpu", dtype).numpy() for tensor in (F, F_en))
         self._check_finite(inputs, "F")
@@ -206,7 +206,7 @@ class LeastSquares:
         """
         self._flush()
         W = np.asarray(weights, dtype=np.float64)
-        quadratic = float(np.vdot(W, dense(self._grams, self.d) @ W))
+        quadratic = float(np.vdot(W, product(dense(self._grams, self.d), W)))
         return max(quadratic - 2 * float(np.vdot(W, self.total.cross)) + self.target, 0.0)
 
     @property
@@ -261,7 +261,7 @@ class LeastSquares:
             return
         inputs, targets, folds = self._buffer.empty()
         self.total.add_rows(inputs, targets)
-        scored = targets if self.signs is None else targets @ self.signs.astype(targets.dtype, copy=False)
+        scored = targets if self.signs is None else product(targets, self.signs)
         for number, fold in enumerate(self.folds):
             own = folds == number
             if own.any():
