@@ -28,17 +28,17 @@ from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
 from cctuning.fit import Fit, fit_transform
 from cctuning.fit_figures import plot_error_per_layer, plot_learning_curve
-from cctuning.model import CCTuningModel
+from cctuning.model import CONNECTION_FILE, CCTuningModel
 from cctuning.pairs import PairSample, pairs_of, sample_pairs
 from cctuning.preview import example_panel, rows_table
 from cctuning.prompts import PromptFormat
 from cctuning.recipe import recipe_from_command_line
 from cctuning.rows import Problem, read_rows, sample_rows
-from cctuning.runs import find_newest_run, read_run_recipe
+from cctuning.runs import RunError, find_newest_run, read_run_recipe
 from cctuning.schemas import FitRecipe
 
 REPORT_FILE = "transform_report.json"
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
 
 
 def main() -> None:
@@ -48,6 +48,13 @@ def main() -> None:
     if not recipe.model:
         console.print(f"model={directory}, the newest finished run", soft_wrap=True)
     run_recipe = read_run_recipe(directory)
+    if not (directory / CONNECTION_FILE).is_file():
+        raise RunError(
+            f"{directory} was trained without a connection (ML-SFT), or not to its end: nothing to fit"
+        )
+    output_dir = Path(recipe.output_dir or directory / "monolingual")
+    if output_dir.resolve() == directory.resolve():
+        raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
     tokenizer = AutoTokenizer.from_pretrained(directory)
     prompts = PromptFormat(tokenizer)
     examples, problems = load_examples(recipe, run_recipe, prompts)
@@ -61,14 +68,11 @@ def main() -> None:
     if torch.cuda.is_available() and not recipe.use_cpu:
         model = model.to("cuda")
     fit = fit_with_progress(recipe, model, sample, prompts.pad_token_id)
-    output_dir = Path(recipe.output_dir or directory / "monolingual")
     export_monolingual(model, tokenizer, fit.transform, output_dir)
     report = {"model": str(directory), "seed": recipe.seed, **fit.report}
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
-    console.print(
-        f"[bold]{output_dir}[/] holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True
-    )
+    console.print(f"{output_dir} holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True)
     console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
 
 
@@ -99,11 +103,10 @@ def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> 
     )
     if len(sample.fit) < recipe.pairs:
         console.print(
-            f"[yellow]warning:[/] fewer than pairs={recipe.pairs}: "
-            "the data has no more rows that are not in English"
+            f"warning: fewer than pairs={recipe.pairs}: the data has no more rows that are not in English"
         )
     if problems:
-        console.print(f"[yellow]warning:[/] {len(problems):,} rows left out, the first: {problems[0]}")
+        console.print(f"warning: {len(problems):,} rows left out, the first: {problems[0]}")
 
 
 def show(
@@ -152,7 +155,7 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, pad_tok
             progress=progress,
         )
     for warning in caught:
-        console.print(f"[yellow]warning:[/] {warning.message}")
+        console.print(f"warning: {warning.message}")
     return fit
 
 

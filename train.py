@@ -36,12 +36,12 @@ from cctuning.prompts import PromptFormat, choose_template, set_generation_token
 from cctuning.recipe import recipe_from_command_line, save_recipe
 from cctuning.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.run_figures import plot_layers, plot_loss, read_metrics
-from cctuning.runs import FINISHED_FILE, RECIPE_FILE, check_base_model, checkpoint_to_resume
+from cctuning.runs import FINISHED_FILE, RECIPE_FILE, check_base_model, checkpoint_to_resume, clear_output_dir
 from cctuning.schemas import TrainRecipe
 from cctuning.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
-console = Console()
+console = Console(markup=False)
 
 
 def main() -> None:
@@ -150,10 +150,12 @@ def stored_dtype(config: Any) -> str:
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
     """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
     state = process_state(recipe)
+    # Every process finds the same checkpoint; then the first one writes.
+    checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
+    state.wait_for_everyone()
     with state.main_process_first():
-        # Every process finds the same checkpoint; only the first writes.
-        checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
         if state.is_main_process:
+            clear_output_dir(recipe.output_dir, recipe.resume)
             output_dir = Path(recipe.output_dir)
             try:
                 output_dir.mkdir(parents=True, exist_ok=True)
@@ -249,6 +251,7 @@ def lora_config(recipe: TrainRecipe) -> LoraConfig:
         lora_alpha=recipe.lora.alpha,
         lora_dropout=recipe.lora.dropout,
         target_modules="all-linear" if modules == ["all-linear"] else modules,
+        revision=recipe.model_revision,  # of the base model that the fit and the export merge it into
         task_type="CAUSAL_LM",
     )
 
@@ -268,9 +271,7 @@ def write_results(
     (output_dir / "README.md").write_text(card, encoding="utf-8")
     report = {"steps": steps, "rows": len(examples), "languages": languages, "loss": loss, **metrics}
     (output_dir / FINISHED_FILE).write_text(json.dumps(report, indent=2) + "\n")
-    console.print(
-        f"[bold]{output_dir}[/] holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True
-    )
+    console.print(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True)
     if recipe.connection.enabled:
         console.print(f"Next: python fit_transform.py model={output_dir}", soft_wrap=True)
 

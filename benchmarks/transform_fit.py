@@ -47,10 +47,10 @@ def fit_by_lstsq(d: int, layers: int, pairs: int) -> dict[str, Any]:
     A, B = (np.empty((pairs, layers, d), dtype=np.float32) for _ in range(2))
     for start in range(0, pairs, BATCH):
         A[start : start + BATCH], B[start : start + BATCH] = made_up_pairs(d, layers, start)
-    A, B = A.reshape(-1, d), B.reshape(-1, d)
+    rows, targets = A.reshape(-1, d), B.reshape(-1, d)
     before = reset_peak()
     begin = time.perf_counter()
-    weights = np.linalg.lstsq(A, B, rcond=None)[0]
+    weights = np.linalg.lstsq(rows, targets, rcond=None)[0]
     seconds = time.perf_counter() - begin
     return {"seconds": seconds, "bytes": peak() - before} | held_out(torch.from_numpy(weights), layers, pairs)
 

@@ -81,6 +81,12 @@ class MetricsFile(TrainerCallback):
         kept = [line for line in lines if _step(line) <= state.global_step]
         self.path.write_text("".join(f"{line}\n" for line in kept))
 
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The last step is logged too, so that the last line is the trained model's."""
+        control.should_log = control.should_log or state.global_step >= state.max_steps
+
     def on_log(
         self,
         args: TrainingArguments,

@@ -33,10 +33,9 @@ def answer(
 ) -> list[Answer]:
     """Greedy answers to `questions`, in their order.
 
-    With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual where
-    the model has a Transform Matrix, and unconnected where it has none. Questions of like length share a
-    batch.
-    `generation` goes to `model.generate` (say `do_sample=True`).
+    With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual
+    where the model has a Transform Matrix, and unconnected where it has none. Questions of like length
+    share a batch. `generation` goes to `model.generate` (say `do_sample=True`).
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
@@ -59,19 +58,20 @@ def answer(
         on_device = {name: tensor.to(model.device) for name, tensor in inputs.items()}
         with torch.no_grad():
             tokens = model.generate(**on_device, **options)[:, input_ids.shape[1] :].tolist()
-        layers = _chosen_layers(model)
+        layers = _chosen_layers(model, len(numbers))
         for place, (number, row) in enumerate(zip(numbers, tokens, strict=True)):
             layer = layers[place] if layers else None
             answers[number] = Answer(prompts.response_text(row), bool(layers), layer)
     return [answers[number] for number in range(len(ids))]
 
 
-def _chosen_layers(model: Any) -> list[int | None]:
+def _chosen_layers(model: Any, rows: int) -> list[int | None]:
     """The layer of each row of the last generation; empty where it was not connected."""
     selection = getattr(model, "last_selection", None)
     if selection is None:
         return []
-    return [int(row.argmax()) if (row == 1).any() else None for row in selection.weights]
+    weights = selection.weights[:: len(selection.weights) // rows]  # a row's beams follow one another
+    return [int(row.argmax()) if (row == 1).any() else None for row in weights]
 
 
 def pad_left(sequences: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:

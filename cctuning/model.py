@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
@@ -19,6 +20,7 @@ from cctuning.modeling_cctuning import (
     ConnectionConfig,
     CrossLingualConnection,
     DecisionMaker,
+    MonolingualConnection,
     connected_class,
 )
 
@@ -42,6 +44,9 @@ class CCTuningModel(CrossLingualConnection):
             raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
         connection = dataclasses.replace(connection or ConnectionConfig())
         paths = sublayer_paths(base_model, connection.sublayer)
+        layers = len(base_model.get_decoder().get_submodule(paths.layers))
+        if not -layers <= (connection.layer or 0) < layers:
+            raise ValueError(f"layer={connection.layer} is not one of the model's {layers} layers")
         ours: Any = cls
         plain: Any = type(base_model)
         base_model.__class__ = connected_class(ours, plain)
@@ -92,10 +97,12 @@ class CCTuningModel(CrossLingualConnection):
 
 def _new_decision_maker(model: Any) -> DecisionMaker:
     embeddings = model.get_input_embeddings().weight
-    layers = model.decoder_layers
     config = model.config.get_text_config()
-    # Zero-3 and meta models show empty weights: the size is read from the config.
-    maker = DecisionMaker(config.hidden_size, len(layers), dtype=embeddings.dtype, device=embeddings.device)
+    # In float32 also in a half-precision model: it computes in float32, and small steps would be lost.
+    dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
+    maker = DecisionMaker(
+        config.hidden_size, len(model.decoder_layers), dtype=dtype, device=embeddings.device
+    )
     torch.nn.init.normal_(maker.weight, std=getattr(config, "initializer_range", 0.02))
     return maker
 
@@ -103,32 +110,30 @@ def _new_decision_maker(model: Any) -> DecisionMaker:
 def load_model(directory: str | Path, **kwargs: Any) -> Any:
     """Any model of ours: a CC-Tuning run, an exported model, or a plain (ML-SFT, base) model; in eval mode.
 
-    An exported model brings its code. It is run without being asked for only where it is this package's own
-    file; otherwise `ValueError`, unless `trust_remote_code` is given.
+    An exported model runs this package's code, not the file in its folder. `kwargs` go to `from_pretrained`.
     """
     directory = Path(directory)
     if (directory / CONNECTION_FILE).is_file():
         return CCTuningModel.load(directory, **kwargs)
-    if is_exported(directory) and kwargs.get("trust_remote_code") is None:
-        _check_exported_code(directory)
-        kwargs["trust_remote_code"] = True
+    if is_exported(directory):
+        return _exported_class(directory).from_pretrained(directory, **kwargs).eval()
     return _load_base(directory, **kwargs).eval()
 
 
 def is_exported(directory: str | Path) -> bool:
     """Whether `directory` holds a monolingual model made by `export_monolingual`."""
     path = Path(directory) / "config.json"
-    return path.is_file() and "cctuning" in json.loads(path.read_text())
+    return path.is_file() and "cctuning" in json.loads(path.read_text(encoding="utf-8"))
 
 
-def _check_exported_code(directory: Path) -> None:
-    ours = Path(__file__).with_name("modeling_cctuning.py")
-    theirs = directory / ours.name
-    if not theirs.is_file() or theirs.read_bytes() != ours.read_bytes():
-        raise ValueError(
-            f"{theirs} is not the modeling file of this version of cctuning, so it is not run unasked: "
-            "read it and pass trust_remote_code=True, or fit and export the model again"
-        )
+def _exported_class(directory: Path) -> Any:
+    names = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    base: Any = getattr(transformers, names[0], None)
+    if not (isinstance(base, type) and issubclass(base, PreTrainedModel)):
+        raise ValueError(f"{directory}/config.json: architectures={names} names no model of transformers")
+    mixin: Any = MonolingualConnection
+    found: Any = base
+    return connected_class(mixin, found)
 
 
 def _load_base(directory: Path, **kwargs: Any) -> Any:

@@ -1,5 +1,4 @@
-"""The cross-lingual connection of CC-Tuning inside a causal language model (Ye et al., ACL 2025, arXiv
-2506.00875).
+"""The cross-lingual connection of CC-Tuning (Ye et al., ACL 2025, arXiv 2506.00875) inside a language model.
 
 While the model reads a prompt, one layer's sub-layer output from the parallel English prompt is added to the
 first layer's, at the response start: the last prompt token, whose output predicts the first response token.
@@ -7,8 +6,7 @@ At inference the English outputs may be replaced by the model's own ones times t
 
 This one file is what the package imports and what travels with an exported model, so it needs torch and
 transformers only. `config.auto_map` names `CCTuning<Base>`, a subclass of the transformers class `<Base>`
-that
-`__getattr__` at the end makes on demand.
+that `__getattr__` at the end makes on demand.
 
 Letters: B rows, U distinct English prompts, T tokens, L decoder layers, d hidden size.
 """
@@ -151,9 +149,9 @@ def record_outputs(modules: Sequence[nn.Module], index: Tensor) -> Iterator[list
 def add_to_output(layer: nn.Module, path: str, addend: Tensor, index: Tensor) -> Iterator[None]:
     """Adds `addend` (B, d) to the output of the module at `path` in `layer`, at token `index` (B,).
 
-    Activation checkpointing runs what lies inside of a layer twice, and with the reentrant kind a hook there
-    gives wrong gradients under DDP. transformers since 5.20 or so runs a layer's own hooks outside of that
-    region; where the hook would lie inside, this one layer keeps its activations instead.
+    Activation checkpointing runs what lies inside of a layer twice, and with the reentrant kind a hook
+    there gives wrong gradients under DDP. transformers since 5.20 or so runs a layer's own hooks outside
+    of that region; where the hook would lie inside, this one layer keeps its activations instead.
     """
     module = layer.get_submodule(path)
     thread = threading.get_ident()
@@ -341,9 +339,8 @@ class CrossLingualConnection:
     `forward` takes, besides what the base takes:
 
     - `english_input_ids` (U, P) with `english_attention_mask`: the parallel English prompts, or a list of
-      such
-      tensors (one per length bucket); `english_index` (B,) says which of the U prompts belongs to which row
-      (default: one each, in order);
+      such tensors (one per length bucket); `english_index` (B,) says which of the U prompts belongs to
+      which row (default: one each, in order);
     - `prompt_lengths` (B,): tokens of each row's prompt, without padding; or
     - `connection_index`, an int or (B,): the column of the response start, -1 for rows that are not
       connected.
@@ -377,10 +374,6 @@ class CrossLingualConnection:
         self.decision_maker = self.transform_matrix = None
         decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
-        if not -len(self.decoder_layers) <= (connection.layer or 0) < len(self.decoder_layers):
-            raise ValueError(
-                f"layer={connection.layer} is not one of the model's {len(self.decoder_layers)} layers"
-            )
 
     @property
     def decoder_layers(self) -> nn.ModuleList:
@@ -513,6 +506,8 @@ class CrossLingualConnection:
             return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
         mask = prompt.get("attention_mask")
         columns = _query_length(prompt) if mask is None else mask.shape[-1]
+        if isinstance(connection_index, Tensor):
+            raise ValueError("generate takes connection_index as one int: pad prompts so that it is the same")
         index = columns - 1 if connection_index is None else connection_index
         request = None
         with torch.no_grad():

@@ -69,7 +69,7 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
         Group(
             legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english
         ),
-        title=f"{row.file} row {row.number}",
+        title=Text(f"{row.file} row {row.number}"),  # as it is: a name may look like markup
         subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",
     )
 
@@ -85,9 +85,8 @@ def _marked(tokenizer: Any, prompt: Sequence[int]) -> Text:
 def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """The text of each token; tokens that are parts of one character are shown together."""
     pieces: list[str] = []
-    before: list[
-        int
-    ] = []  # the tokens of the last piece: some tokenizers drop the blank that a text begins with
+    # The tokens of the last piece: some tokenizers drop the blank that a text begins with.
+    before: list[int] = []
     pending: list[int] = []
     for token in ids:
         pending.append(token)

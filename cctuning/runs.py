@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from cctuning.callbacks import METRICS_FILE
@@ -75,17 +76,17 @@ def check_base_model(model: str, output_dir: str | Path) -> None:
 def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume: str) -> str | None:
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
-    `resume`: auto (the newest checkpoint), never (what an earlier run left is deleted), or a checkpoint's
-    path. Raises `RunError` where the folder holds a finished run, or one with another recipe.
+    `resume`: auto (the newest checkpoint), never (none), or a checkpoint's path. Raises `RunError` where the
+    folder holds a finished run, or the checkpoint belongs to a run with another recipe, or is none.
     """
     output_dir = Path(output_dir)
     if resume == "never":
-        if not (output_dir / RECIPE_FILE).is_file():
-            return None  # no run of ours: its files are somebody's
-        for left in [path for pattern in _LEFT for path in output_dir.glob(pattern)]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
         return None
     if resume != "auto":
+        if not (Path(resume) / TRAINER_STATE_NAME).is_file():
+            raise RunError(f"resume={resume} is no checkpoint: {TRAINER_STATE_NAME} is missing there")
+        if (Path(resume).parent / RECIPE_FILE).is_file():
+            _refuse_other_recipe(Path(resume).parent, recipe)
         return resume
     if (output_dir / FINISHED_FILE).is_file():
         report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
@@ -97,6 +98,19 @@ def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume:
     if checkpoint is not None:
         _refuse_other_recipe(output_dir, recipe)
     return checkpoint
+
+
+def clear_output_dir(output_dir: str | Path, resume: str) -> None:
+    """Takes away what no longer holds once a run begins: the finished mark, and with "never" the run itself.
+
+    Only in a folder that holds a run of ours; its other files are somebody's.
+    """
+    output_dir = Path(output_dir)
+    if not (output_dir / RECIPE_FILE).is_file():
+        return
+    patterns = _LEFT if resume == "never" else (FINISHED_FILE,)
+    for left in [path for pattern in patterns for path in output_dir.glob(pattern)]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import sys
@@ -70,6 +71,7 @@ class CCTuningTrainer(SFTTrainer):
         callbacks: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
+        args = copy.copy(args)  # the caller's stay as they are
         for name in ("packing", "padding_free"):
             if getattr(args, name):
                 raise ValueError(

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import base
 from demo.world import DATA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +105,8 @@ def fingerprints(stages: Sequence[Stage]) -> Mapping[str, str]:
 
     A stage whose digest has changed since it was finished has to run again, and so have all that need it.
     """
-    sources = [RECIPE, *sorted(DATA.glob("*.jsonl")), *sorted(Path(base.__file__).parent.glob("*.py"))]
+    code = [path for folder in ("demo", "cctuning", ".") for path in sorted((ROOT / folder).glob("*.py"))]
+    sources = [RECIPE, *sorted(DATA.glob("*.jsonl")), *code]
     # How results are shown may change without any stage's result changing.
     shown = {"__main__.py", "runner.py", "results.py", "figure.py", "stages.py"}
     common = hashlib.sha256(

@@ -4,7 +4,14 @@ import os
 import pytest
 import yaml
 
-from cctuning.runs import RunError, check_base_model, checkpoint_to_resume, find_newest_run, read_run_recipe
+from cctuning.runs import (
+    RunError,
+    check_base_model,
+    checkpoint_to_resume,
+    clear_output_dir,
+    find_newest_run,
+    read_run_recipe,
+)
 
 RECIPE = {"learning_rate": 1e-5, "seed": 1, "connection": {"pooling": "mean", "layer": None}, "data": ["a"]}
 
@@ -107,13 +114,30 @@ def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(
 
 
 def test_a_checkpoint_may_be_named(tmp_path):
-    assert checkpoint_to_resume(tmp_path, RECIPE, "somewhere/checkpoint-3") == "somewhere/checkpoint-3"
+    folder = a_run(tmp_path / "run", checkpoints=(3,))
+    named = str(folder / "checkpoint-3")
+    (folder / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    assert checkpoint_to_resume(tmp_path / "other", RECIPE, named) == named
+    with pytest.raises(RunError, match="another recipe"):
+        checkpoint_to_resume(folder, {**RECIPE, "seed": 12345}, named)
+    with pytest.raises(RunError, match=r"is no checkpoint: trainer_state.json is missing"):
+        checkpoint_to_resume(folder, RECIPE, str(tmp_path))
 
 
-def test_never_deletes_nothing_in_a_folder_that_no_run_wrote(tmp_path):
+def test_nothing_is_deleted_in_a_folder_that_no_run_wrote(tmp_path):
     (tmp_path / "model.safetensors").write_text("a base model")
     assert checkpoint_to_resume(tmp_path, RECIPE, "never") is None
+    clear_output_dir(tmp_path, "never")
     assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_run_that_goes_on_is_no_longer_finished(tmp_path):
+    folder = a_run(tmp_path / "run", finished=True, checkpoints=(2,))
+    clear_output_dir(folder, "auto")
+    assert sorted(path.name for path in folder.iterdir() if path.name != "connection.json") == [
+        "checkpoint-2",
+        "recipe.yaml",
+    ]
 
 
 def test_never_deletes_what_would_be_taken_for_the_new_run_and_nothing_else(tmp_path):
@@ -123,4 +147,5 @@ def test_never_deletes_what_would_be_taken_for_the_new_run_and_nothing_else(tmp_
     (folder / "notes.txt").write_text("mine")
     (folder / "monolingual").mkdir()
     assert checkpoint_to_resume(folder, RECIPE, "never") is None
+    clear_output_dir(folder, "never")
     assert sorted(path.name for path in folder.iterdir()) == ["monolingual", "notes.txt", "recipe.yaml"]
