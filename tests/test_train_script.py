@@ -205,6 +205,8 @@ def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(a
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs ignore Ctrl-C, and hand that on to what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     saved = tmp_path / "stopped" / "checkpoint-10" / "trainer_state.json"
     while not saved.exists() and process.poll() is None:
