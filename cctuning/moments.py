@@ -55,6 +55,15 @@ class SymmetricSum:
             matrix[start:stop, start:] += block
             matrix[stop:, start:stop] += block[:, len(block) :].T
 
+    def times(self, columns: Matrix) -> Matrix:
+        """The product with `columns` (d, m)."""
+        result: Matrix = np.zeros(columns.shape, order="F")
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            stop = start + len(block)
+            result[start:stop] += product(block, columns[start:])
+            result[stop:] += product(block[:, len(block) :].T, columns[start:stop])
+        return result
+
     def trace(self) -> float:
         """Sum of the diagonal, ‖A‖²."""
         return float(sum(np.trace(block) for block in self.blocks))
@@ -95,5 +104,9 @@ def dense(sums: Iterable[SymmetricSum], d: int) -> Matrix:
 
 def product(left: Rows, right: Rows) -> NDArray[Any]:
     """The matrix product, in the wider precision of the two."""
-    result: NDArray[Any] = get_blas_funcs("gemm", (left, right))(1.0, left.T, right, trans_a=True)
+    gemm = get_blas_funcs("gemm", (left, right))
+    # What is not column-major would be copied; its transpose is.
+    flips = [not matrix.flags.f_contiguous for matrix in (left, right)]
+    a, b = (matrix.T if flip else matrix for matrix, flip in zip((left, right), flips, strict=True))
+    result: NDArray[Any] = gemm(1.0, a, b, trans_a=flips[0], trans_b=flips[1])
     return result

@@ -7,28 +7,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 
-from cctuning.moments import Matrix, product
+from cctuning.moments import Matrix, SymmetricSum, product
 
 # From places on the grid to the error at each.
 Errors = Callable[[list[int]], list[float]]
 
 
-def ridge_weights(gram: Matrix, cross: Matrix, ridge: float) -> Matrix:
-    """W (d, m) = (AᵀA + ridge)⁻¹ AᵀB, from `gram` AᵀA (d, d) and `cross` AᵀB (d, m).
+def ridge_weights(gram: Callable[[], Matrix], cross: Matrix, ridge: float) -> Matrix:
+    """W (d, m) = (AᵀA + ridge)⁻¹ AᵀB, from `cross` AᵀB (d, m) and `gram`, which makes a new AᵀA (d, d).
 
     Of minimum norm where ridge is 0 and AᵀA singular. Directions of A below about 1e-8 √d of the largest
     count as absent then: squaring loses them.
     """
-    weights = (
-        _solve(gram, cross, ridge, np.empty_like(gram, order="F"))
-        if ridge > 0
-        else _solve_scaled(gram, cross)
-    )
-    return _minimum_norm(gram, cross, ridge) if weights is None else weights
+    weights = _solve(gram(), cross, ridge) if ridge > 0 else _solve_scaled(gram(), cross)
+    return _minimum_norm(gram(), cross, ridge) if weights is None else weights
 
 
 def held_out_errors(
-    gram: Matrix, cross: Matrix, held_out_gram: Matrix, held_out_cross: Matrix, ridges: Sequence[float]
+    gram: Matrix,
+    cross: Matrix,
+    held_out_gram: SymmetricSum,
+    held_out_cross: Matrix,
+    ridges: Sequence[float],
 ) -> list[float]:
     """‖A W - B‖² - ‖B‖² over held-out rows, for the W that each ridge gives on the training rows.
 
@@ -37,11 +37,12 @@ def held_out_errors(
     errors = []
     space = np.empty_like(gram, order="F")
     for ridge in ridges:
-        weights = _solve(gram, cross, ridge, space)
+        np.copyto(space, gram)
+        weights = _solve(space, cross, ridge)
         if weights is None:
             errors.append(np.inf)
             continue
-        quadratic = np.einsum("dm,dm->", weights, product(held_out_gram, weights))
+        quadratic = np.einsum("dm,dm->", weights, held_out_gram.times(weights))
         errors.append(float(quadratic - 2 * np.einsum("dm,dm->", weights, held_out_cross)))
     return errors
 
@@ -75,12 +76,11 @@ def _best(found: dict[int, float], rounding: float) -> int:
     return min(place for place, error in found.items() if error <= least + rounding)
 
 
-def _solve(gram: Matrix, cross: Matrix, ridge: float, space: Matrix) -> Matrix | None:
-    """By Cholesky, in `space`, which is as large as `gram`; None where that fails."""
-    np.copyto(space, gram)
-    space[np.diag_indices(len(gram))] += ridge
+def _solve(gram: Matrix, cross: Matrix, ridge: float) -> Matrix | None:
+    """By Cholesky, in place of `gram`; None where that fails."""
+    gram[np.diag_indices(len(gram))] += ridge
     try:
-        factor = scipy.linalg.cho_factor(space, lower=True, overwrite_a=True, check_finite=False)
+        factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     weights: Matrix = scipy.linalg.cho_solve(factor, cross, check_finite=False)
@@ -88,18 +88,18 @@ def _solve(gram: Matrix, cross: Matrix, ridge: float, space: Matrix) -> Matrix |
 
 
 def _solve_scaled(gram: Matrix, cross: Matrix) -> Matrix | None:
-    """Without a ridge, by Cholesky; None where AᵀA is singular to rounding.
+    """Without a ridge, by Cholesky, in place of `gram`; None where AᵀA is singular to rounding.
 
     A few outlier dimensions do not make it so: it is scaled to a unit diagonal first.
     """
     scales = np.sqrt(gram.diagonal())
     if not scales.all():
         return None
-    scaled = np.divide(gram, scales, order="F")
-    scaled /= scales[:, None]
-    norm = scipy.linalg.lapack.dlange("1", scaled)
+    gram /= scales
+    gram /= scales[:, None]
+    norm = scipy.linalg.lapack.dlange("1", gram)
     try:
-        factor = scipy.linalg.cho_factor(scaled, lower=True, overwrite_a=True, check_finite=False)
+        factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     condition, _ = scipy.linalg.lapack.dpocon(factor[0], norm, uplo="L")
@@ -112,8 +112,7 @@ def _solve_scaled(gram: Matrix, cross: Matrix) -> Matrix | None:
 
 def _minimum_norm(gram: Matrix, cross: Matrix, ridge: float) -> Matrix:
     """By eigendecomposition, without the directions whose eigenvalue is no more than rounding."""
-    eigenvalues, vectors = scipy.linalg.eigh(gram, check_finite=False)
+    eigenvalues, vectors = scipy.linalg.eigh(gram, overwrite_a=True, check_finite=False)
     kept = eigenvalues > max(eigenvalues[-1], 0.0) * len(gram) * np.finfo(np.float64).eps
     inverses = np.divide(1.0, eigenvalues + ridge, out=np.zeros_like(eigenvalues), where=kept)
-    weights = product(vectors, inverses[:, None] * product(vectors.T, cross))
-    return weights
+    return product(vectors, inverses[:, None] * product(vectors.T, cross))

@@ -142,8 +142,8 @@ class LeastSquares:
         if ridge is None:
             ridge = self.choose_ridge().ridge
         self._flush()
-        weights = ridge_weights(dense(self._grams, self.d), self.total.cross, float(ridge))
-        return torch.from_numpy(np.ascontiguousarray(weights))
+        weights = ridge_weights(lambda: dense(self._grams, self.d), self.total.cross, float(ridge))
+        return torch.from_numpy(weights)
 
     def choose_ridge(self) -> RidgeChoice:
         """Cross-validation over pairs: each fold is predicted by the fit on the other ones.
@@ -162,16 +162,12 @@ class LeastSquares:
         ridges = RELATIVE_RIDGES * (self.mean_eigenvalue or 1.0)
         rounding = 1e-12 * sum(fold.scored.target for fold in self.folds)
 
-        def on_first(places: list[int]) -> list[float]:
-            return self._fold_errors(self.folds[0], ridges[places])
+        on_each = [_FoldErrors(self.folds, number, ridges) for number in range(len(self.folds))]
 
         def on_all(places: list[int]) -> list[float]:
-            errors: list[float] = np.sum(
-                [self._fold_errors(fold, ridges[places]) for fold in self.folds], axis=0
-            ).tolist()
-            return errors
+            return [sum(errors) for errors in zip(*(on_fold(places) for on_fold in on_each), strict=True)]
 
-        start = coarse_to_fine(on_first, len(ridges), rounding)
+        start = coarse_to_fine(on_each[0], len(ridges), rounding)
         best, errors = climb(on_all, start, len(ridges), rounding)
         tried = sorted(errors)
         elements = self.rows * self.d
@@ -212,15 +208,6 @@ class LeastSquares:
     @property
     def _grams(self) -> list[SymmetricSum]:
         return [fold.gram for fold in self.folds]
-
-    def _fold_errors(self, held_out: _Fold, ridges: Matrix) -> list[float]:
-        """‖A W - B‖² on one fold, W being fitted on the others with each ridge."""
-        others = [fold for fold in self.folds if fold is not held_out]
-        cross: Matrix = np.sum([fold.scored.cross for fold in others], axis=0)
-        gram = dense([fold.gram for fold in others], self.d)
-        own = held_out.scored
-        errors = held_out_errors(gram, cross, dense([held_out.gram], self.d), own.cross, ridges.tolist())
-        return [error + own.target for error in errors]
 
     def _check_shapes(self, F: Tensor, F_en: Tensor) -> None:
         for name, tensor in (("F", F), ("F_en", F_en)):
@@ -285,6 +272,26 @@ class _Fold:
         self.gram.add(other.gram)
         self.scored.add(other.scored)
         self.rows += other.rows
+
+
+class _FoldErrors:
+    """‖A W - B‖² on one fold, W being fitted on the others, for ridges that are named by their place."""
+
+    def __init__(self, folds: Sequence[_Fold], number: int, ridges: Matrix) -> None:
+        self.held_out = folds[number]
+        self.others = [fold for fold in folds if fold is not self.held_out]
+        self.ridges = ridges
+        self.known: dict[int, float] = {}
+
+    def __call__(self, places: list[int]) -> list[float]:
+        new = [place for place in places if place not in self.known]
+        if new:
+            gram = dense([fold.gram for fold in self.others], self.held_out.gram.d)
+            cross: Matrix = np.sum([fold.scored.cross for fold in self.others], axis=0)
+            own = self.held_out.scored
+            changes = held_out_errors(gram, cross, self.held_out.gram, own.cross, self.ridges[new].tolist())
+            self.known |= {place: change + own.target for place, change in zip(new, changes, strict=True)}
+        return [self.known[place] for place in places]
 
 
 class _Buffer:

@@ -12,7 +12,7 @@ from cctuning import moments
 @settings(max_examples=40, deadline=None)
 def test_symmetric_sums_of_any_block_size(d, count, block, seed):
     generator = np.random.default_rng(seed)
-    A = generator.normal(size=(count, d))
+    A, X = generator.normal(size=(count, d)), generator.normal(size=(d, 3))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moments, "BLOCK", block)
         total = moments.SymmetricSum(d)
@@ -21,6 +21,7 @@ def test_symmetric_sums_of_any_block_size(d, count, block, seed):
         dense = np.zeros((d, d), order="F")
         total.add_to(dense)
         np.testing.assert_allclose(dense, 2 * A.T @ A, atol=1e-12)
+        np.testing.assert_allclose(total.times(X), 2 * A.T @ A @ X, atol=1e-12)
         assert total.trace() == pytest.approx(2 * (A**2).sum())
 
 

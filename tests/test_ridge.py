@@ -1,10 +1,10 @@
 """The search for a penalty on error curves whose best place is known; the fit itself: test_transform.py."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cctuning.moments import SymmetricSum
 from cctuning.ridge import climb, coarse_to_fine, held_out_errors, ridge_weights
 
 
@@ -53,16 +53,9 @@ def test_no_place_is_measured_twice():
 
 
 def test_a_ridge_that_is_lost_in_rounding_is_infinitely_bad():
-    gram = np.ones((3, 3))
-    errors = held_out_errors(gram, gram, gram, gram, [1e-30, 1.0])
+    total = SymmetricSum(3)
+    total.add_rows(np.ones((1, 3)))
+    ones = np.ones((3, 3))
+    errors = held_out_errors(ones, ones, total, ones, [1e-30, 1.0])
     assert errors[0] == np.inf and np.isfinite(errors[1])
-    np.testing.assert_allclose(ridge_weights(gram, gram, 1e-30), gram / 3, atol=1e-12)
-
-
-@pytest.mark.parametrize("ridge", [0.0, 1e-3, 10.0])
-def test_the_inputs_are_left_as_they_are(ridge):
-    rows = np.random.default_rng(0).normal(size=(9, 4))
-    gram, cross = rows.T @ rows, rows.T @ rows[:, :2]
-    before = gram.copy(), cross.copy()
-    ridge_weights(gram, cross, ridge)
-    assert (gram == before[0]).all() and (cross == before[1]).all()
+    np.testing.assert_allclose(ridge_weights(lambda: np.ones((3, 3)), ones, 1e-30), ones / 3, atol=1e-12)
