@@ -609,6 +609,17 @@ class CrossLingualConnection:
             result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
         return result
 
+    def _forward_twice(self, inputs: dict[str, Any], index: Tensor, embedding: Tensor | None) -> Any:
+        """A monolingual forward connected at a column of each row, `index` (B,): read once, then again."""
+        if embedding is None:
+            embedding = self.input_embeddings(inputs, index.clamp(min=0))
+        cache = inputs.get("past_key_values")
+        probe = _query_slice(inputs, 0, int(index.max()) + 1)
+        probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
+        with torch.no_grad():
+            outputs, _ = self._probe(probe, index.clamp(min=0), self.paths.record)
+        return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
         """As the base model's; the config keeps the base's name, so that it loads without this file."""
         result = super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
@@ -668,11 +679,11 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
             tokens.new_full((tokens.shape[0],), value, dtype=torch.long) if isinstance(value, int) else value
         )
 
+    if index is None and given["prompt_lengths"] is not None:
+        index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
     if given["english_input_ids"] is not None:
-        if index is None and given["prompt_lengths"] is None:
-            raise ValueError("english_input_ids came without prompt_lengths: where does the response start?")
         if index is None:
-            index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
+            raise ValueError("english_input_ids came without prompt_lengths: where does the response start?")
         index = as_rows(index)
         names = ("english_input_ids", "english_attention_mask", "english_index")
         outputs = self.english_outputs(*(given[name] for name in names), rows=len(index))
@@ -682,25 +693,12 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     if self.transform_matrix is None:
         return plain(**inputs)
 
-    cached = inputs.get("past_key_values") is not None
-    collects = inputs.get("output_hidden_states") or inputs.get("output_attentions")
-    if isinstance(index, int) and cached and not collects:
-        return self._forward_monolingual(inputs, index, given["connection_embedding"])
-    if index is None and given["prompt_lengths"] is not None:
-        index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
-    if index is None:
-        index = self._response_start(inputs)
-    if index is None:
-        return plain(**inputs)
-    index = as_rows(index)
     embedding = given["connection_embedding"]
-    if embedding is None:
-        embedding = self.input_embeddings(inputs, index.clamp(min=0))
-    probe = _query_slice(inputs, 0, int(index.max()) + 1)
-    probe |= {"past_key_values": _fork(inputs["past_key_values"])} if cached else {"use_cache": False}
-    with torch.no_grad():
-        outputs, _ = self._probe(probe, index.clamp(min=0), self.paths.record)
-    return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+    collects = inputs.get("output_hidden_states") or inputs.get("output_attentions")
+    if isinstance(index, int) and inputs.get("past_key_values") is not None and not collects:
+        return self._forward_monolingual(inputs, index, embedding)
+    index = self._response_start(inputs) if index is None else as_rows(index)
+    return plain(**inputs) if index is None else self._forward_twice(inputs, index, embedding)
 
 
 @functools.cache

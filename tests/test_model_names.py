@@ -23,9 +23,11 @@ def test_a_folder_with_a_model_or_an_adapter_and_a_hub_name_pass(tmp_path):
     (tmp_path / "full" / "config.json").write_text("{}")
     (tmp_path / "lora").mkdir()
     (tmp_path / "lora" / "adapter_config.json").write_text("{}")
+    passed = []
     for name in (tmp_path / "full", tmp_path / "lora", "org/Model-7B", "gpt2"):
         with naming_model("model", str(name)):
-            pass
+            passed.append(name)
+    assert len(passed) == 4
 
 
 def test_a_misspelt_folder_is_named_with_the_nearest(tmp_path):
