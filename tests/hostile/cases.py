@@ -9,8 +9,8 @@ A group of cases is a file `<group>_cases.py` that fills a `Group`:
         (folder / "rows.jsonl").write_text(GOOD, encoding="utf-16")
         return ["model_name_or_path=base", "data=rows.jsonl", "output_dir=out"]
 
-The function prepares an empty folder, which is also the working folder of the script, and returns the script's
-arguments. `test_<group>.py` hands each case to `check`; `__main__.py` lists the groups of the page.
+The function prepares an empty folder, which is also the working folder of the script, and returns the
+script's arguments. `test_<group>.py` hands each case to `check`; `__main__.py` lists the groups of the page.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 _TOP = f"""# Errors
 
-What is given to the entry scripts, and what they answer. The tests try every line of these tables: the script
-prints this text and no more, ends with status 1 (2 for a recipe or an argument), and writes nothing. `{FOLDER}` is
-a folder; `{ANY}` stands for words of a library. The page is written by `python -m tests.hostile`.
+What is given to the entry scripts, and what they answer. The tests try every line of these tables: the
+script prints this text and no more, ends with status 1 (2 for a recipe or an argument), and writes nothing.
+`{FOLDER}` is a folder; `{ANY}` stands for words of a library. `python -m tests.hostile` writes this page.
 """
 
 

@@ -1,4 +1,4 @@
-"""Broken data sets end a run with an error that says what, where and what to do, before anything is written."""
+"""Broken data sets end a run with an error that says what, where and what to do; nothing is written."""
 
 import pytest
 
