@@ -1,8 +1,11 @@
-"""Engines: on how many devices a model is trained, and what each of them holds."""
+"""Engines: on how many devices a model is trained, what each of them holds, and what was asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from accelerate.utils import DistributedType, get_int_from_env, parse_flag_from_env
 
 ENGINES = {
     "one": "one device",
@@ -11,6 +14,8 @@ ENGINES = {
     "zero2": "DeepSpeed ZeRO-2",
     "zero3": "DeepSpeed ZeRO-3",
 }
+# How the launchers tell a process how many there are: torchrun, and the kinds of MPI.
+_WORLD_SIZES = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,49 @@ class Engine:
     def shards_weights(self) -> bool:
         """Whether each process holds its share of the weights only, and gathers a layer to run it."""
         return self.name in ("fsdp2", "zero3")
+
+
+class LaunchError(ValueError):
+    """What runs is not what was asked for; the message names both and says what to do."""
+
+
+def current_engine() -> Engine:
+    """The engine that this process was launched for, from the environment that its launcher has set.
+
+    A plain `python train.py` asks for one device. Raises `LaunchError` for an engine that does not serve.
+    """
+    processes = get_int_from_env(_WORLD_SIZES, 1)
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        return _asked_deepspeed(processes)
+    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        return Engine("fsdp2", processes, offload=parse_flag_from_env("FSDP_OFFLOAD_PARAMS"))
+    return Engine("ddp" if processes > 1 else "one", processes)
+
+
+def _asked_deepspeed(processes: int) -> Engine:
+    # As the Trainer will read it: from these variables, or the file that one of them names.
+    from accelerate.utils import DeepSpeedPlugin
+
+    return _deepspeed_engine(DeepSpeedPlugin(), processes)
+
+
+def _deepspeed_engine(plugin: Any, processes: int) -> Engine:
+    settings = plugin.deepspeed_config.get("zero_optimization", {})
+    devices = [settings.get(f"offload_{part}", {}).get("device") for part in ("optimizer", "param")]
+    name = f"zero{plugin.zero_stage}"
+    if name not in ENGINES:
+        raise LaunchError(
+            f"DeepSpeed's ZeRO stage {plugin.zero_stage} is not supported: set zero_stage to 2 or 3"
+        )
+    return Engine(name, processes, offload=any(device not in (None, "none") for device in devices))
+
+
+def running_engine(accelerator: Any) -> Engine:
+    """The engine that an `accelerate.Accelerator` really trains with."""
+    state = accelerator.state
+    if state.distributed_type == DistributedType.DEEPSPEED:
+        return _deepspeed_engine(state.deepspeed_plugin, state.num_processes)
+    if state.distributed_type == DistributedType.FSDP:
+        offload = state.fsdp_plugin.cpu_offload
+        return Engine("fsdp2", state.num_processes, offload=bool(getattr(offload, "offload_params", offload)))
+    return Engine("ddp" if state.num_processes > 1 else "one", state.num_processes)
