@@ -31,6 +31,7 @@ from cctuning.examples import Example, encode, languages_of
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
 from cctuning.model_names import naming_model
+from cctuning.pickles import restricted_loading
 from cctuning.preview import example_panel, memory_table, rows_table
 from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
 from cctuning.recipe import recipe_from_command_line, save_recipe
@@ -64,7 +65,8 @@ def main() -> None:
     checkpoint = prepare_output_dir(recipe, problems)
     set_seed(recipe.seed)
     trainer = make_trainer(recipe, examples, tokenizer, load_model(recipe, prompts))
-    result = trainer.train(resume_from_checkpoint=checkpoint)
+    with restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
+        result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(recipe.output_dir)
     if trainer.accelerator.is_main_process:
         if recipe.lora.enabled:
