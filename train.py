@@ -63,8 +63,10 @@ def main() -> None:
         return
 
     checkpoint = prepare_output_dir(recipe, problems)
+    # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
+    arguments = training_arguments(recipe)
     set_seed(recipe.seed)
-    trainer = make_trainer(recipe, examples, tokenizer, load_model(recipe, prompts))
+    trainer = make_trainer(recipe, arguments, examples, tokenizer, load_model(recipe, prompts))
     with restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(recipe.output_dir)
@@ -186,13 +188,16 @@ def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
     set_generation_tokens(model, prompts)
     if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
         check_target_modules(model, recipe.lora.target_modules)
+    set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
     if recipe.connection.enabled:
         model = CCTuningModel.wrap(model, recipe.connection.config())
         model.response_marker = tuple(prompts.response_marker)
     return model
 
 
-def make_trainer(recipe: TrainRecipe, examples: list[Example], tokenizer: Any, model: Any) -> CCTuningTrainer:
+def make_trainer(
+    recipe: TrainRecipe, arguments: SFTConfig, examples: list[Example], tokenizer: Any, model: Any
+) -> CCTuningTrainer:
     """The trainer for a recipe."""
     callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
     connection = recipe.connection
@@ -202,7 +207,7 @@ def make_trainer(recipe: TrainRecipe, examples: list[Example], tokenizer: Any, m
     tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
     return CCTuningTrainer(
         model,
-        training_arguments(recipe),
+        arguments,
         train_dataset=examples,
         processing_class=tokenizer,
         english_buckets=recipe.english_buckets,
@@ -232,6 +237,7 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         seed=recipe.seed,
         bf16=recipe.bf16,
         use_cpu=recipe.use_cpu,
+        ddp_find_unused_parameters=False,  # every weight is used in every pass; looking for others takes time
         activation_checkpointing=recipe.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
         dataloader_num_workers=recipe.dataloader_num_workers,

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import Cache, DynamicCache
+from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -710,7 +710,9 @@ def _parameters(decoder_class: Any) -> tuple[str, ...]:
 
 
 def _base_class(connected_class: Any) -> Any:
-    return next(c for c in connected_class.__mro__ if not issubclass(c, CrossLingualConnection))
+    # FSDP2 puts a class of its own before ours.
+    models = (c for c in connected_class.__mro__ if issubclass(c, PreTrainedModel))
+    return next(c for c in models if not issubclass(c, CrossLingualConnection))
 
 
 @functools.cache
