@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_con
 from cctuning.modeling_cctuning import CrossLingualConnection
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.rows import BadRowsError, rows_from_records
-from cctuning.run_statistics import RunningStatistics
+from cctuning.run_statistics import RowSums, RunningStatistics
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
 
@@ -72,11 +72,7 @@ class CCTuningTrainer(SFTTrainer):
         **kwargs: Any,
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
-        for name in ("packing", "padding_free"):
-            if getattr(args, name):
-                raise ValueError(
-                    f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False"
-                )
+        _refuse(args, kwargs)
         connected = isinstance(model, CrossLingualConnection)
         if data_collator is None:
             data_collator = ParallelCollator(
@@ -89,7 +85,7 @@ class CCTuningTrainer(SFTTrainer):
         if eval_dataset is not None:
             self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
         languages = languages_of([example for examples in self.examples.values() for example in examples])
-        self._statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
+        self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
         sets = {f"{mode}_dataset": training_set(own, languages) for mode, own in self.examples.items()}
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
         super().__init__(
@@ -101,6 +97,9 @@ class CCTuningTrainer(SFTTrainer):
             callbacks=[*callbacks, NoisePerRank()],
             **sets,
             **kwargs,
+        )
+        self.model_accepts_loss_kwargs = (
+            True  # `compute_loss` takes the step's label tokens, whatever the model
         )
         if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
@@ -137,28 +136,39 @@ class CCTuningTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """SFTTrainer's loss; notes it per language and what the Decision Maker chose.
+        """A batch's share of the loss (eq. 1): its labels' nats over the label tokens of the whole step.
 
-        Raises `NonFiniteLossError`.
+        The step's loss and gradients so do not depend on how its rows are split into batches, accumulated
+        passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
+        Mixtures of experts add their routers' loss, a mean per batch. Raises `NonFiniteLossError`.
         """
         language, example = inputs.pop("language"), inputs.pop("example")
-        outputs: list[Any] = []
-
-        def noting(**model_inputs: Any) -> Any:
-            outputs.append(model(**model_inputs))
-            return outputs[-1]
-
-        result = super().compute_loss(noting, inputs, return_outputs, num_items_in_batch)
-        nll = -outputs[0].log_probs.detach().sum(-1)
-        loss = result[0] if return_outputs else result
+        if self.aux_loss_enabled:
+            inputs["output_router_logits"] = True
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        nll = -outputs.log_probs  # (B, T - 1), 0 where there is no label
+        tokens = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = nll.sum() / tokens.clamp(min=1)
+        if num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # the engines average gradients over processes
+        if self.aux_loss_enabled:
+            passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
+            loss = loss + self.router_aux_loss_coef * outputs.aux_loss / passes
+        rows = _row_sums(outputs)
         if not torch.isfinite(loss):
-            raise NonFiniteLossError(self._non_finite_message(loss, nll, example))
-        statistics = self._statistics[self._mode]
-        statistics.add_losses(language, nll, outputs[0].label_mask.sum(-1))
+            raise NonFiniteLossError(self._non_finite_message(loss, rows.nll, example))
+        self._note(language, rows)
+        if not return_outputs:
+            return loss
+        with torch.no_grad():  # the fused head makes no logits
+            return loss, model(**{name: value for name, value in inputs.items() if name != "labels"})
+
+    def _note(self, language: Tensor, rows: RowSums) -> None:
+        statistics = self.statistics[self._mode]
+        statistics.add_rows(language, rows)
         connected = self.connection_model
         if connected is not None and connected.last_selection is not None:
-            statistics.add_selection(connected.last_selection)
-        return result
+            statistics.add_selection(connected.last_selection, rows.tokens > 0)
 
     def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
         guilty = example[~nll.isfinite()].tolist() or example.tolist()
@@ -169,12 +179,20 @@ class CCTuningTrainer(SFTTrainer):
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As SFTTrainer's, with the statistics since the last log."""
-        prefix = "eval_" if self._mode == "eval" else ""
-        values = self._statistics[self._mode].collect(
-            lambda tensor: self.accelerator.reduce(tensor, reduction="sum")
-        )
-        super().log({**logs, **{f"{prefix}{name}": value for name, value in values.items()}}, start_time)
+        """As the Trainer's, with the statistics since the last log; `loss` is theirs, over label tokens."""
+        if "loss" in logs:
+            logs |= self.statistics["train"].collect(self._sum_over_processes)
+        super().log(logs, start_time)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        """As the Trainer's; the loss is over label tokens, with the statistics beside it."""
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        values = self.statistics["eval"].collect(self._sum_over_processes)
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in values.items()})
+        return output
+
+    def _sum_over_processes(self, tensor: Tensor) -> Tensor:
+        return self.accelerator.reduce(tensor, reduction="sum")
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
@@ -199,6 +217,31 @@ class CCTuningTrainer(SFTTrainer):
         # The Decision Maker is not missing: it is read from its own file.
         missing = [name for name in load_result.missing_keys if not name.startswith("decision_maker.")]
         super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
+
+def _refuse(args: SFTConfig, options: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for settings with which the loss would not be the one that is described."""
+    for name in ("packing", "padding_free"):
+        if getattr(args, name):
+            raise ValueError(
+                f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False"
+            )
+    if not args.average_tokens_across_devices:
+        raise ValueError(
+            "average_tokens_across_devices=False makes the loss depend on how rows are split over processes: "
+            "set it to True"
+        )
+    given = {name: getattr(args, name) for name in ("label_smoothing_factor", "loss_type")}
+    given["compute_loss_func"] = options.get("compute_loss_func")
+    for name, value in given.items():
+        if value not in (None, 0, "nll"):
+            raise ValueError(f"{name}={value} is another loss than the method's: leave it out")
+
+
+def _row_sums(outputs: Any) -> RowSums:
+    """The sums over each row's label tokens, in float64, of what TRL's fused LM head returns."""
+    sums = (-outputs.log_probs, outputs.entropy, outputs.is_top1, outputs.label_mask)
+    return RowSums(*(values.detach().double().sum(-1) for values in sums))
 
 
 def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:

@@ -114,15 +114,49 @@ def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, lora):
     assert results[0][1] == results[1][1]
 
 
-def test_the_losses_of_the_languages_add_up_to_the_loss(tmp_path):
-    args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=len(EXAMPLES), learning_rate=0.0)
-    trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
+def test_the_log_tells_of_all_label_tokens_since_the_last_log(tmp_path):
+    """Two steps, of two unequal batches each, beside one plain pass over the same rows."""
+    model = connected_llama(pooling="mean")
+    data = training_set(EXAMPLES, languages_of(EXAMPLES))
+    args = arguments(
+        tmp_path,
+        max_steps=2,
+        logging_steps=2,
+        logging_first_step=False,
+        learning_rate=0.0,
+        per_device_train_batch_size=3,
+        gradient_accumulation_steps=2,
+    )
+    trainer = trainer_for(model, args, callbacks=[MetricsFile(tmp_path)])
+    trainer.train()
     [line] = losses(tmp_path)
-    tokens = dict.fromkeys(languages_of(EXAMPLES), 0)
-    for example in EXAMPLES:
-        tokens[example.row.language] += len(example.input_ids) - example.prompt_length
-    total = sum(line[f"loss/{language}"] * count for language, count in tokens.items())
-    assert total / sum(tokens.values()) == pytest.approx(line["loss"], rel=1e-5)
+    batch = trainer.data_collator([data[number] for number in range(len(EXAMPLES))])
+    labels = batch.pop("labels")[:, 1:]
+    del batch["language"], batch["example"]
+    with torch.no_grad():
+        log_p = model(**batch).logits[:, :-1].log_softmax(-1)
+    of_labels = labels != -100
+    nll = -log_p.gather(-1, labels.clamp(min=0)[..., None])[..., 0][of_labels]
+    assert line["loss"] == pytest.approx(float(nll.mean()), rel=1e-5)
+    entropy = -(log_p.exp() * log_p).sum(-1)[of_labels].mean()
+    assert line["entropy"] == pytest.approx(float(entropy), rel=1e-5)
+    correct = (log_p.argmax(-1) == labels)[of_labels].float().mean()
+    assert line["mean_token_accuracy"] == pytest.approx(float(correct), abs=1e-6)
+    tokens = {name: line[f"tokens/{name}"] for name in languages_of(EXAMPLES)}
+    assert sum(tokens.values()) == int(of_labels.sum())
+    total = sum(line[f"loss/{name}"] * count for name, count in tokens.items())
+    assert total / sum(tokens.values()) == pytest.approx(line["loss"], rel=1e-14)
+
+
+def test_everything_logged_is_ours_or_of_the_last_step(tmp_path):
+    """So that a resumed run logs the same: TRL keeps lists since the last log that no checkpoint holds."""
+    trainer_for(
+        connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]
+    ).train()
+    ours = {"loss", "entropy", "mean_token_accuracy"}
+    of_the_last_step = {"step", "epoch", "grad_norm", "learning_rate"}
+    for line in losses(tmp_path):
+        assert {name for name in line if "/" not in name} == ours | of_the_last_step
 
 
 def test_the_choices_are_logged(tmp_path):
@@ -188,6 +222,23 @@ def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
 def test_joined_rows_are_refused(tmp_path, option):
     with pytest.raises(ValueError, match=f"{option}=True joins rows"):
         trainer_for(connected_llama(), arguments(tmp_path, **{option: True}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"average_tokens_across_devices": False},
+        {"label_smoothing_factor": 0.1},
+        {"loss_type": "dft"},
+    ],
+    ids=str,
+)
+def test_other_losses_are_refused(tmp_path, changes):
+    [name] = changes
+    with pytest.raises(ValueError, match=f"{name}="):
+        trainer_for(connected_llama(), arguments(tmp_path, **changes))
+    with pytest.raises(ValueError, match="compute_loss_func="):
+        trainer_for(connected_llama(), arguments(tmp_path), compute_loss_func=print)
 
 
 def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
