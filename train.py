@@ -18,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast
 from peft import LoraConfig
 from rich.console import Console
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
@@ -26,8 +27,12 @@ from trl import SFTConfig
 from cctuning.adapters import check_target_modules, make_plain_adapter
 from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
-from cctuning.entry import run
+from cctuning.checkpoints import checkpoint_folder, write_failures_explained
+from cctuning.engines import current_engine
+from cctuning.entry import Stopped, run
 from cctuning.examples import Example, encode, languages_of
+from cctuning.files import write_whole
+from cctuning.interruption import StopOnSignal
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
 from cctuning.model_names import naming_model
@@ -37,7 +42,14 @@ from cctuning.prompts import PromptFormat, choose_template, set_generation_token
 from cctuning.recipe import recipe_from_command_line, save_recipe
 from cctuning.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.run_figures import plot_layers, plot_loss, read_metrics
-from cctuning.runs import FINISHED_FILE, RECIPE_FILE, check_base_model, checkpoint_to_resume, clear_output_dir
+from cctuning.runs import (
+    FINISHED_FILE,
+    RECIPE_FILE,
+    check_base_model,
+    check_same_engine,
+    checkpoint_to_resume,
+    clear_output_dir,
+)
 from cctuning.schemas import TrainRecipe
 from cctuning.trainer import CCTuningTrainer
 
@@ -67,9 +79,13 @@ def main() -> None:
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     trainer = make_trainer(recipe, arguments, examples, tokenizer, load_model(recipe, prompts))
-    with restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
+    with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
+        trainer.add_callback(stop)
         result = trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model(recipe.output_dir)
+    if stop.stopped:
+        raise Stopped(stop.received, how_to_go_on(recipe, trainer.state))
+    with write_failures_explained(recipe.output_dir):
+        trainer.save_model(recipe.output_dir)
     if trainer.accelerator.is_main_process:
         if recipe.lora.enabled:
             make_plain_adapter(recipe.output_dir)
@@ -154,26 +170,50 @@ def stored_dtype(config: Any) -> str:
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
     """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
     state = process_state(recipe)
-    # Every process finds the same checkpoint; then the first one writes.
-    checkpoint = checkpoint_to_resume(recipe.output_dir, dataclasses.asdict(recipe), recipe.resume)
-    state.wait_for_everyone()
-    with state.main_process_first():
-        if state.is_main_process:
-            clear_output_dir(recipe.output_dir, recipe.resume)
-            output_dir = Path(recipe.output_dir)
-            try:
-                output_dir.mkdir(parents=True, exist_ok=True)
-                save_recipe(recipe, output_dir / RECIPE_FILE)
-            except OSError as error:
-                raise OSError(f"output_dir={output_dir} cannot be written: {error.strerror}") from error
-            if problems:
-                write_rejects(problems, output_dir / REJECTS_FILE)
-                console.print(
-                    f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
-                )
-    if checkpoint and state.is_main_process:
-        console.print(f"Continuing from {checkpoint}", soft_wrap=True)
-    return checkpoint
+    checkpoint = None
+    # The first process reads every byte of a checkpoint before it counts; the others are told its step.
+    if state.is_main_process:
+        checkpoint = checkpoint_to_resume(
+            recipe.output_dir,
+            dataclasses.asdict(recipe),
+            recipe.resume,
+            passed_over=lambda error: console.print(f"warning: passed over {error}", soft_wrap=True),
+        )
+        if checkpoint is not None:
+            note = check_same_engine(checkpoint, current_engine())
+            console.print(f"Continuing from {checkpoint.path}", soft_wrap=True)
+            if note:
+                console.print(f"warning: {note}", soft_wrap=True)
+        write_beginning(recipe, problems)
+    step = int(broadcast(torch.tensor(-1 if checkpoint is None else checkpoint.step, device=state.device)))
+    if step < 0:
+        return None
+    return str(checkpoint_folder(recipe.output_dir, step)) if recipe.resume == "auto" else recipe.resume
+
+
+def write_beginning(recipe: TrainRecipe, problems: list[Problem]) -> None:
+    """What a run leaves in `output_dir` before its first step."""
+    output_dir = Path(recipe.output_dir)
+    clear_output_dir(output_dir, recipe.resume)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        save_recipe(recipe, output_dir / RECIPE_FILE)
+    except OSError as error:
+        raise OSError(f"output_dir={output_dir} cannot be written: {error.strerror}") from error
+    if problems:
+        write_rejects(problems, output_dir / REJECTS_FILE)
+        console.print(
+            f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
+        )
+
+
+def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
+    """What is said when a signal has stopped a run."""
+    step = state.global_step
+    return (
+        f"stopped at step {step:,} of {state.max_steps:,}; {checkpoint_folder(recipe.output_dir, step)} is "
+        "complete, and the same command goes on from there"
+    )
 
 
 def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
@@ -278,7 +318,7 @@ def write_results(
     card = training_card(dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=loss)
     (output_dir / "README.md").write_text(card, encoding="utf-8")
     report = {"steps": steps, "rows": len(examples), "languages": languages, "loss": loss, **metrics}
-    (output_dir / FINISHED_FILE).write_text(json.dumps(report, indent=2) + "\n")
+    write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")
     console.print(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True)
     if recipe.connection.enabled:
         console.print(f"Next: python fit_transform.py model={output_dir}", soft_wrap=True)

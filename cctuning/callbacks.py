@@ -11,6 +11,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ProgressCallback
 
+from cctuning.files import write_whole
 from cctuning.modeling_cctuning import ConnectionConfig
 
 METRICS_FILE = "metrics.jsonl"
@@ -38,7 +39,7 @@ class TemperatureSchedule(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Depends on the step alone, so that a resumed run continues exactly."""
-        progress = state.global_step / max(state.max_steps, 1)
+        progress = state.global_step / max(state.max_steps - 1, 1)  # 1 at the last step
         self.connection.temperature = scheduled_temperature(self.start, self.final, progress, self.schedule)
 
 
@@ -79,7 +80,7 @@ class MetricsFile(TrainerCallback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text().splitlines() if self.path.is_file() and state.global_step else []
         kept = [line for line in lines if _step(line) <= state.global_step]
-        self.path.write_text("".join(f"{line}\n" for line in kept))
+        write_whole(self.path, "".join(f"{line}\n" for line in kept))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -99,8 +100,11 @@ class MetricsFile(TrainerCallback):
         if state.is_world_process_zero:
             # TRL counts tokens from where a process started, so the number would depend on interruptions.
             values = {name: value for name, value in (logs or {}).items() if name != "num_tokens"}
-            with self.path.open("a") as file:
-                file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+            try:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
 class Progress(ProgressCallback):

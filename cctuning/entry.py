@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import torch
 from tqdm.auto import tqdm
@@ -18,12 +22,22 @@ _SMALLER = (
     "What takes less memory: a smaller per_device_train_batch_size or batch_size, "
     "gradient_checkpointing=true, a smaller cutoff_len, lora.enabled=true, dtype=bfloat16"
 )
+# How gloo and NCCL report, as RuntimeErrors, that another process is gone.
+_LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exit")
+
+
+class Stopped(Exception):
+    """A signal has ended the work in good order; the message says how to go on."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     """Runs an entry script. An expected error is printed as `error: ...` with status 1.
 
-    Ctrl-C prints `stopped` and ends with 130.
+    Ctrl-C prints `stopped` and ends with 130, `Stopped` prints its message and ends with 128 + signal.
     With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
     """
     # Reading and writing local files needs no bars; training has one of its own.
@@ -32,12 +46,23 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     # What a library will rename is our business, not the user's.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
-        main()
+        with _ended_by_sigterm(stopped):
+            main()
     except KeyboardInterrupt:
         tqdm.write(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(130) from None
+    except Stopped as error:
+        tqdm.write(f"\n{error}", file=sys.stderr)
+        raise SystemExit(128 + error.signal_number) from None  # as a shell reports a signal
     except torch.OutOfMemoryError as error:
         tqdm.write(f"error: {error}\n{_SMALLER}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except RuntimeError as error:
+        lost = any(text in str(error) for text in _LOST)
+        if not lost or os.environ.get("CCTUNING_DEBUG") == "1":
+            raise
+        reason = "another process of this run has ended; what it printed says why"
+        tqdm.write(f"error: {reason}\n{stopped}", file=sys.stderr)
         raise SystemExit(1) from None
     except (*_EXPECTED, ImportError) as error:
         # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
@@ -46,3 +71,20 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
             raise
         tqdm.write(f"error: {error}", file=sys.stderr)  # on a line of its own, where a bar is being drawn
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _ended_by_sigterm(stopped: str) -> Iterator[None]:
+    """SIGTERM ends what runs inside like Ctrl-C does, rather than the process without a word."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number, stopped)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cctuning.files import write_whole
 from cctuning.keys import Key, help_lines, keys_of
 from cctuning.nearest import did_you_mean
 
@@ -88,7 +89,7 @@ def _help(description: str, schema: type[Any], folder: Path) -> str:
 def save_recipe(recipe: Any, path: str | Path) -> None:
     """Writes every setting of `recipe`, a dataclass, to a file that `recipe=PATH` reads back as the same."""
     text = OmegaConf.to_yaml(OmegaConf.create(_escaped(dataclasses.asdict(recipe))))
-    Path(path).write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def _escaped(value: Any) -> Any:

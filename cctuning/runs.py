@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import get_last_checkpoint
 
 from cctuning.callbacks import METRICS_FILE
+from cctuning.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    check,
+    checkpoint_folders,
+    newest_complete,
+    remove,
+)
+from cctuning.engines import Engine
 from cctuning.model import ADAPTER_FILE, CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
 
 RECIPE_FILE = "recipe.yaml"
@@ -73,31 +81,55 @@ def check_base_model(model: str, output_dir: str | Path) -> None:
         raise RunError(f"{model} holds a LoRA adapter: train from its base model, or merge the two first")
 
 
-def checkpoint_to_resume(output_dir: str | Path, recipe: dict[str, Any], resume: str) -> str | None:
+def checkpoint_to_resume(
+    output_dir: str | Path,
+    recipe: dict[str, Any],
+    resume: str,
+    *,
+    passed_over: Callable[[CheckpointError], None] = lambda error: None,
+) -> Checkpoint | None:
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
-    `resume`: auto (the newest checkpoint), never (none), or a checkpoint's path. Raises `RunError` where the
-    folder holds a finished run, or the checkpoint belongs to a run with another recipe, or is none.
+    `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `passed_over` is
+    told of each newer one that is incomplete or damaged. Raises `RunError` where the folder holds a finished
+    run, or one with another recipe, and `CheckpointError` where the checkpoint that was named does not count.
     """
     output_dir = Path(output_dir)
     if resume == "never":
         return None
     if resume != "auto":
-        if not (Path(resume) / TRAINER_STATE_NAME).is_file():
-            raise RunError(f"resume={resume} is no checkpoint: {TRAINER_STATE_NAME} is missing there")
         if (Path(resume).parent / RECIPE_FILE).is_file():
             _refuse_other_recipe(Path(resume).parent, recipe)
-        return resume
+        return check(resume)
     if (output_dir / FINISHED_FILE).is_file():
         report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
         raise RunError(
             f"{output_dir} holds a finished run ({report['steps']} steps): choose another output_dir, or "
             "start anew in it with resume=never, which deletes it"
         )
-    checkpoint = get_last_checkpoint(str(output_dir)) if output_dir.is_dir() else None
-    if checkpoint is not None:
+    if _has_begun(output_dir):
         _refuse_other_recipe(output_dir, recipe)
-    return checkpoint
+    return newest_complete(output_dir, passed_over)
+
+
+def check_same_engine(checkpoint: Checkpoint, engine: Engine) -> str:
+    """A note where the run goes on with another number of processes; "" where nothing differs.
+
+    Raises `RunError` where `engine` cannot read what the checkpoint's engine wrote.
+    """
+    before = Engine(checkpoint.engine, checkpoint.processes)
+    if before == dataclasses.replace(engine, offload=False):
+        return ""
+    plain = {"one", "ddp"}  # they write the same files
+    if not ({before.name, engine.name} <= plain or before.name == engine.name == "fsdp2"):
+        raise RunError(
+            f"{checkpoint.path} was written by {before}, and this run is {engine}: go on with the same "
+            "engine and number of processes, or start anew with resume=never, which deletes the checkpoints"
+        )
+    return (
+        f"{checkpoint.path} was written by {before}, and this run is {engine}: the rows of each step are the "
+        "same, but the noise is not, so the result is not exactly that of an uninterrupted run"
+    )
 
 
 def clear_output_dir(output_dir: str | Path, resume: str) -> None:
@@ -110,7 +142,14 @@ def clear_output_dir(output_dir: str | Path, resume: str) -> None:
         return
     patterns = _LEFT if resume == "never" else (FINISHED_FILE,)
     for left in [path for pattern in patterns for path in output_dir.glob(pattern)]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        remove(left) if left.is_dir() else left.unlink()
+
+
+def _has_begun(output_dir: Path) -> bool:
+    """Whether there is anything to lose: a log line, or a checkpoint."""
+    metrics = output_dir / METRICS_FILE
+    logged = metrics.is_file() and metrics.stat().st_size > 0
+    return (output_dir / RECIPE_FILE).is_file() and (logged or bool(checkpoint_folders(output_dir)))
 
 
 def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:

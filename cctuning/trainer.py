@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,16 +17,28 @@ from torch import Tensor
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
 
 from peft import PeftConfig, PeftModel
-from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from cctuning.adapters import with_decision_maker
 from cctuning.callbacks import NoisePerRank, Progress
+from cctuning.checkpoints import (
+    CheckpointError,
+    checkpoint_folder,
+    newest_complete,
+    remove,
+    remove_old,
+    seal,
+    write_failures_explained,
+)
 from cctuning.collate import ParallelCollator
+from cctuning.engines import running_engine
 from cctuning.examples import Example, encode, languages_of, training_set
 from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.modeling_cctuning import CrossLingualConnection
+from cctuning.order import EpochOrder
+from cctuning.pickles import check_pickles
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.rows import BadRowsError, rows_from_records
 from cctuning.run_statistics import RowSums, RunningStatistics
@@ -43,6 +56,7 @@ class CCTuningTrainer(SFTTrainer):
     Args:
         model: a `CCTuningModel`, or a plain causal language model for ML-SFT.
         args: `SFTConfig`; packing and padding_free are refused, since the connection needs each prompt's end.
+            Of `save_total_limit` checkpoints only complete ones count (see `checkpoints`).
         train_dataset: training rows (`instruction`, `instruction_en`, `output`; see `rows.read_rows`) as a
             `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt and response, and the
             English prompt, in tokens; or examples as `examples.encode` makes them.
@@ -73,6 +87,9 @@ class CCTuningTrainer(SFTTrainer):
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
+        # The Trainer removes old checkpoints before it can be known whether the new one is complete.
+        self.save_total_limit, args.save_total_limit = args.save_total_limit, None
+        self._resumed_step = self._saved_step = 0
         connected = isinstance(model, CrossLingualConnection)
         if data_collator is None:
             data_collator = ParallelCollator(
@@ -193,6 +210,74 @@ class CCTuningTrainer(SFTTrainer):
 
     def _sum_over_processes(self, tensor: Tensor) -> Tensor:
         return self.accelerator.reduce(tensor, reduction="sum")
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        grouped = self.args.train_sampling_strategy == "group_by_length"
+        return EpochOrder(
+            len(rows),
+            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            epoch=lambda: int(self.state.epoch or 0),
+            lengths=rows["length"] if grouped else None,
+            group=self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size,
+        )
+
+    # --- Checkpoints: written, and gone on from ---
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """As the Trainer's, from a checkpoint's path, or with True from the newest complete one.
+
+        Raises `CheckpointError` where there is none.
+        """
+        if resume_from_checkpoint is True:
+            newest = newest_complete(self.args.output_dir)
+            if newest is None:
+                raise CheckpointError(f"{self.args.output_dir} holds no complete checkpoint to resume from")
+            resume_from_checkpoint = str(newest.path)
+        if resume_from_checkpoint:
+            check_pickles(resume_from_checkpoint)
+            self._restore(Path(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+
+    def set_initial_training_values(self, args: Any, dataloader: Any) -> Any:
+        """As the Trainer's; a run that is resumed after its last step has no epochs left.
+
+        The Trainer would look at the number of steps only after one more.
+        """
+        epochs, *others, max_steps = super().set_initial_training_values(args, dataloader)
+        return 0 if self._resumed_step >= max_steps else epochs, *others, max_steps
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """The Trainer's checkpoint with the statistics since the last log, and at last its marker."""
+        step = self.state.global_step
+        if step == self._saved_step:  # the end of an epoch is the end of a step, too
+            return
+        folder = checkpoint_folder(self.args.output_dir, step)
+        with write_failures_explained(self.args.output_dir, step):
+            if self.args.should_save:
+                remove(folder)  # what an interruption has left
+            self.accelerator.wait_for_everyone()
+            super()._save_checkpoint(model, trial)
+            # Another process may be the one that makes the folder.
+            folder.mkdir(exist_ok=True)
+            own = folder / f"statistics-{self.args.process_index}.json"
+            own.write_text(json.dumps(self.statistics["train"].state()))
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                engine = running_engine(self.accelerator)
+                seal(folder, step=step, engine=engine.name, processes=engine.processes)
+        if self.args.should_save:
+            remove_old(self.args.output_dir, self.save_total_limit, self.state.best_model_checkpoint)
+        self._saved_step = step
+
+    def _restore(self, checkpoint: Path) -> None:
+        """Reads back what the Trainer does not know of."""
+        state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+        self._resumed_step = self._saved_step = int(state["global_step"])
+        # With more processes than before, the new ones have none.
+        own = checkpoint / f"statistics-{self.args.process_index}.json"
+        if own.is_file():
+            self.statistics["train"].restore(json.loads(own.read_text(encoding="utf-8")))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)

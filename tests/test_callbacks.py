@@ -65,8 +65,10 @@ def test_the_temperature_depends_on_the_step_alone(args, schedule):
     callback = TemperatureSchedule(connection, 1.0, schedule)
     for step in (7, 3, 7, 0):
         callback.on_step_begin(args, state(step), TrainerControl())
-        assert connection.temperature == scheduled_temperature(4.0, 1.0, step / 10, schedule)
+        assert connection.temperature == scheduled_temperature(4.0, 1.0, step / 9, schedule)
     assert connection.temperature == 4.0
+    callback.on_step_begin(args, state(9), TrainerControl())  # of the last of ten steps
+    assert connection.temperature == pytest.approx(1.0)
     expected = {"linear": 2.5, "exponential": 2.0}[schedule]
     assert scheduled_temperature(4.0, 1.0, 0.5, schedule) == pytest.approx(expected)
 

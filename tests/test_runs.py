@@ -4,9 +4,12 @@ import os
 import pytest
 import yaml
 
+from cctuning.checkpoints import Checkpoint, CheckpointError, seal
+from cctuning.engines import Engine
 from cctuning.runs import (
     RunError,
     check_base_model,
+    check_same_engine,
     checkpoint_to_resume,
     clear_output_dir,
     find_newest_run,
@@ -28,6 +31,7 @@ def a_run(folder, *, finished=False, connected=True, time=None, recipe=None, che
     for step in checkpoints:
         (folder / f"checkpoint-{step}").mkdir()
         (folder / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+        seal(folder / f"checkpoint-{step}", step=step, engine="one", processes=1)
     return folder
 
 
@@ -65,7 +69,17 @@ def test_a_new_folder_has_nothing_to_resume(tmp_path):
 
 def test_the_newest_checkpoint_is_by_number_not_by_name(tmp_path):
     folder = a_run(tmp_path / "run", checkpoints=(2, 10, 9))
-    assert checkpoint_to_resume(folder, RECIPE, "auto") == str(folder / "checkpoint-10")
+    assert checkpoint_to_resume(folder, RECIPE, "auto").path == folder / "checkpoint-10"
+
+
+def test_an_incomplete_checkpoint_is_told_of_and_passed_over(tmp_path):
+    folder = a_run(tmp_path / "run", checkpoints=(2, 4))
+    (folder / "checkpoint-4" / "complete.json").unlink()
+    told = []
+    assert checkpoint_to_resume(folder, RECIPE, "auto", passed_over=told.append).step == 2
+    assert [str(error) for error in told] == [
+        f"{folder}/checkpoint-4: complete.json is missing, it was not written to its end"
+    ]
 
 
 def test_a_finished_run_is_refused(tmp_path):
@@ -90,10 +104,33 @@ def test_another_recipe_is_refused_with_every_difference_shown(tmp_path):
     assert (folder / "checkpoint-2").is_dir()
 
 
+def test_a_run_that_has_logged_is_refused_too_and_one_that_has_done_nothing_is_not(tmp_path):
+    folder = a_run(tmp_path / "run")
+    (folder / "metrics.jsonl").write_text("")
+    assert checkpoint_to_resume(folder, {**RECIPE, "seed": 2}, "auto") is None
+    (folder / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(RunError, match=r"seed: 1 -> 2"):
+        checkpoint_to_resume(folder, {**RECIPE, "seed": 2}, "auto")
+
+
+def test_a_checkpoint_goes_on_with_the_engine_that_wrote_it(tmp_path):
+    def note(before, engine):
+        return check_same_engine(Checkpoint(tmp_path, 3, before.name, before.processes), engine)
+
+    assert note(Engine("zero3", 8), Engine("zero3", 8, offload=True)) == ""
+    for before, after in (("one", 1), ("ddp", 4)), (("ddp", 4), ("ddp", 8)), (("fsdp2", 2), ("fsdp2", 4)):
+        assert "the noise is not" in note(Engine(*before), Engine(*after)), (before, after)
+    for before, after in (("zero2", 2), ("zero2", 4)), (("ddp", 2), ("zero2", 2)), (("fsdp2", 2), ("ddp", 2)):
+        with pytest.raises(
+            RunError, match=r"was written by .* on 2 processes, and this run is .* same engine"
+        ):
+            note(Engine(*before), Engine(*after))
+
+
 @pytest.mark.parametrize("key", ["report_to", "run_name", "resume", "output_dir"])
 def test_what_does_not_change_the_result_may_differ(tmp_path, key):
     folder = a_run(tmp_path / "run", checkpoints=(2,), recipe={**RECIPE, key: "before"})
-    assert checkpoint_to_resume(folder, {**RECIPE, key: "now"}, "auto") == str(folder / "checkpoint-2")
+    assert checkpoint_to_resume(folder, {**RECIPE, key: "now"}, "auto").step == 2
 
 
 def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(tmp_path, monkeypatch):
@@ -116,11 +153,10 @@ def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(
 def test_a_checkpoint_may_be_named(tmp_path):
     folder = a_run(tmp_path / "run", checkpoints=(3,))
     named = str(folder / "checkpoint-3")
-    (folder / "checkpoint-3" / "trainer_state.json").write_text("{}")
-    assert checkpoint_to_resume(tmp_path / "other", RECIPE, named) == named
+    assert str(checkpoint_to_resume(tmp_path / "other", RECIPE, named).path) == named
     with pytest.raises(RunError, match="another recipe"):
         checkpoint_to_resume(folder, {**RECIPE, "seed": 12345}, named)
-    with pytest.raises(RunError, match=r"is no checkpoint: trainer_state.json is missing"):
+    with pytest.raises(CheckpointError, match=r"complete.json is missing"):
         checkpoint_to_resume(folder, RECIPE, str(tmp_path))
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -196,11 +197,18 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
 
 
-def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(arguments, tmp_path, caplog):
-    steps = {"max_steps": 40, "save_strategy": "steps", "save_steps": 10, "save_total_limit": 2}
-    command = arguments(output_dir=tmp_path / "stopped", **steps)
-    process = subprocess.Popen(
-        [sys.executable, "train.py", *command],
+STEPS = {
+    "max_steps": 40,
+    "save_strategy": "steps",
+    "save_steps": 10,
+    "save_total_limit": 2,
+    "logging_steps": 7,
+}
+
+
+def start(*command):
+    return subprocess.Popen(
+        command,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -208,31 +216,77 @@ def test_ctrl_c_and_the_same_command_again_end_like_a_run_without_interruption(a
         # A shell's background jobs ignore Ctrl-C, and hand that on to what they start.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    saved = tmp_path / "stopped" / "checkpoint-10" / "trainer_state.json"
-    while not saved.exists() and process.poll() is None:
+
+
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
+
+
+def assert_same_run(first, second):
+    for name in ("model.safetensors", "connection.safetensors"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    logged = [[line for line in metrics_of(folder) if "loss" in line] for folder in (first, second)]
+    assert logged[0] == logged[1]
+    reports = [json.loads((folder / "training_report.json").read_text()) for folder in (first, second)]
+    assert reports[0]["loss"] == reports[1]["loss"]
+
+
+@pytest.fixture(scope="module")
+def whole(base, data, tmp_path_factory):
+    """A run without interruption."""
+    folder = tmp_path_factory.mktemp("outputs") / "whole"
+    settings = {"model_name_or_path": base, "data": data, "output_dir": folder, **SETTINGS, **STEPS}
+    ended = call(train, *(f"{key}={value}" for key, value in settings.items()))
+    assert ended.status == 0, ended.err
+    assert [line["step"] for line in metrics_of(folder) if "loss" in line] == [1, 7, 14, 21, 28, 35, 40]
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_and_the_same_command_again_end_like_a_run_without_interruption(
+    arguments, tmp_path, caplog, whole, number
+):
+    folder = tmp_path / "run"
+    command = arguments(**STEPS)
+    process = start(sys.executable, "train.py", *command)
+    wait_for(folder / "checkpoint-10" / "complete.json", process)
+    os.kill(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "stopped; the same command goes on from the newest checkpoint" in err and "Traceback" not in err
-    assert not (tmp_path / "stopped" / "training_report.json").exists()
+    assert process.returncode == 128 + number, err
+    said = rf"stopped at step (\d+) of 40; {folder}/checkpoint-\1 is complete, and the same command goes on"
+    assert re.search(said, err), err
+    assert "Traceback" not in err
+    assert not (folder / "training_report.json").exists()
 
     again = call(train, *command)
     assert again.status == 0, again.err
-    assert "Continuing from" in again.out
+    assert f"Continuing from {folder}/checkpoint-" in again.out
     assert "missing keys" not in caplog.text
-    whole = call(train, *arguments(output_dir=tmp_path / "whole", **steps))
-    assert whole.status == 0, whole.err
-    for name in ("model.safetensors", "connection.safetensors"):
-        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    first, second = (
-        [line for line in metrics_of(tmp_path / name) if "loss" in line] for name in ("stopped", "whole")
-    )
-    assert first == second and len(first) == 40
-    reports = [
-        json.loads((tmp_path / name / "training_report.json").read_text()) for name in ("stopped", "whole")
-    ]
-    assert reports[0]["loss"] == reports[1]["loss"]
+    assert_same_run(folder, whole)
+
+
+def test_kills_and_the_same_command_again_end_like_a_run_without_interruption(arguments, tmp_path, whole):
+    """The short form of tests/stress/kills.py: within a save, after one, and a bit flipped."""
+    folder = tmp_path / "run"
+    command = arguments(**STEPS)
+    process = start(sys.executable, "train.py", *command)
+    wait_for(folder / "checkpoint-10" / "model.safetensors", process)  # its marker is written later
+    process.kill()
+    process.communicate()
+    process = start(sys.executable, "train.py", *command)
+    wait_for(folder / "checkpoint-30" / "complete.json", process)
+    process.kill()
+    process.communicate()
+    weights = bytearray((folder / "checkpoint-30" / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "checkpoint-30" / "model.safetensors").write_bytes(weights)
+
+    again = call(train, *command)
+    assert again.status == 0, again.err
+    damaged = f"passed over {folder}/checkpoint-30: model.safetensors is damaged"
+    assert damaged in again.out and f"Continuing from {folder}/checkpoint-20" in again.out
+    assert_same_run(folder, whole)
 
 
 # --- Other kinds of runs ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 from trl import SFTConfig, SFTTrainer
 
-from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
+from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
 from cctuning.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
+from cctuning.checkpoints import CheckpointError
 from cctuning.examples import encode, languages_of, training_set
 from cctuning.prompts import PromptFormat
 from cctuning.rows import BadRowsError
@@ -90,28 +92,64 @@ def test_without_a_connection_it_is_plain_sft(tmp_path):
     assert_same(weights_of(ours.model), weights_of(theirs.model))
 
 
-@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
-def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, lora):
+@pytest.mark.parametrize(
+    ("resumed_at", "lora", "changes"),
+    [
+        (3, False, {}),
+        (3, True, {}),
+        (4, False, {"logging_steps": 3}),  # between two logs
+        (5, False, {"logging_steps": 3, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 2}),
+        (5, False, {"train_sampling_strategy": "group_by_length"}),  # in the second epoch
+        (6, False, {}),  # after the last step, which is not the end of an epoch
+    ],
+    ids=["full", "lora", "between logs", "accumulation", "grouped", "after the last step"],
+)
+def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, resumed_at, lora, changes):
+    examples, options = EXAMPLES[:10], {"decision_maker_lr_multiplier": 2.0}
+    if lora:
+        options["peft_config"] = LoraConfig(target_modules="all-linear", r=2)
     results = []
-    for name, resume in (("whole", False), ("resumed", True)):
+    for name in ("whole", "resumed"):
         folder = tmp_path / name
-        args = arguments(folder, save_strategy="steps", save_steps=3)
-        options = {"peft_config": LoraConfig(target_modules="all-linear", r=2)} if lora else {}
-        trainer = trainer_for(
-            connected_llama(),
-            args,
-            callbacks=[MetricsFile(folder)],
-            decision_maker_lr_multiplier=2.0,
-            **options,
-        )
-        checkpoint = tmp_path / "whole" / "checkpoint-3" if resume else None
-        if resume:
-            folder.mkdir(exist_ok=True)
-            (folder / "metrics.jsonl").write_text((tmp_path / "whole" / "metrics.jsonl").read_text())
-        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        args = arguments(folder, save_strategy="steps", save_steps=1, **changes)
+        metrics = MetricsFile(folder)
+        trainer = trainer_for(connected_llama(), args, examples=examples, callbacks=[metrics], **options)
+        if name == "resumed":
+            checkpoint = f"checkpoint-{resumed_at}"
+            shutil.copytree(tmp_path / "whole" / checkpoint, folder / checkpoint)
+            shutil.copy(tmp_path / "whole" / "metrics.jsonl", folder)
+        trainer.train(resume_from_checkpoint=name == "resumed")
         results.append((weights_of(trainer.model), losses(folder)))
+        assert trainer.state.global_step == 6
     assert_same(results[0][0], results[1][0])
-    assert results[0][1] == results[1][1]
+    assert results[0][1] == results[1][1] and len(results[0][1]) == 6 // args.logging_steps + (
+        args.logging_steps > 1
+    )
+
+
+def test_without_a_complete_checkpoint_there_is_nothing_to_resume(tmp_path):
+    trainer = trainer_for(connected_llama(), arguments(tmp_path, save_strategy="steps", save_steps=3))
+    trainer.train()
+    for step in (3, 6):
+        (tmp_path / f"checkpoint-{step}" / "complete.json").unlink()
+    with pytest.raises(CheckpointError, match="holds no complete checkpoint to resume from"):
+        trainer.train(resume_from_checkpoint=True)
+
+
+def test_a_checkpoint_is_complete_before_an_older_one_is_removed(tmp_path, monkeypatch):
+    kept = []
+
+    def sealing(folder, **values):
+        kept.append(sorted(path.name for path in tmp_path.glob("checkpoint-*")))
+        return checkpoints.seal(folder, **values)
+
+    monkeypatch.setattr("cctuning.trainer.seal", sealing)
+    args = arguments(tmp_path, save_strategy="steps", save_steps=2, save_total_limit=1)
+    trainer_for(connected_llama(), args).train()
+    pairs = [["checkpoint-2"], ["checkpoint-2", "checkpoint-4"], ["checkpoint-4", "checkpoint-6"]]
+    assert kept == pairs
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-6"]
+    assert checkpoints.check(tmp_path / "checkpoint-6").step == 6
 
 
 def test_the_log_tells_of_all_label_tokens_since_the_last_log(tmp_path):
@@ -200,7 +238,7 @@ def test_the_temperature_goes_from_start_to_end(tmp_path, schedule):
     trainer_for(
         model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]
     ).train()
-    assert model.connection.temperature == pytest.approx(scheduled_temperature(2.0, 0.5, 5 / 6, schedule))
+    assert model.connection.temperature == pytest.approx(0.5)  # of the last step
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
