@@ -22,7 +22,7 @@ def a_checkpoint(output_dir, step, *, sealed=True):
     folder = output_dir / f"checkpoint-{step}"
     (folder / "shards").mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(os.urandom(1000))
-    (folder / "shards" / "0.bin").write_bytes(os.urandom(500))
+    (folder / "shards" / "0.data").write_bytes(os.urandom(500))
     if sealed:
         seal(folder, step=step, engine="ddp", processes=2)
     return folder
@@ -31,7 +31,7 @@ def a_checkpoint(output_dir, step, *, sealed=True):
 def test_the_marker_holds_the_size_and_sha256_of_every_file(tmp_path):
     folder = a_checkpoint(tmp_path, 3)
     marker = json.loads((folder / MARKER).read_text())
-    assert set(marker["files"]) == {"model.safetensors", "shards/0.bin"}
+    assert set(marker["files"]) == {"model.safetensors", "shards/0.data"}
     for name, said in marker["files"].items():
         content = (folder / name).read_bytes()
         assert said == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -68,7 +68,7 @@ DAMAGES = {
         marker_with(files={"../other": {"bytes": 0, "sha256": ""}}),
         "complete.json names ../other, which lies outside of the folder",
     ),
-    "a missing file": (lambda folder: (folder / "shards" / "0.bin").unlink(), "shards/0.bin is missing"),
+    "a missing file": (lambda folder: (folder / "shards" / "0.data").unlink(), "shards/0.data is missing"),
     "a short file": (
         lambda folder: os.truncate(folder / "model.safetensors", 999),
         "model.safetensors has 999 bytes, and had 1,000",

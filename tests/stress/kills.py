@@ -46,7 +46,7 @@ SETTINGS = {
     "save_total_limit": "2",
 }
 COMPARED = ("model.safetensors", "connection.safetensors", "adapter_model.safetensors")
-console = Console(markup=False, highlight=False)
+console = Console(markup=False, highlight=False, soft_wrap=True)
 
 Moment = Callable[[Path, "subprocess.Popen[str]"], None]
 
@@ -116,18 +116,18 @@ def kill_until_done(
     complete = 0
     for number in range(options.kills):
         process = launch(settings, output_dir, options.processes)
+        left = unmarked(output_dir)
         moment = (at_random(rng), within_a_save(rng), after_a_marker(rng))[number % 3]
         moment(output_dir, process)
         if process.poll() is not None:
             break
         kill(process, rng)
         code = finished(process)
-        fell[place(output_dir)] += 1
+        where = place(output_dir, left)
+        fell[where] += 1
         found = newest_complete(output_dir)
         step = found.step if found else 0
-        console.print(
-            f"kill {number + 1}: {place(output_dir)}, complete up to step {step}, ended with {code}"
-        )
+        console.print(f"kill {number + 1}: {where}, complete up to step {step}, ended with {code}")
         assert step >= complete, f"checkpoint-{complete} was complete and is lost"
         complete = step
     if process.poll() is None or not (output_dir / FINISHED_FILE).is_file():
@@ -187,15 +187,20 @@ def wait_until(seen: Callable[[], bool], process: subprocess.Popen[str], seconds
         time.sleep(0.001)
 
 
-def place(output_dir: Path) -> str:
-    """What the kill has left."""
+def unmarked(output_dir: Path) -> set[Path]:
+    """Checkpoints that are not complete."""
+    return {folder for folder in checkpoint_folders(output_dir) if not (folder / MARKER).is_file()}
+
+
+def place(output_dir: Path, left_before: set[Path]) -> str:
+    """Where a kill fell, by what it has left; `left_before` are those that earlier ones left."""
     folders = checkpoint_folders(output_dir)
+    new = unmarked(output_dir) - left_before
     if not folders:
         return "before the first checkpoint"
-    unmarked = [folder for folder in folders if not (folder / MARKER).is_file()]
-    if folders[0] in unmarked:
+    if folders[0] in new or (new and folders[0] in left_before):
         return "within a save"
-    return "while an old checkpoint was removed" if unmarked else "between two saves"
+    return "while an old checkpoint was removed" if new else "between two saves"
 
 
 def differences(whole: Path, killed: Path) -> list[str]:
