@@ -11,6 +11,7 @@ import importlib.util
 import json
 import math
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from cctuning.entry import Stopped, run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.files import write_whole
 from cctuning.interruption import StopOnSignal
+from cctuning.locks import only_run_in
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
 from cctuning.model_names import naming_model
@@ -74,11 +76,19 @@ def main() -> None:
         show(recipe, examples, problems, tokenizer)
         return
 
+    with only_run_in(recipe.output_dir) if process_state(recipe).is_main_process else nullcontext():
+        fine_tune(recipe, prompts, examples, problems)
+
+
+def fine_tune(
+    recipe: TrainRecipe, prompts: PromptFormat, examples: list[Example], problems: list[Problem]
+) -> None:
+    """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
     checkpoint = prepare_output_dir(recipe, problems)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
-    trainer = make_trainer(recipe, arguments, examples, tokenizer, load_model(recipe, prompts))
+    trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_model(recipe, prompts))
     with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         trainer.add_callback(stop)
         result = trainer.train(resume_from_checkpoint=checkpoint)
@@ -195,11 +205,7 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem]) -> None:
     """What a run leaves in `output_dir` before its first step."""
     output_dir = Path(recipe.output_dir)
     clear_output_dir(output_dir, recipe.resume)
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        save_recipe(recipe, output_dir / RECIPE_FILE)
-    except OSError as error:
-        raise OSError(f"output_dir={output_dir} cannot be written: {error.strerror}") from error
+    save_recipe(recipe, output_dir / RECIPE_FILE)
     if problems:
         write_rejects(problems, output_dir / REJECTS_FILE)
         console.print(

@@ -52,25 +52,40 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
         tqdm.write(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(130) from None
     except Stopped as error:
-        tqdm.write(f"\n{error}", file=sys.stderr)
+        if _process() == 0:
+            tqdm.write(f"\n{error}", file=sys.stderr)
         raise SystemExit(128 + error.signal_number) from None  # as a shell reports a signal
     except torch.OutOfMemoryError as error:
-        tqdm.write(f"error: {error}\n{_SMALLER}", file=sys.stderr)
+        _say(f"{error}\n{_SMALLER}")
         raise SystemExit(1) from None
     except RuntimeError as error:
         lost = any(text in str(error) for text in _LOST)
         if not lost or os.environ.get("CCTUNING_DEBUG") == "1":
             raise
-        reason = "another process of this run has ended; what it printed says why"
-        tqdm.write(f"error: {reason}\n{stopped}", file=sys.stderr)
+        _say(f"another process of this run has ended; what it printed says why\n{stopped}")
         raise SystemExit(1) from None
     except (*_EXPECTED, ImportError) as error:
         # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
         defect = isinstance(error, ImportError) and error.name is not None
         if defect or os.environ.get("CCTUNING_DEBUG") == "1":
             raise
-        tqdm.write(f"error: {error}", file=sys.stderr)  # on a line of its own, where a bar is being drawn
+        _say(str(error))
         raise SystemExit(1) from None
+
+
+def _process() -> int:
+    """Which of the processes that a launcher has started this is; the first is 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def _say(error: str) -> None:
+    """Prints an error, on a line of its own where a bar is being drawn.
+
+    Processes mostly fail alike: the first one says all of it, the others their first line.
+    """
+    number = _process()
+    text = f"error: {error}" if number == 0 else f"error in process {number}: {error.splitlines()[0]}"
+    tqdm.write(text, file=sys.stderr)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -99,6 +101,7 @@ class CCTuningTrainer(SFTTrainer):
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
         self.examples = {"train": _examples(train_dataset, processing_class, args.max_length)}
+        self._rows = _fingerprint(self.examples["train"])
         if eval_dataset is not None:
             self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
         languages = languages_of([example for examples in self.examples.values() for example in examples])
@@ -260,8 +263,8 @@ class CCTuningTrainer(SFTTrainer):
             super()._save_checkpoint(model, trial)
             # Another process may be the one that makes the folder.
             folder.mkdir(exist_ok=True)
-            own = folder / f"statistics-{self.args.process_index}.json"
-            own.write_text(json.dumps(self.statistics["train"].state()))
+            own = {"rows": self._rows, "statistics": self.statistics["train"].state()}
+            (folder / self._own_state).write_text(json.dumps(own) + "\n", encoding="utf-8")
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 engine = running_engine(self.accelerator)
@@ -274,10 +277,20 @@ class CCTuningTrainer(SFTTrainer):
         """Reads back what the Trainer does not know of."""
         state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
         self._resumed_step = self._saved_step = int(state["global_step"])
-        # With more processes than before, the new ones have none.
-        own = checkpoint / f"statistics-{self.args.process_index}.json"
-        if own.is_file():
-            self.statistics["train"].restore(json.loads(own.read_text(encoding="utf-8")))
+        own = checkpoint / self._own_state
+        if not own.is_file():  # there are more processes now
+            return
+        before = json.loads(own.read_text(encoding="utf-8"))
+        if before["rows"] != self._rows:
+            raise CheckpointError(
+                f"{checkpoint} was trained on other rows: {_described(before['rows'])} then, "
+                f"{_described(self._rows)} now. Put the data back as it was, or start anew with resume=never"
+            )
+        self.statistics["train"].restore(before["statistics"])
+
+    @property
+    def _own_state(self) -> str:
+        return f"cctuning_state_{self.args.process_index}.json"
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
@@ -342,6 +355,19 @@ def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Exam
     if problems:
         raise BadRowsError(problems)
     return examples
+
+
+def _fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
+    """How many rows there are, and a digest of their tokens in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):
+            digest.update(np.array([len(ids), *ids], dtype="<i8").tobytes())
+    return {"count": len(examples), "sha256": digest.hexdigest()}
+
+
+def _described(rows: dict[str, Any]) -> str:
+    return f"{rows['count']:,} rows with tokens {rows['sha256'][:8]}"
 
 
 def _pad_token_id(tokenizer: Any) -> int:

@@ -135,6 +135,15 @@ def test_without_a_complete_checkpoint_there_is_nothing_to_resume(tmp_path):
         trainer.train(resume_from_checkpoint=True)
 
 
+def test_other_rows_than_those_of_the_checkpoint_are_refused(tmp_path):
+    args = arguments(tmp_path, save_strategy="steps", save_steps=3)
+    trainer_for(connected_llama(), args).train()
+    other = [*EXAMPLES[1:], EXAMPLES[0]]  # the same rows, but not in the same order
+    said = r"checkpoint-6 was trained on other rows: 12 rows with tokens \w{8} then, 12 rows .* now"
+    with pytest.raises(CheckpointError, match=said):
+        trainer_for(connected_llama(), args, examples=other).train(resume_from_checkpoint=True)
+
+
 def test_a_checkpoint_is_complete_before_an_older_one_is_removed(tmp_path, monkeypatch):
     kept = []
 

@@ -1,0 +1,55 @@
+"""One run to a folder at a time: a scheduler may start a run again while the first one still saves."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOCK_FILE = ".lock"
+
+
+class LockedError(ValueError):
+    """Another process works in the folder."""
+
+
+@contextmanager
+def only_run_in(folder: str | Path) -> Iterator[None]:
+    """Holds `folder`, which is made if it is missing, until the block or the process ends, however it ends.
+
+    Raises `LockedError` where another process holds it, and `OSError` where it cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("a")
+    except OSError as error:
+        raise OSError(f"output_dir={folder} cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            if not _lock(file.fileno()):
+                raise LockedError(
+                    f"another process is training into {folder}: wait until it ends, or set another "
+                    "output_dir"
+                )
+            yield
+        finally:
+            # Before it is released: a process that comes now makes a new one.
+            if _lock(file.fileno()):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether this process holds the lock now; also where the system or the file system has none."""
+    if importlib.util.find_spec("fcntl") is None:  # Windows
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return True
+    return True

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+
+import pytest
+
+from cctuning.locks import LOCK_FILE, LockedError, only_run_in
+
+HOLD = """
+import sys
+from cctuning.locks import only_run_in
+with only_run_in(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path, other):
+    said = f"another process is training into {tmp_path}: wait until it ends, or set another output_dir"
+    with pytest.raises(LockedError, match=said), only_run_in(tmp_path):
+        pass
+    assert (tmp_path / LOCK_FILE).exists()  # it is the other's
+    other.communicate()
+    with only_run_in(tmp_path):
+        assert (tmp_path / LOCK_FILE).exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_holds_nothing(tmp_path, other):
+    other.kill()
+    other.wait()
+    with only_run_in(tmp_path):
+        pass
+
+
+def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
+    with only_run_in(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run").is_dir()
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match=f"output_dir={tmp_path}/file cannot be written: File exists"),
+        only_run_in(tmp_path / "file"),
+    ):
+        pass
