@@ -6,15 +6,17 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
 
@@ -42,14 +44,18 @@ from cctuning.modeling_cctuning import CrossLingualConnection
 from cctuning.order import EpochOrder
 from cctuning.pickles import check_pickles
 from cctuning.prompts import PromptFormat, choose_template
+from cctuning.repeats import first_repeat, without_repeats
 from cctuning.rows import BadRowsError, rows_from_records
 from cctuning.run_statistics import RowSums, RunningStatistics
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
 
 
+_REMEDY = "The last checkpoint is unharmed; lower learning_rate or max_grad_norm"
+
+
 class NonFiniteLossError(FloatingPointError):
-    """The loss became NaN or infinite; the message names the step and the rows."""
+    """The loss or its gradient became NaN or infinite; the message names the step, and a loss's rows."""
 
 
 class CCTuningTrainer(SFTTrainer):
@@ -118,9 +124,8 @@ class CCTuningTrainer(SFTTrainer):
             **sets,
             **kwargs,
         )
-        self.model_accepts_loss_kwargs = (
-            True  # `compute_loss` takes the step's label tokens, whatever the model
-        )
+        # For `compute_loss`, which takes the step's label tokens whatever the model does.
+        self.model_accepts_loss_kwargs = True
         if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
         if self.pop_callback(ProgressCallback):
@@ -153,6 +158,26 @@ class CCTuningTrainer(SFTTrainer):
             _own_learning_rate(optimizer, own, self.decision_maker_lr_multiplier)
         return optimizer
 
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """As the Trainer's: a step's batches and their label tokens; no row of an epoch counts twice."""
+        return super().get_batch_samples(map(self._each_row_once, epoch_iterator), num_batches, device)
+
+    def _each_row_once(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of the data loader that is being read, without labels where it repeats rows."""
+        args = self.args
+        last = self.accelerator.gradient_state.end_of_dataloader
+        if args.world_size == 1 or args.dataloader_drop_last or not last:
+            return batch
+        first = first_repeat(
+            len(self.examples[self._mode]),
+            batch_size=len(batch["labels"]),
+            processes=args.world_size,
+            process=args.process_index,
+        )
+        return without_repeats(batch, first)
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
@@ -162,6 +187,8 @@ class CCTuningTrainer(SFTTrainer):
         passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
         Mixtures of experts add their routers' loss, a mean per batch. Raises `NonFiniteLossError`.
         """
+        if not self.model.training:
+            inputs = self._each_row_once(inputs)
         language, example = inputs.pop("language"), inputs.pop("example")
         if self.aux_loss_enabled:
             inputs["output_router_logits"] = True
@@ -195,8 +222,24 @@ class CCTuningTrainer(SFTTrainer):
         rows = ", ".join(str(self.examples[self._mode][number]) for number in guilty)
         return (
             f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
-            "Lower learning_rate or max_grad_norm, or look at these rows; the last checkpoint is unharmed"
+            f"{_REMEDY}, or look at these rows"
         )
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """As the Trainer's, before the optimizer's step. Raises `NonFiniteLossError`.
+
+        DeepSpeed has taken its step by now; where the norm is not finite it has left it out.
+        """
+        norm = super()._get_grad_norm(model, grad_norm)
+        if isinstance(norm, DTensor):  # FSDP2's
+            norm = norm.full_tensor()
+        # A float16 run meets such steps as it looks for its loss scale, and leaves them out.
+        if not (self.args.fp16 or norm is None or math.isfinite(norm)):
+            raise NonFiniteLossError(
+                f"the loss is finite and its gradient is not (norm {float(norm)}) at step "
+                f"{self.state.global_step + 1}: the weights were not changed by it. {_REMEDY}"
+            )
+        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As the Trainer's, with the statistics since the last log; `loss` is theirs, over label tokens."""
@@ -345,6 +388,7 @@ def _row_sums(outputs: Any) -> RowSums:
 def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
     """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
     if len(dataset) and isinstance(dataset[0], Example):
+        _check_labels(dataset)
         return list(dataset)
     choose_template(tokenizer, "auto")
     rows, _ = rows_from_records(dataset)
@@ -368,6 +412,18 @@ def _fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
 
 def _described(rows: dict[str, Any]) -> str:
     return f"{rows['count']:,} rows with tokens {rows['sha256'][:8]}"
+
+
+def _check_labels(examples: Sequence[Example]) -> None:
+    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing."""
+    problems = []
+    for example in examples:
+        if not 0 < example.prompt_length < len(example.input_ids):
+            tokens = f"{example.prompt_length} of the row's {len(example.input_ids)} tokens are the prompt"
+            message = f"{tokens}, so there is no response start with a label after it"
+            problems.append(example.row.problem("output", message))
+    if problems:
+        raise BadRowsError(problems)
 
 
 def _pad_token_id(tokenizer: Any) -> int:

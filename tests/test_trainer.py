@@ -7,6 +7,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
@@ -262,6 +263,53 @@ def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
     trainer = trainer_for(model, arguments(tmp_path, per_device_train_batch_size=12), examples=examples)
     with pytest.raises(NonFiniteLossError, match=r"nan at step 1, in tiny.jsonl row 6 \(id 6\)\. "):
         trainer.train()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_non_finite_gradient_of_a_finite_loss_changes_no_weight(tmp_path, value):
+    model = connected_llama()
+    args = arguments(tmp_path, save_strategy="steps", save_steps=1)
+    trainer = trainer_for(model, args, callbacks=[Spoiled(model, step=3, value=value)])
+    with pytest.raises(NonFiniteLossError, match=rf"its gradient is not \(norm {value}\) at step 3: "):
+        trainer.train()
+    kept = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
+    assert_same(kept, {name: weight for name, weight in weights_of(model).items() if name in kept})
+    assert not (tmp_path / "checkpoint-3").exists()
+
+
+def test_a_float16_run_looks_for_its_loss_scale_by_way_of_infinite_gradients(tmp_path):
+    trainer = trainer_for(connected_llama(), arguments(tmp_path))
+    norm = torch.tensor(math.inf)
+    with pytest.raises(NonFiniteLossError):
+        trainer._get_grad_norm(trainer.model, norm)
+    trainer.args.fp16 = True
+    assert trainer._get_grad_norm(trainer.model, norm) is norm
+
+
+class Spoiled(TrainerCallback):
+    """Makes one number of a gradient something else in a step, as it comes out of the backward pass."""
+
+    def __init__(self, model, step, value):
+        self.step, self.value, self.now = step, value, 0
+        model.lm_head.weight.register_hook(self.spoil)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.now = state.global_step + 1
+
+    def spoil(self, gradient):
+        if self.now == self.step:
+            gradient = gradient.clone()
+            gradient[0, 0] = self.value
+        return gradient
+
+
+@pytest.mark.parametrize("prompt", ["none", "all"])
+def test_an_example_without_a_response_token_is_reported_before_training(tmp_path, prompt):
+    examples = list(EXAMPLES)
+    tokens = {"none": 0, "all": len(examples[4].input_ids)}[prompt]
+    examples[4] = dataclasses.replace(examples[4], prompt_length=tokens)
+    with pytest.raises(BadRowsError, match=rf"tiny.jsonl, row 5, output: {tokens} of the row's "):
+        trainer_for(connected_llama(), arguments(tmp_path), examples=examples)
 
 
 @pytest.mark.parametrize("option", ["packing", "padding_free"])
