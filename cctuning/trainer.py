@@ -335,6 +335,10 @@ class CCTuningTrainer(SFTTrainer):
     def _own_state(self) -> str:
         return f"cctuning_state_{self.args.process_index}.json"
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card with a checkpoint: TRL's knows no connection, and a run's own comes at its end."""
+        return
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
