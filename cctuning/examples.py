@@ -40,7 +40,10 @@ class Example:
 def encode(
     rows: Sequence[Row], prompts: PromptFormat, *, cutoff_len: int, english_cutoff_len: int
 ) -> tuple[list[Example], list[Problem]]:
-    """Tokenises rows; those whose response start or English prompt would be cut off become problems instead.
+    """Tokenises rows; those that cannot be trained on as they are become problems instead.
+
+    That is a row whose response start or English prompt would be cut off, and one with the text of a special
+    token in it: the tokenizer would read the token itself, so a text could end its turn and begin another.
 
     `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds
     the English prompt, which is never cut. Both in tokens.
@@ -50,7 +53,9 @@ def encode(
     english_ids = prompts.prompts_ids([row.instruction_en for row in rows])
     response_ids = prompts.responses_ids([row.output for row in rows])
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
-        if len(prompt) >= cutoff_len:
+        if controlling := _control_tokens(row, prompts):
+            problems += controlling
+        elif len(prompt) >= cutoff_len:
             message = f"the prompt has {len(prompt)} tokens, and cutoff_len={cutoff_len} leaves no response"
             problems.append(row.problem("instruction", f"{message}; raise cutoff_len"))
         elif len(english) > english_cutoff_len:
@@ -63,6 +68,30 @@ def encode(
             cut = whole[:cutoff_len]
             examples.append(Example(row, cut, len(prompt), english, len(whole) - len(cut)))
     return examples, problems
+
+
+def _control_tokens(row: Row, prompts: PromptFormat) -> list[Problem]:
+    return [
+        row.problem(
+            field,
+            f"holds {token!r}, which the tokenizer takes for a special token and not for text: take it out",
+        )
+        for field in ("instruction", "instruction_en", "output")
+        if (token := prompts.control_token(getattr(row, field)))
+    ]
+
+
+def check_vocabulary(examples: Sequence[Example], prompts: PromptFormat, vocab_size: int) -> None:
+    """Raises `ValueError` for a token without an embedding among the model's `vocab_size`."""
+    own = max(prompts.stop_token_id, prompts.pad_token_id)
+    highest = max((max(*example.input_ids, *example.english_input_ids) for example in examples), default=0)
+    token = max(own, highest)
+    if token >= vocab_size:
+        name = prompts.tokenizer.convert_ids_to_tokens(token)
+        raise ValueError(
+            f"the tokenizer writes token {token} ({name}), and the model has embeddings for {vocab_size}: "
+            "they do not belong together; give the model its own tokenizer, or resize its embeddings"
+        )
 
 
 def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:

@@ -7,12 +7,14 @@ starts, and a response ends in the stop token.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
+
+from cctuning.template_checks import render, text_after_response
 
 _BOS = "{{ bos_token if bos_token else '' }}"
 
@@ -75,7 +77,10 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") 
             )
         tokenizer.chat_template = TEMPLATES[template]
     elif Path(template).is_file():
-        tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
+        try:
+            tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"template={template} is not UTF-8 text, at byte {error.start}") from error
     else:
         raise FileNotFoundError(f"template={template} is neither auto, {', '.join(TEMPLATES)} nor a file")
 
@@ -85,7 +90,7 @@ class PromptFormat:
 
     `stop_token_id` ends every response; `response_marker` are the ids that end every prompt, by which a model
     finds the response start in a text that it did not generate. Raises `ValueError` for a tokenizer without a
-    template or a stop token, and for a template in which a prompt is no prefix of the conversation.
+    template or a stop token, and for a template that cannot be trained with (`template_checks`).
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -93,6 +98,8 @@ class PromptFormat:
             raise ValueError("the tokenizer has no chat template: call choose_template first")
         self.tokenizer = tokenizer
         self.stop_token_id = self._find_stop_token()
+        self._control_tokens = _control_tokens(tokenizer)
+        self._check_bos()
         self.response_marker = _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
         if not self.response_marker:
             raise ValueError(
@@ -105,13 +112,7 @@ class PromptFormat:
 
     def prompt_text(self, text: str) -> str:
         """The prompt as the model sees it, up to the response start."""
-        messages = [{"role": "user", "content": text}]
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            )
-        except TemplateError as error:
-            raise ValueError(f"the chat template cannot write a prompt: {error}") from error
+        return render(self.tokenizer, [{"role": "user", "content": text}], open_response=True)
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a prompt; the last one is at the response start."""
@@ -136,6 +137,19 @@ class PromptFormat:
             ids = ids[: ids.index(self.stop_token_id)]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
+    def control_token(self, text: str) -> str | None:
+        """The first special token that is spelled out in `text`; None where there is none.
+
+        The tokenizer would read it as the token itself: a text could end its turn and begin another.
+        """
+        found = self._control_tokens.search(text) if self._control_tokens else None
+        return found and found[0]
+
+    def _check_bos(self) -> None:
+        bos = self.tokenizer.bos_token_id
+        if bos is not None and self.prompt_ids("a")[:2] == [bos, bos]:
+            raise ValueError(f"the chat template begins with {self.tokenizer.bos_token} twice: write it once")
+
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:  # which tokenizers do not expect
             return []
@@ -145,17 +159,7 @@ class PromptFormat:
 
     def _find_stop_token(self) -> int:
         """The special token that the template puts after a response, else EOS."""
-        response = "R"
-        user, assistant = {"role": "user", "content": "P"}, {"role": "assistant", "content": response}
-        prompt = self.prompt_text("P")
-        conversation = str(self.tokenizer.apply_chat_template([user, assistant], tokenize=False))
-        if not conversation.startswith(prompt):
-            raise ValueError(
-                "the chat template writes a prompt differently once the response is there, so a model would "
-                "be trained on another prompt than it meets at inference: "
-                f"{prompt!r} is no prefix of {conversation!r}"
-            )
-        tail = conversation[len(prompt) :].partition(response)[2]
+        tail = text_after_response(self.tokenizer)
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
         after = [token for token in self._ids([tail])[0] if token in special]
         stop = after[0] if after else self.tokenizer.eos_token_id
@@ -164,6 +168,13 @@ class PromptFormat:
                 "no token ends a response: the tokenizer has no EOS and the template writes no other"
             )
         return int(stop)
+
+
+def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
+    """Finds the special tokens of a tokenizer in a text."""
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    tokens = sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, tokens))) if tokens else None
 
 
 def _common_suffix(sequences: Sequence[Sequence[int]]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,18 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import langcodes
-
+from cctuning.fields import (
+    NO_LANGUAGE_CODE,
+    OPTIONAL,
+    REQUIRED,
+    UNKNOWN_LANGUAGE,
+    field_fault,
+    is_blank,
+    is_english,
+    is_language_code,
+    is_unicode,
+    shown,
+    type_name,
+)
+from cctuning.formats import ONE_OBJECT, DataError, Record
 from cctuning.nearest import did_you_mean
-from cctuning.sources import DataError, Record, Source, find_sources
-
-REQUIRED = ("instruction", "instruction_en", "output")
-OPTIONAL = ("id", "language", "output_en")
-UNKNOWN_LANGUAGE = "und"
+from cctuning.sources import Source, find_sources
 
 _SHOWN = 20
-_INVISIBLE = "\u200b\u2060\ufeff"
-_JSON_TYPES = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_INPUT_IGNORED = (
+    "is not empty, and would be left out: append it to the instruction, and its English to instruction_en"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +109,8 @@ def read_rows(
     """
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"on_bad_row={on_bad_row!r} is not one of error, skip")
-    if language is not None and not _is_language_code(language):
-        raise ValueError(f"language={language!r} {_NO_LANGUAGE_CODE}")
+    if language is not None and not is_language_code(language):
+        raise ValueError(f"language={language!r} {NO_LANGUAGE_CODE}")
     reader = _Reader(_column_names(columns), language)
     for source in _with_unique_stems(find_sources(sources, split=split)):
         reader.read(*source)
@@ -161,18 +169,20 @@ class _Reader:
         """Adds the rows and the problems of one source."""
         found: set[str] = set()
         problems: list[Problem] = []
-        number = 0
+        count = 0
         for record in source.records():
-            number = record.number
+            count += 1
             row, faults = self._check(record, source.name, stem)
             if isinstance(record.values, dict):
                 found.update(record.values)
             if row and not (faults := list(self._duplicates(row))):
                 self.rows.append(row)
             for field, message in faults:
-                problems.append(Problem(source.name, number, field, message, record.values))
-        if not number:
+                problems.append(Problem(source.name, record.number, field, message, record.values))
+        if not count:
             problems.append(Problem(source.name, 0, "", "holds no rows"))
+        elif count == 1 and problems and isinstance(record.values, dict):
+            self._check_is_row(source.name, record.values)
         self._check_required_columns(source.name, found, problems)
         self._columns_seen |= found
         self.problems += problems
@@ -183,7 +193,7 @@ class _Reader:
         if record.fault:
             return None, [("", record.fault)]
         if not isinstance(values, dict):
-            return None, [("", f"is {_type_name(values)}, must be an object with {', '.join(REQUIRED)}")]
+            return None, [("", f"is {type_name(values)}, must be an object with {', '.join(REQUIRED)}")]
         fields: dict[str, Any] = {field: values.get(column) for field, column in self.columns.items()}
         if fields["language"] is None:
             fields["language"] = self.language or UNKNOWN_LANGUAGE
@@ -191,14 +201,14 @@ class _Reader:
             fields["id"] = f"{stem}:{record.number}"
         elif type(fields["id"]) is int:
             fields["id"] = str(fields["id"])
-        if _is_english(fields["language"]) and _is_blank(fields["instruction_en"]):
+        if is_english(fields["language"]) and is_blank(fields["instruction_en"]):
             fields["instruction_en"] = fields["instruction"]
         faults = [
             (column, fault)
             for field, column in self.columns.items()
-            if (fault := _fault(field, fields[field], column in values))
+            if (fault := field_fault(field, fields[field], column in values))
         ]
-        if "input" not in self.columns.values() and not _is_blank(values.get("input")):
+        if "input" not in self.columns.values() and not is_blank(values.get("input")):
             faults.append(("input", _INPUT_IGNORED))
         return (None, faults) if faults else (Row(**fields, file=file, number=record.number), [])
 
@@ -209,8 +219,21 @@ class _Reader:
             hint = "; set language= or add a column" if row.language == UNKNOWN_LANGUAGE else ""
             yield (
                 self.columns["id"],
-                f"{row.id!r} in language {row.language!r} is also the id of {place}{hint}",
+                f"{shown(row.id)} in language {row.language!r} is also the id of {place}{hint}",
             )
+
+    def _check_is_row(self, file: str, values: dict[str, Any]) -> None:
+        """One object that holds all rows, or all columns, is one error about the file."""
+        lists = (
+            {key: value for key, value in values.items() if isinstance(value, list)}
+            if isinstance(values, dict)
+            else {}
+        )
+        for key, value in lists.items():
+            if value and all(isinstance(item, dict) for item in value) and key not in self.columns.values():
+                raise DataError(f"{file} is one object with rows inside of {key!r}: {ONE_OBJECT}")
+        if len(lists.keys() & {self.columns[field] for field in REQUIRED}) > 1:
+            raise DataError(f"{file} is one object with a list for each column: {ONE_OBJECT}")
 
     def _check_required_columns(self, file: str, found: set[str], problems: Sequence[Problem]) -> None:
         """A column that no row has is one error about the file, not one per row."""
@@ -248,59 +271,6 @@ def _with_unique_stems(sources: Sequence[Source]) -> list[tuple[Source, str]]:
     ]
 
 
-# --- One field ----------------------------------------------------------------------------------------------
-
-_NO_LANGUAGE_CODE = "is no language code (BCP 47, such as de, sw or zh-Hans)"
-_INPUT_IGNORED = (
-    "is not empty, and would be left out: append it to the instruction, and its English to instruction_en"
-)
-
-
-def _fault(field: str, value: Any, is_there: bool) -> str | None:
-    """What is wrong with a field's value; None where nothing is."""
-    optional = field in OPTIONAL
-    if value is None:
-        return None if optional else f"is {'null' if is_there else 'missing'}{_hint(field)}"
-    if not isinstance(value, str):
-        return f"is {_type_name(value)}, must be text{' or a whole number' * (field == 'id')}"
-    if _is_blank(value):
-        return "is empty: leave it out or set it to null" if optional else f"is empty{_hint(field)}"
-    if not _is_unicode(value):
-        return "holds half of a surrogate pair, which is no character"
-    if field == "language" and not _is_language_code(value):
-        return f"{value!r} {_NO_LANGUAGE_CODE}"
-    return None
-
-
-def _hint(field: str) -> str:
-    return ": the row has no English translation" if field == "instruction_en" else ""
-
-
-def _type_name(value: Any) -> str:
-    return "null" if value is None else _JSON_TYPES.get(type(value), f"a {type(value).__name__}")
-
-
-def _is_blank(value: Any) -> bool:
-    """None, or text with nothing to see; False for what is no text."""
-    return value is None or (isinstance(value, str) and not value.strip().strip(_INVISIBLE))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _is_english(language: Any) -> bool:
-    return isinstance(language, str) and language.lower().replace("_", "-").split("-")[0] in ("en", "eng")
-
-
-@functools.lru_cache
-def _is_language_code(text: str) -> bool:
-    return langcodes.tag_is_valid(text)
-
-
 def _json_line(value: Any) -> str:
     line = json.dumps(value, ensure_ascii=False, default=str)
-    return line if _is_unicode(line) else json.dumps(value, default=str)
+    return line if is_unicode(line) else json.dumps(value, default=str)

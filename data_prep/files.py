@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from cctuning.rows import UNKNOWN_LANGUAGE, Row
+from cctuning.fields import UNKNOWN_LANGUAGE
+from cctuning.rows import Row
 
 SUFFIXES = (".jsonl", ".parquet")
 COLUMNS = ("id", "language", "instruction", "instruction_en", "output", "output_en")

@@ -72,10 +72,10 @@ def test_auto_keeps_an_own_template_and_gives_plain_to_a_base_model():
 
 def test_a_template_can_be_a_file(tmp_path):
     path = tmp_path / "mine.jinja"
-    path.write_text("{% for m in messages %}{{ '<' + m['content'] + '>' }}{% endfor %}")
+    path.write_text("{% for m in messages %}{{ m['content'] + '>' }}{% endfor %}")
     tokenizer = tiny_tokenizer()
     choose_template(tokenizer, str(path))
-    assert PromptFormat(tokenizer).prompt_text("a") == "<a>"
+    assert PromptFormat(tokenizer).prompt_text("a") == "a>"
 
 
 def test_a_template_without_its_tokens_is_refused():

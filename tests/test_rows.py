@@ -11,6 +11,7 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cctuning.formats import DataError
 from cctuning.rows import (
     BadRowsError,
     Problem,
@@ -19,7 +20,6 @@ from cctuning.rows import (
     sample_rows,
     write_rejects,
 )
-from cctuning.sources import DataError
 
 GOOD = [
     {
@@ -170,7 +170,7 @@ FAULTS = [
     ({"output": ...}, "output", "is missing"),
     ({"output": None}, "output", "is null"),
     ({"output": 3}, "output", "is a number, must be text"),
-    ({"output": float("nan")}, "output", "is a number, must be text"),
+    ({"output": float("nan")}, "output", "is NaN"),
     ({"output": ["y"]}, "output", "is a list, must be text"),
     ({"instruction": {"role": "user"}}, "instruction", "is an object, must be text"),
     ({"instruction": "half \ud83d"}, "instruction", "half of a surrogate pair"),

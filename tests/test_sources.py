@@ -6,7 +6,8 @@ import pyarrow.parquet
 import pytest
 from datasets import Dataset, DatasetDict
 
-from cctuning.sources import DataError, find_sources
+from cctuning.formats import DataError
+from cctuning.sources import find_sources
 
 ROWS = [{"instruction": "Grüße", "n": 1}, {"instruction": "नमस्ते\u2028\x85", "n": None}]
 
@@ -137,7 +138,7 @@ def test_broken_lines_are_kept_as_text_beside_the_good_ones(tmp_path):
         ("rows.json", b'[{"a": 1},\n{"a": 2]', ["line 2, column 8"]),
         ("rows.json", b'["caf\xe9"]', ["not UTF-8", "byte 5"]),
         ("rows.jsonl", '{"a": 1}'.encode("utf-16"), ["UTF-16", "save it as UTF-8"]),
-        ("rows.jsonl.gz", b"no gzip", ["cannot be read"]),
+        ("rows.jsonl.gz", b"no gzip", ["not compressed"]),
         ("rows.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99999)[:200], ["cannot be read", "end-of-stream"]),
         ("rows.parquet", b"no parquet", ["Parquet"]),
         ("rows.csv", b"a,b", ["suffix", ".jsonl"]),

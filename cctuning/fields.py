@@ -1,0 +1,98 @@
+"""The fields of a training row: which there are, and what is wrong with a value."""
+
+from __future__ import annotations
+
+import functools
+import math
+import unicodedata
+from typing import Any
+
+import langcodes
+
+REQUIRED = ("instruction", "instruction_en", "output")
+OPTIONAL = ("id", "language", "output_en")
+UNKNOWN_LANGUAGE = "und"
+NO_LANGUAGE_CODE = "is no language code (BCP 47, such as de, sw or zh-Hans)"
+
+_LONGEST = 10_000_000  # characters of a text; a tokenizer takes minutes for more
+_SHOWN = 60  # characters of a value in a message
+_INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode categories: control, format, separators
+# Beside them what shows nothing: fillers of Hangul, blank Braille, variation selectors.
+_FILLERS = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))}
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+    bytes: "bytes",
+}
+
+
+def field_fault(field: str, value: Any, is_there: bool) -> str | None:
+    """What is wrong with a field's value; None where nothing is.
+
+    `is_there`: whether the row has the field's column.
+    """
+    optional = field in OPTIONAL
+    if value is None:
+        return None if optional else f"is {'null' if is_there else 'missing'}{_hint(field)}"
+    if not isinstance(value, str):
+        return f"is {type_name(value)}, must be text{' or a whole number' * (field == 'id')}"
+    if is_blank(value):
+        return "is empty: leave it out or set it to null" if optional else f"is empty{_hint(field)}"
+    if len(value) > _LONGEST:
+        return f"has {len(value):,} characters, and the longest text that is read has {_LONGEST:,}"
+    if not is_unicode(value):
+        return "holds half of a surrogate pair, which is no character"
+    if field == "language" and not is_language_code(value):
+        return f"{shown(value)} {NO_LANGUAGE_CODE}"
+    return None
+
+
+def _hint(field: str) -> str:
+    return ": the row has no English translation" if field == "instruction_en" else ""
+
+
+def type_name(value: Any) -> str:
+    """The type of a decoded value, in the words of JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN (a missing value that was not written as null)"
+    names = (name for kind, name in _TYPE_NAMES.items() if isinstance(value, kind))
+    return next(names, f"a {type(value).__name__}")
+
+
+def shown(text: str) -> str:
+    """A text in quotes, shortened for a message."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def is_blank(value: Any) -> bool:
+    """Whether it is None, or text with nothing to see. What is no text is not blank."""
+    return value is None or (isinstance(value, str) and not any(map(_is_visible, value)))
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in _INVISIBLE and character not in _FILLERS
+
+
+def is_unicode(text: str) -> bool:
+    """Whether all of it is characters, so that it can be written as UTF-8."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def is_english(language: Any) -> bool:
+    """Whether a language code is that of English."""
+    return isinstance(language, str) and language.lower().replace("_", "-").split("-")[0] in ("en", "eng")
+
+
+@functools.lru_cache
+def is_language_code(text: str) -> bool:
+    """Whether it is a valid BCP 47 tag."""
+    return langcodes.tag_is_valid(text)
