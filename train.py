@@ -31,7 +31,7 @@ from cctuning.cards import training_card
 from cctuning.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.engines import current_engine
 from cctuning.entry import Stopped, run
-from cctuning.examples import Example, encode, languages_of
+from cctuning.examples import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.files import write_whole
 from cctuning.interruption import StopOnSignal
 from cctuning.locks import only_run_in
@@ -53,6 +53,7 @@ from cctuning.runs import (
     clear_output_dir,
 )
 from cctuning.schemas import TrainRecipe
+from cctuning.sources import check_output_dir
 from cctuning.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
@@ -72,6 +73,12 @@ def main() -> None:
     choose_template(tokenizer, recipe.template)
     prompts = PromptFormat(tokenizer)
     examples, problems = load_examples(recipe, prompts)
+    check_vocabulary(
+        examples,
+        tokenizer,
+        pad_token_id=prompts.pad_token_id,
+        vocab_size=base_config(recipe).get_text_config().vocab_size,
+    )
     if recipe.dry_run:
         show(recipe, examples, problems, tokenizer)
         return
@@ -106,6 +113,7 @@ def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
     recipe.accumulation_steps(process_state(recipe).num_processes)
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
+    check_output_dir(recipe.data, recipe.output_dir)
     for name in recipe.report_to:
         if name != "none" and importlib.util.find_spec(name) is None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
@@ -135,6 +143,11 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
+    if (same := untranslated(examples)) and process_state(recipe).is_main_process:
+        counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
+        console.print(
+            f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
+        )
     return examples, problems
 
 
@@ -145,9 +158,7 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     per_step = recipe.per_device_train_batch_size * accumulation * processes
     per_epoch = math.ceil(len(examples) / per_step)
     steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
-    config = AutoConfig.from_pretrained(
-        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
-    )
+    config = base_config(recipe)
     estimate = estimate_memory(
         config,
         dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
@@ -169,6 +180,13 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
         f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
         f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained.",
         soft_wrap=True,
+    )
+
+
+def base_config(recipe: TrainRecipe) -> Any:
+    """The base model's configuration."""
+    return AutoConfig.from_pretrained(
+        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from datasets import Dataset
 
+from cctuning.fields import UNKNOWN_LANGUAGE, is_english
 from cctuning.prompts import PromptFormat
 from cctuning.rows import Problem, Row
 
@@ -81,17 +84,29 @@ def _control_tokens(row: Row, prompts: PromptFormat) -> list[Problem]:
     ]
 
 
-def check_vocabulary(examples: Sequence[Example], prompts: PromptFormat, vocab_size: int) -> None:
-    """Raises `ValueError` for a token without an embedding among the model's `vocab_size`."""
-    own = max(prompts.stop_token_id, prompts.pad_token_id)
-    highest = max((max(*example.input_ids, *example.english_input_ids) for example in examples), default=0)
-    token = max(own, highest)
+def check_vocabulary(
+    examples: Sequence[Example], tokenizer: Any, *, pad_token_id: int, vocab_size: int
+) -> None:
+    """Raises `ValueError` for a token, padding too, without an embedding among the model's `vocab_size`."""
+    used = (max(*example.input_ids, *example.english_input_ids) for example in examples)
+    token = max(pad_token_id, *used)
     if token >= vocab_size:
-        name = prompts.tokenizer.convert_ids_to_tokens(token)
+        name = tokenizer.convert_ids_to_tokens(token)
         raise ValueError(
-            f"the tokenizer writes token {token} ({name}), and the model has embeddings for {vocab_size}: "
-            "they do not belong together; give the model its own tokenizer, or resize its embeddings"
+            f"the tokenizer writes token {token} ({name}), and the model has embeddings for {vocab_size} "
+            "tokens: give the model its own tokenizer, or resize its embeddings"
         )
+
+
+def untranslated(examples: Sequence[Example]) -> dict[str, int]:
+    """For each language but English, how many rows have an English prompt that is the prompt itself."""
+    counts = Counter(
+        example.row.language
+        for example in examples
+        if example.row.instruction == example.row.instruction_en and not is_english(example.row.language)
+    )
+    counts.pop(UNKNOWN_LANGUAGE, None)
+    return dict(sorted(counts.items()))
 
 
 def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:

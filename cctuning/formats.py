@@ -109,7 +109,7 @@ def _line_record(number: int, line: bytes, offset: int) -> Record:
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        fault = f"is not UTF-8 at byte {offset + error.start} of the file"
+        fault = f"is not UTF-8 at byte {offset + error.start} of the file: save it as UTF-8"
         return Record(number, line.decode(errors="backslashreplace").rstrip("\r\n"), fault)
     try:
         return _record(number, _decoded(text))
@@ -123,7 +123,7 @@ def _list_records(path: Path, content: bytes) -> Iterator[Record]:
     try:
         values = _decoded(content.decode())
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 at byte {error.start}") from error
+        raise DataError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(f"{path} is broken JSON at {where}: {error.msg}") from error

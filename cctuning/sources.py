@@ -56,6 +56,18 @@ def find_sources(names: Sequence[str], *, split: str = "train") -> list[Source]:
     return sources
 
 
+def check_output_dir(names: Sequence[str], output_dir: str | Path) -> None:
+    """Raises `DataError` where a folder of rows holds `output_dir`: the run's files would be read as rows."""
+    output_dir = Path(output_dir).resolve()
+    for name in names:
+        folder = Path(name)
+        if name and folder.is_dir() and output_dir.is_relative_to(folder.resolve()):
+            raise DataError(
+                f"output_dir={output_dir} lies in {name}, and all files there are read as rows: choose "
+                f"another output_dir, or name the files, such as data={folder / '*.jsonl'}"
+            )
+
+
 def _named(name: str, split: str) -> list[Source]:
     if not name.strip():
         raise DataError(f"an empty name in data: {_NAMES}")

@@ -38,7 +38,13 @@ from cctuning.checkpoints import (
 )
 from cctuning.collate import ParallelCollator
 from cctuning.engines import running_engine
-from cctuning.examples import Example, encode, languages_of, training_set
+from cctuning.examples import (
+    Example,
+    check_vocabulary,
+    encode,
+    languages_of,
+    training_set,
+)
 from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.modeling_cctuning import CrossLingualConnection
 from cctuning.order import EpochOrder
@@ -110,7 +116,14 @@ class CCTuningTrainer(SFTTrainer):
         self._rows = _fingerprint(self.examples["train"])
         if eval_dataset is not None:
             self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
-        languages = languages_of([example for examples in self.examples.values() for example in examples])
+        every = [example for examples in self.examples.values() for example in examples]
+        check_vocabulary(
+            every,
+            processing_class,
+            pad_token_id=_pad_token_id(processing_class),
+            vocab_size=model.config.get_text_config().vocab_size,
+        )
+        languages = languages_of(every)
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
         sets = {f"{mode}_dataset": training_set(own, languages) for mode, own in self.examples.items()}
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
