@@ -50,14 +50,20 @@ class Range:
 
     def __str__(self) -> str:
         limits = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
-        return ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+        return ", ".join(
+            f"{word} {limit if isinstance(limit, int) else f'{limit:g}'}"
+            for word, limit in limits.items()
+            if limit is not None
+        )
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with the number `value`; None where nothing is."""
         low = -math.inf if self.at_least is None else self.at_least
         above = -math.inf if self.above is None else self.above
         high = math.inf if self.at_most is None else self.at_most
-        if math.isfinite(value) and low <= value <= high and value > above:
+        # A whole number may be too large for `isfinite`, which makes a float of it.
+        finite = isinstance(value, int) or math.isfinite(value)
+        if finite and low <= value <= high and value > above:
             return None
         return f"{value!r} is out of range: it must be {str(self) or 'finite'}"
 

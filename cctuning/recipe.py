@@ -27,6 +27,7 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 
 _SUFFIXES = (".yaml", ".yml")
 _COMMAND_LINE = "on the command line"
+_SHOWN = 80  # characters of a value in a message
 
 Schema = TypeVar("Schema")
 
@@ -54,10 +55,12 @@ def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path 
     """
     keys = keys_of(schema)
     name, overrides = _split_arguments(arguments)
+    if name == "":
+        raise RecipeError(f"recipe= names no recipe ({_COMMAND_LINE}): one of {', '.join(_names(folder))}")
     files = _with_bases(_find(name, [folder], _COMMAND_LINE), folder) if name else []
     assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
     for path in files:
-        assignments += _flatten(_read_yaml(path), f"in {path}", keys)
+        assignments += _each_once(_flatten(_read_yaml(path), f"in {path}", keys))
     assignments += _flatten(overrides, _COMMAND_LINE, keys)
     return _build(assignments, schema, keys)
 
@@ -108,7 +111,12 @@ def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, st
         if re.match(r"--local[-_]rank\b", argument):  # launchers add it; it is in the environment too
             continue
         key, equals, text = argument.partition("=")
-        if not equals or key.startswith("-"):
+        if key.startswith("-"):
+            plain = f"{key.lstrip('-').replace('-', '_')}={text if equals else 'VALUE'}"
+            raise RecipeError(
+                f"{argument!r}: arguments are written key=value, without dashes: {plain} (--help lists them)"
+            )
+        if not equals:
             raise RecipeError(
                 f"{argument!r}: arguments are written key=value, such as recipe=NAME (--help lists them)"
             )
@@ -145,7 +153,9 @@ def _with_bases(path: Path, folder: Path) -> list[Path]:
     """`path` preceded by its base, its base's base, and so on."""
     chain = [path]
     while (base := _read_yaml(chain[0]).get("base")) is not None:
-        found = _find(str(base), [chain[0].parent, folder], f"base of {chain[0]}")
+        if not isinstance(base, str):
+            raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
+        found = _find(base, [chain[0].parent, folder], f"base of {chain[0]}")
         if any(found.samefile(seen) for seen in chain):
             names = " -> ".join(str(step) for step in [*reversed(chain), found])
             raise RecipeError(f"recipes that are each other's base: {names}")
@@ -156,8 +166,8 @@ def _with_bases(path: Path, folder: Path) -> list[Path]:
 def _read_yaml(path: Path) -> dict[Any, Any]:
     try:
         content = OmegaConf.load(path)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
-        raise RecipeError(f"{path} is not readable YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
+        raise RecipeError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
         raise RecipeError(f"{path} holds no `key: value` lines")
     return typing.cast("dict[Any, Any]", OmegaConf.to_container(content, resolve=False))
@@ -184,6 +194,15 @@ def _flatten(
             )
 
 
+def _each_once(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """The assignments of one file; raises for a key in two spellings, `lora.r: 8` and `lora: {r: 8}`."""
+    found: dict[str, Assignment] = {}
+    for assignment in assignments:
+        if found.setdefault(assignment.key, assignment) is not assignment:
+            raise RecipeError(f"{assignment.key} is there twice ({assignment.where})")
+    return list(found.values())
+
+
 def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
     """A value as OmegaConf takes it: command line text read by the key's type, a lone item made a list."""
     if where is _COMMAND_LINE:
@@ -194,19 +213,25 @@ def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
         # YAML reads `no` as false and the revision 12e5678 as a number: a string that was not meant as one.
         if (key.is_text or key.is_list) and isinstance(item, bool | int | float):
             raise RecipeError(f"{name}={item!r} ({where}) must be text: put quotes around it")
+        if key.is_list and isinstance(value, list) and not isinstance(item, str):
+            raise RecipeError(f"{name} ({where}) must be a list of texts, and holds {_shown(item)}")
+        if isinstance(item, str) and "\0" in item:
+            raise RecipeError(f"{name}={_shown(item)} ({where}) holds a NUL character")
     return value
 
 
 def _parse_text(key: Key, name: str, text: str) -> Any:
+    if not text and key.default:
+        raise RecipeError(f"{name}= ({_COMMAND_LINE}) has no value")
     if key.is_text:
         return None if text == "null" and types.NoneType in key.plain_types else text
     if key.is_list and not text.startswith("["):
         return text
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)["value"]  # type: ignore[index,call-overload]
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError):
         raise RecipeError(
-            f"{name}={text} ({_COMMAND_LINE}) is not a value; a list is written [a,b]"
+            f"{name}={_shortened(text)} ({_COMMAND_LINE}) is not a value; a list is written [a,b]"
         ) from None
 
 
@@ -218,7 +243,7 @@ def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mappin
         try:
             OmegaConf.update(config, assignment.key, assignment.value)
         except OmegaConfBaseException as error:
-            place = f"{assignment.key}={assignment.value!r} ({assignment.where})"
+            place = f"{assignment.key}={_shown(assignment.value)} ({assignment.where})"
             raise RecipeError(f"{place} must be {keys[assignment.key].type_name}") from error
     recipe = _object(config, where)
     for name, key in keys.items():
@@ -239,6 +264,14 @@ def _object(config: Any, where: Mapping[str, str]) -> Any:
     except ValueError as error:
         raise RecipeError(_located(str(error), where)) from error
     raise RecipeError(f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else _shortened(repr(value))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _get(recipe: Any, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
@@ -97,7 +98,7 @@ class TrainRecipe:
     adam_beta1: float = number(0.9, at_least=0, at_most=1)  # decay of the mean gradient
     adam_beta2: float = number(0.999, at_least=0, at_most=1)  # decay of the mean squared gradient
     optim: str = one_of("adamw_torch", *(name.value for name in OptimizerNames))  # the optimizer
-    seed: int = number(42, at_least=0)  # of everything that is drawn
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of everything that is drawn
 
     # Machine
     bf16: bool = True  # compute in bfloat16 (mixed precision)
@@ -115,6 +116,11 @@ class TrainRecipe:
     report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio")  # trackers  # noqa: RUF009
 
     def __post_init__(self) -> None:
+        run = PurePath(self.run_name)
+        if not self.output_dir and (".." in run.parts or run.is_absolute()):
+            raise ValueError(
+                f"run_name={run} leads out of outputs/, where the run is written: set output_dir"
+            )
         self.output_dir = self.output_dir or f"outputs/{self.run_name}"
 
     def accumulation_steps(self, processes: int) -> int:
@@ -146,7 +152,7 @@ class FitRecipe:
     ridge: float | None = number(None, at_least=0)  # null: chosen by cross-validation; 0: plain least squares
     folds: int = number(5, at_least=2)  # of the cross-validation, over pairs
     held_out: float = number(0.1, above=0, at_most=0.9)  # share of the pairs that the report is measured on
-    seed: int = number(42, at_least=0)  # of the draw
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw
     batch_size: int = number(8, at_least=1)  # rows per forward pass
     dtype: str = one_of("auto", "float32", "bfloat16")  # of the model's weights; auto: as they are stored
     use_cpu: bool = False  # even where there is a GPU

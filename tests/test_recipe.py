@@ -123,7 +123,7 @@ def test_what_a_launcher_adds_is_passed_over(folder):
         ("eggs=x", ["eggs='x'", "must be int"]),
         ("eggs=1.5", ["eggs=1.5", "must be int"]),
         ("eggs=true", ["eggs=True", "must be int"]),
-        ("eggs=null", ["eggs=None", "must be int"]),
+        ("eggs=null", ["eggs=null", "must be int"]),
         ("oven.fan=perhaps", ["oven.fan='perhaps'", "must be bool"]),
         ("toppings=[1]", ["toppings=1", "must be text"]),
         ("toppings=[a", ["toppings=[a", "is not a value"]),
