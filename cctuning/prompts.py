@@ -81,6 +81,8 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") 
             tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"template={template} is not UTF-8 text, at byte {error.start}") from error
+        if not tokenizer.chat_template.strip():
+            raise ValueError(f"template={template} is an empty file")
     else:
         raise FileNotFoundError(f"template={template} is neither auto, {', '.join(TEMPLATES)} nor a file")
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from tests.scripts import Ended, call
 
 Make = Callable[[Path], list[str]]
-ANY = "…"  # in an error: text that is not ours, such as a library's words, within a line
+ANY = "…"  # in an error: text that is not ours, such as a library's words
 FOLDER = "FOLDER"  # in an error: the case's folder
 
 
@@ -45,7 +45,7 @@ class Case:
         """Whether the script ended as it must, with this error and nothing more."""
         parts = [re.escape(part) for part in f"error: {self.error}\n".split(ANY)]
         seen = ended.err.replace(str(folder), FOLDER)
-        return ended.status == self.status and re.fullmatch(".*".join(parts), seen) is not None
+        return ended.status == self.status and re.fullmatch(".*".join(parts), seen, re.DOTALL) is not None
 
 
 @dataclass

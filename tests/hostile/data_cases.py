@@ -594,7 +594,8 @@ def glob(folder: Path) -> list[str]:
     error="an empty name in data: name files, folders or hub data sets, such as data=[rows.jsonl]",
 )
 def empty_name(folder: Path) -> list[str]:
-    return arguments(folder, "")
+    run_on(folder, lines(ROW))
+    return arguments(folder, "[rows.jsonl,'']")
 
 
 @CASES.case(

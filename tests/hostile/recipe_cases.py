@@ -508,7 +508,7 @@ def resume_folder(folder: Path) -> list[str]:
 
 @CASES.case(
     "a model that does not exist",
-    error=(f"model_name_or_path=bas/e: there is no such folder, and as a hub name: {ANY}\n{ANY}"),
+    error=(f"model_name_or_path=bas/e: there is no such folder, and as a hub name: {ANY}"),
 )
 def model(folder: Path) -> list[str]:
     return run(folder, "model_name_or_path=bas/e")
