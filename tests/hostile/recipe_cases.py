@@ -501,7 +501,10 @@ def resume(folder: Path) -> list[str]:
     return run(folder, "resume=latest")
 
 
-@CASES.case("a folder to resume from that is no checkpoint", error=f"resume=base is no checkpoint: {ANY}")
+@CASES.case(
+    "a folder to resume from that is no checkpoint",
+    error="base: complete.json is missing, it was not written to its end",
+)
 def resume_folder(folder: Path) -> list[str]:
     return run(folder, "resume=base")
 
