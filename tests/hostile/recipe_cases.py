@@ -506,6 +506,7 @@ def resume(folder: Path) -> list[str]:
     error="base: complete.json is missing, it was not written to its end",
 )
 def resume_folder(folder: Path) -> list[str]:
+    (folder / "out").mkdir()  # where one run keeps others out while it looks for its checkpoint
     return run(folder, "resume=base")
 
 
