@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
 
 from peft import PeftConfig, PeftModel
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig, SFTTrainer
@@ -105,6 +106,9 @@ class CCTuningTrainer(SFTTrainer):
         self.save_total_limit, args.save_total_limit = args.save_total_limit, None
         self._resumed_step = self._saved_step = 0
         connected = isinstance(model, CrossLingualConnection)
+        if connected and model.decision_maker is not None and is_deepspeed_zero3_enabled():
+            # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
+            model.decision_maker.to(model.dtype)
         if data_collator is None:
             data_collator = ParallelCollator(
                 pad_token_id=_pad_token_id(processing_class),
