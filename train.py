@@ -29,11 +29,12 @@ from cctuning.adapters import check_target_modules, make_plain_adapter
 from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.checkpoints import checkpoint_folder, write_failures_explained
-from cctuning.engines import current_engine
+from cctuning.engines import current_engine, is_first_process
 from cctuning.entry import Stopped, run
 from cctuning.examples import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.files import write_whole
 from cctuning.interruption import StopOnSignal
+from cctuning.launch_checks import check_engine, check_launch
 from cctuning.locks import only_run_in
 from cctuning.memory import estimate_memory
 from cctuning.model import CCTuningModel
@@ -80,7 +81,8 @@ def main() -> None:
         vocab_size=base_config(recipe).get_text_config().vocab_size,
     )
     if recipe.dry_run:
-        show(recipe, examples, problems, tokenizer)
+        if is_first_process():
+            show(recipe, examples, problems, tokenizer)
         return
 
     with only_run_in(recipe.output_dir) if process_state(recipe).is_main_process else nullcontext():
@@ -96,6 +98,7 @@ def fine_tune(
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_model(recipe, prompts))
+    check_engine(current_engine(), trainer.accelerator)
     with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         trainer.add_callback(stop)
         result = trainer.train(resume_from_checkpoint=checkpoint)
@@ -111,7 +114,9 @@ def fine_tune(
 
 def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
-    recipe.accumulation_steps(process_state(recipe).num_processes)
+    if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
+        check_launch(use_cpu=recipe.use_cpu)
+    recipe.accumulation_steps(current_engine().processes)
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
     check_output_dir(recipe.data, recipe.output_dir)
     for name in recipe.report_to:
@@ -153,7 +158,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
 
 def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
     """What a run would do, without doing it."""
-    processes = process_state(recipe).num_processes
+    processes = current_engine().processes
     accumulation = recipe.accumulation_steps(processes)
     per_step = recipe.per_device_train_batch_size * accumulation * processes
     per_epoch = math.ceil(len(examples) / per_step)

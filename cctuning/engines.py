@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from accelerate.utils import DistributedType, get_int_from_env, parse_flag_from_env
+from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env, parse_flag_from_env
+from torch.distributed.fsdp import CPUOffloadPolicy
+
+from cctuning.launcher import launcher_options
 
 ENGINES = {
     "one": "one device",
@@ -14,8 +17,9 @@ ENGINES = {
     "zero2": "DeepSpeed ZeRO-2",
     "zero3": "DeepSpeed ZeRO-3",
 }
-# How the launchers tell a process how many there are: torchrun, and the kinds of MPI.
+# How the launchers tell a process how many there are, and which it is: torchrun, and the kinds of MPI.
 _WORLD_SIZES = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
+_RANKS = ["RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"]
 
 
 @dataclass(frozen=True)
@@ -63,30 +67,16 @@ def current_engine() -> Engine:
 
     A plain `python train.py` asks for one device. Raises `LaunchError` for an engine that does not serve.
     """
-    processes = get_int_from_env(_WORLD_SIZES, 1)
+    processes = get_int_from_env(_WORLD_SIZES, 0)
+    if not processes:  # one process alone, whatever its launcher was told
+        launcher = launcher_options()
+        processes = (launcher and launcher.processes) or 1
     if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
-        return _asked_deepspeed(processes)
+        # As the Trainer will read it: from variables, or the file that one of them names.
+        return _deepspeed_engine(DeepSpeedPlugin(), processes)
     if parse_flag_from_env("ACCELERATE_USE_FSDP"):
         return Engine("fsdp2", processes, offload=parse_flag_from_env("FSDP_OFFLOAD_PARAMS"))
     return Engine("ddp" if processes > 1 else "one", processes)
-
-
-def _asked_deepspeed(processes: int) -> Engine:
-    # As the Trainer will read it: from these variables, or the file that one of them names.
-    from accelerate.utils import DeepSpeedPlugin
-
-    return _deepspeed_engine(DeepSpeedPlugin(), processes)
-
-
-def _deepspeed_engine(plugin: Any, processes: int) -> Engine:
-    settings = plugin.deepspeed_config.get("zero_optimization", {})
-    devices = [settings.get(f"offload_{part}", {}).get("device") for part in ("optimizer", "param")]
-    name = f"zero{plugin.zero_stage}"
-    if name not in ENGINES:
-        raise LaunchError(
-            f"DeepSpeed's ZeRO stage {plugin.zero_stage} is not supported: set zero_stage to 2 or 3"
-        )
-    return Engine(name, processes, offload=any(device not in (None, "none") for device in devices))
 
 
 def running_engine(accelerator: Any) -> Engine:
@@ -95,6 +85,22 @@ def running_engine(accelerator: Any) -> Engine:
     if state.distributed_type == DistributedType.DEEPSPEED:
         return _deepspeed_engine(state.deepspeed_plugin, state.num_processes)
     if state.distributed_type == DistributedType.FSDP:
-        offload = state.fsdp_plugin.cpu_offload
-        return Engine("fsdp2", state.num_processes, offload=bool(getattr(offload, "offload_params", offload)))
+        offload = isinstance(state.fsdp_plugin.cpu_offload, CPUOffloadPolicy)
+        return Engine("fsdp2", state.num_processes, offload=offload)
     return Engine("ddp" if state.num_processes > 1 else "one", state.num_processes)
+
+
+def is_first_process() -> bool:
+    """Whether this is the first of the processes that were launched, before they have met."""
+    return get_int_from_env(_RANKS, 0) == 0
+
+
+def _deepspeed_engine(plugin: Any, processes: int) -> Engine:
+    name = f"zero{plugin.zero_stage}"
+    if name not in ENGINES:
+        raise LaunchError(
+            f"DeepSpeed's ZeRO stage {plugin.zero_stage} is not supported: set zero_stage to 2 or 3"
+        )
+    settings = plugin.deepspeed_config["zero_optimization"]
+    devices = [settings.get(f"offload_{part}", {}).get("device") for part in ("optimizer", "param")]
+    return Engine(name, processes, offload=any(device not in (None, "none") for device in devices))
