@@ -22,6 +22,22 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+_LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "OMPI_", "MV2_")
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Sets the environment of a launcher, after all that another one would have set is gone."""
+    for name in [name for name in os.environ if name.startswith(_LAUNCHERS)]:
+        monkeypatch.delenv(name)
+
+    def with_variables(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+
+    return with_variables

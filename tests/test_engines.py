@@ -6,24 +6,6 @@ import pytest
 
 from cctuning.engines import Engine, LaunchError, current_engine
 
-LAUNCHER = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_RANK", "RANK", "PMI_", "OMPI_", "MV2_")
-
-
-@pytest.fixture
-def launched(monkeypatch):
-    """Sets the environment of a launcher, and nothing else that one would set."""
-    import os
-
-    for name in os.environ:
-        if name.startswith(LAUNCHER):
-            monkeypatch.delenv(name)
-
-    def with_variables(**variables):
-        for name, value in variables.items():
-            monkeypatch.setenv(name, str(value))
-
-    return with_variables
-
 
 @pytest.mark.parametrize(
     ("variables", "engine"),
