@@ -2,11 +2,13 @@
 
 python fit_transform.py                                  (the newest finished run under outputs/)
 python fit_transform.py model=outputs/llama31_aya pairs=2000
+accelerate launch --num_processes 8 fit_transform.py model=outputs/llama31_aya
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import warnings
@@ -17,6 +19,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
+from accelerate import PartialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -26,7 +29,7 @@ from cctuning.cards import export_card
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
-from cctuning.fit import Fit, fit_transform
+from cctuning.fit import Fit, fit_transform, run_share
 from cctuning.fit_figures import plot_error_per_layer, plot_learning_curve
 from cctuning.model import CONNECTION_FILE, CCTuningModel
 from cctuning.pairs import PairSample, pairs_of, sample_pairs
@@ -36,6 +39,7 @@ from cctuning.recipe import recipe_from_command_line
 from cctuning.rows import Problem, read_rows, sample_rows
 from cctuning.runs import RunError, find_newest_run, read_run_recipe
 from cctuning.schemas import FitRecipe
+from cctuning.shares import Share
 
 REPORT_FILE = "transform_report.json"
 console = Console(highlight=False, markup=False)
@@ -44,6 +48,9 @@ console = Console(highlight=False, markup=False)
 def main() -> None:
     """Reads the recipe, fits, and writes the exported model and what is known about it."""
     recipe = recipe_from_command_line(FitRecipe, __doc__ or "")
+    state = process_state(recipe)
+    share = Share(state.process_index, state.num_processes)
+    console.quiet = not state.is_main_process
     directory = Path(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
         console.print(f"model={directory}, the newest finished run", soft_wrap=True)
@@ -64,16 +71,29 @@ def main() -> None:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return
 
-    model = CCTuningModel.load(directory, dtype=recipe.dtype)
-    if torch.cuda.is_available() and not recipe.use_cpu:
-        model = model.to("cuda")
-    fit = fit_with_progress(recipe, model, sample, prompts.pad_token_id)
+    model = CCTuningModel.load(directory, dtype=recipe.dtype).to(state.device)
+    passes: dict[str, Any] = {
+        "pad_token_id": prompts.pad_token_id,
+        "batch_size": recipe.batch_size,
+        "share": share,
+    }
+    if not state.is_main_process:
+        run_share(model, sample, **passes)
+        return
+    fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)
     report = {"model": str(directory), "seed": recipe.seed, **fit.report}
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True)
     console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
+
+
+def process_state(recipe: FitRecipe) -> Any:
+    """Which of how many processes this is, and its device. On CPUs accelerate has to be told."""
+    on_cpu = recipe.use_cpu or not torch.cuda.is_available()
+    # The others wait while the first one solves, which takes minutes for a large hidden size.
+    return PartialState(cpu=on_cpu, timeout=datetime.timedelta(hours=6))
 
 
 def load_examples(
@@ -133,7 +153,7 @@ def show(
     )
 
 
-def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, pad_token_id: int) -> Fit:
+def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes: dict[str, Any]) -> Fit:
     """The fit, with a bar for each of its stages; warnings are printed as one line."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, Any] = {}
@@ -148,11 +168,10 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, pad_tok
         fit = fit_transform(
             model,
             sample,
-            pad_token_id=pad_token_id,
             ridge=recipe.ridge,
             folds=recipe.folds,
-            batch_size=recipe.batch_size,
             progress=progress,
+            **passes,
         )
     for warning in caught:
         console.print(f"warning: {warning.message}")

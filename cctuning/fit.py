@@ -5,8 +5,10 @@ Letters: N pairs, L decoder layers, d hidden size.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +16,9 @@ from torch import Tensor
 
 from cctuning.agreement import LayerAgreement
 from cctuning.learning_curve import curve_point, curve_sizes
-from cctuning.pairs import Pair, PairBatch, PairSample, english_numbers, stream_pairs
+from cctuning.pairs import PairBatch, PairSample, english_numbers, stream_pairs
 from cctuning.scores import Scores, score
+from cctuning.shares import ALONE, Share
 from cctuning.transform import LeastSquares, RidgeChoice
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, and of how many
@@ -36,6 +39,7 @@ def fit_transform(
     ridge: float | None = None,
     folds: int = 5,
     batch_size: int = 8,
+    share: Share = ALONE,
     progress: Progress = lambda what, done, total: None,
 ) -> Fit:
     """Fits W_T on `sample.fit` and measures it on `sample.held_out`.
@@ -47,6 +51,7 @@ def fit_transform(
         ridge: None, chosen by cross-validation over pairs; a number, that penalty; 0.0, no penalty.
         folds: of the cross-validation.
         batch_size: pairs per forward pass.
+        share: of several processes, the first one fits; the others call `run_share`.
         progress: is called as things get done.
 
     The report holds, besides sizes and the ridge: `train_mse`; `mse`, `relative_error`, `r2` and `cosine` on
@@ -57,8 +62,11 @@ def fit_transform(
 
     Raises `ValueError` for outputs that are not finite and for too few pairs for the folds.
     """
+    stream = functools.partial(
+        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, share=share
+    )
     sizes = curve_sizes(len(sample.fit))
-    measured = _outputs(model, sample.held_out, pad_token_id, batch_size, progress)
+    measured = _held_out_outputs(stream(sample.held_out), len(sample.held_out), progress)
     held_out = LeastSquares(measured[0].F.shape[-1], folds=1)
     for batch in measured:
         held_out.update(batch.F, batch.F_en)
@@ -67,11 +75,10 @@ def fit_transform(
     means = torch.zeros(measured[0].F.shape[1:], dtype=torch.float64)
     numbers = torch.tensor(english_numbers(sample.fit))
     curve = []
-    for start, stop in zip([0, *sizes], sizes, strict=False):
+    for start, stop in _parts(sizes):
         # Nested subsets: the moments only grow, so each point of the curve is one more solution on the way.
-        part = sample.fit[start:stop]
         done = start
-        for batch in stream_pairs(model, part, pad_token_id=pad_token_id, batch_size=batch_size):
+        for batch in stream(sample.fit[start:stop]):
             fit.update(batch.F, batch.F_en, numbers[start:stop][batch.indices])
             means += batch.F_en.double().sum(0).cpu()
             done += len(batch.indices)
@@ -94,14 +101,27 @@ def fit_transform(
     return Fit(transform, report)
 
 
-def _outputs(
-    model: Any, pairs: Sequence[Pair], pad_token_id: int, batch_size: int, progress: Progress
-) -> list[PairBatch]:
+def run_share(
+    model: Any, sample: PairSample, *, pad_token_id: int, batch_size: int = 8, share: Share
+) -> None:
+    """What the processes beside the first one do of `fit_transform`: their forward passes, in its order."""
+    parts = [sample.fit[start:stop] for start, stop in _parts(curve_sizes(len(sample.fit)))]
+    for pairs in (sample.held_out, *parts):
+        for _ in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size, share=share):
+            pass  # the first process has it
+
+
+def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Where each part begins and ends, of pairs that grow to these sizes."""
+    return list(pairwise([0, *sizes]))
+
+
+def _held_out_outputs(stream: Iterable[PairBatch], pairs: int, progress: Progress) -> list[PairBatch]:
     """All batches, in main memory: held-out pairs are few."""
     batches: list[PairBatch] = []
-    for batch in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size):
+    for batch in stream:
         batches.append(PairBatch(batch.indices, batch.F.cpu(), batch.F_en.cpu(), batch.embeddings.cpu()))
-        progress("held-out pairs", sum(len(done.indices) for done in batches), len(pairs))
+        progress("held-out pairs", sum(len(done.indices) for done in batches), pairs)
     return batches
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cctuning.collate import ParallelCollator
 from cctuning.examples import Example
+from cctuning.shares import ALONE, Share, in_turns
 
 T = TypeVar("T")
 
@@ -108,19 +109,24 @@ def english_numbers(pairs: Sequence[Pair]) -> list[int]:
 
 
 def stream_pairs(
-    model: Any, pairs: Sequence[Pair], *, pad_token_id: int, batch_size: int = 8
+    model: Any, pairs: Sequence[Pair], *, pad_token_id: int, batch_size: int = 8, share: Share = ALONE
 ) -> Iterator[PairBatch]:
     """Yields the outputs of a `CCTuningModel` at the response starts of all pairs, without gradient.
 
     Pairs of like length share a batch, so they come in another order than given: `indices` tells which.
-    An English prompt that occurs twice in a batch is run once. Raises `ValueError` for outputs that are not
-    finite, naming the pair and the layer.
+    An English prompt that occurs twice in a batch is run once. Of several processes each runs its share of
+    the batches, and the first one gets all of them (see `shares.in_turns`), the same as one process would.
+    Raises `ValueError` for outputs that are not finite, naming the pair and the layer.
     """
     collator = ParallelCollator(pad_token_id)
     order = sorted(range(len(pairs)), key=lambda index: _length(pairs[index]))
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size]
-        yield _outputs(model, [pairs[index] for index in indices], indices, collator)
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def outputs(indices: list[int]) -> Sequence[Tensor]:
+        return _outputs(model, [pairs[index] for index in indices], collator)
+
+    for indices, (F, F_en, embeddings) in in_turns(batches, outputs, share):
+        yield PairBatch(indices, F, F_en, embeddings)
 
 
 def _length(pair: Pair) -> tuple[int, int, tuple[int, ...]]:
@@ -128,7 +134,8 @@ def _length(pair: Pair) -> tuple[int, int, tuple[int, ...]]:
 
 
 @torch.no_grad()
-def _outputs(model: Any, pairs: Sequence[Pair], indices: list[int], collator: ParallelCollator) -> PairBatch:
+def _outputs(model: Any, pairs: Sequence[Pair], collator: ParallelCollator) -> tuple[Tensor, Tensor, Tensor]:
+    """F (b, L, d), F_en (b, L, d) and e (b, d) of one batch."""
     device = model.device
     input_ids, mask = (tensor.to(device) for tensor in collator.pad([pair.prompt_ids for pair in pairs]))
     lengths = mask.sum(-1)
@@ -143,7 +150,7 @@ def _outputs(model: Any, pairs: Sequence[Pair], indices: list[int], collator: Pa
     for name, outputs in (("F", F), ("F_en", F_en)):
         _check_finite(outputs, pairs, name)
     embeddings = model.input_embeddings({"input_ids": input_ids, "attention_mask": mask}, lengths - 1)
-    return PairBatch(indices, F, F_en, embeddings)
+    return F, F_en, embeddings
 
 
 def _check_finite(outputs: Tensor, pairs: Sequence[Pair], name: str) -> None:

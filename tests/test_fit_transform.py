@@ -1,6 +1,11 @@
 """The command line of the fit, from a finished run to an exported model."""
 
+import dataclasses
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +117,53 @@ def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):
 def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="was not written by"):
         fit(monkeypatch, f"model={tmp_path}")
+
+
+# --- Several processes --------------------------------------------------------------------------------------
+
+
+def launched(*arguments):
+    """The fit on two processes, in the working folder."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    root = Path(script.__file__).parent
+    return subprocess.run(
+        [*launch, str(root / "fit_transform.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
+    """To the last bit; 3 rows a batch, so that the last round has one batch and the batches unequal sizes."""
+    settings = ("model=outputs/mine", "pairs=40", "batch_size=3", "folds=4")
+    done = launched(*settings, "output_dir=two")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two holds the exported model") == 1
+    fit(monkeypatch, *settings, "output_dir=one")
+    names = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to("two") for path in Path("two").rglob("*") if path.is_file())
+    for name in names:
+        if name.suffix in (".json", ".safetensors"):
+            assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+
+
+def test_what_one_process_cannot_do_ends_all(folder):
+    """The longest prompt, whose batch is the last of the last part, gives outputs that are not finite."""
+    model = CCTuningModel.load("outputs/mine")
+    rows = tiny_rows(90)
+    longest = max(rows, key=lambda row: len(row.instruction))
+    marked = dataclasses.replace(longest, instruction=longest.instruction + " Nairobi")
+    tokenizer = tiny_tokenizer()
+    before, after = (set(tokenizer(row.instruction)["input_ids"]) for row in (longest, marked))
+    [token, *_] = sorted(after - before)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[token] = float("nan")
+    model.save_pretrained("outputs/mine")
+    write_rows(folder / "rows.jsonl", [marked if row is longest else row for row in rows])
+    done = launched("model=outputs/mine", "pairs=80")
+    assert done.returncode != 0
+    assert f"F is not finite in layer 0 (from 0) for id {longest.id!r}" in done.stderr
+    assert not (folder / "outputs/mine/monolingual").exists()
