@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from cctuning.fields import UNKNOWN_LANGUAGE, is_english
 from cctuning.prompts import PromptFormat
-from cctuning.rows import Problem, Row
+from cctuning.rows import BadRowsError, Problem, Row
 
 IGNORED = -100  # the label of a token without loss
 
@@ -130,3 +132,24 @@ def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Datas
 def languages_of(examples: Sequence[Example]) -> list[str]:
     """The languages of the examples, sorted."""
     return sorted({example.row.language for example in examples})
+
+
+def check_labels(examples: Sequence[Example]) -> None:
+    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing."""
+    problems = []
+    for example in examples:
+        if not 0 < example.prompt_length < len(example.input_ids):
+            tokens = f"{example.prompt_length} of the row's {len(example.input_ids)} tokens are the prompt"
+            message = f"{tokens}, so there is no response start with a label after it"
+            problems.append(example.row.problem("output", message))
+    if problems:
+        raise BadRowsError(problems)
+
+
+def fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
+    """How many rows there are, and a digest of their tokens in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):
+            digest.update(np.array([len(ids), *ids], dtype="<i8").tobytes())
+    return {"count": len(examples), "sha256": digest.hexdigest()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 import math
 import os
 import sys
@@ -13,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
@@ -22,42 +19,32 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's traine
 
 from peft import PeftConfig, PeftModel
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from cctuning.adapters import with_decision_maker
 from cctuning.callbacks import NoisePerRank, Progress
-from cctuning.checkpoints import (
-    CheckpointError,
-    checkpoint_folder,
-    newest_complete,
-    remove,
-    remove_old,
-    seal,
-    write_failures_explained,
-)
+from cctuning.checkpoints import CheckpointError
 from cctuning.collate import ParallelCollator
-from cctuning.engines import running_engine
 from cctuning.examples import (
     Example,
+    check_labels,
     check_vocabulary,
     encode,
+    fingerprint,
     languages_of,
     training_set,
 )
 from cctuning.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.modeling_cctuning import CrossLingualConnection
-from cctuning.order import EpochOrder
-from cctuning.pickles import check_pickles
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.repeats import first_repeat, without_repeats
+from cctuning.resumable import ResumableTrainer
 from cctuning.rows import BadRowsError, rows_from_records
 from cctuning.run_statistics import RowSums, RunningStatistics
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
-
-
 _REMEDY = "The last checkpoint is unharmed; lower learning_rate or max_grad_norm"
 
 
@@ -65,7 +52,7 @@ class NonFiniteLossError(FloatingPointError):
     """The loss or its gradient became NaN or infinite; the message names the step, and a loss's rows."""
 
 
-class CCTuningTrainer(SFTTrainer):
+class CCTuningTrainer(ResumableTrainer):
     """Trains a wrapped model with its connection, or a plain model as SFTTrainer does (ML-SFT).
 
     Args:
@@ -102,9 +89,6 @@ class CCTuningTrainer(SFTTrainer):
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
-        # The Trainer removes old checkpoints before it can be known whether the new one is complete.
-        self.save_total_limit, args.save_total_limit = args.save_total_limit, None
-        self._resumed_step = self._saved_step = 0
         connected = isinstance(model, CrossLingualConnection)
         if connected and model.decision_maker is not None and is_deepspeed_zero3_enabled():
             # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
@@ -117,7 +101,6 @@ class CCTuningTrainer(SFTTrainer):
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
         self.examples = {"train": _examples(train_dataset, processing_class, args.max_length)}
-        self._rows = _fingerprint(self.examples["train"])
         if eval_dataset is not None:
             self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
         every = [example for examples in self.examples.values() for example in examples]
@@ -274,87 +257,19 @@ class CCTuningTrainer(SFTTrainer):
     def _sum_over_processes(self, tensor: Tensor) -> Tensor:
         return self.accelerator.reduce(tensor, reduction="sum")
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        grouped = self.args.train_sampling_strategy == "group_by_length"
-        return EpochOrder(
-            len(rows),
-            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
-            epoch=lambda: int(self.state.epoch or 0),
-            lengths=rows["length"] if grouped else None,
-            group=self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size,
-        )
+    def own_state(self) -> dict[str, Any]:
+        """The rows, and the statistics since the last log."""
+        return {"rows": fingerprint(self.examples["train"]), "statistics": self.statistics["train"].state()}
 
-    # --- Checkpoints: written, and gone on from ---
-
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As the Trainer's, from a checkpoint's path, or with True from the newest complete one.
-
-        Raises `CheckpointError` where there is none.
-        """
-        if resume_from_checkpoint is True:
-            newest = newest_complete(self.args.output_dir)
-            if newest is None:
-                raise CheckpointError(f"{self.args.output_dir} holds no complete checkpoint to resume from")
-            resume_from_checkpoint = str(newest.path)
-        if resume_from_checkpoint:
-            check_pickles(resume_from_checkpoint)
-            self._restore(Path(resume_from_checkpoint))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
-
-    def set_initial_training_values(self, args: Any, dataloader: Any) -> Any:
-        """As the Trainer's; a run that is resumed after its last step has no epochs left.
-
-        The Trainer would look at the number of steps only after one more.
-        """
-        epochs, *others, max_steps = super().set_initial_training_values(args, dataloader)
-        return 0 if self._resumed_step >= max_steps else epochs, *others, max_steps
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """The Trainer's checkpoint with the statistics since the last log, and at last its marker."""
-        step = self.state.global_step
-        if step == self._saved_step:  # the end of an epoch is the end of a step, too
-            return
-        folder = checkpoint_folder(self.args.output_dir, step)
-        with write_failures_explained(self.args.output_dir, step):
-            if self.args.should_save:
-                remove(folder)  # what an interruption has left
-            self.accelerator.wait_for_everyone()
-            super()._save_checkpoint(model, trial)
-            # Another process may be the one that makes the folder.
-            folder.mkdir(exist_ok=True)
-            own = {"rows": self._rows, "statistics": self.statistics["train"].state()}
-            (folder / self._own_state).write_text(json.dumps(own) + "\n", encoding="utf-8")
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                engine = running_engine(self.accelerator)
-                seal(folder, step=step, engine=engine.name, processes=engine.processes)
-        if self.args.should_save:
-            remove_old(self.args.output_dir, self.save_total_limit, self.state.best_model_checkpoint)
-        self._saved_step = step
-
-    def _restore(self, checkpoint: Path) -> None:
-        """Reads back what the Trainer does not know of."""
-        state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
-        self._resumed_step = self._saved_step = int(state["global_step"])
-        own = checkpoint / self._own_state
-        if not own.is_file():  # there are more processes now
-            return
-        before = json.loads(own.read_text(encoding="utf-8"))
-        if before["rows"] != self._rows:
+    def restore_own_state(self, state: dict[str, Any]) -> None:
+        """Puts the statistics back. Raises `CheckpointError` where the rows are not those of then."""
+        then, now = state["rows"], fingerprint(self.examples["train"])
+        if then != now:
             raise CheckpointError(
-                f"{checkpoint} was trained on other rows: {_described(before['rows'])} then, "
-                f"{_described(self._rows)} now. Put the data back as it was, or start anew with resume=never"
+                f"the checkpoint was made with other rows: {_described(then)} then, {_described(now)} now. "
+                "Put the data back as it was, or start anew with resume=never"
             )
-        self.statistics["train"].restore(before["statistics"])
-
-    @property
-    def _own_state(self) -> str:
-        return f"cctuning_state_{self.args.process_index}.json"
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card with a checkpoint: TRL's knows no connection, and a run's own comes at its end."""
-        return
+        self.statistics["train"].restore(state["statistics"])
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
@@ -409,7 +324,7 @@ def _row_sums(outputs: Any) -> RowSums:
 def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
     """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
     if len(dataset) and isinstance(dataset[0], Example):
-        _check_labels(dataset)
+        check_labels(dataset)
         return list(dataset)
     choose_template(tokenizer, "auto")
     rows, _ = rows_from_records(dataset)
@@ -422,29 +337,8 @@ def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Exam
     return examples
 
 
-def _fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
-    """How many rows there are, and a digest of their tokens in their order."""
-    digest = hashlib.sha256()
-    for example in examples:
-        for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):
-            digest.update(np.array([len(ids), *ids], dtype="<i8").tobytes())
-    return {"count": len(examples), "sha256": digest.hexdigest()}
-
-
 def _described(rows: dict[str, Any]) -> str:
-    return f"{rows['count']:,} rows with tokens {rows['sha256'][:8]}"
-
-
-def _check_labels(examples: Sequence[Example]) -> None:
-    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing."""
-    problems = []
-    for example in examples:
-        if not 0 < example.prompt_length < len(example.input_ids):
-            tokens = f"{example.prompt_length} of the row's {len(example.input_ids)} tokens are the prompt"
-            message = f"{tokens}, so there is no response start with a label after it"
-            problems.append(example.row.problem("output", message))
-    if problems:
-        raise BadRowsError(problems)
+    return f"{rows['count']:,} with tokens {rows['sha256'][:8]}"
 
 
 def _pad_token_id(tokenizer: Any) -> int:
