@@ -26,6 +26,7 @@ from rich.table import Table
 from transformers import AutoConfig, AutoTokenizer
 
 from cctuning.cards import export_card
+from cctuning.engines import LaunchError, current_engine
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
@@ -90,10 +91,20 @@ def main() -> None:
 
 
 def process_state(recipe: FitRecipe) -> Any:
-    """Which of how many processes this is, and its device. On CPUs accelerate has to be told."""
+    """Which of how many processes this is, and its device. On CPUs accelerate has to be told.
+
+    Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
+    """
     on_cpu = recipe.use_cpu or not torch.cuda.is_available()
     # The others wait while the first one solves, which takes minutes for a large hidden size.
-    return PartialState(cpu=on_cpu, timeout=datetime.timedelta(hours=6))
+    state = PartialState(cpu=on_cpu, timeout=datetime.timedelta(hours=6))
+    asked = current_engine().processes
+    if state.num_processes != asked:
+        raise LaunchError(
+            f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
+            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} fit_transform.py ..."
+        )
+    return state
 
 
 def load_examples(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import fit_transform as script
+from cctuning.engines import Engine, LaunchError
 from cctuning.examples import encode
 from cctuning.fit import fit_transform
 from cctuning.model import CCTuningModel, load_model
@@ -148,6 +149,14 @@ def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
     for name in names:
         if name.suffix in (".json", ".safetensors"):
             assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+
+
+def test_fewer_processes_than_asked_for_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(script, "current_engine", lambda: Engine("ddp", 2))
+    with pytest.raises(
+        LaunchError, match="2 processes were asked for, and 1 would run: use accelerate launch"
+    ):
+        fit(monkeypatch, "model=outputs/mine")
 
 
 def test_what_one_process_cannot_do_ends_all(folder):
