@@ -98,11 +98,9 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         """One line, from the first process."""
         if state.is_world_process_zero:
-            # TRL counts tokens from where a process started, so the number would depend on interruptions.
-            values = {name: value for name, value in (logs or {}).items() if name != "num_tokens"}
             try:
                 with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+                    file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 

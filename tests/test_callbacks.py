@@ -28,7 +28,7 @@ def lines(path):
 def test_the_metrics_file_has_one_json_object_per_log(tmp_path, args):
     metrics = MetricsFile(tmp_path / "new")
     metrics.on_train_begin(args, state(0), TrainerControl())
-    log(metrics, args, 1, loss=2.5, num_tokens=99)
+    log(metrics, args, 1, loss=2.5)
     log(metrics, args, 2, loss=1.5, **{"loss/sw": 1.0})
     written = lines(tmp_path / "new" / "metrics.jsonl")
     assert written == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1.5, "loss/sw": 1.0}]
