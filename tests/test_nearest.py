@@ -1,6 +1,8 @@
 import pytest
 
-from cctuning.nearest import did_you_mean, nearest
+from cctuning.keys import keys_of
+from cctuning.nearest import _OTHER_NAMES, did_you_mean, nearest
+from cctuning.schemas import ChatRecipe, FitRecipe, TrainRecipe
 
 KEYS = ["learning_rate", "num_train_epochs", "connection.pooling", "lora.r", "seed"]
 
@@ -13,6 +15,8 @@ KEYS = ["learning_rate", "num_train_epochs", "connection.pooling", "lora.r", "se
         ("pooling", "connection.pooling"),
         ("connection.poling", "connection.pooling"),
         ("epochs", "num_train_epochs"),
+        ("lr", "learning_rate"),
+        ("lora_rank", "lora.r"),
         ("zzz", None),
         ("", None),
     ],
@@ -24,3 +28,12 @@ def test_the_nearest_name(typed, meant):
 def test_the_spelling_of_the_known_name_is_kept():
     assert did_you_mean("readme.MD", ["README.md"]) == "; did you mean 'README.md'?"
     assert did_you_mean("x", []) == ""
+
+
+def test_what_other_programs_say_leads_to_settings_that_exist_and_is_none_itself():
+    train = keys_of(TrainRecipe)
+    assert set(_OTHER_NAMES) <= {*train, *keys_of(FitRecipe), *keys_of(ChatRecipe)}
+    for ours, others in _OTHER_NAMES.items():
+        for other in others.split():
+            assert other not in train or ours not in train, other
+            assert ours not in train or nearest(other.upper(), train) == ours
