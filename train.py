@@ -36,11 +36,11 @@ from cctuning.files import write_whole
 from cctuning.interruption import StopOnSignal
 from cctuning.launch_checks import check_engine, check_launch
 from cctuning.locks import only_run_in
-from cctuning.memory import estimate_memory
+from cctuning.memory import Step, UnknownMemoryError, device_at_hand, memory_report, memory_warning
 from cctuning.model import CCTuningModel
 from cctuning.model_names import naming_model
 from cctuning.pickles import restricted_loading
-from cctuning.preview import example_panel, memory_table, rows_table
+from cctuning.preview import example_panel, rows_table
 from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
 from cctuning.recipe import recipe_from_command_line, save_recipe
 from cctuning.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
@@ -94,6 +94,8 @@ def fine_tune(
 ) -> None:
     """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
     checkpoint = prepare_output_dir(recipe, problems)
+    if process_state(recipe).is_main_process:
+        show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
@@ -163,23 +165,11 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     per_step = recipe.per_device_train_batch_size * accumulation * processes
     per_epoch = math.ceil(len(examples) / per_step)
     steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
-    config = base_config(recipe)
-    estimate = estimate_memory(
-        config,
-        dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
-        rows=recipe.per_device_train_batch_size,
-        tokens=max(len(example.input_ids) for example in examples),
-        trained_share=0.01 if recipe.lora.enabled else 1.0,
-        bf16=recipe.bf16,
-        checkpointing=recipe.gradient_checkpointing,
-        english_tokens=max(len(example.english_input_ids) for example in examples),
-        connected=recipe.connection.enabled,
-    )
     console.print_json(json.dumps(dataclasses.asdict(recipe)))
     console.print(rows_table(examples, problems))
     longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
-    console.print(memory_table(estimate))
+    show_memory(recipe, examples, warn_only=False)
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
     console.print(
         f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
@@ -192,6 +182,46 @@ def base_config(recipe: TrainRecipe) -> Any:
     """The base model's configuration."""
     return AutoConfig.from_pretrained(
         recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
+    )
+
+
+def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
+    """What each device will need; with `warn_only` nothing unless the run will not fit into a GPU."""
+    device = device_at_hand(use_cpu=recipe.use_cpu, processes=process_state(recipe).num_processes)
+    if warn_only and (device is None or not device.gpu):
+        return
+    lora = lora_config(recipe)
+    try:
+        step = training_step(recipe, examples, lora)
+        if device is None or not warn_only:
+            console.print(memory_report(step, current_engine(), device, lora=lora))
+        elif warning := memory_warning(step, current_engine(), device, lora=lora):
+            console.print(warning)
+    except UnknownMemoryError as error:
+        if not warn_only:
+            console.print(f"No memory estimate: {error}", soft_wrap=True)
+
+
+def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig) -> Step:
+    """What one process does in a step, with the longest rows that there are."""
+    config = base_config(recipe)
+    return Step(
+        config,
+        rows=recipe.per_device_train_batch_size,
+        tokens=max(len(example.input_ids) for example in examples),
+        response_tokens=max(len(example.input_ids) - example.prompt_length for example in examples),
+        english_tokens=max(len(example.english_input_ids) for example in examples),
+        connection=recipe.connection.config() if recipe.connection.enabled else None,
+        lora=lora if recipe.lora.enabled else None,
+        dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
+        bf16=recipe.bf16,
+        checkpointing=recipe.gradient_checkpointing,
+        reentrant=recipe.gradient_checkpointing_reentrant,
+        attention=recipe.attn_implementation,
+        accumulation=recipe.accumulation_steps(process_state(recipe).num_processes),
+        optim=recipe.optim,
+        gpu=not recipe.use_cpu,
+        trust_remote_code=recipe.trust_remote_code,
     )
 
 

@@ -19,8 +19,10 @@ from transformers.utils import logging as transformers_logging
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
 _SMALLER = (
-    "What takes less memory: a smaller per_device_train_batch_size or batch_size, "
-    "gradient_checkpointing=true, a smaller cutoff_len, lora.enabled=true, dtype=bfloat16"
+    "What takes less memory, in the usual order of effect: lora.enabled=true, more devices with "
+    "recipes/accelerate/fsdp2.yaml, dtype=bfloat16, gradient_checkpointing=true, a smaller "
+    "per_device_train_batch_size or batch_size, a smaller cutoff_len. "
+    "dry_run=true shows what each of them would save"
 )
 # How gloo and NCCL report, as RuntimeErrors, that another process is gone.
 _LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exit")

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.examples import Example, languages_of
-from cctuning.memory import MemoryEstimate
 from cctuning.rows import Problem
 
 _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
@@ -99,17 +98,3 @@ def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
 def _text_after(tokenizer: Any, before: list[int], ids: list[int]) -> str:
     return str(tokenizer.decode(before + ids)).removeprefix(str(tokenizer.decode(before)))
-
-
-def memory_table(estimate: MemoryEstimate) -> Table:
-    """The parts of an estimate."""
-    table = Table(title="memory estimate, one device that holds the whole model")
-    parts = ("weights", "gradients", "optimizer", "activations", "connection", "total")
-    for part in parts:
-        table.add_column(part, justify="right")
-    table.add_row(*(_size(getattr(estimate, part)) for part in parts))
-    return table
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB" if count >= 2**27 else f"{count / 2**20:.1f} MiB"

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 from transformers import TrainerCallback
 
-STEPS = 4
+STEPS = 3
 SETTLED = "settled"
 
 
@@ -32,7 +31,7 @@ class Settled(TrainerCallback):
 
 
 def measured_peak(train: Callable[[], None], folder: Path) -> int:
-    """Bytes at the peak of `train`, which builds a model and a trainer with a `Settled` callback, and trains."""
+    """Bytes at the peak of `train`, which builds a model and a trainer with a `Settled` callback."""
     gc.collect()  # what earlier runs left behind is not to be taken back while the profiler is on
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         train()

@@ -55,6 +55,7 @@ def _shape(model_type: str, hidden: int, inner: int, layers: int, vocabulary: in
 
 
 SHAPES = {
+    "tiny": _shape("llama", 32, 64, 3, 100, tokens=32, prompt=16, english=16),
     "wide": _shape("llama", 512, 1408, 3, 1000),
     "deep": _shape("llama", 128, 352, 12, 1000),
     "vocabulary": _shape("llama", 128, 352, 4, 40000),

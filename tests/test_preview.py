@@ -8,8 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from cctuning.examples import encode
-from cctuning.memory import MemoryEstimate
-from cctuning.preview import example_panel, memory_table, rows_table, token_pieces
+from cctuning.preview import example_panel, rows_table, token_pieces
 from cctuning.prompts import PromptFormat
 from cctuning.rows import Problem
 from tests.tiny import tiny_rows, tiny_tokenizer
@@ -126,12 +125,3 @@ def test_the_problems_are_counted_by_field_and_the_first_are_listed():
     text = shown(rows_table(EXAMPLES, [*problems, Problem("a.jsonl", 9, "", "is broken JSON")]))
     assert "8 rows left out: 7 in output, 1 unreadable" in text
     assert "a.jsonl, row 5, output: is empty" in text and "row 6" not in text
-
-
-def test_memory_is_shown_in_a_unit_that_says_something():
-    big = MemoryEstimate(
-        weights=16 * 2**30, gradients=0, optimizer=0, activations=2**29, connection=3 * 2**20
-    )
-    text = shown(memory_table(big))
-    assert "16.00 GiB" in text and "16.50 GiB" in text and "0.50 GiB" in text
-    assert "3.0 MiB" in text

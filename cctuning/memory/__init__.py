@@ -1,6 +1,17 @@
 """Memory, known beforehand: what a training step will take on each device."""
 
-from cctuning.memory.estimate import MemoryEstimate, estimate_memory
+from cctuning.memory.devices import Device, device_at_hand
+from cctuning.memory.estimate import MemoryEstimate, UnknownMemoryError, estimate_memory
+from cctuning.memory.report import memory_report, memory_warning
 from cctuning.memory.step import Step
 
-__all__ = ["MemoryEstimate", "Step", "estimate_memory"]
+__all__ = [
+    "Device",
+    "MemoryEstimate",
+    "Step",
+    "UnknownMemoryError",
+    "device_at_hand",
+    "estimate_memory",
+    "memory_report",
+    "memory_warning",
+]

@@ -36,9 +36,7 @@ def knobs(step: Step, engine: Engine, device: Device, *, lora: PeftConfig) -> li
     found.sort(key=lambda knob: knob.estimate.total)
     if not any(device.holds(knob.estimate) for knob in found):
         found += _together(step, engine, device, lora, [knob.change for knob in found])
-    found += [
-        knob for knob in _engines(step, engine, device) if knob.estimate.total < _WORTH_SAYING * now
-    ]
+    found += [knob for knob in _engines(step, engine, device) if knob.estimate.total < _WORTH_SAYING * now]
     return sorted(found, key=lambda knob: (not device.holds(knob.estimate), knob.estimate.total))
 
 

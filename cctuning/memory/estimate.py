@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from cctuning.engines import Engine
 from cctuning.memory.holding import held_by
@@ -12,6 +11,10 @@ from cctuning.memory.step import Step, build_model
 from cctuning.memory.tracing import trace_step
 
 ONE = Engine("one")
+
+
+class UnknownMemoryError(ValueError):
+    """A model's step cannot be run without values, so nothing is known of its activations."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def estimate_memory(step: Step, engine: Engine = ONE) -> MemoryEstimate:
     """Estimates a process's step.
 
     The connection is the difference to the same step without it: English pass, Decision Maker, and the
-    gradients that they cause.
+    gradients that they cause. Raises `UnknownMemoryError` for a model with operators that need values, such
+    as some mixtures of experts.
     """
     own = total_memory(step, engine)
     if step.connection is None:
@@ -77,8 +81,14 @@ def _peaks(step: Step, layers: int, *, gradients_leave: bool) -> dict[str, int]:
     """
     few, more = 3, 4
     step = dataclasses.replace(step, optim="")  # has no part in a pass; traces are remembered
-    if layers <= more:
-        return trace_step(step, gradients_leave=gradients_leave)
-    small = trace_step(step, few, gradients_leave=gradients_leave)
-    large = trace_step(step, more, gradients_leave=gradients_leave)
+    try:
+        if layers <= more:
+            return trace_step(step, gradients_leave=gradients_leave)
+        small = trace_step(step, few, gradients_leave=gradients_leave)
+        large = trace_step(step, more, gradients_leave=gradients_leave)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise UnknownMemoryError(
+            f"the step of {step.config.model_type} cannot be traced: {reason}"
+        ) from error
     return {phase: large[phase] + (large[phase] - small[phase]) * (layers - more) for phase in large}

@@ -27,7 +27,9 @@ class Held:
     optimizer: int
     working: int  # while the optimizer steps
     buffers: int = 0
-    gathered: dict[str, int] = field(default_factory=dict)  # weights and their gradients, by phase of the pass
+    gathered: dict[str, int] = field(
+        default_factory=dict
+    )  # weights and their gradients, by phase of the pass
     main_memory: int = 0
     # How the pass is traced: with which weights, and whether gradients leave as soon as they are there.
     step: Step | None = None
@@ -72,7 +74,7 @@ def held_by(engine: Engine, step: Step, model: Any) -> Held:
 
 
 def _fsdp2(engine: Engine, step: Step, sizes: _Sizes) -> Held:
-    """accelerate keeps the shards of trained weights in float32 under bf16, and gathers them in bfloat16.
+    """Shards of trained weights are float32 under bf16 (accelerate's doing), and gathered in bfloat16.
 
     Embedding, each layer, and final norm with LM head are gathered on their own, the next one while one runs:
     a buffer of both, and the weights that are copied out of it. Their gradients are copied to be reduced.

@@ -71,4 +71,6 @@ def working_bytes(optim: str, weights: Sequence[Tensor], *, gpu: bool) -> int:
     if gpu and optim == "adamw_torch":
         return sum(weight.nbytes for weight in weights)
     largest = max((weight.numel() * max(weight.itemsize, 4) for weight in weights), default=0)
+    if optim == "adafactor":
+        return 4 * largest
     return 2 * largest if is_known(optim) and optim not in _BYTES and "fused" not in optim else 0

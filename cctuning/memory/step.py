@@ -30,7 +30,7 @@ class Step:
     bf16: bool = True  # compute in bfloat16
     checkpointing: bool = True
     reentrant: bool = False
-    attention: str | None = None  # eager, or anything else: kernels that keep no T x T scores
+    attention: str | None = None  # eager keeps the T x T scores; others are counted as torch's sdpa
     accumulation: int = 1  # forward passes per optimizer step
     optim: str = "adamw_torch"
     gpu: bool = True
@@ -52,7 +52,7 @@ def build_model(step: Step, layers: int | None = None) -> Any:
         model: Any = AutoModelForCausalLM.from_config(
             config,
             dtype=getattr(torch, step.dtype),
-            attn_implementation="eager" if step.attention == "eager" else "sdpa",
+            attn_implementation="eager" if step.attention == "eager" else None,  # None: sdpa, if it has it
             trust_remote_code=step.trust_remote_code,
         )
         if step.connection is not None:

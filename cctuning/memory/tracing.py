@@ -1,13 +1,14 @@
 """The memory of one forward and backward pass, from running it on tensors that hold nothing.
 
-torch's fake tensors have shapes, dtypes and storages, but no values: every operation of the pass is dispatched,
-allocates its results and frees them as in training, and no memory is taken. What is counted are the storages
-that live at once. Operators' own scratch space is not seen.
+Fake tensors of torch have shapes, dtypes and storages, but no values: every operation of the pass is
+dispatched, allocates its results and frees them as in training, and no memory is taken. What is counted are
+the storages that live at once. Operators' own scratch space is not seen.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,8 @@ from trl.trainer.utils import add_fused_lm_head
 from cctuning.memory.step import Step, build_model, decoder_layers
 from cctuning.modeling_cctuning import CrossLingualConnection
 
+# Says what it cannot run before it raises; the error is enough.
+logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
 # Tokens and vocabulary entries in one tile of TRL's LM head.
 TILE_TOKENS, TILE_VOCABULARY = 4096, 32768
 
