@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
-from transformers import TrainerCallback
+from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
@@ -82,13 +82,34 @@ def test_training_lowers_the_loss_and_moves_the_decision_maker(tmp_path):
     assert logged[-1]["loss"] < 0.8 * logged[0]["loss"]
 
 
-def test_without_a_connection_it_is_plain_sft(tmp_path):
-    ours = trainer_for(tiny_llama(len(TOKENIZER)), arguments(tmp_path))
+def tiny_mixture():
+    """A mixture of experts, whose routers have a loss of their own."""
+    torch.manual_seed(0)
+    config = Qwen2MoeConfig(
+        vocab_size=len(TOKENIZER),
+        hidden_size=32,
+        intermediate_size=48,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_experts=4,
+        num_experts_per_tok=2,
+        router_aux_loss_coef=0.1,
+    )
+    return Qwen2MoeForCausalLM(config)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: tiny_llama(len(TOKENIZER)), tiny_mixture], ids=["llama", "experts"]
+)
+def test_without_a_connection_it_is_plain_sft(tmp_path, build):
+    args = arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2)
+    ours = trainer_for(build(), args)
     ours.train()
     data = training_set(EXAMPLES, languages_of(EXAMPLES)).select_columns(["input_ids", "labels"])
-    theirs = SFTTrainer(
-        tiny_llama(len(TOKENIZER)), arguments(tmp_path), train_dataset=data, processing_class=TOKENIZER
-    )
+    theirs = SFTTrainer(build(), args, train_dataset=data, processing_class=TOKENIZER)
     theirs.train()
     assert_same(weights_of(ours.model), weights_of(theirs.model))
 
