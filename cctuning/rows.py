@@ -141,7 +141,11 @@ def write_rejects(problems: Sequence[Problem], path: str | Path) -> None:
         for (name, number), found in by_row.items():
             reasons = [f"{problem.field}: {problem.message}".removeprefix(": ") for problem in found]
             reject = {"file": name, "number": number, "reasons": reasons, "row": found[0].values}
-            file.write(_json_line(reject) + "\n")
+            try:
+                line = _json_line(reject)
+            except RecursionError:
+                line = _json_line({**reject, "row": "is nested too deeply to be written here"})
+            file.write(line + "\n")
 
 
 def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Row]:

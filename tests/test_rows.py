@@ -331,6 +331,15 @@ def test_rejects_hold_every_bad_row_as_it_was(tmp_path):
     assert {reject["file"] for reject in rejects} == {str(path)}
 
 
+def test_a_reject_that_is_nested_too_deeply_is_listed_all_the_same(tmp_path):
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    write_rejects([Problem("rows.jsonl", 7, "output", "is a list", nested)], tmp_path / "rejects.jsonl")
+    reject = json.loads((tmp_path / "rejects.jsonl").read_text())
+    assert (reject["number"], reject["row"]) == (7, "is nested too deeply to be written here")
+
+
 def test_a_row_that_a_later_step_rejects(tmp_path):
     rows, _ = read_rows([write(tmp_path / "rows.jsonl", GOOD)])
     problem = rows[1].problem("instruction", "is too long")

@@ -164,6 +164,11 @@ def test_folders_and_globs_in_order(tmp_path):
     assert names(tmp_path / "b.jsonl", tmp_path / "a.jsonl") == ["b.jsonl", "a.jsonl"]
 
 
+def test_a_folder_may_be_named_like_a_file(tmp_path):
+    write_lines(tmp_path / "rows" / "a.jsonl" / "b.jsonl")
+    assert names(tmp_path / "rows") == ["b.jsonl"]
+
+
 def test_a_relative_glob(tmp_path, monkeypatch):
     write_lines(tmp_path / "rows" / "a.jsonl")
     monkeypatch.chdir(tmp_path)
