@@ -46,7 +46,12 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     transformers_logging.disable_progress_bar()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # What a library will rename is our business, not the user's.
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
+    renamed = r"(transformers|peft|trl|torch\.distributed)\."
+    warnings.filterwarnings("ignore", category=FutureWarning, module=renamed)
+    # The Trainer counts passes itself, so accelerate is told another number than DeepSpeed.
+    logging.getLogger("accelerate.accelerator").addFilter(
+        lambda record: "accumulation steps mismatch" not in record.getMessage()
+    )
     try:
         with _ended_by_sigterm(stopped):
             main()

@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
 def run_on_two(jobs: Sequence[dict[str, Any]], folder: Path, *, timeout: float = 600) -> list[list[Any]]:
     """Runs jobs on two processes of DDP, launched as users do; how each ended, per process.
 
-    A job has `engine`, `settings` of the recipe, and optionally `noise` and `float64`.
+    A job has `engine`, `settings` of the recipe, and where noise is wanted `noise`.
     """
     path = folder / "jobs.json"
     path.write_text(json.dumps(list(jobs)))
@@ -43,7 +43,9 @@ def run_on_two(jobs: Sequence[dict[str, Any]], folder: Path, *, timeout: float =
         "--config_file", str(ROOT / "recipes/accelerate/ddp.yaml"), "--num_processes", "2",
         "--main_process_port", "0", str(ROOT / "tests/engine_worker.py"), str(path),
     ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    # DeepSpeed looks for ninja there, which lies beside this interpreter.
+    path_variable = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "PATH": path_variable}
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )

@@ -27,7 +27,6 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 import train
 from cctuning import modeling_cctuning
 from cctuning.modeling_cctuning import select
-from tests.float64 import float64
 from tests.scripts import call
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,9 +63,6 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         stack.enter_context(mock.patch.object(functional, "gumbel_softmax", recorded))
         if not job.get("noise"):
             stack.enter_context(mock.patch.object(modeling_cctuning, "select", without_noise))
-        if job.get("float64"):
-            stack.enter_context(float64())
-            stack.enter_context(mock.patch.object(train, "load_model", load_float64))
         ended = call(train, *(f"{key}={value}" for key, value in job["settings"].items()))
     return {"status": ended.status, "err": ended.err, "random_state": states[:1]}
 
@@ -77,11 +73,6 @@ functional_gumbel_softmax = functional.gumbel_softmax
 def without_noise(logits: torch.Tensor, *, noise: bool, **options: Any) -> torch.Tensor:
     """The Decision Maker's choice with the noise that a row meets under every engine: none."""
     return select(logits, noise=False, **options)
-
-
-def load_float64(*args: Any, load: Any = train.load_model) -> Any:
-    """The model in float64, in which engines that are right agree to many digits."""
-    return load(*args).double()
 
 
 @functools.cache
@@ -105,6 +96,8 @@ def environment_of(engine: str) -> Any:
         # On CPUs accelerate takes an FSDP configuration for DDP; it looks at nothing but this type.
         os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
         backend = ("gloo", DistributedType.MULTI_GPU)
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
         stack.enter_context(mock.patch.object(PartialState, "_prepare_backend", lambda *_: backend))
     return stack
 
