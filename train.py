@@ -117,7 +117,9 @@ def fine_tune(
 def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
     if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
-        check_launch(use_cpu=recipe.use_cpu)
+        connection = recipe.connection
+        english_gradient = connection.enabled and connection.english_gradient
+        check_launch(use_cpu=recipe.use_cpu, english_gradient=english_gradient)
     recipe.accumulation_steps(current_engine().processes)
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
     check_output_dir(recipe.data, recipe.output_dir)

@@ -16,12 +16,19 @@ from cctuning.engines import Engine, LaunchError, current_engine, running_engine
 from cctuning.launcher import launcher_options
 
 
-def check_launch(*, use_cpu: bool) -> None:
+def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
     """Raises `LaunchError` where another engine would run than this process was launched for.
 
-    `use_cpu`: whether the recipe wants CPUs even where there are GPUs. Joins the processes.
+    `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `english_gradient`: whether the
+    English pass is differentiated. Joins the processes.
     """
     asked = current_engine()
+    if english_gradient and asked.name == "fsdp2":
+        # Its backward pass frees a layer's weights after the first of the two uses.
+        raise LaunchError(
+            "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
+            "choose recipes/accelerate/zero3.yaml or ddp.yaml"
+        )
     _check_settings(asked)
     _check_devices(asked, use_cpu)
     state = PartialState(cpu=use_cpu)

@@ -62,6 +62,15 @@ def test_fsdp_that_would_be_ddp_is_refused(launched, runs):
     check_launch(use_cpu=False)
 
 
+def test_layers_that_are_differentiated_twice_are_refused_under_fsdp(launched, runs):
+    launched(WORLD_SIZE=2, LOCAL_RANK=0, **FSDP2)
+    runs(processes=2, gpus=2, kind="MULTI_GPU")
+    with pytest.raises(LaunchError, match="english_gradient=true uses every layer twice"):
+        check_launch(use_cpu=False, english_gradient=True)
+    launched(ACCELERATE_USE_FSDP="false")
+    check_launch(use_cpu=False, english_gradient=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
