@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import AutoTokenizer
 
 from cctuning.entry import run
 from cctuning.inference import Answer, answer
+from cctuning.loading import load_tokenizer
 from cctuning.model import CCTuningModel, is_exported, load_model
 from cctuning.model_names import naming_model
 from cctuning.prompts import PromptFormat, choose_template
-from cctuning.recipe import recipe_from_command_line
+from cctuning.recipe import RECIPES, recipe_from_command_line
+from cctuning.runs import check_trusted
 from cctuning.schemas import ChatRecipe
 
 console = Console(highlight=False)
@@ -25,12 +26,14 @@ console = Console(highlight=False)
 
 def main() -> None:
     """Answers the question of the command line, or asks for questions until the input ends."""
-    recipe = recipe_from_command_line(ChatRecipe, __doc__ or "")
+    recipe = recipe_from_command_line(ChatRecipe, __doc__ or "", folder=RECIPES / "chat")
+    check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
-        tokenizer = AutoTokenizer.from_pretrained(recipe.model)
+        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
     choose_template(tokenizer, "auto")
     prompts = PromptFormat(tokenizer)
-    model = load_model(recipe.model, dtype=recipe.dtype)
+    with naming_model("model", recipe.model):
+        model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
     if torch.cuda.is_available() and not recipe.use_cpu:
         model = model.to("cuda")
     if recipe.english and not hasattr(model, "fuse"):

@@ -23,7 +23,6 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from transformers import AutoConfig, AutoTokenizer
 
 from cctuning.cards import export_card
 from cctuning.engines import LaunchError, current_engine
@@ -32,13 +31,15 @@ from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
 from cctuning.fit import Fit, fit_transform, run_share
 from cctuning.fit_figures import plot_error_per_layer, plot_learning_curve
-from cctuning.model import CONNECTION_FILE, CCTuningModel
+from cctuning.loading import load_tokenizer
+from cctuning.model import CONNECTION_FILE, CCTuningModel, load_model_config
+from cctuning.model_names import naming_model
 from cctuning.pairs import PairSample, pairs_of, sample_pairs
 from cctuning.preview import example_panel, rows_table
 from cctuning.prompts import PromptFormat
-from cctuning.recipe import recipe_from_command_line
+from cctuning.recipe import RECIPES, recipe_from_command_line
 from cctuning.rows import Problem, read_rows, sample_rows
-from cctuning.runs import RunError, find_newest_run, read_run_recipe
+from cctuning.runs import RunError, check_settings, check_trusted, find_newest_run, read_run_recipe
 from cctuning.schemas import FitRecipe
 from cctuning.shares import Share
 
@@ -48,7 +49,7 @@ console = Console(highlight=False, markup=False)
 
 def main() -> None:
     """Reads the recipe, fits, and writes the exported model and what is known about it."""
-    recipe = recipe_from_command_line(FitRecipe, __doc__ or "")
+    recipe = recipe_from_command_line(FitRecipe, __doc__ or "", folder=RECIPES / "fit")
     state = process_state(recipe)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
@@ -63,7 +64,10 @@ def main() -> None:
     output_dir = Path(recipe.output_dir or directory / "monolingual")
     if output_dir.resolve() == directory.resolve():
         raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+    check_settings(run_recipe, directory)
+    check_trusted(directory, recipe.trust_remote_code)
+    with naming_model("model", str(directory)):
+        tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
     prompts = PromptFormat(tokenizer)
     examples, problems = load_examples(recipe, run_recipe, prompts)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
@@ -72,7 +76,9 @@ def main() -> None:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return
 
-    model = CCTuningModel.load(directory, dtype=recipe.dtype).to(state.device)
+    options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
+    with naming_model("model", str(directory)):
+        model = CCTuningModel.load(directory, **options).to(state.device)
     passes: dict[str, Any] = {
         "pad_token_id": prompts.pad_token_id,
         "batch_size": recipe.batch_size,
@@ -111,9 +117,10 @@ def load_examples(
     recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat
 ) -> tuple[list[Example], list[Problem]]:
     """The run's training examples, read as the run read them, or those of `data=`; bad rows are left out."""
+    columns = {name: given for name, given in dataclasses.asdict(recipe.columns).items() if given is not None}
     rows, problems = read_rows(
         recipe.data or run_recipe["data"],
-        columns=run_recipe["columns"],
+        columns=run_recipe["columns"] | columns,
         split=run_recipe["data_split"],
         language=run_recipe["language"],
         on_bad_row="skip",
@@ -149,7 +156,7 @@ def show(
     tokenizer: Any,
 ) -> None:
     """What a fit would do, without doing it."""
-    config = AutoConfig.from_pretrained(directory).get_text_config()
+    config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     d, layers = config.hidden_size, config.num_hidden_layers
     # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.
     gigabytes = (1.5 * (recipe.folds + 1) + 3) * d * d * 8 / 2**30

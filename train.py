@@ -22,19 +22,21 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 from peft import LoraConfig
 from rich.console import Console
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import set_seed
 from trl import SFTConfig
 
 from cctuning.adapters import check_target_modules, make_plain_adapter
 from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.checkpoints import checkpoint_folder, write_failures_explained
+from cctuning.decoders import architecture_of
 from cctuning.engines import current_engine, is_first_process
 from cctuning.entry import Stopped, run
 from cctuning.examples import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.files import write_whole
 from cctuning.interruption import StopOnSignal
 from cctuning.launch_checks import check_engine, check_launch
+from cctuning.loading import check_model, load_causal_lm, load_config, load_tokenizer
 from cctuning.locks import only_run_in
 from cctuning.memory import Step, UnknownMemoryError, device_at_hand, memory_report, memory_warning
 from cctuning.model import CCTuningModel
@@ -65,12 +67,12 @@ def main() -> None:
     """Reads the recipe, trains, and writes the model and what is to know about it to `output_dir`."""
     recipe = recipe_from_command_line(TrainRecipe, __doc__ or "")
     check(recipe)
-    with naming_model("model_name_or_path", recipe.model_name_or_path):
-        tokenizer = AutoTokenizer.from_pretrained(
-            recipe.model_name_or_path,
-            revision=recipe.model_revision,
-            trust_remote_code=recipe.trust_remote_code,
-        )
+    name, where_from = recipe.model_name_or_path, source_options(recipe)
+    with naming_model("model_name_or_path", name):
+        config = check_model(name, **where_from)
+        if recipe.connection.enabled:
+            architecture_of(config.get_text_config().model_type)
+        tokenizer = load_tokenizer(name, **where_from)
     choose_template(tokenizer, recipe.template)
     prompts = PromptFormat(tokenizer)
     examples, problems = load_examples(recipe, prompts)
@@ -78,7 +80,7 @@ def main() -> None:
         examples,
         tokenizer,
         pad_token_id=prompts.pad_token_id,
-        vocab_size=base_config(recipe).get_text_config().vocab_size,
+        vocab_size=config.get_text_config().vocab_size,
     )
     if recipe.dry_run:
         if is_first_process():
@@ -112,6 +114,11 @@ def fine_tune(
         if recipe.lora.enabled:
             make_plain_adapter(recipe.output_dir)
         write_results(recipe, examples, result.metrics, trainer.state.global_step)
+
+
+def source_options(recipe: TrainRecipe) -> dict[str, Any]:
+    """Which version of the model is meant, and whether its own code may run."""
+    return {"revision": recipe.model_revision, "trust_remote_code": recipe.trust_remote_code}
 
 
 def check(recipe: TrainRecipe) -> None:
@@ -182,9 +189,7 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
 
 def base_config(recipe: TrainRecipe) -> Any:
     """The base model's configuration."""
-    return AutoConfig.from_pretrained(
-        recipe.model_name_or_path, revision=recipe.model_revision, trust_remote_code=recipe.trust_remote_code
-    )
+    return load_config(recipe.model_name_or_path, **source_options(recipe))
 
 
 def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
@@ -279,13 +284,13 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
 
 def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
     """The base model, connected unless the recipe says otherwise."""
-    model = AutoModelForCausalLM.from_pretrained(
-        recipe.model_name_or_path,
-        revision=recipe.model_revision,
-        trust_remote_code=recipe.trust_remote_code,
-        attn_implementation=recipe.attn_implementation,
-        dtype=recipe.dtype,
-    )
+    with naming_model("model_name_or_path", recipe.model_name_or_path):
+        model = load_causal_lm(
+            recipe.model_name_or_path,
+            **source_options(recipe),
+            attn_implementation=recipe.attn_implementation,
+            dtype=recipe.dtype,
+        )
     set_generation_tokens(model, prompts)
     if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
         check_target_modules(model, recipe.lora.target_modules)

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig
-from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from peft import LoraConfig, PeftConfig, PeftModel
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from cctuning.loading import ModelError, from_library, load_causal_lm, read_json_object
+from cctuning.model_names import naming_model
 from cctuning.modeling_cctuning import CrossLingualConnection
 from cctuning.nearest import did_you_mean
+from cctuning.weights import NOT_READ, WeightsError, check_finite, read_tensors
 
 _NAME = "decision_maker"
+
+# What may be set in the configuration of an adapter that is loaded; the rest may name modules to import or
+# ways to change the base model, and must be as by default.
+_SETTINGS = (
+    "alpha_pattern", "base_model_name_or_path", "bias", "exclude_modules", "fan_in_fan_out", "inference_mode",
+    "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "r", "rank_pattern",
+    "revision", "target_modules", "use_dora", "use_rslora",
+)  # fmt: skip
+_IGNORED = (
+    "auto_mapping",
+    "init_lora_weights",
+    "megatron_core",
+    "modules_to_save",
+    "peft_type",
+    "peft_version",
+    "task_type",
+)
 
 
 def with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
@@ -39,6 +60,69 @@ def make_plain_adapter(directory: str | Path) -> None:
     weights = {name: tensor for name, tensor in load_file(weights_path).items() if _NAME not in name}
     save_file(weights, weights_path, metadata={"format": "pt"})
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwargs: Any) -> Any:
+    """The base model of the LoRA adapter in `directory`, with the adapter merged into it.
+
+    The Decision Maker, which is no part of the base model, is left out. `kwargs` go to `from_pretrained`.
+    Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind, or more than an
+    addition to its base model, and `OSError` where that cannot be loaded.
+    """
+    directory = Path(directory)
+    config = _lora_config(directory)
+    tensors = _adapter_tensors(directory)
+    name = str(config.base_model_name_or_path)
+    with naming_model(f"{directory / CONFIG_NAME}: base_model_name_or_path", name):
+        base = load_causal_lm(name, revision=config.revision, trust_remote_code=trust_remote_code, **kwargs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below
+        adapted = from_library(lambda: PeftModel.from_pretrained(base, str(directory), config=config))
+    differing = sorted(get_peft_model_state_dict(adapted).keys() ^ tensors.keys())
+    if differing:
+        raise ModelError(
+            f"{directory / SAFETENSORS_WEIGHTS_NAME} does not belong to {CONFIG_NAME} and its base: only "
+            f"one side has {differing[0]}"
+        )
+    return adapted.merge_and_unload()
+
+
+def base_of(directory: str | Path) -> tuple[str, str | None]:
+    """Name and revision of the base model of the adapter in `directory`. Raises as `load_merged` does."""
+    config = _lora_config(Path(directory))
+    return str(config.base_model_name_or_path), config.revision
+
+
+def _lora_config(directory: Path) -> LoraConfig:
+    path = directory / CONFIG_NAME
+    settings = read_json_object(path)
+    if settings.get("peft_type") != "LORA":
+        raise ModelError(
+            f"{path}: peft_type={settings.get('peft_type')!r} is not LORA: merge it into its base model"
+        )
+    if not isinstance(settings.get("base_model_name_or_path"), str):
+        raise ModelError(f"{path} names no base model: base_model_name_or_path is missing")
+    if settings.get("init_lora_weights") not in (None, True, False, "gaussian"):
+        raise ModelError(
+            f"{path}: init_lora_weights={settings['init_lora_weights']!r} changes the base model: merge it"
+        )
+    defaults = LoraConfig().to_dict()
+    for name, value in settings.items():
+        if name not in (*_SETTINGS, *_IGNORED) and value and value != defaults.get(name):
+            raise ModelError(f"{path}: {name}={value!r} is not supported in an adapter that is loaded")
+    kept = {name: value for name, value in settings.items() if name in _SETTINGS}
+    return from_library(lambda: LoraConfig(task_type="CAUSAL_LM", **kept))
+
+
+def _adapter_tensors(directory: Path) -> dict[str, Any]:
+    if not (directory / SAFETENSORS_WEIGHTS_NAME).is_file() and (directory / WEIGHTS_NAME).is_file():
+        raise WeightsError(
+            f"{directory} holds no {SAFETENSORS_WEIGHTS_NAME}, only {WEIGHTS_NAME}: {NOT_READ}"
+        )
+    tensors = read_tensors(directory / SAFETENSORS_WEIGHTS_NAME)
+    tensors = {name: tensor for name, tensor in tensors.items() if _NAME not in name}
+    check_finite(tensors, directory / SAFETENSORS_WEIGHTS_NAME)
+    return tensors
 
 
 def check_target_modules(model: Any, names: Sequence[str]) -> None:

@@ -63,19 +63,24 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+def architecture_of(model_type: str) -> Architecture:
+    """The line of the table for `model_type`. Raises `ValueError` where there is none."""
+    if model_type not in ARCHITECTURES:
+        raise ValueError(
+            f"model type {model_type!r} is not in the architecture table. If its decoder layers add their "
+            f"feed-forward output to the residual stream, one line in ARCHITECTURES of {__name__} "
+            f"is enough (docs/architectures.md says how). Known: {', '.join(sorted(ARCHITECTURES))}"
+        )
+    return ARCHITECTURES[model_type]
+
+
 def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPaths:
     """Where `model` keeps its layers' `sublayer` outputs: "ffn", "attention" or "block".
 
     Raises `ValueError` for an architecture that is not in the table, or that does not look as the table says.
     """
     model_type = model.get_decoder().config.model_type
-    architecture = ARCHITECTURES.get(model_type)
-    if architecture is None:
-        raise ValueError(
-            f"model type {model_type!r} is not in the architecture table. If its decoder layers add their "
-            f"feed-forward output to the residual stream, one line in ARCHITECTURES of {__name__} "
-            f"is enough (docs/architectures.md says how). Known: {', '.join(sorted(ARCHITECTURES))}"
-        )
+    architecture = architecture_of(model_type)
     record = {"ffn": architecture.ffn, "attention": architecture.attention, "block": ""}[sublayer]
     # What a layer adds to its output as it is can be added at the layer's output, whose hooks run outside of
     # the region that activation checkpointing recomputes.

@@ -30,8 +30,8 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
         output_dir: is created.
 
-    Raises `TypeError` for a model without a connection, `ValueError` for a matrix of another size or with
-    values that are not finite.
+    Raises `TypeError` for a model without a connection, `ValueError` for a matrix of another size, with
+    integers, or with values that the model's dtype cannot hold as finite numbers.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
@@ -40,7 +40,7 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
             f"{type(model).__name__} has no connection to export: wrap it or load a CC-Tuning run"
         )
     hidden_size = model.config.get_text_config().hidden_size
-    matrix = _checked(torch.as_tensor(transform), hidden_size)
+    matrix = _checked(torch.as_tensor(transform), hidden_size, model.dtype)
 
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -56,22 +56,30 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
     }
     weights = dict(model.state_dict())
     # nn.Linear multiplies with the transposed weight: y = x W_T.
-    weights["transform_matrix.weight"] = matrix.T.to(model.dtype).contiguous()
+    weights["transform_matrix.weight"] = matrix.T.contiguous()
     _save(model, config, weights, output_dir)
     shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
     tokenizer.save_pretrained(output_dir)
     return output_dir
 
 
-def _checked(matrix: Tensor, hidden_size: int) -> Tensor:
+def _checked(matrix: Tensor, hidden_size: int, dtype: torch.dtype) -> Tensor:
+    """`matrix` in the model's dtype."""
     if matrix.shape != (hidden_size, hidden_size):
         raise ValueError(
             f"the transform is {tuple(matrix.shape)}, but the model's hidden size asks for "
             f"({hidden_size}, {hidden_size}): was it fitted on another model?"
         )
-    if not matrix.isfinite().all():
-        raise ValueError("the transform holds values that are not finite: fit it again")
-    return matrix
+    if not matrix.is_floating_point():
+        raise ValueError(f"the transform holds {matrix.dtype} in place of floating-point numbers")
+    kept = matrix.to(dtype)
+    if not kept.isfinite().all():
+        row, column = (~kept.isfinite()).nonzero()[0].tolist()
+        raise ValueError(
+            f"the transform's entry [{row}, {column}] is {matrix[row, column].item()}, which {dtype} cannot "
+            "hold: fit it again"
+        )
+    return kept
 
 
 def _save(model: Any, config: Any, weights: dict[str, Tensor], output_dir: Path) -> None:

@@ -35,7 +35,7 @@ def answer(
 
     With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual
     where the model has a Transform Matrix, and unconnected where it has none. Questions of like length
-    share a batch. `generation` goes to `model.generate` (say `do_sample=True`).
+    share a batch. Raises `ValueError` for a token without an embedding. `generation` goes to `model.generate` (say `do_sample=True`).
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
@@ -53,6 +53,7 @@ def answer(
         if english_ids is not None:
             parallel = pad_left([english_ids[number] for number in numbers], prompts.pad_token_id)
             inputs |= dict(zip(("english_input_ids", "english_attention_mask"), parallel, strict=True))
+        _check_vocabulary(model, inputs)
         if hasattr(model, "last_selection"):
             model.last_selection = None
         on_device = {name: tensor.to(model.device) for name, tensor in inputs.items()}
@@ -63,6 +64,18 @@ def answer(
             layer = layers[place] if layers else None
             answers[number] = Answer(prompts.response_text(row), bool(layers), layer)
     return [answers[number] for number in range(len(ids))]
+
+
+def _check_vocabulary(model: Any, inputs: dict[str, Tensor]) -> None:
+    token, embeddings = (
+        max(int(ids.max()) for ids in inputs.values()),
+        len(model.get_input_embeddings().weight),
+    )
+    if token >= embeddings:
+        raise ValueError(
+            f"the tokenizer writes token {token}, and the model has embeddings for {embeddings} tokens: give the "
+            "model its own tokenizer, or resize its embeddings"
+        )
 
 
 def _chosen_layers(model: Any, rows: int) -> list[int | None]:

@@ -10,12 +10,23 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers import GenerationConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
+from cctuning.adapters import base_of, load_merged
+from cctuning.connection_settings import check_exported, read_connection
 from cctuning.decoders import sublayer_paths
+from cctuning.loading import (
+    ADAPTER_FILE,
+    ModelError,
+    from_library,
+    load_causal_lm,
+    load_config,
+    read_json_object,
+)
+from cctuning.model_names import naming_model
 from cctuning.modeling_cctuning import (
     ConnectionConfig,
     CrossLingualConnection,
@@ -23,10 +34,12 @@ from cctuning.modeling_cctuning import (
     MonolingualConnection,
     connected_class,
 )
+from cctuning.weights import WeightsError, check_finite, read_tensors
 
 CONNECTION_FILE = "connection.json"
 CONNECTION_WEIGHTS = "connection.safetensors"
-ADAPTER_FILE = "adapter_config.json"
+
+_WEIGHT = "decision_maker.weight"
 
 
 class CCTuningModel(CrossLingualConnection):
@@ -58,19 +71,20 @@ class CCTuningModel(CrossLingualConnection):
 
     @classmethod
     def load(cls, directory: str | Path, **kwargs: Any) -> Any:
-        """The model of a finished run, connected; `kwargs` go to `from_pretrained`. An adapter is merged.
+        """The model of a finished run, connected; `kwargs` go to `load_causal_lm`. An adapter is merged.
 
-        Raises `FileNotFoundError` where `directory` holds no `connection.json` (see `load_model`).
+        Raises `FileNotFoundError` where `directory` holds no `connection.json` (see `load_model`), and
+        `ModelError` or `WeightsError` where one of its files cannot be used.
         """
         directory = Path(directory)
         if not (directory / CONNECTION_FILE).is_file():
             raise FileNotFoundError(
                 f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run"
             )
-        settings = json.loads((directory / CONNECTION_FILE).read_text())
-        model = cls.wrap(_load_base(directory, **kwargs), ConnectionConfig(**settings["connection"]))
+        connection, marker = read_connection(directory / CONNECTION_FILE)
+        model = cls.wrap(_load_base(directory, **kwargs), connection)
         load_connection_weights(model, directory)
-        model.response_marker = tuple(settings.get("response_marker", ()))
+        model.response_marker = marker
         return model.eval()
 
     def ffn_outputs(
@@ -110,27 +124,38 @@ def _new_decision_maker(model: Any) -> DecisionMaker:
 def load_model(directory: str | Path, **kwargs: Any) -> Any:
     """Any model of ours: a CC-Tuning run, an exported model, or a plain (ML-SFT, base) model; in eval mode.
 
-    An exported model runs this package's code, not the file in its folder. `kwargs` go to `from_pretrained`.
+    An exported model runs this package's code, not the file in its folder. `kwargs` go to `load_causal_lm`.
+    Raises `ModelError` or `WeightsError` where one of its files cannot be used.
     """
     directory = Path(directory)
     if (directory / CONNECTION_FILE).is_file():
         return CCTuningModel.load(directory, **kwargs)
     if is_exported(directory):
-        return _exported_class(directory).from_pretrained(directory, **kwargs).eval()
+        return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
     return _load_base(directory, **kwargs).eval()
+
+
+def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:
+    """The configuration of a run's model, for an adapter that of its base; raises as `load_model` does."""
+    name, revision = str(directory), None
+    if (Path(directory) / ADAPTER_FILE).is_file():
+        name, revision = base_of(directory)
+    with naming_model("model", name):
+        return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
 def is_exported(directory: str | Path) -> bool:
     """Whether `directory` holds a monolingual model made by `export_monolingual`."""
-    path = Path(directory) / "config.json"
-    return path.is_file() and "cctuning" in json.loads(path.read_text(encoding="utf-8"))
+    return "cctuning" in read_json_object(Path(directory) / CONFIG_NAME)
 
 
 def _exported_class(directory: Path) -> Any:
-    names = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
-    base: Any = getattr(transformers, names[0], None)
+    config = read_json_object(directory / CONFIG_NAME)
+    names = config.get("architectures") or [""]
+    base: Any = getattr(transformers, str(names[0]), None)
     if not (isinstance(base, type) and issubclass(base, PreTrainedModel)):
-        raise ValueError(f"{directory}/config.json: architectures={names} names no model of transformers")
+        raise ModelError(f"{directory / CONFIG_NAME}: architectures={names} names no model of transformers")
+    check_exported(config["cctuning"], f"{directory / CONFIG_NAME}: cctuning")
     mixin: Any = MonolingualConnection
     found: Any = base
     return connected_class(mixin, found)
@@ -138,19 +163,10 @@ def _exported_class(directory: Path) -> Any:
 
 def _load_base(directory: Path, **kwargs: Any) -> Any:
     if not (directory / ADAPTER_FILE).is_file():
-        return AutoModelForCausalLM.from_pretrained(directory, **kwargs)
-    from peft import PeftConfig, PeftModel
-
-    adapter = PeftConfig.from_pretrained(str(directory))
-    base = AutoModelForCausalLM.from_pretrained(
-        adapter.base_model_name_or_path, revision=adapter.revision, **kwargs
-    )
-    # The adapter holds the Decision Maker too, which this base does not have yet; it is read from its own
-    # file.
-    adapter.modules_to_save = None
-    merged: Any = PeftModel.from_pretrained(base, str(directory), config=adapter).merge_and_unload()
+        return load_causal_lm(directory, **kwargs)
+    merged = load_merged(directory, **kwargs)
     if (directory / GENERATION_CONFIG_NAME).is_file():
-        merged.generation_config = GenerationConfig.from_pretrained(directory)
+        merged.generation_config = from_library(lambda: GenerationConfig.from_pretrained(directory))
     return merged
 
 
@@ -167,9 +183,7 @@ def save_connection(
     }
     if model.connection.pooling == "decision_maker":
         weights = _decision_maker_weights(model.state_dict() if state_dict is None else state_dict)
-        save_file(
-            {"decision_maker.weight": weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS
-        )
+        save_file({_WEIGHT: weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS)
     (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
@@ -189,10 +203,17 @@ def load_connection_weights(model: Any, directory: str | Path) -> None:
     path = Path(directory) / CONNECTION_WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: the Decision Maker's weights belong there")
-    weight, own = load_file(path)["decision_maker.weight"], model.decision_maker.weight
+    tensors, own = read_tensors(path), model.decision_maker.weight
+    if list(tensors) != [_WEIGHT]:
+        raise WeightsError(
+            f"{path} must hold {_WEIGHT} alone, and holds {', '.join(sorted(tensors)) or 'nothing'}"
+        )
+    check_finite(tensors, path)
+    weight = tensors[_WEIGHT]
     if weight.shape != own.shape:
-        raise ValueError(
-            f"{path}: decision_maker.weight is {tuple(weight.shape)}, the model needs {tuple(own.shape)}"
+        raise WeightsError(
+            f"{path}: {_WEIGHT} is {tuple(weight.shape)}, the model needs {tuple(own.shape)}: it belongs to "
+            "another model"
         )
     with torch.no_grad():
         own.copy_(weight)

@@ -60,8 +60,13 @@ class ConnectionConfig:
         for name, accepted in _CHOICES.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(accepted)}")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature!r} must be above 0")
+        for name in ("hard", "english_gradient"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be true or false")
+        if not isinstance(self.temperature, int | float) or not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature!r} must be a number above 0")
+        if type(self.layer) not in (int, type(None)):
+            raise ValueError(f"layer={self.layer!r} must be a whole number")
         if (self.pooling == "layer") != (self.layer is not None):
             raise ValueError(
                 f"layer={self.layer!r} does not fit pooling={self.pooling!r}: "

@@ -20,11 +20,21 @@ from cctuning.checkpoints import (
     remove,
 )
 from cctuning.engines import Engine
-from cctuning.model import ADAPTER_FILE, CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
+from cctuning.loading import ADAPTER_FILE
+from cctuning.model import CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
 
+# What the fit needs of a run's recipe. The rest of it is only shown.
+_NEEDED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("run_name", "model_name_or_path", "data_split"), (str,)),
+    **dict.fromkeys(("seed", "cutoff_len", "english_cutoff_len"), (int,)),
+    **dict.fromkeys(("columns", "connection", "lora"), (dict,)),
+    "data": (list,),
+    "language": (str, type(None)),
+    "max_rows": (int, type(None)),
+}
 # What may differ between a run and its continuation: nothing that changes the result.
 _FREE = (
     "resume", "dry_run", "report_to", "run_name", "output_dir", "save_total_limit", "dataloader_num_workers",
@@ -62,12 +72,43 @@ def find_newest_run(outputs: str | Path = "outputs") -> Path:
 
 
 def read_run_recipe(directory: str | Path) -> dict[str, Any]:
-    """The resolved recipe of a run, as a plain dictionary. Raises `RunError` where there is none."""
+    """The resolved recipe of a run, as a plain dictionary. Raises `RunError` where it cannot be read."""
     path = Path(directory) / RECIPE_FILE
+    if is_exported(directory):
+        raise RunError(f"{directory} is an exported model: name the run that it was made of")
     if not path.is_file():
         raise RunError(f"{path} is missing: {directory} was not written by train.py")
-    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, dict):
+        raise RunError(f"{path} holds no `key: value` lines")
     return recipe
+
+
+def check_settings(recipe: dict[str, Any], directory: str | Path) -> None:
+    """Raises `RunError` where a run's recipe lacks what the fit needs of it, or holds another type there."""
+    for name, kinds in _NEEDED.items():
+        value = recipe.get(name)
+        if type(value) not in kinds:
+            expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+            found = f"is {value!r}" if name in recipe else "is missing"
+            raise RunError(f"{Path(directory) / RECIPE_FILE}: {name} {found}, and must be {expected}")
+
+
+def check_trusted(directory: str | Path, trust_remote_code: bool) -> None:
+    """Raises `RunError` for a run with code of its model's own, where running that was not asked for again.
+
+    The folder may come from anybody, so its recipe alone decides nothing.
+    """
+    if trust_remote_code or not (Path(directory) / RECIPE_FILE).is_file():
+        return
+    if read_run_recipe(directory).get("trust_remote_code"):
+        raise RunError(
+            f"{directory} was trained with trust_remote_code=true: its model needs code that came with it; "
+            "look at that code, then say trust_remote_code=true here too"
+        )
 
 
 def check_base_model(model: str, output_dir: str | Path) -> None:

@@ -28,6 +28,18 @@ class ColumnNames:
 
 
 @dataclass
+class OtherColumnNames:
+    """Where the data of a fit names its columns unlike the run's data."""
+
+    instruction: str | None = None  # the prompt x; null: as in the run
+    instruction_en: str | None = None  # its English parallel x_en; null: as in the run
+    output: str | None = None  # the response y; null: as in the run
+    id: str | None = None  # null: as in the run
+    language: str | None = None  # null: as in the run
+    output_en: str | None = None  # the response's English parallel; null: as in the run
+
+
+@dataclass
 class ConnectionRecipe(ConnectionConfig):
     """The connection, and how it is trained."""
 
@@ -145,7 +157,9 @@ class FitRecipe:
     """Settings of fit_transform.py."""
 
     model: str | None = None  # folder of a finished run; null: the newest under outputs/
+    trust_remote_code: bool = False  # run code that comes with the model
     data: list[str] = field(default_factory=list)  # sources of rows; default: those of the run
+    columns: OtherColumnNames = field(default_factory=OtherColumnNames)
     output_dir: str | None = None  # default: MODEL/monolingual
     dry_run: bool = False  # show what would be fitted on what, and fit nothing
     pairs: int = number(1000, at_least=2)  # rows to fit on, drawn at random
@@ -163,6 +177,7 @@ class ChatRecipe:
     """Settings of chat.py."""
 
     model: str  # folder of a run, of an exported model, or a hub name
+    trust_remote_code: bool = False  # run code that comes with the model
     question: str | None = None  # asked once; null: questions are read until an empty one
     english: str | None = None  # the question's English parallel, for bilingual inference
     max_new_tokens: int = number(128, at_least=1)  # the longest answer
