@@ -35,7 +35,8 @@ def answer(
 
     With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual
     where the model has a Transform Matrix, and unconnected where it has none. Questions of like length
-    share a batch. Raises `ValueError` for a token without an embedding. `generation` goes to `model.generate` (say `do_sample=True`).
+    share a batch. `generation` goes to `model.generate` (say `do_sample=True`). Raises `ValueError` for a
+    token without an embedding.
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
@@ -73,8 +74,8 @@ def _check_vocabulary(model: Any, inputs: dict[str, Tensor]) -> None:
     )
     if token >= embeddings:
         raise ValueError(
-            f"the tokenizer writes token {token}, and the model has embeddings for {embeddings} tokens: give the "
-            "model its own tokenizer, or resize its embeddings"
+            f"the tokenizer writes token {token}, and the model has embeddings for {embeddings} tokens: give "
+            "the model its own tokenizer, or resize its embeddings"
         )
 
 

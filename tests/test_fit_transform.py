@@ -168,8 +168,10 @@ def test_what_one_process_cannot_do_ends_all(folder):
     tokenizer = tiny_tokenizer()
     before, after = (set(tokenizer(row.instruction)["input_ids"]) for row in (longest, marked))
     [token, *_] = sorted(after - before)
-    with torch.no_grad():
-        model.get_input_embeddings().weight[token] = float("nan")
+    with torch.no_grad():  # finite weights, or the model would not load; this token alone overflows
+        model.get_input_embeddings().weight[:, 0] = 0
+        model.get_input_embeddings().weight[token, 0] = 1
+        model.model.layers[0].input_layernorm.weight[0] = 3e38
     model.save_pretrained("outputs/mine")
     write_rows(folder / "rows.jsonl", [marked if row is longest else row for row in rows])
     done = launched("model=outputs/mine", "pairs=80")

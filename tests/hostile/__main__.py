@@ -1,9 +1,15 @@
 """Writes docs/errors.md: `python -m tests.hostile`."""
 
-from tests.hostile import data_cases, recipe_cases, tokenizer_cases
+from tests.hostile import data_cases, model_cases, recipe_cases, run_cases, tokenizer_cases
 from tests.hostile.page import PATH, page
 
-GROUPS = (data_cases.CASES, recipe_cases.CASES, tokenizer_cases.CASES)
+GROUPS = (
+    data_cases.CASES,
+    recipe_cases.CASES,
+    tokenizer_cases.CASES,
+    model_cases.CASES,
+    run_cases.CASES,
+)
 
 if __name__ == "__main__":
     PATH.write_text(page(GROUPS), encoding="utf-8")
