@@ -15,6 +15,7 @@ from cctuning.files import write_whole
 from cctuning.modeling_cctuning import ConnectionConfig
 
 METRICS_FILE = "metrics.jsonl"
+_DURATIONS = ("_runtime", "_per_second")
 
 
 def scheduled_temperature(start: float, end: float, progress: float, schedule: str = "linear") -> float:
@@ -96,11 +97,13 @@ class MetricsFile(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """One line, from the first process."""
-        if state.is_world_process_zero:
+        """One line, from the first process; of what was measured, not of how long it took."""
+        values = {name: value for name, value in (logs or {}).items() if not name.endswith(_DURATIONS)}
+        # The Trainer ends with durations and a mean loss, both since the run was last resumed.
+        if state.is_world_process_zero and "train_loss" not in values:
             try:
                 with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+                    file.write(json.dumps({"step": state.global_step, **values}) + "\n")
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 

@@ -16,11 +16,14 @@ class LockedError(ValueError):
 
 @contextmanager
 def only_run_in(folder: str | Path) -> Iterator[None]:
-    """Holds `folder`, which is made if it is missing, until the block or the process ends, however it ends.
+    """Holds `folder` until the block or the process ends, however it ends.
+
+    A missing one is made, and taken away again where nothing was written there.
 
     Raises `LockedError` where another process holds it, and `OSError` where it cannot be written.
     """
     folder = Path(folder)
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK_FILE).open("a")
@@ -38,6 +41,8 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
             # Before it is released: a process that comes now makes a new one.
             if _lock(file.fileno()):
                 (folder / LOCK_FILE).unlink(missing_ok=True)
+                if is_new and not any(folder.iterdir()):
+                    folder.rmdir()  # nothing came of it
 
 
 def _lock(descriptor: int) -> bool:

@@ -141,7 +141,10 @@ def checkpoint_to_resume(
     if resume != "auto":
         if (Path(resume).parent / RECIPE_FILE).is_file():
             _refuse_other_recipe(Path(resume).parent, recipe)
-        return check(resume)
+        try:
+            return check(resume)
+        except CheckpointError as error:
+            raise CheckpointError(f"resume={error}") from error
     if (output_dir / FINISHED_FILE).is_file():
         report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
         raise RunError(

@@ -52,6 +52,13 @@ def test_a_line_that_was_cut_off_by_a_kill_is_dropped(tmp_path, args):
     assert lines(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 2.0}]
 
 
+def test_durations_are_left_out_since_they_depend_on_interruptions(tmp_path, args):
+    metrics = MetricsFile(tmp_path)
+    metrics.on_log(args, state(2), TrainerControl(), {"eval_loss": 1.0, "eval_runtime": 3.0})
+    metrics.on_log(args, state(2), TrainerControl(), {"train_loss": 1.0, "train_runtime": 3.0, "epoch": 1.0})
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 2, "eval_loss": 1.0}\n'
+
+
 def test_only_the_first_process_writes(tmp_path, args):
     metrics = MetricsFile(tmp_path)
     metrics.on_train_begin(args, state(0, is_world_process_zero=False), TrainerControl())

@@ -1,6 +1,5 @@
 """Two processes train together; one of them is signalled, and then one is killed."""
 
-import json
 import re
 import signal
 import subprocess
@@ -84,10 +83,5 @@ def test_a_signalled_and_a_killed_process_leave_a_run_to_go_on_with(launch, tmp_
     for run in (process, whole):
         _, err = run.communicate(timeout=200)
         assert run.returncode == 0, err
-    for name in ("model.safetensors", "connection.safetensors"):
+    for name in ("model.safetensors", "connection.safetensors", "metrics.jsonl"):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    logged = [
-        [line for line in map(json.loads, (own / "metrics.jsonl").read_text().splitlines()) if "loss" in line]
-        for own in (folder, tmp_path / "whole")
-    ]
-    assert logged[0] == logged[1]

@@ -503,7 +503,7 @@ def resume(folder: Path) -> list[str]:
 
 @CASES.case(
     "a folder to resume from that is no checkpoint",
-    error="base: complete.json is missing, it was not written to its end",
+    error="resume=base: complete.json is missing, it was not written to its end",
 )
 def resume_folder(folder: Path) -> list[str]:
     (folder / "out").mkdir()  # where one run keeps others out while it looks for its checkpoint

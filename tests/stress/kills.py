@@ -45,7 +45,7 @@ SETTINGS = {
     "save_steps": "3",
     "save_total_limit": "2",
 }
-COMPARED = ("model.safetensors", "connection.safetensors", "adapter_model.safetensors")
+COMPARED = ("model.safetensors", "connection.safetensors", "adapter_model.safetensors", "metrics.jsonl")
 console = Console(markup=False, highlight=False, soft_wrap=True)
 
 Moment = Callable[[Path, "subprocess.Popen[str]"], None]
@@ -210,11 +210,6 @@ def differences(whole: Path, killed: Path) -> list[str]:
         for name in COMPARED
         if (whole / name).is_file() and (whole / name).read_bytes() != (killed / name).read_bytes()
     ]
-    lines = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (whole, killed)]
-    # The last line holds the run's duration.
-    logged = [[line for line in own if "train_runtime" not in line] for own in lines]
-    if logged[0] != logged[1]:
-        different.append("metrics.jsonl")
     reports = [json.loads((folder / FINISHED_FILE).read_text()) for folder in (whole, killed)]
     if any(reports[0][key] != reports[1][key] for key in ("steps", "rows", "loss")):
         different.append(FINISHED_FILE)
