@@ -109,7 +109,7 @@ class TrainRecipe:
     max_grad_norm: float = number(1.0, at_least=0)  # gradients are clipped to it; 0: not
     adam_beta1: float = number(0.9, at_least=0, at_most=1)  # decay of the mean gradient
     adam_beta2: float = number(0.999, at_least=0, at_most=1)  # decay of the mean squared gradient
-    optim: str = one_of("adamw_torch", *(name.value for name in OptimizerNames))  # the optimizer
+    optim: str = one_of("adamw_torch_fused", *(name.value for name in OptimizerNames))  # the optimizer
     seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of everything that is drawn
 
     # Machine

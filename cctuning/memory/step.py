@@ -32,7 +32,7 @@ class Step:
     reentrant: bool = False
     attention: str | None = None  # eager keeps the T x T scores; others are counted as torch's sdpa
     accumulation: int = 1  # forward passes per optimizer step
-    optim: str = "adamw_torch"
+    optim: str = "adamw_torch_fused"
     gpu: bool = True
     trust_remote_code: bool = False
 
