@@ -93,10 +93,9 @@ def load_causal_lm(
     if getattr(model, "peft_config", None) is not None:
         raise ModelError("it is an adapter, and no model of its own: name its base model")
     _refuse_incomplete(model, report)
+    # An engine may fill the other processes' weights later, from the first one's.
     if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
-        check_finite(
-            dict(model.named_parameters()), source
-        )  # elsewhere an engine may not have filled them yet
+        check_finite(dict(model.named_parameters()), source)
     return model
 
 
