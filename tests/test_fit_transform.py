@@ -87,6 +87,23 @@ def test_other_data_and_another_folder(folder, monkeypatch):
     assert not (folder / "outputs/mine/monolingual").exists()
 
 
+def test_other_data_may_name_its_columns_otherwise(folder, monkeypatch):
+    """What is not renamed keeps the run's name."""
+    text = (folder / "rows.jsonl").read_text(encoding="utf-8")
+    (folder / "other.jsonl").write_text(text.replace('"instruction":', '"prompt":'), encoding="utf-8")
+    fit(monkeypatch, "data=other.jsonl", "columns.instruction=prompt", "pairs=20", "output_dir=here")
+    assert json.loads((folder / "here/transform_report.json").read_text())["pairs"] == 20
+
+
+def test_a_run_with_code_of_its_model_is_fitted_where_that_is_asked_for(folder, monkeypatch):
+    path = folder / "outputs/mine" / RECIPE_FILE
+    path.write_text(path.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
+    with pytest.raises(ValueError, match="say trust_remote_code=true here too"):
+        fit(monkeypatch, "pairs=20")
+    fit(monkeypatch, "pairs=20", "trust_remote_code=true")
+    assert (folder / "outputs/mine/monolingual/transform_report.json").is_file()
+
+
 def test_a_dry_run_writes_nothing(folder, monkeypatch, capsys):
     fit(monkeypatch, "dry_run=true", "pairs=40")
     shown = " ".join(capsys.readouterr().out.split())
