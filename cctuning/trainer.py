@@ -171,7 +171,7 @@ class CCTuningTrainer(ResumableTrainer):
         if args.world_size == 1 or args.dataloader_drop_last or not last:
             return batch
         first = first_repeat(
-            len(self.examples[self._mode]),
+            len(self.examples["train"]),  # a model just loaded is in eval mode until its first step
             batch_size=len(batch["labels"]),
             processes=args.world_size,
             process=args.process_index,
