@@ -8,7 +8,6 @@ accelerate launch --num_processes 8 fit_transform.py model=outputs/llama31_aya
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 import warnings
@@ -19,13 +18,12 @@ from typing import Any
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
-from accelerate import PartialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cctuning.cards import export_card
-from cctuning.engines import LaunchError, current_engine
+from cctuning.engines import LaunchError, current_engine, join_processes
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
@@ -102,8 +100,7 @@ def process_state(recipe: FitRecipe) -> Any:
     Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
     """
     on_cpu = recipe.use_cpu or not torch.cuda.is_available()
-    # The others wait while the first one solves, which takes minutes for a large hidden size.
-    state = PartialState(cpu=on_cpu, timeout=datetime.timedelta(hours=6))
+    state = join_processes(use_cpu=on_cpu)
     asked = current_engine().processes
     if state.num_processes != asked:
         raise LaunchError(

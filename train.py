@@ -18,7 +18,6 @@ from typing import Any
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import broadcast
 from peft import LoraConfig
 from rich.console import Console
@@ -30,7 +29,7 @@ from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.decoders import architecture_of
-from cctuning.engines import current_engine, is_first_process
+from cctuning.engines import current_engine, is_first_process, join_processes
 from cctuning.entry import Stopped, run
 from cctuning.examples import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.files import write_whole
@@ -87,7 +86,7 @@ def main() -> None:
             show(recipe, examples, problems, tokenizer)
         return
 
-    with only_run_in(recipe.output_dir) if process_state(recipe).is_main_process else nullcontext():
+    with only_run_in(recipe.output_dir) if is_first_process() else nullcontext():
         fine_tune(recipe, prompts, examples, problems)
 
 
@@ -96,7 +95,7 @@ def fine_tune(
 ) -> None:
     """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
     checkpoint = prepare_output_dir(recipe, problems)
-    if process_state(recipe).is_main_process:
+    if is_first_process():
         show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
@@ -135,11 +134,6 @@ def check(recipe: TrainRecipe) -> None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
 
 
-def process_state(recipe: TrainRecipe) -> Any:
-    """Which of how many training processes this is. On CPUs accelerate sees the others only if it is told."""
-    return PartialState(cpu=recipe.use_cpu)
-
-
 def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
     """The recipe's rows, tokenised, and the bad ones, which stop the run unless they are to be skipped."""
     rows, problems = read_rows(
@@ -159,7 +153,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
-    if (same := untranslated(examples)) and process_state(recipe).is_main_process:
+    if (same := untranslated(examples)) and is_first_process():
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
         console.print(
             f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
@@ -194,7 +188,7 @@ def base_config(recipe: TrainRecipe) -> Any:
 
 def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
     """What each device will need; with `warn_only` nothing unless the run will not fit into a GPU."""
-    device = device_at_hand(use_cpu=recipe.use_cpu, processes=process_state(recipe).num_processes)
+    device = device_at_hand(use_cpu=recipe.use_cpu, processes=current_engine().processes)
     if warn_only and (device is None or not device.gpu):
         return
     lora = lora_config(recipe)
@@ -225,7 +219,7 @@ def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig
         checkpointing=recipe.gradient_checkpointing,
         reentrant=recipe.gradient_checkpointing_reentrant,
         attention=recipe.attn_implementation,
-        accumulation=recipe.accumulation_steps(process_state(recipe).num_processes),
+        accumulation=recipe.accumulation_steps(current_engine().processes),
         optim=recipe.optim,
         gpu=not recipe.use_cpu,
         trust_remote_code=recipe.trust_remote_code,
@@ -239,7 +233,7 @@ def stored_dtype(config: Any) -> str:
 
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
     """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
-    state = process_state(recipe)
+    state = join_processes(use_cpu=recipe.use_cpu)
     checkpoint = None
     # The first process reads every byte of a checkpoint before it counts; the others are told its step.
     if state.is_main_process:
@@ -276,9 +270,10 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem]) -> None:
 def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
     """What is said when a signal has stopped a run."""
     step = state.global_step
+    again = "the same command" if recipe.resume == "auto" else "the same command with resume=auto"
     return (
         f"stopped at step {step:,} of {state.max_steps:,}; {checkpoint_folder(recipe.output_dir, step)} is "
-        "complete, and the same command goes on from there"
+        f"complete, and {again} goes on from there"
     )
 
 
@@ -331,7 +326,7 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         num_train_epochs=recipe.num_train_epochs,
         max_steps=recipe.max_steps or -1,
         per_device_train_batch_size=recipe.per_device_train_batch_size,
-        gradient_accumulation_steps=recipe.accumulation_steps(process_state(recipe).num_processes),
+        gradient_accumulation_steps=recipe.accumulation_steps(current_engine().processes),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.lr_scheduler_type,
         warmup_steps=recipe.warmup_ratio,  # below 1 it is a share of all steps
@@ -391,4 +386,4 @@ def write_results(
 
 
 if __name__ == "__main__":
-    run(main, stopped="stopped; the same command goes on from the newest checkpoint, if there is one yet")
+    run(main, stopped="stopped; with resume=auto the same command goes on from the newest checkpoint, if any")

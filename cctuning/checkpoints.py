@@ -111,21 +111,20 @@ def newest_complete(
     return None
 
 
-def remove_old(output_dir: str | Path, keep: int | None, protected: str | Path | None = None) -> None:
-    """Removes all but the `keep` newest marked checkpoints, and what interruptions left behind those.
+def remove_old(output_dir: str | Path, keep: int | None, newest: str | Path, protected: Any = None) -> None:
+    """Removes all but the last `keep` complete checkpoints of the line of training that ends in `newest`.
 
-    `protected` stays, too. Called after a checkpoint has got its marker, so a complete one always remains.
-    None keeps all of them.
+    Called when `newest` has got its marker, so a complete one always remains; `protected`, a folder, stays,
+    too. With what is older go the remains of interruptions, and what is newer: it was passed over because it
+    is damaged, or belongs to a line that this run did not go on from. None keeps all of them.
     """
     if keep is None:
         return
-    marked = [folder for folder in checkpoint_folders(output_dir) if (folder / MARKER).is_file()]
-    if not marked:
-        return
-    kept = set(marked[:keep]) | ({Path(protected)} if protected else set())
-    newest = checkpoint_folders(output_dir).index(marked[0])
-    for folder in checkpoint_folders(output_dir)[newest:]:
-        if folder not in kept:
+    folders = checkpoint_folders(output_dir)
+    line = folders[folders.index(Path(newest)) :]
+    kept = [folder for folder in line if (folder / MARKER).is_file()][:keep]
+    for folder in folders:
+        if folder not in kept and str(folder) != str(protected):
             remove(folder)
 
 
@@ -148,7 +147,7 @@ def write_failures_explained(output_dir: str | Path, step: int | None = None) ->
             remove(what)
         complete = [folder for folder in checkpoint_folders(output_dir) if (folder / MARKER).is_file()]
         left = (
-            f"{complete[0]} is untouched, and the same command goes on from there"
+            f"{complete[0]} is untouched, and the same command goes on from there with resume=auto"
             if complete
             else "no earlier checkpoint was made, so the same command starts anew"
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env, parse_flag_from_env
 from torch.distributed.fsdp import CPUOffloadPolicy
 
@@ -20,6 +22,7 @@ ENGINES = {
 # How the launchers tell a process how many there are, and which it is: torchrun, and the kinds of MPI.
 _WORLD_SIZES = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
 _RANKS = ["RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"]
+_PATIENCE = datetime.timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,15 @@ class Engine:
 
 class LaunchError(ValueError):
     """What runs is not what was asked for; the message names both and says what to do."""
+
+
+def join_processes(*, use_cpu: bool) -> Any:
+    """This process's place among those that were started together: accelerate's `PartialState`.
+
+    `use_cpu`: on CPUs accelerate has to be told, or sees no others. They wait long for one another: while
+    the first one reads every byte of a checkpoint, or solves for a large matrix.
+    """
+    return PartialState(cpu=use_cpu, timeout=_PATIENCE)
 
 
 def current_engine() -> Engine:

@@ -28,8 +28,11 @@ _SMALLER = (
 _LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exit")
 
 
-class Stopped(Exception):
-    """A signal has ended the work in good order; the message says how to go on."""
+class Stopped(BaseException):
+    """A signal has ended the work in good order; the message says how to go on.
+
+    No `Exception`: raised by a signal's handler while a library loads files, it must not be caught there.
+    """
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)

@@ -9,10 +9,9 @@ import os
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, parse_flag_from_env
 
-from cctuning.engines import Engine, LaunchError, current_engine, running_engine
+from cctuning.engines import Engine, LaunchError, current_engine, join_processes, running_engine
 from cctuning.launcher import launcher_options
 
 
@@ -31,7 +30,7 @@ def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
         )
     _check_settings(asked)
     _check_devices(asked, use_cpu)
-    state = PartialState(cpu=use_cpu)
+    state = join_processes(use_cpu=use_cpu)
     if state.num_processes != asked.processes:
         raise LaunchError(_too_few(asked, state.num_processes, use_cpu))
     if asked.name == "fsdp2" and state.distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):

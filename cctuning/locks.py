@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 LOCK_FILE = ".lock"
 
@@ -18,31 +20,44 @@ class LockedError(ValueError):
 def only_run_in(folder: str | Path) -> Iterator[None]:
     """Holds `folder` until the block or the process ends, however it ends.
 
-    A missing one is made, and taken away again where nothing was written there.
-
-    Raises `LockedError` where another process holds it, and `OSError` where it cannot be written.
+    A missing one is made, and taken away again where nothing was written there. Raises `LockedError` where
+    another process holds it, and `OSError` where it cannot be written.
     """
     folder = Path(folder)
     is_new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK_FILE).open("a")
-    except OSError as error:
-        raise OSError(f"output_dir={folder} cannot be written: {error.strerror}") from error
+    file = None
+    while file is None:  # again, where another process ends, and takes its file away, in this moment
+        file = _held(folder)
     with file:
         try:
-            if not _lock(file.fileno()):
-                raise LockedError(
-                    f"another process is training into {folder}: wait until it ends, or set another "
-                    "output_dir"
-                )
             yield
         finally:
             # Before it is released: a process that comes now makes a new one.
-            if _lock(file.fileno()):
-                (folder / LOCK_FILE).unlink(missing_ok=True)
-                if is_new and not any(folder.iterdir()):
-                    folder.rmdir()  # nothing came of it
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()  # nothing came of it
+
+
+def _held(folder: Path) -> IO[str] | None:
+    """The lock's file, open and locked; None where it is no longer the one that others would find."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("a")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OSError(f"output_dir={folder} cannot be written: {error.strerror}") from error
+    with ExitStack() as closing:
+        closing.push(file)
+        if not _lock(file.fileno()):
+            raise LockedError(
+                f"another process is training into {folder}: wait until it ends, or set another output_dir"
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (folder / LOCK_FILE).stat()):
+                closing.pop_all()
+                return file
+    return None
 
 
 def _lock(descriptor: int) -> bool:

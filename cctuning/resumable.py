@@ -52,6 +52,7 @@ class ResumableTrainer(SFTTrainer):
 
         Raises `CheckpointError` where there is none, and `UnsafePickleError` for one that names code to run.
         """
+        self._resumed_step = self._saved_step = 0
         if resume_from_checkpoint is True:
             newest = newest_complete(self.args.output_dir)
             if newest is None:
@@ -77,7 +78,9 @@ class ResumableTrainer(SFTTrainer):
         epochs, *others, max_steps = super().set_initial_training_values(args, dataloader)
         return 0 if self._resumed_step >= max_steps else epochs, *others, max_steps
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.args.train_sampling_strategy == "sequential":
+            return super()._get_train_sampler(train_dataset)
         rows = self.train_dataset if train_dataset is None else train_dataset
         grouped = self.args.train_sampling_strategy == "group_by_length"
         return EpochOrder(
@@ -106,7 +109,8 @@ class ResumableTrainer(SFTTrainer):
                 engine = running_engine(self.accelerator)
                 seal(folder, step=step, engine=engine.name, processes=engine.processes)
         if self.args.should_save:
-            remove_old(self.args.output_dir, self.save_total_limit, self.state.best_model_checkpoint)
+            best = self.state.best_model_checkpoint
+            remove_old(self.args.output_dir, self.save_total_limit, folder, protected=best)
         self._saved_step = step
 
     @property

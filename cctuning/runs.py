@@ -116,6 +116,11 @@ def check_base_model(model: str, output_dir: str | Path) -> None:
     path = Path(model)
     if path.is_dir() and path.resolve() == Path(output_dir).resolve():
         raise RunError(f"{model} is the model to train from and output_dir too, and would be overwritten")
+    if path.is_dir() and Path(output_dir).resolve() in path.resolve().parents:
+        raise RunError(
+            f"{model} is the model to train from and lies in output_dir={output_dir}, whose old checkpoints "
+            "are removed: move it, or choose another output_dir"
+        )
     if is_exported(path):
         raise RunError(f"{model} is an exported model: train from the run that it was made of")
     if (path / ADAPTER_FILE).is_file():
@@ -139,12 +144,7 @@ def checkpoint_to_resume(
     if resume == "never":
         return None
     if resume != "auto":
-        if (Path(resume).parent / RECIPE_FILE).is_file():
-            _refuse_other_recipe(Path(resume).parent, recipe)
-        try:
-            return check(resume)
-        except CheckpointError as error:
-            raise CheckpointError(f"resume={error}") from error
+        return _named_checkpoint(Path(resume), output_dir, recipe)
     if (output_dir / FINISHED_FILE).is_file():
         report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
         raise RunError(
@@ -154,6 +154,21 @@ def checkpoint_to_resume(
     if _has_begun(output_dir):
         _refuse_other_recipe(output_dir, recipe)
     return newest_complete(output_dir, passed_over)
+
+
+def _named_checkpoint(checkpoint: Path, output_dir: Path, recipe: dict[str, Any]) -> Checkpoint:
+    elsewhere = checkpoint.resolve().parent != output_dir.resolve()
+    if elsewhere and (_has_begun(output_dir) or (output_dir / FINISHED_FILE).is_file()):
+        raise RunError(
+            f"{output_dir} holds a run already, and resume={checkpoint} lies elsewhere: go on with the one "
+            "there by resume=auto, or choose another output_dir"
+        )
+    if (checkpoint.parent / RECIPE_FILE).is_file():
+        _refuse_other_recipe(checkpoint.parent, recipe)
+    try:
+        return check(checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f"resume={error}") from error
 
 
 def check_same_engine(checkpoint: Checkpoint, engine: Engine) -> str:
@@ -185,6 +200,8 @@ def clear_output_dir(output_dir: str | Path, resume: str) -> None:
     if not (output_dir / RECIPE_FILE).is_file():
         return
     patterns = _LEFT if resume == "never" else (FINISHED_FILE,)
+    if resume == "never" and is_exported(output_dir / "monolingual"):
+        remove(output_dir / "monolingual")  # made of the run that is deleted, and taken for the new one's
     for left in [path for pattern in patterns for path in output_dir.glob(pattern)]:
         remove(left) if left.is_dir() else left.unlink()
 

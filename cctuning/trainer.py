@@ -162,16 +162,18 @@ class CCTuningTrainer(ResumableTrainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
         """As the Trainer's: a step's batches and their label tokens; no row of an epoch counts twice."""
-        return super().get_batch_samples(map(self._each_row_once, epoch_iterator), num_batches, device)
+        # The mode is not asked of the model: one that was just loaded or evaluated is in eval mode here.
+        batches = (self._each_row_once(batch, "train") for batch in epoch_iterator)
+        return super().get_batch_samples(batches, num_batches, device)
 
-    def _each_row_once(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def _each_row_once(self, batch: dict[str, Any], mode: str) -> dict[str, Any]:
         """A batch of the data loader that is being read, without labels where it repeats rows."""
         args = self.args
         last = self.accelerator.gradient_state.end_of_dataloader
         if args.world_size == 1 or args.dataloader_drop_last or not last:
             return batch
         first = first_repeat(
-            len(self.examples["train"]),  # a model just loaded is in eval mode until its first step
+            len(self.examples[mode]),
             batch_size=len(batch["labels"]),
             processes=args.world_size,
             process=args.process_index,
@@ -188,7 +190,7 @@ class CCTuningTrainer(ResumableTrainer):
         Mixtures of experts add their routers' loss, a mean per batch. Raises `NonFiniteLossError`.
         """
         if not self.model.training:
-            inputs = self._each_row_once(inputs)
+            inputs = self._each_row_once(inputs, "eval")
         language, example = inputs.pop("language"), inputs.pop("example")
         if self.aux_loss_enabled:
             inputs["output_router_logits"] = True
@@ -249,7 +251,10 @@ class CCTuningTrainer(ResumableTrainer):
 
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
         """As the Trainer's; the loss is over label tokens, with the statistics beside it."""
-        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        # Its data loader draws a seed: a run with evaluations trains as one without.
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
         values = self.statistics["eval"].collect(self._sum_over_processes)
         output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in values.items()})
         return output
@@ -303,6 +308,11 @@ def _refuse(args: SFTConfig, options: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False"
             )
+    if args.train_sampling_strategy not in ("random", "sequential", "group_by_length"):
+        raise ValueError(
+            f"train_sampling_strategy={args.train_sampling_strategy} deals rows out to processes by itself: "
+            "set it to random, sequential or group_by_length"
+        )
     if not args.average_tokens_across_devices:
         raise ValueError(
             "average_tokens_across_devices=False makes the loss depend on how rows are split over processes: "

@@ -106,29 +106,28 @@ def names(folder):
 
 def test_only_marked_checkpoints_count_towards_the_limit(tmp_path):
     a_checkpoint(tmp_path, 1)
-    a_checkpoint(tmp_path, 2)
-    a_checkpoint(tmp_path, 3, sealed=False)
-    remove_old(tmp_path, 1)  # as before the third has got its marker
-    assert names(tmp_path) == ["checkpoint-2", "checkpoint-3"]
-    seal(tmp_path / "checkpoint-3", step=3, engine="one", processes=1)
-    remove_old(tmp_path, 1)
+    a_checkpoint(tmp_path, 2, sealed=False)
+    newest = a_checkpoint(tmp_path, 3)
+    remove_old(tmp_path, 2, newest)
+    assert names(tmp_path) == ["checkpoint-1", "checkpoint-3"]
+    remove_old(tmp_path, 1, newest)
     assert names(tmp_path) == ["checkpoint-3"]
 
 
-def test_what_an_interruption_left_goes_once_a_newer_one_is_complete(tmp_path):
-    a_checkpoint(tmp_path, 2)
-    a_checkpoint(tmp_path, 3, sealed=False)
-    a_checkpoint(tmp_path, 4)
-    remove_old(tmp_path, 2)
-    assert names(tmp_path) == ["checkpoint-2", "checkpoint-4"]
+def test_a_damaged_checkpoint_with_its_marker_never_outlives_the_good_ones(tmp_path):
+    a_checkpoint(tmp_path, 20)
+    flip_a_bit(a_checkpoint(tmp_path, 30))
+    assert newest_complete(tmp_path).step == 20
+    remove_old(tmp_path, 1, a_checkpoint(tmp_path, 23))  # the run went on from 20
+    assert newest_complete(tmp_path).step == 23
+    assert names(tmp_path) == ["checkpoint-23"]
 
 
 def test_all_are_kept_without_a_limit_and_the_best_one_always(tmp_path):
-    for step in (1, 2, 3):
-        a_checkpoint(tmp_path, step)
-    remove_old(tmp_path, None)
+    newest = [a_checkpoint(tmp_path, step) for step in (1, 2, 3)][-1]
+    remove_old(tmp_path, None, newest)
     assert len(names(tmp_path)) == 3
-    remove_old(tmp_path, 1, protected=tmp_path / "checkpoint-1")
+    remove_old(tmp_path, 1, newest, protected=str(tmp_path / "checkpoint-1"))
     assert names(tmp_path) == ["checkpoint-1", "checkpoint-3"]
 
 
@@ -157,7 +156,9 @@ def test_a_failed_write_is_explained_and_leaves_the_last_good_checkpoint(tmp_pat
     with pytest.raises(CheckpointError, match=said) as caught:
         failing(error)(tmp_path / "checkpoint-6")
     assert str(caught.value).startswith(f"{tmp_path}/checkpoint-6 could not be written: ")
-    assert f"{good} is untouched, and the same command goes on from there" in str(caught.value)
+    assert f"{good} is untouched, and the same command goes on from there with resume=auto" in str(
+        caught.value
+    )
     assert names(tmp_path) == ["checkpoint-5"] and check(good)
 
 

@@ -67,7 +67,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_to_go_on_from(arguments, tm
     assert good.step in (2, 4)
     failed = f"error: {folder}/run/checkpoint-{good.step + 2} could not be written: "
     assert failed in ended.err and "MiB are free there" in ended.err
-    assert f"{good.path} is untouched, and the same command goes on from there" in ended.err
+    assert f"{good.path} is untouched, and the same command goes on from there with resume=auto" in ended.err
     assert "Traceback" not in ended.err
     assert not (folder / "run" / f"checkpoint-{good.step + 2}").exists()
 

@@ -20,7 +20,7 @@ def runs(monkeypatch):
 
     def as_if(processes=1, gpus=0, kind="NO", options=None):
         state = types.SimpleNamespace(num_processes=processes, distributed_type=kind)
-        monkeypatch.setattr(launch_checks, "PartialState", lambda cpu: state)
+        monkeypatch.setattr(launch_checks, "join_processes", lambda use_cpu: state)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         for module in (launch_checks, engines):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from cctuning.repeats import first_repeat
-from tests.loss_steps import KINDS, TWO_PROCESSES, Split, Steps, exact, examples, train, trainer_of
+from tests.loss_steps import KINDS, TWO_PROCESSES, Split, Steps, evaluated, exact, examples, train, trainer_of
 
 ROOT = Path(__file__).parent.parent
 WHOLE = [Split(batch, accumulation) for batch, accumulation in ((8, 1), (4, 2), (2, 4), (1, 8))]
@@ -98,7 +98,7 @@ def test_batches_and_accumulation_do_not_change_a_step(kind):
         assert len(set(rows)) == len(rows) == (6 if split.drop_last else split.rows)
         check(kind, steps, rows)
         if steps.evaluation and not split.drop_last:
-            check_evaluation(kind, steps.evaluation, split.rows)
+            check_evaluation(kind, steps.evaluation, evaluated(split))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_processes_do_not_change_a_step(kind, two_processes):
             continue
         check(kind, steps, range(split.rows))
         if steps.evaluation:
-            check_evaluation(kind, steps.evaluation, split.rows)
+            check_evaluation(kind, steps.evaluation, evaluated(split))
 
 
 def test_rows_that_do_not_fill_a_step_of_all_processes_are_dropped_when_asked(two_processes):

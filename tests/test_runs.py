@@ -142,6 +142,8 @@ def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="would be overwritten"):
         check_base_model("base", str(base) + "/")
+    with pytest.raises(RunError, match=r"lies in output_dir=.*old checkpoints are removed"):
+        check_base_model("base", tmp_path)
     (base / "adapter_config.json").write_text("{}")
     with pytest.raises(RunError, match=r"LoRA adapter: train from its base"):
         check_base_model("base", "out")
@@ -156,8 +158,18 @@ def test_a_checkpoint_may_be_named(tmp_path):
     assert str(checkpoint_to_resume(tmp_path / "other", RECIPE, named).path) == named
     with pytest.raises(RunError, match="another recipe"):
         checkpoint_to_resume(folder, {**RECIPE, "seed": 12345}, named)
-    with pytest.raises(CheckpointError, match=r"complete.json is missing"):
-        checkpoint_to_resume(folder, RECIPE, str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"^resume=.*: complete.json is missing"):
+        checkpoint_to_resume(tmp_path / "other", RECIPE, str(tmp_path))
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_checkpoint_from_elsewhere_is_none_for_a_folder_that_holds_a_run(tmp_path, finished):
+    named = str(a_run(tmp_path / "run", checkpoints=(3,)) / "checkpoint-3")
+    other = a_run(tmp_path / "other", checkpoints=() if finished else (300,), finished=finished)
+    with pytest.raises(
+        RunError, match=r"other holds a run already, and resume=.*checkpoint-3 lies elsewhere"
+    ):
+        checkpoint_to_resume(other, RECIPE, named)
 
 
 def test_nothing_is_deleted_in_a_folder_that_no_run_wrote(tmp_path):
@@ -181,7 +193,9 @@ def test_never_deletes_what_would_be_taken_for_the_new_run_and_nothing_else(tmp_
     for name in ("adapter_config.json", "model-00001-of-00002.safetensors", "rejects.jsonl"):
         (folder / name).write_text("{}")
     (folder / "notes.txt").write_text("mine")
-    (folder / "monolingual").mkdir()
+    for name, config in (("monolingual", {"cctuning": {}}), ("mine", {})):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps(config))
     assert checkpoint_to_resume(folder, RECIPE, "never") is None
     clear_output_dir(folder, "never")
-    assert sorted(path.name for path in folder.iterdir()) == ["monolingual", "notes.txt", "recipe.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["mine", "notes.txt", "recipe.yaml"]

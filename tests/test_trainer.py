@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import json
 import math
 import shutil
@@ -7,7 +8,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
-from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, TrainerCallback
+from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
@@ -15,6 +16,7 @@ from cctuning.callbacks import MetricsFile, TemperatureSchedule, scheduled_tempe
 from cctuning.checkpoints import CheckpointError
 from cctuning.examples import encode, languages_of, training_set
 from cctuning.prompts import PromptFormat
+from cctuning.resumable import ResumableTrainer
 from cctuning.rows import BadRowsError
 from cctuning.trainer import NonFiniteLossError
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
@@ -146,6 +148,42 @@ def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, resumed_
     assert_same(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
     assert len(results[0][1]) == 6 // args.logging_steps
+
+
+def test_evaluations_do_not_change_the_training(tmp_path):
+    weights = []
+    for name, changes in (("without", {}), ("with", {"eval_strategy": "steps", "eval_steps": 1})):
+        trainer = trainer_for(
+            connected_llama(), arguments(tmp_path / name, **changes), eval_dataset=EXAMPLES[:5]
+        )
+        trainer.train()
+        weights.append(weights_of(trainer.model))
+    assert_same(*weights)
+
+
+def test_what_is_overridden_still_exists():
+    """A method that moves upstream would be one that nobody calls."""
+    for own in (CCTuningTrainer, ResumableTrainer):
+        overridden = {name for name, value in vars(own).items() if inspect.isfunction(value)}
+        ours = {
+            "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
+            "_shards_weights", "_non_finite_message", "_sum_over_processes",
+        }  # fmt: skip
+        for name in overridden - ours:
+            assert hasattr(SFTTrainer, name), name
+    private = ["_get_train_sampler", "_save_checkpoint", "_save", "_load_from_checkpoint", "_get_grad_norm"]
+    private += ["_issue_warnings_after_load", "_set_signature_columns_if_needed"]
+    source = inspect.getsource(Trainer)
+    for name in private:
+        assert f"self.{name}" in source, name
+
+
+def test_orders_that_deal_out_rows_by_themselves_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"train_sampling_strategy=batch_rebalance deals rows out"):
+        trainer_for(connected_llama(), arguments(tmp_path, train_sampling_strategy="batch_rebalance"))
+    args = arguments(tmp_path, train_sampling_strategy="sequential")
+    batches = trainer_for(connected_llama(), args).get_train_dataloader()
+    assert [row for batch in batches for row in batch["example"].tolist()] == list(range(12))
 
 
 def test_without_a_complete_checkpoint_there_is_nothing_to_resume(tmp_path):
