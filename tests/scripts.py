@@ -13,6 +13,9 @@ from typing import NamedTuple
 from cctuning.entry import run
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
+# A run of train.py in a test.
+ON_CPU = {"use_cpu": "true", "bf16": "false", "gradient_checkpointing": "false", "total_batch_size": "4"}
+
 
 class Ended(NamedTuple):
     """How a script ended: its exit status, and what it printed."""

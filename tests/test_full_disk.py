@@ -10,14 +10,11 @@ import pytest
 
 import train
 from cctuning.checkpoints import newest_complete
-from tests.scripts import call, write_base, write_rows
+from tests.scripts import ON_CPU, call, write_base, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
-    "use_cpu": "true",
-    "bf16": "false",
-    "gradient_checkpointing": "false",
-    "total_batch_size": "4",
+    **ON_CPU,
     "logging_steps": "1",
     "save_strategy": "steps",
     "save_steps": "2",

@@ -41,7 +41,7 @@ def test_a_killed_process_holds_nothing(tmp_path, other):
     other.kill()
     other.wait()
     with only_run_in(tmp_path):
-        pass
+        assert (tmp_path / LOCK_FILE).exists()
 
 
 def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):

@@ -1,12 +1,8 @@
 import dataclasses
 import json
-import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,19 +17,10 @@ from cctuning.model import CCTuningModel, load_model
 from cctuning.prompts import TEMPLATES
 from cctuning.recipe import load_recipe
 from cctuning.schemas import TrainRecipe
-from tests.scripts import call, write_base, write_rows
+from tests.scripts import ON_CPU, call, write_base, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {
-    "use_cpu": "true",
-    "bf16": "false",
-    "gradient_checkpointing": "false",
-    "learning_rate": "1e-2",
-    "total_batch_size": "4",
-    "logging_steps": "1",
-    "save_strategy": "no",
-    "max_steps": "4",
-}
+SETTINGS = {**ON_CPU, "learning_rate": "1e-2", "logging_steps": "1", "save_strategy": "no", "max_steps": "4"}
 
 
 @pytest.fixture(scope="module")
@@ -195,96 +182,6 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert type(load_model(folder)).__name__ == "LlamaForCausalLM"
     assert "ML-SFT" in (folder / "README.md").read_text()
     assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
-
-
-STEPS = {
-    "max_steps": 40,
-    "save_strategy": "steps",
-    "save_steps": 10,
-    "save_total_limit": 2,
-    "logging_steps": 7,
-}
-
-
-def start(*command):
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background jobs ignore Ctrl-C, and hand that on to what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.01)
-
-
-def assert_same_run(first, second):
-    for name in ("model.safetensors", "connection.safetensors", "metrics.jsonl"):
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
-    reports = [json.loads((folder / "training_report.json").read_text()) for folder in (first, second)]
-    assert reports[0]["loss"] == reports[1]["loss"]
-
-
-@pytest.fixture(scope="module")
-def whole(base, data, tmp_path_factory):
-    """A run without interruption."""
-    folder = tmp_path_factory.mktemp("outputs") / "whole"
-    settings = {"model_name_or_path": base, "data": data, "output_dir": folder, **SETTINGS, **STEPS}
-    ended = call(train, *(f"{key}={value}" for key, value in settings.items()))
-    assert ended.status == 0, ended.err
-    assert [line["step"] for line in metrics_of(folder)] == [1, 7, 14, 21, 28, 35, 40]
-    return folder
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_and_the_same_command_again_end_like_a_run_without_interruption(
-    arguments, tmp_path, caplog, whole, number
-):
-    folder = tmp_path / "run"
-    command = arguments(**STEPS)
-    process = start(sys.executable, "train.py", *command)
-    wait_for(folder / "checkpoint-10" / "complete.json", process)
-    os.kill(process.pid, number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, err
-    said = rf"stopped at step (\d+) of 40; {folder}/checkpoint-\1 is complete, and the same command goes on"
-    assert re.search(said, err), err
-    assert "Traceback" not in err
-    assert not (folder / "training_report.json").exists()
-
-    again = call(train, *command)
-    assert again.status == 0, again.err
-    assert f"Continuing from {folder}/checkpoint-" in again.out
-    assert "missing keys" not in caplog.text
-    assert_same_run(folder, whole)
-
-
-def test_kills_and_the_same_command_again_end_like_a_run_without_interruption(arguments, tmp_path, whole):
-    """The short form of tests/stress/kills.py: within a save, after one, and a bit flipped."""
-    folder = tmp_path / "run"
-    command = arguments(**STEPS)
-    process = start(sys.executable, "train.py", *command)
-    wait_for(folder / "checkpoint-10" / "model.safetensors", process)  # its marker is written later
-    process.kill()
-    process.communicate()
-    process = start(sys.executable, "train.py", *command)
-    wait_for(folder / "checkpoint-30" / "complete.json", process)
-    process.kill()
-    process.communicate()
-    weights = bytearray((folder / "checkpoint-30" / "model.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (folder / "checkpoint-30" / "model.safetensors").write_bytes(weights)
-
-    again = call(train, *command)
-    assert again.status == 0, again.err
-    damaged = f"passed over {folder}/checkpoint-30: model.safetensors is damaged"
-    assert damaged in again.out and f"Continuing from {folder}/checkpoint-20" in again.out
-    assert_same_run(folder, whole)
 
 
 # --- Other kinds of runs ------------------------------------------------------------------------------------

@@ -31,15 +31,12 @@ from rich.table import Table
 
 from cctuning.checkpoints import MARKER, checkpoint_folders, newest_complete
 from cctuning.runs import FINISHED_FILE
-from tests.scripts import write_base, write_rows
+from tests.scripts import ON_CPU, write_base, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
-    "use_cpu": "true",
-    "bf16": "false",
-    "gradient_checkpointing": "false",
+    **ON_CPU,
     "learning_rate": "1e-3",
-    "total_batch_size": "4",
     "logging_steps": "5",
     "save_strategy": "steps",
     "save_steps": "3",
