@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cctuning.cards import export_card
-from cctuning.engines import LaunchError, current_engine, join_processes
+from cctuning.engines import LaunchError, current_engine, join_processes, leave_processes
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
@@ -230,3 +230,4 @@ def summary(report: dict[str, Any]) -> Table:
 
 if __name__ == "__main__":
     run(main)
+    leave_processes()

@@ -29,7 +29,7 @@ from cctuning.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.cards import training_card
 from cctuning.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.decoders import architecture_of
-from cctuning.engines import current_engine, is_first_process, join_processes
+from cctuning.engines import current_engine, join_processes, leave_processes, process_number
 from cctuning.entry import Stopped, run
 from cctuning.examples import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.files import write_whole
@@ -82,11 +82,11 @@ def main() -> None:
         vocab_size=config.get_text_config().vocab_size,
     )
     if recipe.dry_run:
-        if is_first_process():
+        if process_number() == 0:
             show(recipe, examples, problems, tokenizer)
         return
 
-    with only_run_in(recipe.output_dir) if is_first_process() else nullcontext():
+    with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
         fine_tune(recipe, prompts, examples, problems)
 
 
@@ -95,7 +95,7 @@ def fine_tune(
 ) -> None:
     """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
     checkpoint = prepare_output_dir(recipe, problems)
-    if is_first_process():
+    if process_number() == 0:
         show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
@@ -109,9 +109,9 @@ def fine_tune(
         raise Stopped(stop.received, how_to_go_on(recipe, trainer.state))
     with write_failures_explained(recipe.output_dir):
         trainer.save_model(recipe.output_dir)
-    if trainer.accelerator.is_main_process:
-        if recipe.lora.enabled:
+        if recipe.lora.enabled and trainer.accelerator.is_main_process:
             make_plain_adapter(recipe.output_dir)
+    if trainer.accelerator.is_main_process:
         write_results(recipe, examples, result.metrics, trainer.state.global_step)
 
 
@@ -153,7 +153,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
-    if (same := untranslated(examples)) and is_first_process():
+    if (same := untranslated(examples)) and process_number() == 0:
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
         console.print(
             f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
@@ -387,3 +387,4 @@ def write_results(
 
 if __name__ == "__main__":
     run(main, stopped="stopped; with resume=auto the same command goes on from the newest checkpoint, if any")
+    leave_processes()

@@ -116,10 +116,9 @@ def remove_old(output_dir: str | Path, keep: int | None, newest: str | Path, pro
 
     Called when `newest` has got its marker, so a complete one always remains; `protected`, a folder, stays,
     too. With what is older go the remains of interruptions, and what is newer: it was passed over because it
-    is damaged, or belongs to a line that this run did not go on from. None keeps all of them.
+    is damaged, or belongs to a line that this run did not go on from. With `keep` None all complete ones
+    of the line stay.
     """
-    if keep is None:
-        return
     folders = checkpoint_folders(output_dir)
     line = folders[folders.index(Path(newest)) :]
     kept = [folder for folder in line if (folder / MARKER).is_file()][:keep]

@@ -8,6 +8,7 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env, parse_flag_from_env
+from torch import distributed
 from torch.distributed.fsdp import CPUOffloadPolicy
 
 from cctuning.launcher import launcher_options
@@ -44,16 +45,6 @@ class Engine:
         offload = " with offload" if self.offload else ""
         count = f" on {self.processes} processes" if self.processes > 1 else ""
         return f"{ENGINES[self.name]}{offload}{count}"
-
-    @property
-    def shards_optimizer(self) -> bool:
-        """Whether each process holds its share of the optimizer's states only."""
-        return self.name in ("fsdp2", "zero2", "zero3")
-
-    @property
-    def shards_gradients(self) -> bool:
-        """Whether each process keeps its share of the gradients only."""
-        return self.shards_optimizer
 
     @property
     def shards_weights(self) -> bool:
@@ -102,9 +93,15 @@ def running_engine(accelerator: Any) -> Engine:
     return Engine("ddp" if state.num_processes > 1 else "one", state.num_processes)
 
 
-def is_first_process() -> bool:
-    """Whether this is the first of the processes that were launched, before they have met."""
-    return get_int_from_env(_RANKS, 0) == 0
+def process_number() -> int:
+    """Which of the processes that were launched this is, from 0; known before they have met."""
+    return int(get_int_from_env(_RANKS, 0))
+
+
+def leave_processes() -> None:
+    """Parts from the other processes at a good end. After an error it could wait for them in vain."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _deepspeed_engine(plugin: Any, processes: int) -> Engine:

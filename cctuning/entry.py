@@ -16,6 +16,8 @@ import torch
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
+from cctuning.engines import process_number
+
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
 _SMALLER = (
@@ -62,7 +64,7 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
         tqdm.write(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(130) from None
     except Stopped as error:
-        if _process() == 0:
+        if process_number() == 0:
             tqdm.write(f"\n{error}", file=sys.stderr)
         raise SystemExit(128 + error.signal_number) from None  # as a shell reports a signal
     except torch.OutOfMemoryError as error:
@@ -83,17 +85,12 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
         raise SystemExit(1) from None
 
 
-def _process() -> int:
-    """Which of the processes that a launcher has started this is; the first is 0."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def _say(error: str) -> None:
     """Prints an error, on a line of its own where a bar is being drawn.
 
     Processes mostly fail alike: the first one says all of it, the others their first line.
     """
-    number = _process()
+    number = process_number()
     text = f"error: {error}" if number == 0 else f"error in process {number}: {error.splitlines()[0]}"
     tqdm.write(text, file=sys.stderr)
 

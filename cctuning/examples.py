@@ -92,6 +92,11 @@ def check_vocabulary(
     """Raises `ValueError` for a token, padding too, without an embedding among the model's `vocab_size`."""
     used = (max(*example.input_ids, *example.english_input_ids) for example in examples)
     token = max(pad_token_id, *used)
+    check_token(token, vocab_size, tokenizer)
+
+
+def check_token(token: int, vocab_size: int, tokenizer: Any) -> None:
+    """Raises `ValueError` for a token without an embedding among the model's `vocab_size`."""
     if token >= vocab_size:
         name = tokenizer.convert_ids_to_tokens(token)
         raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cctuning.examples import check_token
 from cctuning.prompts import PromptFormat
 
 
@@ -54,7 +55,8 @@ def answer(
         if english_ids is not None:
             parallel = pad_left([english_ids[number] for number in numbers], prompts.pad_token_id)
             inputs |= dict(zip(("english_input_ids", "english_attention_mask"), parallel, strict=True))
-        _check_vocabulary(model, inputs)
+        largest = max(int(ids.max()) for ids in inputs.values())
+        check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
         if hasattr(model, "last_selection"):
             model.last_selection = None
         on_device = {name: tensor.to(model.device) for name, tensor in inputs.items()}
@@ -65,18 +67,6 @@ def answer(
             layer = layers[place] if layers else None
             answers[number] = Answer(prompts.response_text(row), bool(layers), layer)
     return [answers[number] for number in range(len(ids))]
-
-
-def _check_vocabulary(model: Any, inputs: dict[str, Tensor]) -> None:
-    token, embeddings = (
-        max(int(ids.max()) for ids in inputs.values()),
-        len(model.get_input_embeddings().weight),
-    )
-    if token >= embeddings:
-        raise ValueError(
-            f"the tokenizer writes token {token}, and the model has embeddings for {embeddings} tokens: give "
-            "the model its own tokenizer, or resize its embeddings"
-        )
 
 
 def _chosen_layers(model: Any, rows: int) -> list[int | None]:

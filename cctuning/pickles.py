@@ -1,7 +1,7 @@
 """What the pickles of a checkpoint would import, known without unpickling them.
 
-Weights are read from safetensors only. A checkpoint's other states (optimiser, schedule, random numbers) are
-pickles, written by the Trainer, accelerate or DeepSpeed; a pickle names functions, and reading it calls them.
+Models are read from safetensors only. A run's own checkpoints hold pickles: optimizer, schedule and random
+states, under FSDP2 and DeepSpeed the weights too. A pickle names functions, and reading it calls them.
 """
 
 from __future__ import annotations

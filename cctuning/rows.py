@@ -228,11 +228,7 @@ class _Reader:
 
     def _check_is_row(self, file: str, values: dict[str, Any]) -> None:
         """One object that holds all rows, or all columns, is one error about the file."""
-        lists = (
-            {key: value for key, value in values.items() if isinstance(value, list)}
-            if isinstance(values, dict)
-            else {}
-        )
+        lists = {key: value for key, value in values.items() if isinstance(value, list)}
         for key, value in lists.items():
             if value and all(isinstance(item, dict) for item in value) and key not in self.columns.values():
                 raise DataError(f"{file} is one object with rows inside of {key!r}: {ONE_OBJECT}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from cctuning.checkpoints import (
     remove,
 )
 from cctuning.engines import Engine
-from cctuning.loading import ADAPTER_FILE
+from cctuning.loading import ADAPTER_FILE, read_json_object
 from cctuning.model import CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
 
 RECIPE_FILE = "recipe.yaml"
@@ -146,9 +145,9 @@ def checkpoint_to_resume(
     if resume != "auto":
         return _named_checkpoint(Path(resume), output_dir, recipe)
     if (output_dir / FINISHED_FILE).is_file():
-        report = json.loads((output_dir / FINISHED_FILE).read_text(encoding="utf-8"))
+        steps = read_json_object(output_dir / FINISHED_FILE).get("steps", "?")
         raise RunError(
-            f"{output_dir} holds a finished run ({report['steps']} steps): choose another output_dir, or "
+            f"{output_dir} holds a finished run ({steps} steps): choose another output_dir, or "
             "start anew in it with resume=never, which deletes it"
         )
     if _has_begun(output_dir):

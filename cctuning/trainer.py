@@ -27,6 +27,7 @@ from cctuning.adapters import with_decision_maker
 from cctuning.callbacks import NoisePerRank, Progress
 from cctuning.checkpoints import CheckpointError
 from cctuning.collate import ParallelCollator
+from cctuning.engines import running_engine
 from cctuning.examples import (
     Example,
     check_labels,
@@ -126,7 +127,9 @@ class CCTuningTrainer(ResumableTrainer):
         )
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
         self.model_accepts_loss_kwargs = True
-        if self._shards_weights() and isinstance(self.data_collator, ParallelCollator):
+        if running_engine(self.accelerator).shards_weights and isinstance(
+            self.data_collator, ParallelCollator
+        ):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
         if self.pop_callback(ProgressCallback):
             self.add_callback(Progress())
@@ -140,10 +143,6 @@ class CCTuningTrainer(ResumableTrainer):
     @property
     def _mode(self) -> str:
         return "train" if self.model.training else "eval"
-
-    def _shards_weights(self) -> bool:
-        plugin = self.accelerator.state.deepspeed_plugin
-        return bool(self.is_fsdp_enabled or (plugin is not None and plugin.zero_stage == 3))
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:

@@ -127,6 +127,9 @@ def test_all_are_kept_without_a_limit_and_the_best_one_always(tmp_path):
     newest = [a_checkpoint(tmp_path, step) for step in (1, 2, 3)][-1]
     remove_old(tmp_path, None, newest)
     assert len(names(tmp_path)) == 3
+    remove_old(tmp_path, None, tmp_path / "checkpoint-2")  # from where another line goes on
+    assert names(tmp_path) == ["checkpoint-1", "checkpoint-2"]
+    newest = a_checkpoint(tmp_path, 3)
     remove_old(tmp_path, 1, newest, protected=str(tmp_path / "checkpoint-1"))
     assert names(tmp_path) == ["checkpoint-1", "checkpoint-3"]
 

@@ -93,6 +93,17 @@ def test_engines_are_named_with_the_fewest_processes_that_fit():
     assert count == 2 or not device.holds(total_memory(step, Engine("fsdp2", count // 2)))
 
 
+def test_the_engine_of_a_run_is_offered_with_more_processes():
+    step = dataclasses.replace(STEP, bf16=True)
+    eight = total_memory(step, Engine("fsdp2", 8)).total
+    device = Device("GPU", int(1.05 * eight) + 2**30, gpu=True)
+    two = Engine("fsdp2", 2)
+    if device.holds(total_memory(step, two)):
+        device = dataclasses.replace(device, memory=total_memory(step, two).total)
+    found = [knob.change for knob in knobs(step, two, device, lora=lora()) if "fsdp2.yaml" in knob.change]
+    assert found and int(found[0].split()[-2]) > 2
+
+
 def test_cards_are_in_order_and_the_smallest_that_holds_is_taken():
     assert list(CARDS.values()) == sorted(CARDS.values())
     estimate = dataclasses.replace(estimate_memory(STEP), weights=30 * 2**30)

@@ -86,6 +86,9 @@ def test_a_finished_run_is_refused(tmp_path):
     folder = a_run(tmp_path / "run", finished=True, checkpoints=(12,))
     with pytest.raises(RunError, match=r"holds a finished run \(12 steps\).*resume=never"):
         checkpoint_to_resume(folder, RECIPE, "auto")
+    (folder / "training_report.json").write_text("")
+    with pytest.raises(ValueError, match=r"training_report\.json"):
+        checkpoint_to_resume(folder, RECIPE, "auto")
 
 
 def test_another_recipe_is_refused_with_every_difference_shown(tmp_path):

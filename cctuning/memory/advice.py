@@ -75,7 +75,7 @@ def _together(
 
 
 def _engines(step: Step, engine: Engine, device: Device) -> Iterator[Knob]:
-    """The engines with the fewest processes that fit, or with the most of today where none does."""
+    """The engines with the fewest processes that fit, or where none does with the largest number tried."""
     if not step.gpu:
         return
     for name, offload, file in (
@@ -83,9 +83,11 @@ def _engines(step: Step, engine: Engine, device: Device) -> Iterator[Knob]:
         ("fsdp2", False, "fsdp2"),
         ("zero3", True, "zero3_offload"),
     ):
-        if (engine.name, engine.offload) == (name, offload):
-            continue
         counts = [count for count in _PROCESSES if count >= engine.processes] or [engine.processes]
+        if (engine.name, engine.offload) == (name, offload):
+            counts = [count for count in counts if count > engine.processes]
+        if not counts:
+            continue
         for count in counts:
             estimate = total_memory(step, Engine(name, count, offload))
             if device.holds(estimate):
