@@ -260,8 +260,8 @@ def nan_weight(folder: Path) -> list[str]:
 @CASES.case(
     "a tokenizer with more tokens than the model has embeddings, asked",
     error=(
-        "the tokenizer writes token 297, and the model has embeddings for 100 tokens: give the model its own "
-        "tokenizer, or resize its embeddings"
+        "the tokenizer writes token 297 (ĠKenya), and the model has embeddings for 100 tokens: give "
+        "the model its own tokenizer, or resize its embeddings"
     ),
     script="chat",
 )
