@@ -49,7 +49,7 @@ Moment = Callable[[Path, "subprocess.Popen[str]"], None]
 
 
 def main() -> None:
-    """Runs both, prints what was seen, and ends with 1 where anything differs."""
+    """Runs both, prints what was seen; ends with 1 where anything differs or kills are missing."""
     options = arguments()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     try:
@@ -64,7 +64,9 @@ def main() -> None:
         console.print(table(fell, killed))
         different = differences(folder / "whole", folder / "killed")
         console.print(f"different: {', '.join(different) or 'nothing'}")
-        raise SystemExit(1 if different else 0)
+        if killed < options.kills:
+            console.print(f"the run ended after {killed} of {options.kills} kills: give it more --steps")
+        raise SystemExit(1 if different or killed < options.kills else 0)
     finally:
         shutil.rmtree(folder)
 
