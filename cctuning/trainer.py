@@ -127,9 +127,8 @@ class CCTuningTrainer(ResumableTrainer):
         )
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
         self.model_accepts_loss_kwargs = True
-        if running_engine(self.accelerator).shards_weights and isinstance(
-            self.data_collator, ParallelCollator
-        ):
+        shared_out = running_engine(self.accelerator).shards_weights
+        if shared_out and isinstance(self.data_collator, ParallelCollator):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
         if self.pop_callback(ProgressCallback):
             self.add_callback(Progress())
