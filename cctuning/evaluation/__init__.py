@@ -1,0 +1,1 @@
+"""Benchmarks: items, scores, the runner, and comparisons of what came out."""
