@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from cctuning.examples import check_token
 from cctuning.prompts import PromptFormat
+
+NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,13 @@ class Answer:
     text: str
     connected: bool
     layer: int | None
+
+
+class Generated(NamedTuple):
+    """What a model wrote for a batch of prompts."""
+
+    tokens: Tensor  # (b, new), padded after the end of each response
+    layers: Tensor  # (b,), the layer chosen, from 0; MIXTURE or NOT_CONNECTED
 
 
 def answer(
@@ -41,46 +50,115 @@ def answer(
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
-    order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
     answers: dict[int, Answer] = {}
+    for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
+        generated = generate_batch(
+            model,
+            prompts,
+            [ids[number] for number in numbers],
+            english_ids and [english_ids[number] for number in numbers],
+            max_new_tokens=max_new_tokens,
+            **generation,
+        )
+        rows = zip(numbers, generated.tokens.tolist(), generated.layers.tolist(), strict=True)
+        for number, tokens, layer in rows:
+            answers[number] = answer_of(prompts, tokens, layer)
+    return [answers[number] for number in range(len(ids))]
+
+
+def answer_of(prompts: PromptFormat, tokens: Sequence[int], layer: int) -> Answer:
+    """One row of `Generated` as text."""
+    return Answer(prompts.response_text(tokens), layer != NOT_CONNECTED, layer if layer >= 0 else None)
+
+
+def plan_batches(
+    lengths: Sequence[int], *, batch_size: int, batch_tokens: int | None = None
+) -> list[list[int]]:
+    """Places in `lengths`, in batches of like length, the longest first: what does not fit fails at once.
+
+    A batch holds at most `batch_size` prompts and, padded, `batch_tokens` tokens, but at least one prompt.
+    """
+    batches: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+        room = batches and len(batches[-1]) < batch_size
+        if room and batch_tokens is not None:
+            room = (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens
+        if room:
+            batches[-1].append(number)
+        else:
+            batches.append([number])
+    return batches
+
+
+def generate_batch(
+    model: Any,
+    prompts: PromptFormat,
+    ids: Sequence[Sequence[int]],
+    english_ids: Sequence[Sequence[int]] | None = None,
+    *,
+    max_new_tokens: int,
+    **generation: Any,
+) -> Generated:
+    """Greedy responses to a batch of tokenised prompts; what the rest of the batch is does not matter.
+
+    `generation` and the errors are those of `answer`.
+    """
+    inputs = model_inputs(model, prompts, ids, english_ids)
+    if hasattr(model, "last_selection"):
+        model.last_selection = None
     options = {
         "do_sample": False,
         "max_new_tokens": max_new_tokens,
         "pad_token_id": prompts.pad_token_id,
+        "eos_token_id": stop_tokens(model, prompts),
     } | generation
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
-        input_ids, mask = pad_left([ids[number] for number in numbers], prompts.pad_token_id)
-        inputs = {"input_ids": input_ids, "attention_mask": mask}
-        if english_ids is not None:
-            parallel = pad_left([english_ids[number] for number in numbers], prompts.pad_token_id)
-            inputs |= dict(zip(("english_input_ids", "english_attention_mask"), parallel, strict=True))
-        largest = max(int(ids.max()) for ids in inputs.values())
-        check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
-        if hasattr(model, "last_selection"):
-            model.last_selection = None
-        on_device = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-        with torch.no_grad():
-            tokens = model.generate(**on_device, **options)[:, input_ids.shape[1] :].tolist()
-        layers = _chosen_layers(model, len(numbers))
-        for place, (number, row) in enumerate(zip(numbers, tokens, strict=True)):
-            layer = layers[place] if layers else None
-            answers[number] = Answer(prompts.response_text(row), bool(layers), layer)
-    return [answers[number] for number in range(len(ids))]
+    with torch.no_grad():
+        tokens = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
+    return Generated(tokens, _chosen_layers(model, len(ids)).to(tokens.device))
 
 
-def _chosen_layers(model: Any, rows: int) -> list[int | None]:
-    """The layer of each row of the last generation; empty where it was not connected."""
+def model_inputs(
+    model: Any,
+    prompts: PromptFormat,
+    ids: Sequence[Sequence[int]],
+    english_ids: Sequence[Sequence[int]] | None,
+) -> dict[str, Tensor]:
+    """A batch of prompts, and of their English parallels, padded on the left, on the model's device.
+
+    Raises `ValueError` for a token without an embedding.
+    """
+    inputs = dict(zip(("input_ids", "attention_mask"), pad_left(ids), strict=True))
+    if english_ids is not None:
+        names = ("english_input_ids", "english_attention_mask")
+        inputs |= dict(zip(names, pad_left(english_ids), strict=True))
+    largest = max(int(tensor.max()) for tensor in inputs.values())
+    check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
+    return {name: tensor.to(model.device) for name, tensor in inputs.items()}
+
+
+def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
+    """The tokens that end a response: the template's, and those that the model came with."""
+    known = model.generation_config.eos_token_id
+    listed = known if isinstance(known, list) else [known]
+    return sorted({prompts.stop_token_id, *(token for token in listed if token is not None)})
+
+
+def _chosen_layers(model: Any, rows: int) -> Tensor:
+    """The layer of each row of the last generation (rows,)."""
     selection = getattr(model, "last_selection", None)
     if selection is None:
-        return []
+        return torch.full((rows,), NOT_CONNECTED)
     weights = selection.weights[:: len(selection.weights) // rows]  # a row's beams follow one another
-    return [int(row.argmax()) if (row == 1).any() else None for row in weights]
+    return torch.where((weights == 1).any(-1), weights.argmax(-1), MIXTURE)
 
 
-def pad_left(sequences: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
-    """Sequences as one (n, length) tensor padded on the left, and its mask (1: a token)."""
+def pad_left(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Sequences as one (n, length) tensor padded on the left, and its mask (1: a token).
+
+    The padding is each sequence's own first token. Nothing attends to it, but a repetition penalty looks at
+    all tokens of a row, and must not find one there that the prompt does not have: say the end token.
+    """
     length = max(map(len, sequences))
-    rows = [[*[pad_token_id] * (length - len(sequence)), *sequence] for sequence in sequences]
+    rows = [[*[sequence[0]] * (length - len(sequence)), *sequence] for sequence in sequences]
     mask = [[0] * (length - len(sequence)) + [1] * len(sequence) for sequence in sequences]
     return torch.tensor(rows), torch.tensor(mask)

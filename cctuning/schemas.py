@@ -173,6 +173,50 @@ class FitRecipe:
 
 
 @dataclass
+class TranslatorRecipe:
+    """What puts prompts into English where inference=translated."""
+
+    kind: str = one_of("self", "nllb", "madlad", "ctranslate2", "file")  # self: a language model, asked to
+    model: str | None = None  # its folder, hub name or file; null with self: the model itself, or its base
+
+
+@dataclass
+class EvaluateRecipe:
+    """Settings of evaluate.py."""
+
+    model: str  # folder of a run, of an exported model, or a hub name
+    benchmarks: list[str]  # which ones, by name
+
+    run_name: str = "evaluation"  # default: the recipe's name
+    output_dir: str | None = None  # default: evaluation/RUN_NAME-INFERENCE in the model's folder
+    dry_run: bool = False  # show what would be asked, and ask nothing
+    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+
+    # Model
+    trust_remote_code: bool = False  # run code that comes with the model
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Questions
+    data: str = "data/benchmarks"  # folder of local files, or hub: the sets on the Hugging Face hub
+    languages: list[str] | None = None  # null: each benchmark's own
+    limit: int | None = number(None, at_least=1)  # the first questions of each language; null: all
+    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
+
+    # How they are asked
+    inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none")  # the connection's
+    prompting: str = one_of("original", "cot", "pim")  # chain of thought; the prompts of both languages
+    translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
+    max_new_tokens: int = number(40, at_least=1)  # the longest response
+    on_long_prompt: str = one_of("error", "leave_out")  # of prompts beyond the model's positions
+    log_likelihood: bool = True  # of the options of a choice, beside the response
+    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most
+    batch_tokens: int = number(16384, at_least=1)  # tokens of a batch's padded prompts, at most
+
+
+@dataclass
 class ChatRecipe:
     """Settings of chat.py."""
 
