@@ -17,7 +17,8 @@ from cctuning.nearest import did_you_mean
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
-_NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json"}
+_NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
+_NO_ROWS = (".rejects.jsonl", ".removed.jsonl")  # what data_prep left out, beside what it wrote
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -139,6 +140,7 @@ def _folder(folder: Path, split: str) -> list[Source]:
         if path.name.lower().endswith(_SUFFIXES)
         and not path.is_dir()
         and path.name not in _NOT_ROWS
+        and not path.name.endswith(_NO_ROWS)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     if not files:

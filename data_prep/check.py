@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cctuning.rows import Problem, Row, read_rows, write_rejects
-from data_prep.files import SUFFIXES, rejects_path, write_rows
+from data_prep.command import add_row_arguments, ended, rows_file
+from data_prep.files import rejects_path, write_rows
+from data_prep.manifest import changed_files
 
 FIELDS = ("instruction", "instruction_en", "output")
 
@@ -64,34 +65,37 @@ def percentile(values: Sequence[int], percent: float) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the report, writes what was asked for, and returns the exit status."""
     options = _parser().parse_args(arguments)
+    return ended(lambda: _check(options))
+
+
+def _check(options: argparse.Namespace) -> int:
     console = Console()
-    try:
-        rows, problems = read_rows(
-            options.data,
-            columns=dict(options.column),
-            split=options.split,
-            language=options.language,
-            on_bad_row="skip",
-        )
-    except ValueError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    rows, problems = read_rows(
+        options.data,
+        columns=dict(options.column),
+        split=options.split,
+        language=options.language,
+        on_bad_row="skip",
+    )
     if rows:
         console.print(_table(report(rows)))
     _print_problems(problems, options.show, console)
-    if options.write is None:
-        return 1 if problems else 0
-    return _write(rows, problems, options.write, console)
+    changed = changed_files(options.manifest) if options.manifest else []
+    for line in changed:
+        console.print(f"manifest: {line}", markup=False, highlight=False, soft_wrap=True)
+    if options.write is not None:
+        _write(rows, problems, options.write, console)
+        problems = []
+    return 1 if problems or changed else 0
 
 
-def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> int:
+def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rows(rows, path)
     console.print(f"{len(rows)} rows -> {path}", highlight=False, soft_wrap=True)
     if problems:
         write_rejects(problems, rejects_path(path))
         console.print(f"rejected rows -> {rejects_path(path)}", highlight=False, soft_wrap=True)
-    return 0
 
 
 def _table(reports: Sequence[LanguageReport]) -> Table:
@@ -129,39 +133,21 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -
         console.print(f"  and {len(problems) - shown} more", highlight=False)
 
 
-def _column(text: str) -> tuple[str, str]:
-    field, equals, column = text.partition("=")
-    if not (field and equals and column):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN, such as instruction=prompt")
-    return field, column
-
-
-def _output(text: str) -> Path:
-    if not text.endswith(SUFFIXES):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(SUFFIXES)}")
-    return Path(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep.check", description=__doc__)
+    add_row_arguments(parser)
     add = parser.add_argument
-    add("data", nargs="+", help="JSONL, JSON or Parquet files, folders, globs, hub data sets")
-    add(
-        "--column",
-        type=_column,
-        action="append",
-        default=[],
-        metavar="FIELD=COLUMN",
-        help="the column that holds a field, where the names differ",
-    )
-    add("--split", default="train", help="of data sets that have splits (default: train)")
-    add("--language", help="of rows that do not say it themselves")
     add("--show", type=int, default=20, help="how many problems to print (default: 20)")
     add(
         "--write",
-        type=_output,
+        type=rows_file,
         metavar="FILE",
         help="write the good rows to FILE (.jsonl or .parquet) and list the others beside it",
+    )
+    add(
+        "--manifest",
+        metavar="FOLDER",
+        help="also compare the files of FOLDER with its manifest.json: missing or changed ones give status 1",
     )
     return parser
 

@@ -1,0 +1,64 @@
+"""How the scripts of this folder are called, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from data_prep.files import SUFFIXES
+
+FAILED = 2  # as argparse ends for a command that cannot be understood
+INTERRUPTED = 130  # as a shell reports Ctrl-C
+
+
+def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
+    """Runs a script's work and returns its exit status.
+
+    An error that a user's input can cause is printed as one line, `error: ...`, and gives 2; Ctrl-C prints
+    `stopped` and gives 130.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{stopped}\n")
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return FAILED
+
+
+def typed(script: str, arguments: Sequence[str] | None) -> list[str]:
+    """The command as it was typed, for the manifest. `arguments`: None for those of the process."""
+    return ["python", "-m", f"data_prep.{script}", *(sys.argv[1:] if arguments is None else arguments)]
+
+
+def add_row_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `data`, `--column`, `--split` and `--language`: where rows come from."""
+    add = parser.add_argument
+    add("data", nargs="+", help="JSONL, JSON or Parquet files, folders, globs, hub data sets")
+    add(
+        "--column",
+        type=_column,
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="the column that holds a field, where the names differ",
+    )
+    add("--split", default="train", help="of data sets that have splits (default: train)")
+    add("--language", help="of rows that do not say it themselves")
+
+
+def rows_file(text: str) -> Path:
+    """The argparse type of a file that rows are written to."""
+    if not text.endswith(SUFFIXES):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(SUFFIXES)}")
+    return Path(text)
+
+
+def _column(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not (field and equals and column):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN, such as instruction=prompt")
+    return field, column
