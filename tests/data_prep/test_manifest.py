@@ -35,7 +35,7 @@ def test_an_entry_holds_everything(folder):
     assert entry["command"] == "python 'x y'"
     assert entry["seed"] == 7
     assert entry["rows"] == {"all": 3, "ar": 1, "sw": 2}
-    assert entry["left_out"] == left_out
+    assert entry["left_out"] == {"too long": 4}
     assert entry["settings"] == {"rows": 3}
     assert entry["inputs"] == [
         {"file": "../raw/a.jsonl", "bytes": len(ROW), "sha256": digest},
