@@ -57,7 +57,11 @@ class Range:
         )
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with the number `value`; None where nothing is."""
+        """What is wrong with `value`, a number or a list of them; None where nothing is."""
+        items = value if isinstance(value, list) else [value]
+        return next((problem for item in items if (problem := self._problem(item))), None)
+
+    def _problem(self, value: Any) -> str | None:
         low = -math.inf if self.at_least is None else self.at_least
         above = -math.inf if self.above is None else self.above
         high = math.inf if self.at_most is None else self.at_most
@@ -91,6 +95,11 @@ def number(
     return dataclasses.field(default=default, metadata={"rule": Range(at_least, above, at_most)})
 
 
+def numbers(*default: int, at_least: int | None = None) -> Any:
+    """A dataclass field that holds a list of whole numbers within a limit."""
+    return dataclasses.field(default_factory=lambda: list(default), metadata={"rule": Range(at_least)})
+
+
 @dataclasses.dataclass(frozen=True)
 class Key:
     """One key of a schema: what help shows and what values are checked against."""
@@ -117,8 +126,13 @@ class Key:
 
     @property
     def is_list(self) -> bool:
-        """Whether it is a list of strings."""
+        """Whether it is a list, of strings unless `is_numbers`."""
         return typing.get_origin(self.type) is list
+
+    @property
+    def is_numbers(self) -> bool:
+        """Whether it is a list of whole numbers."""
+        return self.is_list and typing.get_args(self.type) == (int,)
 
 
 def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
@@ -140,7 +154,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
         return "null" if field.default is None else str(field.default)
     if field.default_factory is not dataclasses.MISSING:
-        return f"[{','.join(field.default_factory())}]"
+        return f"[{','.join(map(str, field.default_factory()))}]"
     return "required"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # What other programs call our settings.
@@ -48,14 +49,14 @@ _OURS = {(other, ours) for ours, others in _OTHER_NAMES.items() for other in oth
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The name in `known` that is most like `name`, upper and lower case apart; None where none is alike.
 
-    In this order: what other programs call `name` (`lr` is our `learning_rate`), one whose last dotted
-    part is `name` (`pooling` is near to `connection.pooling`), one that is spelled alike, one with `name` in
-    it (`epochs` is near to `num_train_epochs`).
+    In this order: what other programs call `name` (`lr` is our `learning_rate`), one whose last part, after
+    a dot or slash, is `name` (`pooling` is near to `connection.pooling`), one that is spelled alike, one with
+    `name` in it (`epochs` is near to `num_train_epochs`).
     """
     by_lower = {candidate.lower(): candidate for candidate in known}
     name = name.lower()
     matches = [candidate for candidate in by_lower if (name.replace("-", "_"), candidate) in _OURS]
-    matches += [candidate for candidate in by_lower if candidate.rpartition(".")[2] == name]
+    matches += [candidate for candidate in by_lower if re.split("[./]", candidate)[-1] == name]
     matches += difflib.get_close_matches(name, by_lower, n=1)
     if len(name) > 2:
         matches += [candidate for candidate in by_lower if name in candidate]

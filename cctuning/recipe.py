@@ -48,16 +48,19 @@ class Assignment:
 def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path = RECIPES) -> Schema:
     """The checked settings for `arguments`: at most one `recipe=NAME|PATH`, the others `key=value`.
 
-    A NAME is `folder/NAME.yaml`. A recipe may name a recipe to start from with `base: NAME|PATH`. A list is
-    written `[a,b]`, and a single item without brackets. A schema's `run_name` defaults to the recipe's name.
+    A NAME is `folder/NAME.yaml`; it may lie deeper (`ablations/NAME`). A recipe may name a recipe to start
+    from with `base: NAME|PATH`. A list is written `[a,b]`, and a single item without brackets. A schema's
+    `run_name` defaults to the recipe's name, without folders.
 
     Raises `RecipeError` for a recipe, key or value that cannot be used.
     """
     keys = keys_of(schema)
     name, overrides = _split_arguments(arguments)
     if name == "":
-        raise RecipeError(f"recipe= names no recipe ({_COMMAND_LINE}): one of {', '.join(_names(folder))}")
-    files = _with_bases(_find(name, [folder], _COMMAND_LINE), folder) if name else []
+        raise RecipeError(
+            f"recipe= names no recipe ({_COMMAND_LINE}): one of {', '.join(_names(folder, keys))}"
+        )
+    files = _with_bases(_find(name, [folder], keys, _COMMAND_LINE), folder, keys) if name else []
     assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
     for path in files:
         assignments += _each_once(_flatten(_read_yaml(path), f"in {path}", keys))
@@ -84,9 +87,10 @@ def recipe_from_command_line(
 
 
 def _help(description: str, schema: type[Any], folder: Path) -> str:
-    recipes = ", ".join(_names(folder)) or "none"
+    keys = keys_of(schema)
+    recipes = ", ".join(_names(folder, keys)) or "none"
     lines = [inspect.cleandoc(description), "", f"recipes (recipe=NAME or a path): {recipes}"]
-    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys_of(schema)), ""])
+    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys), ""])
 
 
 def save_recipe(recipe: Any, path: str | Path) -> None:
@@ -126,12 +130,25 @@ def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, st
     return values.pop("recipe", None), values
 
 
-def _names(folder: Path) -> list[str]:
-    """The recipes to choose from. One that starts with `_` is only a base for others."""
-    return sorted(path.stem for path in folder.glob("*.yaml") if not path.name.startswith("_"))
+def _names(folder: Path, keys: Mapping[str, Key]) -> list[str]:
+    """The recipes to choose from. One that starts with `_` is only a base for others.
+
+    Of a folder in `folder` those that set no other keys: it may hold recipes of another script.
+    """
+    inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(path, keys)]
+    paths = [*sorted(folder.glob("*.yaml")), *inside]
+    names = [path.relative_to(folder) for path in paths if not path.name.startswith("_")]
+    return [name.with_suffix("").as_posix() for name in names]
 
 
-def _find(name: str, folders: Iterable[Path], where: str) -> Path:
+def _sets_only(path: Path, keys: Mapping[str, Key]) -> bool:
+    try:
+        return any(True for _ in _flatten(_read_yaml(path), f"in {path}", keys))
+    except RecipeError:
+        return False
+
+
+def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: str) -> Path:
     """The file that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
     folders = list(dict.fromkeys(folders))
     if name.endswith(_SUFFIXES):
@@ -141,7 +158,7 @@ def _find(name: str, folders: Iterable[Path], where: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = [known for folder in folders for known in _names(folder)]
+    known = [known for folder in folders for known in _names(folder, keys)]
     listed = ", ".join([*dict.fromkeys(known), "or a path to a .yaml"])
     searched = " or ".join(map(str, folders))
     raise RecipeError(
@@ -149,13 +166,13 @@ def _find(name: str, folders: Iterable[Path], where: str) -> Path:
     )
 
 
-def _with_bases(path: Path, folder: Path) -> list[Path]:
+def _with_bases(path: Path, folder: Path, keys: Mapping[str, Key]) -> list[Path]:
     """`path` preceded by its base, its base's base, and so on."""
     chain = [path]
     while (base := _read_yaml(chain[0]).get("base")) is not None:
         if not isinstance(base, str):
             raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
-        found = _find(base, [chain[0].parent, folder], f"base of {chain[0]}")
+        found = _find(base, [chain[0].parent, folder], keys, f"base of {chain[0]}")
         if any(found.samefile(seen) for seen in chain):
             names = " -> ".join(str(step) for step in [*reversed(chain), found])
             raise RecipeError(f"recipes that are each other's base: {names}")
@@ -207,10 +224,16 @@ def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
     """A value as OmegaConf takes it: command line text read by the key's type, a lone item made a list."""
     if where is _COMMAND_LINE:
         value = _parse_text(key, name, value)
-    if key.is_list and isinstance(value, str):
+    if key.is_list and (isinstance(value, str) or (key.is_numbers and type(value) is int)):
         value = [value]
     for item in value if key.is_list and isinstance(value, list) else [value]:
         # YAML reads `no` as false and the revision 12e5678 as a number: a string that was not meant as one.
+        if key.is_numbers:
+            if type(item) is not int:
+                raise RecipeError(
+                    f"{name} ({where}) must be a list of whole numbers, and holds {_shown(item)}"
+                )
+            continue
         if (key.is_text or key.is_list) and isinstance(item, bool | int | float):
             raise RecipeError(f"{name}={item!r} ({where}) must be text: put quotes around it")
         if key.is_list and isinstance(value, list) and not isinstance(item, str):
@@ -226,7 +249,9 @@ def _parse_text(key: Key, name: str, text: str) -> Any:
     if key.is_text:
         return None if text == "null" and types.NoneType in key.plain_types else text
     if key.is_list and not text.startswith("["):
-        return text
+        if not key.is_numbers:
+            return text
+        text = f"[{text}]"
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)["value"]  # type: ignore[index,call-overload]
     except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError):

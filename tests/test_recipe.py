@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.keys import keys_of, list_of, number, one_of
+from cctuning.keys import keys_of, list_of, number, numbers, one_of
 from cctuning.recipe import RecipeError, load_recipe, recipe_from_command_line, save_recipe
 
 
@@ -36,6 +36,7 @@ class Cake:
     shape: str = one_of("round", "square", "no", or_path=True)  # seen from above
     toppings: list[str] = field(default_factory=list)  # in this order
     colours: list[str] = list_of("brown", "white")  # of the icing  # noqa: RUF009
+    tiers: list[int] = numbers(8, at_least=1)  # their widths  # noqa: RUF009
     oven: Oven = field(default_factory=Oven)
 
 
@@ -99,6 +100,8 @@ def test_no_recipe_at_all(folder):
         ("toppings=[a.jsonl,org/name:config]", "toppings", ["a.jsonl", "org/name:config"]),
         ("toppings=a.jsonl", "toppings", ["a.jsonl"]),
         ("colours=white", "colours", ["white"]),
+        ("tiers=[9,4]", "tiers", [9, 4]),
+        ("tiers=9", "tiers", [9]),
         ("oven.fan=false", "oven", Oven(degrees=170.0, fan=False)),
     ],
 )
@@ -134,6 +137,11 @@ def test_what_a_launcher_adds_is_passed_over(folder):
         ("oven.degrees=-inf", ["oven.degrees", "at most 300"]),
         ("oven.degrees=299", ["oven.degrees", "too hot for the fan"]),
         ("shape=rund", ["shape", "round | square | no | PATH", "did you mean 'round'"]),
+        ("tiers=[9,x]", ["tiers", "whole numbers", "'x'"]),
+        ("tiers=[9,1.5]", ["tiers", "whole numbers", "1.5"]),
+        ("tiers=[9,true]", ["tiers", "whole numbers", "True"]),
+        ("tiers=null", ["tiers", "whole numbers", "null"]),
+        ("tiers=[9,0]", ["tiers", "0 is out of range", "at least 1"]),
         ("colours=[white,brwn]", ["colours", "did you mean 'brown'"]),
         ("eggs=${dozen}", ["eggs", "dozen"]),
     ],
@@ -193,6 +201,18 @@ def test_a_wrong_recipe_name_lists_the_others(folder):
     assert "_pantry" not in str(error.value)  # a base only
 
 
+def test_recipes_in_a_folder_of_their_own(folder):
+    (folder / "rich").mkdir()
+    (folder / "rich" / "butter_sponge.yaml").write_text("base: sponge\neggs: 5\ntiers: 7\n")
+    (folder / "rich" / "oil.yaml").write_text("litres: 3\n")  # no cake
+    cake = load(folder, "recipe=rich/butter_sponge")
+    assert (cake.flour, cake.eggs, cake.tiers, cake.run_name) == ("wheat", 5, [7], "butter_sponge")
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=butter_sponge")
+    assert "did you mean 'rich/butter_sponge'" in str(error.value)
+    assert "rich/oil" not in str(error.value)
+
+
 def test_a_path_that_is_not_there(folder):
     with pytest.raises(RecipeError, match=r"no recipe 'gone\.yaml'"):
         load(folder, "recipe=gone.yaml")
@@ -236,6 +256,7 @@ cakes = st.builds(
     | st.sampled_from(["no", "1e3", "null", "${x}", "\\${x}"]),
     shape=st.sampled_from(["round", "square", "no"]),
     toppings=st.lists(texts.filter(lambda text: text != "???")),
+    tiers=st.lists(st.integers(min_value=1)),
     oven=st.builds(Oven, degrees=st.floats(min_value=1, max_value=250), fan=st.booleans()),
 )
 

@@ -24,6 +24,20 @@ PAPERS = {
     "cutoff_len": 1024,
 }
 NAMES_OF_THE_RUN = {"run_name", "output_dir"}
+SETTINGS = ("en", "mt", "sdrrl")
+ABLATIONS = {
+    "mean": {"connection.pooling": "mean"},
+    "random": {"connection.pooling": "random"},
+    "last_layer": {"connection.pooling": "layer", "connection.layer": -1},
+    "attention": {"connection.sublayer": "attention"},
+    "block": {"connection.sublayer": "block"},
+}
+FOLDERS = [RECIPES, RECIPES / "settings", RECIPES / "ablations"]
+TRAINING = sorted(
+    path.relative_to(RECIPES).with_suffix("").as_posix()
+    for folder in FOLDERS
+    for path in folder.glob("[!_]*.yaml")
+)
 
 
 def resolve(name, *arguments):
@@ -47,10 +61,10 @@ def differences(one, other):
     return {key: (one[key], other[key]) for key in one if one[key] != other[key]}
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("[!_]*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_recipe_resolves_and_survives_being_written(path, tmp_path):
-    recipe = resolve(path.stem)
-    assert recipe.output_dir == f"outputs/{path.stem}"
+@pytest.mark.parametrize("name", TRAINING)
+def test_every_shipped_recipe_resolves_and_survives_being_written(name, tmp_path):
+    recipe = resolve(name)
+    assert recipe.output_dir == f"outputs/{name.rpartition('/')[2]}"
     save_recipe(recipe, tmp_path / "recipe.yaml")
     assert load_recipe([f"recipe={tmp_path / 'recipe.yaml'}"], TrainRecipe) == recipe
 
@@ -85,6 +99,43 @@ def test_lora_differs_in_what_it_needs(model):
     assert found["learning_rate"][1] > found["learning_rate"][0]
 
 
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_data_setting_adds_rows_with_and_without_the_connection(model, setting):
+    found = differences(f"{model}_aya", f"settings/{model}_aya_{setting}")
+    assert found.keys() == {"data", *NAMES_OF_THE_RUN}
+    base = ["data/aya_parallel.jsonl"]
+    assert found["data"] == (base, [*base, f"data/aya_{setting}.jsonl"])
+    found = differences(f"settings/{model}_aya_{setting}", f"settings/{model}_aya_{setting}_sft")
+    assert found.keys() == {"connection.enabled", *NAMES_OF_THE_RUN}
+    assert found["connection.enabled"] == (True, False)
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_an_ablation_changes_one_thing(ablation):
+    found = differences("llama31_aya", f"ablations/llama31_aya_{ablation}")
+    changed = {key: value for key, (_, value) in found.items() if key not in NAMES_OF_THE_RUN}
+    assert changed == ABLATIONS[ablation]
+
+
+def test_no_recipe_is_left_untested():
+    settings = {
+        f"settings/{model}_aya_{setting}{sft}"
+        for model in MODELS
+        for setting in SETTINGS
+        for sft in ("", "_sft")
+    }
+    plain = {f"{model}_aya{method}" for model in MODELS for method in ("", "_sft", "_lora")}
+    ablations = {f"ablations/llama31_aya_{ablation}" for ablation in ABLATIONS}
+    assert set(TRAINING) == settings | plain | ablations | {"tiny"}
+
+
+def test_a_name_without_its_folder_is_named_with_it():
+    with pytest.raises(RecipeError, match="did you mean 'settings/llama31_aya_mt'") as error:
+        resolve("llama31_aya_mt")
+    assert "accelerate/ddp" not in str(error.value)  # no recipe of train.py
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_models_differ_only_in_model_and_template(model):
     found = differences("llama31_aya", f"{model}_aya")
@@ -93,9 +144,11 @@ def test_the_models_differ_only_in_model_and_template(model):
 
 def test_no_line_stands_in_two_files_of_a_model():
     """What recipes share is in a base; a variant repeats nothing of it."""
-    for path in RECIPES.glob("*_aya_*.yaml"):
-        base = (RECIPES / f"{path.stem.rpartition('_')[0]}.yaml").read_text().splitlines()
-        assert not set(path.read_text().splitlines()) & set(base)
+    for path in [path for folder in FOLDERS for path in folder.glob("*_aya_*.yaml")]:
+        lines = path.read_text().splitlines()
+        base = next(line.removeprefix("base: ") for line in lines if line.startswith("base: "))
+        found = [folder / f"{base}.yaml" for folder in (path.parent, RECIPES)]
+        assert not set(lines) & set(next(file for file in found if file.is_file()).read_text().splitlines())
 
 
 def test_the_recipe_of_the_connection_is_that_of_the_model_and_more():
