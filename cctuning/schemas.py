@@ -210,7 +210,7 @@ class EvaluateRecipe:
     prompting: str = one_of("original", "cot", "pim")  # chain of thought; the prompts of both languages
     translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
     max_new_tokens: int = number(40, at_least=1)  # the longest response
-    on_long_prompt: str = one_of("error", "leave_out")  # of prompts beyond the model's positions
+    on_bad_prompt: str = one_of("error", "leave_out")  # beyond the model's positions, or with special tokens
     log_likelihood: bool = True  # of the options of a choice, beside the response
     batch_size: int = number(32, at_least=1)  # prompts in a batch, at most
     batch_tokens: int = number(16384, at_least=1)  # tokens of a batch's padded prompts, at most

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -41,6 +42,19 @@ def in_turns(
         if share.process == 0:
             for place, piece in enumerate(pieces[start : start + share.processes]):
                 yield piece, [tensors[place] for tensors in results]
+
+
+def from_the_first(value: Any, share: Share, device: torch.device | str = "cpu") -> Any:
+    """The first process's `value`, anything that JSON can hold, in all of them. `device`: this process's."""
+    if share.processes == 1:
+        return value
+    text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(device)
+    size = torch.tensor(len(text), device=device)
+    distributed.broadcast(size, src=0)
+    if share.process:
+        text = torch.empty(int(size), dtype=torch.uint8, device=device)
+    distributed.broadcast(text, src=0)
+    return json.loads(bytes(text.tolist()))
 
 
 def _gather(tensor: Tensor, processes: int) -> list[Tensor]:

@@ -1,0 +1,129 @@
+"""Asking the questions of a task: batches by length, shared by processes, kept as they come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cctuning.evaluation.loglikelihood import option_log_likelihoods
+from cctuning.evaluation.questions import Question
+from cctuning.evaluation.store import ResponseFile, samples_path
+from cctuning.evaluation.tasks import Task
+from cctuning.inference import answer_of, generate_batch, plan_batches, stop_tokens
+from cctuning.prompts import PromptFormat
+from cctuning.shares import ALONE, Share, from_the_first, in_turns
+
+LAST_TOKENS = 20  # what is judged of a chain of thought that names no option
+
+# What is kept of a response beside its text. All scores are made from these and the question.
+RESPONSE_KEYS = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
+
+Progress = Callable[[int], None]  # is told how many more questions have their response
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked."""
+
+    max_new_tokens: int = 40
+    batch_size: int = 32
+    batch_tokens: int | None = None
+    log_likelihood: bool = True  # of the options, where there are some
+
+
+def ask(
+    model: Any,
+    prompts: PromptFormat,
+    task: Task,
+    folder: str | Path,
+    how: Asking,
+    *,
+    share: Share = ALONE,
+    progress: Progress = lambda done: None,
+) -> list[dict[str, Any]]:
+    """Greedy responses to all questions of a task, in their order, as `response_of` names them.
+
+    Those that `folder` holds from an earlier, interrupted call are not asked again; the other batches are
+    the same as they would have been, so the result is too. Of several processes each asks its share of the
+    batches, and the first one gets and keeps all responses; the others get none.
+    """
+    file = ResponseFile(folder, task.name)
+    found = finished_responses(folder, task.name) or file.recover() if share.process == 0 else []
+    known = set(from_the_first([response["doc_id"] for response in found], share, model.device))
+    progress(len(known))
+    remaining = [question for question in task.questions if question.item.id not in known]
+    batches = plan_batches(
+        [question.tokens for question in remaining],
+        batch_size=how.batch_size,
+        batch_tokens=how.batch_tokens,
+    )
+
+    def compute(numbers: list[int]) -> Sequence[Tensor]:
+        return _ask_batch(model, prompts, [remaining[number] for number in numbers], how)
+
+    for numbers, results in in_turns(batches, compute, share):
+        responses = _responses(prompts, [remaining[number] for number in numbers], results, model)
+        file.append(responses)
+        found += responses
+        progress(len(numbers))
+    by_id = {response["doc_id"]: response for response in found}
+    return [by_id[question.item.id] for question in task.questions if found]
+
+
+def finished_responses(folder: str | Path, task: str) -> list[dict[str, Any]]:
+    """The responses in the samples of a finished task; none where it is not finished."""
+    path = samples_path(folder, task)
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [response_of(json.loads(line)) for line in file]
+
+
+def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sample keeps of the response itself."""
+    keys = [*RESPONSE_KEYS, *(key for key in ("log_likelihoods",) if key in sample)]
+    return {key: sample[key] for key in keys} | {"response": sample["resps"][0][0]}
+
+
+def _ask_batch(
+    model: Any, prompts: PromptFormat, questions: Sequence[Question], how: Asking
+) -> tuple[Tensor, ...]:
+    """Tokens (b, new), layers (b,) and, for choices, log-likelihoods of the options (b, n)."""
+    ids = [question.asked.ids for question in questions]
+    parallel = [question.parallel.ids for question in questions if question.parallel]
+    generated = generate_batch(model, prompts, ids, parallel or None, max_new_tokens=how.max_new_tokens)
+    if not (how.log_likelihood and all(question.option_ids for question in questions)):
+        return generated
+    # The layer that is reported is the one of the response.
+    return *generated, option_log_likelihoods(model, prompts, questions)
+
+
+def _responses(
+    prompts: PromptFormat, questions: Sequence[Question], results: Sequence[Tensor], model: Any
+) -> list[dict[str, Any]]:
+    """The results of `_ask_batch` as `response_of` names them."""
+    stops = set(stop_tokens(model, prompts))
+    tokens, layers, *scores = (tensor.tolist() for tensor in results)
+    responses = []
+    for row, question in enumerate(questions):
+        end = next((place for place, token in enumerate(tokens[row]) if token in stops), None)
+        written = tokens[row][:end]
+        answer = answer_of(prompts, tokens[row], layers[row])
+        response: dict[str, Any] = {
+            "doc_id": question.item.id,
+            "response": answer.text,
+            "last_tokens": prompts.response_text(written[-LAST_TOKENS:]),
+            "new_tokens": len(written),
+            "stopped": end is not None,
+            "connected": answer.connected,
+            "layer": answer.layer,
+        }
+        if scores:  # padded where other questions of the batch have more options
+            response["log_likelihoods"] = dict(zip(question.item.options or (), scores[0][row], strict=False))
+        responses.append(response)
+    return responses

@@ -1,0 +1,100 @@
+"""Responses on disk while an evaluation runs: what is there after a kill is whole batches, and they count."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.files import write_whole
+
+SETTINGS_FILE = "evaluation.json"
+
+
+class ResumeError(ValueError):
+    """A folder that holds something else than the evaluation that should go on there."""
+
+
+class ResponseFile:
+    """The responses of one task, a JSON object a line, in the order of its batches."""
+
+    def __init__(self, folder: str | Path, task: str) -> None:
+        self.path = Path(folder) / f"samples_{task}.jsonl.part"
+
+    def recover(self) -> list[dict[str, Any]]:
+        """The responses of all whole batches; what a kill left beyond them is cut off."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_bytes().split(b"\n")
+        responses = [json.loads(line) for line in lines[:-1]]  # what follows the last newline is half a line
+        whole = max((n for n, row in enumerate(responses, 1) if row["left_in_batch"] == 0), default=0)
+        with self.path.open("r+b") as file:
+            file.truncate(sum(len(line) + 1 for line in lines[:whole]))
+        return [_without(response, "left_in_batch") for response in responses[:whole]]
+
+    def append(self, batch: Sequence[Mapping[str, Any]]) -> None:
+        """Adds a batch, and sees to it that it is on the disk."""
+        left = range(len(batch) - 1, -1, -1)
+        rows = [{**response, "left_in_batch": number} for response, number in zip(batch, left, strict=True)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _without(response: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in response.items() if name != key}
+
+
+def samples_path(folder: str | Path, task: str) -> Path:
+    """The file of a finished task."""
+    return Path(folder) / f"samples_{task}.jsonl"
+
+
+def open_folder(
+    folder: str | Path, settings: Mapping[str, Any], tasks: Mapping[str, str], *, resume: str = "auto"
+) -> None:
+    """Makes `folder` ready for an evaluation of `tasks`, fingerprints by name, under `settings`.
+
+    With resume=never all that an earlier evaluation left there goes. Raises `ResumeError` where the folder
+    holds responses that were made in another way, or to other questions.
+    """
+    folder = Path(folder)
+    path = folder / SETTINGS_FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    if resume == "never":
+        for old in (path, *folder.glob("samples_*.jsonl"), *folder.glob("samples_*.jsonl.part")):
+            old.unlink(missing_ok=True)
+    known = _read(path)
+    differing = [
+        f"{name} was {known['settings'].get(name)!r} and is {settings.get(name)!r}"
+        for name in {**known["settings"], **settings}
+        if known["tasks"] and known["settings"].get(name) != settings.get(name)
+    ]
+    differing += [
+        f"the questions of {task} are others"
+        for task, fingerprint in tasks.items()
+        if known["tasks"].get(task, fingerprint) != fingerprint
+    ]
+    if differing:
+        raise ResumeError(
+            f"{folder} holds an evaluation with other settings: {'; '.join(differing)}. "
+            "Set another output_dir, or resume=never to ask everything anew"
+        )
+    content = {"settings": dict(settings), "tasks": known["tasks"] | dict(tasks)}
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {"settings": dict(content["settings"]), "tasks": dict(content["tasks"])}
+    except FileNotFoundError:
+        return {"settings": {}, "tasks": {}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResumeError(
+            f"{path} was not written by evaluate.py or is damaged: set another output_dir, or resume=never"
+        ) from error

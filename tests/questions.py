@@ -1,0 +1,53 @@
+"""A model of every kind, loud enough for the connection to change what it writes, and questions for it."""
+
+from __future__ import annotations
+
+import torch
+
+from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.evaluation.benchmark import Benchmark
+from cctuning.evaluation.items import Item
+from cctuning.evaluation.questions import encode_questions
+from cctuning.evaluation.tasks import Task
+from cctuning.export import export_monolingual
+from cctuning.model import load_model
+from cctuning.prompts import PromptFormat
+from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+PROMPTS = PromptFormat(TOKENIZER)
+CHOICE = Benchmark("choices", "Choices", "choice", ("sw",), ())
+SHORT = Benchmark("answers", "Answers", "short_answer", ("sw",), ())
+
+
+def plain_model():
+    return tiny_llama(len(TOKENIZER), initializer_range=0.3).double().eval()
+
+
+def run_model(**connection):
+    """A model with a Decision Maker."""
+    return CCTuningModel.wrap(plain_model(), ConnectionConfig(**connection))
+
+
+def exported_model(folder):
+    """A model with a Transform Matrix too."""
+    torch.manual_seed(1)
+    export_monolingual(run_model(), TOKENIZER, torch.randn(32, 32).double(), folder)
+    return load_model(folder)
+
+
+def questions(count=9, *, parallel=False, options=0):
+    """Questions of different lengths; with `options`, the first one has one option more."""
+    items, asked, english = [], [], []
+    for row in tiny_rows(count):
+        labels = [str(number) for number in range(1, options + (2 if row.number == 1 else 1))]
+        answers, texts = (("1",), {label: f"text {label}" for label in labels}) if options else (("x",), None)
+        items.append(Item(row.number, "sw", row.instruction, row.instruction_en, answers, texts))
+        asked.append(row.instruction)
+        english.append(row.instruction_en + " very" * (row.number % 3))
+    return encode_questions(items, asked, english if parallel else None, PROMPTS)
+
+
+def task(**settings):
+    benchmark = CHOICE if settings.get("options") else SHORT
+    return Task(benchmark, "sw", questions(**settings))
