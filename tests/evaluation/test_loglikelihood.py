@@ -8,8 +8,8 @@ import torch
 from cctuning.evaluation.items import Item
 from cctuning.evaluation.loglikelihood import option_log_likelihoods
 from cctuning.evaluation.questions import Prompt, Question
-from tests.questions import PROMPTS, exported_model, plain_model, questions, run_model
 from tests.models import build
+from tests.questions import PROMPTS, exported_model, plain_model, questions, run_model
 
 
 def one_at_a_time(model, question):
