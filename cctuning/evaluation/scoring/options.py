@@ -76,8 +76,9 @@ def _alone(text: str, spellings: Mapping[str, str], *, at_start: bool) -> list[s
     for spelling, label in spellings.items():
         if bare == spelling.casefold():
             return [label]
-    # Latin letters and digits may follow a Chinese character at once, local letters nothing of a word.
-    patterns = [rf"(?:(?<![\p{{Latin}}\d.,'’-])(?=[A-Z\d])|(?<![\p{{L}}\p{{M}}]))({_any_of(spellings)})\W*$"]
+    # Latin letters and digits may stand right behind a Chinese or Thai word, local letters may not.
+    latin, local = r"(?<![\p{Latin}\d.,'’-])(?=[A-Z\d])", r"(?<![\p{L}\p{M}\d.,'’-])(?![A-Z\d])"
+    patterns = [rf"(?:{latin}|{local})({_any_of(spellings)})\W*$"]
     if at_start:
         patterns.append(rf"^\W*({_any_of(spellings)})(?:[):、,。]|\.(?!\d))")
     found = (match for pattern in patterns for match in regex.finditer(pattern, text))
