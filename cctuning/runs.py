@@ -213,15 +213,19 @@ def _has_begun(output_dir: Path) -> bool:
 
 
 def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
-    before, now = _flat(read_run_recipe(output_dir)), _flat(recipe)
-    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    changed = [key for key in changed if key not in _FREE]
-    if changed:
-        lines = [f"  {key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed]
+    if changed := changed_settings(output_dir, recipe):
+        lines = "\n".join(f"  {line}" for line in changed)
         raise RunError(
-            f"{output_dir} holds an unfinished run with another recipe:\n" + "\n".join(lines) + "\n"
+            f"{output_dir} holds an unfinished run with another recipe:\n{lines}\n"
             "Choose another output_dir, or start anew in it with resume=never, which deletes its checkpoints"
         )
+
+
+def changed_settings(output_dir: str | Path, recipe: dict[str, Any]) -> list[str]:
+    """What a run's recipe and `recipe` differ in, of all that changes a result: `key: before -> now` each."""
+    before, now = _flat(read_run_recipe(output_dir)), _flat(recipe)
+    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if key not in _FREE]
 
 
 def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,9 +6,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from cctuning.stages import Stage
 from demo.world import DATA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,25 +20,6 @@ RUNS: dict[str, list[str]] = {
     "last_layer": ["connection.pooling=layer", "connection.layer=-1"],
 }
 CONNECTED = ("decision_maker", "last_layer")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One command.
-
-    Attributes:
-        name: unique, such as "seed0/sft".
-        command: its arguments, for the repository's root as the working directory.
-        output: the file or folder it makes, removed before it starts.
-        needs: names of the stages that come before it.
-        steps: how many training steps it takes, for the progress bar; 0 where it does not train.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    output: Path
-    needs: tuple[str, ...] = ()
-    steps: int = 0
 
 
 def make_stages(

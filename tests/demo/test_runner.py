@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from cctuning.stages import Stage
 from demo.runner import StageError, run_stages
-from demo.stages import Stage
 
 
 def stage(folder, name, needs=(), code="open(sys.argv[1], 'a').write('x')"):

@@ -8,9 +8,10 @@ import fit_transform
 import train
 from cctuning.recipe import load_recipe
 from cctuning.schemas import TrainRecipe
+from cctuning.stages import Stage
 from demo import base
 from demo.score import score_seed
-from demo.stages import CONNECTED, ROOT, RUNS, Stage, fingerprints, make_stages, tuning_steps
+from demo.stages import CONNECTED, ROOT, RUNS, fingerprints, make_stages, tuning_steps
 from demo.world import make_world
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
