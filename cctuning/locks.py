@@ -1,4 +1,7 @@
-"""One run to a folder at a time: a scheduler may start a run again while the first one still saves."""
+"""One run to a folder at a time: a scheduler may start a run again while the first one still saves.
+
+The same for a file that is added to.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ LOCK_FILE = ".lock"
 
 
 class LockedError(ValueError):
-    """Another process works in the folder."""
+    """Another process works in the folder, or with the file."""
 
 
 @contextmanager
@@ -25,10 +28,8 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     is_new = not folder.exists()
-    file = None
-    while file is None:  # again, where another process ends, and takes its file away, in this moment
-        file = _held(folder)
-    with file:
+    busy = f"another process is training into {folder}: wait until it ends, or set another output_dir"
+    with _only_holder(folder / LOCK_FILE, f"output_dir={folder} cannot be written", busy):
         try:
             yield
         finally:
@@ -38,23 +39,43 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
                 folder.rmdir()  # nothing came of it
 
 
-def _held(folder: Path) -> IO[str] | None:
+@contextmanager
+def only_user_of(file: str | Path) -> Iterator[None]:
+    """As `only_run_in`, for one file: the lock lies beside it. Its folder is made where it is missing."""
+    file = Path(file)
+    lock = file.with_name(f".{file.name}{LOCK_FILE}")
+    busy = f"another process uses {file}: wait until it ends, or name another file"
+    with _only_holder(lock, f"{file} cannot be written", busy):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_holder(lock: Path, unwritable: str, busy: str) -> Iterator[None]:
+    file = None
+    while file is None:  # again, where another process ends, and takes its file away, in this moment
+        file = _held(lock, unwritable, busy)
+    with file:
+        yield
+
+
+def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
     """The lock's file, open and locked; None where it is no longer the one that others would find."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK_FILE).open("a")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OSError(f"output_dir={folder} cannot be written: {error.strerror}") from error
+        raise OSError(f"{unwritable}: {error.strerror}") from error
     with ExitStack() as closing:
         closing.push(file)
         if not _lock(file.fileno()):
-            raise LockedError(
-                f"another process is training into {folder}: wait until it ends, or set another output_dir"
-            )
+            raise LockedError(busy)
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), (folder / LOCK_FILE).stat()):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 closing.pop_all()
                 return file
     return None

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from cctuning.locks import LOCK_FILE, LockedError, only_run_in
+from cctuning.locks import LOCK_FILE, LockedError, only_run_in, only_user_of
 
 HOLD = """
 import sys
@@ -55,5 +55,21 @@ def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
     with (
         pytest.raises(OSError, match=f"output_dir={tmp_path}/file cannot be written: File exists"),
         only_run_in(tmp_path / "file"),
+    ):
+        pass
+
+
+def test_a_file_has_one_user_at_a_time_and_nothing_is_left(tmp_path):
+    path = tmp_path / "new" / "cache.jsonl"
+    said = f"another process uses {path}: wait until it ends, or name another file"
+    with only_user_of(path), pytest.raises(LockedError, match=said), only_user_of(path):
+        pass
+    with only_user_of(path), only_user_of(path.with_name("other.jsonl")):
+        pass
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match="file/cache cannot be written"),
+        only_user_of(tmp_path / "file" / "cache"),
     ):
         pass

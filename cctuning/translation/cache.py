@@ -1,0 +1,208 @@
+"""Translates many texts, each distinct one once, and keeps what was translated when it is stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from cctuning.fields import is_blank
+from cctuning.locks import only_user_of
+from cctuning.translation.checks import faults
+from cctuning.translation.languages import find_language
+from cctuning.translation.translator import Translation, TranslationError, Translator, Untranslated
+
+Progress = Callable[[int, int], None]  # texts done, texts in all
+
+
+class Key(NamedTuple):
+    """What a translation is kept under."""
+
+    translator: str
+    source: str
+    target: str
+    text: str  # its SHA-256
+
+    @classmethod
+    def of(cls, translator: str, text: str, source: str, target: str) -> Key:
+        """The key of one text."""
+        return cls(translator, source, target, hashlib.sha256(text.encode()).hexdigest())
+
+
+def translate_all(
+    translator: Translator,
+    texts: Sequence[str],
+    *,
+    sources: Sequence[str],
+    target: str,
+    cache: str | Path,
+    retry: Translator | None = None,
+    chunk: int = 64,
+    progress: Progress | None = None,
+) -> list[Translation]:
+    """The translations of `texts` into `target`, in their order, with what is wrong with them.
+
+    Each distinct text is translated once, those of like length together. Every `chunk` texts are added to the
+    file `cache` when they are done; what is there already is not translated again, so a call that was
+    interrupted goes on where it was, and its result is the same. A text in the target language already stays
+    as it is. Blank texts are errors.
+
+    Args:
+        translator: what translates.
+        texts: what is translated; no text may be blank.
+        sources: the language of each text.
+        target: the language to translate into.
+        cache: a file of JSON lines, which is made where it is missing. One process at a time may use it.
+        retry: translates again what comes out faulty; its translation counts where it has no fault.
+        chunk: texts that are translated between two savings.
+        progress: is told how many texts are done, of how many that are not in the cache.
+
+    Raises `TranslationError` for an unknown language or a broken cache, `LockedError` where another process
+    uses the cache, `ValueError` for a blank text, and `OSError`.
+    """
+    if len(texts) != len(sources):
+        raise ValueError(f"{len(texts)} texts and {len(sources)} source languages")
+    if blank := [number for number, text in enumerate(texts) if is_blank(text)]:
+        raise ValueError(f"texts[{blank[0]}] is blank: there is nothing to translate")
+    with open_cache(cache) as known:
+        results = _translate(translator, texts, sources, target, known, chunk, progress)
+        if retry is None:
+            return results
+        faulty = [number for number, result in enumerate(results) if result.faults]
+        again = _translate(
+            retry,
+            [texts[number] for number in faulty],
+            [sources[number] for number in faulty],
+            target,
+            known,
+            chunk,
+            progress,
+        )
+    for number, result in zip(faulty, again, strict=True):
+        if not result.faults:
+            results[number] = result
+    return results
+
+
+def _translate(
+    translator: Translator,
+    texts: Sequence[str],
+    sources: Sequence[str],
+    target: str,
+    known: Cache,
+    chunk: int,
+    progress: Progress | None,
+) -> list[Translation]:
+    codes = [find_language(source).code for source in sources]
+    into = find_language(target).code
+    missing: dict[str, dict[str, None]] = {}  # by source language, each text once
+    for text, code in zip(texts, codes, strict=True):
+        if code != into and Key.of(translator.name, text, code, into) not in known:
+            missing.setdefault(code, {})[text] = None
+    done, total = 0, sum(map(len, missing.values()))
+    for code in sorted(missing):
+        by_length = sorted(missing[code], key=lambda text: (-len(text), text))
+        for start in range(0, len(by_length), chunk):
+            part = by_length[start : start + chunk]
+            known.add(translator.name, part, translator.translate(part, source=code, target=into), code, into)
+            done += len(part)
+            if progress:
+                progress(done, total)
+    return [
+        _result(translator.name, text, code, into, known) for text, code in zip(texts, codes, strict=True)
+    ]
+
+
+def _result(translator: str, text: str, source: str, target: str, known: Cache) -> Translation:
+    if source == target:
+        return Translation(text, (), "")
+    found = known[Key.of(translator, text, source, target)]
+    if isinstance(found, Untranslated):
+        return Translation("", (found.reason,), translator)
+    return Translation(found, tuple(faults(text, found, source=source, target=target)), translator)
+
+
+# --- The file -----------------------------------------------------------------------------------------------
+
+
+class Cache:
+    """What was translated so far: a file that is only ever added to, and what it holds."""
+
+    def __init__(self, file: IO[str], found: dict[Key, str | Untranslated]) -> None:
+        self._file, self._found = file, found
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._found
+
+    def __getitem__(self, key: Key) -> str | Untranslated:
+        return self._found[key]
+
+    def add(
+        self,
+        translator: str,
+        texts: Sequence[str],
+        results: Sequence[str | Untranslated],
+        source: str,
+        target: str,
+    ) -> None:
+        """Keeps the results, and has them on the disk before it returns."""
+        for text, result in zip(texts, results, strict=True):
+            key = Key.of(translator, text, source, target)
+            self._found[key] = result
+            line = {"translator": translator, "source": source, "target": target, "sha256": key.text}
+            line["text"] = text
+            name = "reason" if isinstance(result, Untranslated) else "translation"
+            line[name] = result.reason if isinstance(result, Untranslated) else result
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@contextmanager
+def open_cache(path: str | Path) -> Iterator[Cache]:
+    """The cache in the file `path`, for this process alone.
+
+    A last line that a kill has cut is taken away. Raises `TranslationError` for a file that is no cache, and
+    `LockedError` where another process uses it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with only_user_of(path), path.open("a+", encoding="utf-8") as file:
+        whole = _read(path)
+        file.truncate(whole.bytes)
+        yield Cache(file, whole.found)
+
+
+class _Whole(NamedTuple):
+    found: dict[Key, str | Untranslated]
+    bytes: int  # of all whole lines
+
+
+def _read(path: Path) -> _Whole:
+    found: dict[Key, str | Untranslated] = {}
+    size = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            key, result = _entry(path, number, line)
+            found[key] = result
+            size += len(line)
+    return _Whole(found, size)
+
+
+def _entry(path: Path, number: int, line: bytes) -> tuple[Key, str | Untranslated]:
+    try:
+        values: dict[str, Any] = json.loads(line)
+        key = Key(*(str(values[name]) for name in ("translator", "source", "target", "sha256")))
+        if "reason" in values:
+            return key, Untranslated(str(values["reason"]))
+        return key, str(values["translation"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise TranslationError(
+            f"{path}, line {number}: is no line of a translation cache: take it away, or name another file"
+        ) from error

@@ -1,0 +1,77 @@
+"""What is wrong with a translation, as far as that shows without knowing both languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from cctuning.fields import is_blank
+from cctuning.translation.languages import find_language
+
+# Characters for the same content, per script, against 1 for Latin.
+_CHARACTERS = {"Hans": 0.35, "Hant": 0.35, "Jpan": 0.5, "Hang": 0.55, "Ethi": 0.7, "Hebr": 0.8, "Arab": 0.85}
+_LONGER = 3.0  # times the expected length, in either direction
+_SLACK = 30  # characters that are added to both lengths: short texts differ more
+# Something of up to 60 characters at least four times in a row.
+_LOOP = re.compile(r"(\S.{0,59}?)\1{3,}", re.DOTALL)
+_LOOP_CHARACTERS = 24  # shorter repetitions are laughter, dots and the like
+_WORD = re.compile(r"[^\W\d_]+")
+_MIN_LETTERS = 20  # of texts whose language is identified
+_MIN_CONFIDENCE = 0.6
+
+
+def faults(text: str, translation: str, *, source: str, target: str) -> list[str]:
+    """What is wrong with `translation`, each as a few words; empty where nothing was found.
+
+    - `is empty`;
+    - `is copied`: the text itself, unless it holds only names, numbers and signs;
+    - `repeats ...`: something four times in a row that the text does not repeat;
+    - `is N times as long as expected`, by the scripts' usual number of characters, in either direction;
+    - `is in xx`: another language than `target`, where the text is long enough to tell.
+    """
+    if is_blank(translation):
+        return ["is empty"]
+    if not _WORD.search(text):
+        return []
+    if _same(text, translation):
+        return [] if _only_names(text, source, target) else ["is copied"]
+    found = [_loop(text, translation), _length(text, translation, source, target)]
+    return [fault for fault in (*found, _language(translation, target)) if fault]
+
+
+def _same(text: str, translation: str) -> bool:
+    return _folded(text) == _folded(translation)
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _only_names(text: str, source: str, target: str) -> bool:
+    """Whether a text may be the same in both languages: one word, or only capitalised ones, in one script."""
+    if find_language(source).script != find_language(target).script and not text.isascii():
+        return False
+    words = [word for word in text.split() if _WORD.search(word)]
+    plain = [word for word in words if _WORD.fullmatch(word.strip(".,;:!?()\"'")) and word[0].islower()]
+    return len(words) == 1 or not plain
+
+
+def _loop(text: str, translation: str) -> str | None:
+    for match in _LOOP.finditer(translation):
+        if len(match[0]) >= _LOOP_CHARACTERS and match[1] * 3 not in text:
+            return f"repeats {match[1][:20]!r}"
+    return None
+
+
+def _length(text: str, translation: str, source: str, target: str) -> str | None:
+    expected = len(text) * _density(target) / _density(source)
+    ratio = (len(translation) + _SLACK) / (expected + _SLACK)
+    return f"is {ratio:.2g} times as long as expected" if not 1 / _LONGER <= ratio <= _LONGER else None
+
+
+def _density(code: str) -> float:
+    return _CHARACTERS.get(find_language(code).script, 1.0)
+
+
+def _language(translation: str, target: str) -> str | None:
+    return None

@@ -1,0 +1,119 @@
+"""The language model itself as a translator: it is asked to translate, as it was before its fine-tuning.
+
+Fine-tuning on prompts and responses in one language makes a model forget translation, so with LoRA it is the
+base that is asked, and a connected model is asked without its connection. Translation rows in the training
+data (the setting +MT) keep the ability in a model that is fine-tuned in full.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from peft import PeftModel
+
+from cctuning.inference import generate_batch, plan_batches, stop_tokens
+from cctuning.prompts import PromptFormat
+from cctuning.translation.languages import find_language
+from cctuning.translation.translator import Untranslated
+
+PROMPT = "Translate the following sentence into {language}:\n{text}"
+
+
+class LanguageModelTranslator:
+    """Asks `model` for translations in the chat template of `prompts`; a text is asked whole.
+
+    An adapter (a `PeftModel`) and the connection are off while it translates. `model_name` goes into the
+    cache's key, so it has to tell apart models that differ.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: PromptFormat,
+        *,
+        model_name: str,
+        beam_size: int = 1,
+        batch_size: int = 16,
+    ) -> None:
+        self.model, self.prompts = model, prompts
+        self.beam_size, self.batch_size = beam_size, batch_size
+        self._model_name = model_name
+        self.name = f"self:{model_name}:beams={beam_size}"
+
+    def with_beam_size(self, beam_size: int) -> LanguageModelTranslator:
+        """The same model with another beam size."""
+        return LanguageModelTranslator(
+            self.model,
+            self.prompts,
+            model_name=self._model_name,
+            beam_size=beam_size,
+            batch_size=self.batch_size,
+        )
+
+    def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str | Untranslated]:
+        """As `Translator.translate`; the source language is left to the model."""
+        language = find_language(target).name
+        ids = self.prompts.prompts_ids([PROMPT.format(language=language, text=text) for text in texts])
+        results: dict[int, str | Untranslated] = {}
+        by_limit: dict[int, list[int]] = {}
+        for number, (text, prompt) in enumerate(zip(texts, ids, strict=True)):
+            limit = output_limit(len(prompt))
+            if fault := self._fault(text, len(prompt) + limit):
+                results[number] = Untranslated(fault)
+            else:
+                by_limit.setdefault(limit, []).append(number)
+        with without_fine_tuning(self.model):
+            for limit, numbers in sorted(by_limit.items(), reverse=True):
+                lengths = [len(ids[number]) for number in numbers]
+                for places in plan_batches(lengths, batch_size=self.batch_size):
+                    batch = [numbers[place] for place in places]
+                    found = self._generate([ids[number] for number in batch], limit)
+                    results |= zip(batch, found, strict=True)
+        return [results[number] for number in range(len(texts))]
+
+    def _fault(self, text: str, tokens: int) -> str | None:
+        if token := self.prompts.control_token(text):
+            return f"holds {token}, which the model's tokenizer would read as a token of its own"
+        room = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if room is not None and tokens > room:
+            return f"needs {tokens:,} tokens with its translation, and the model has room for {room:,}"
+        return None
+
+    def _generate(self, ids: list[list[int]], limit: int) -> list[str | Untranslated]:
+        tokens = generate_batch(
+            self.model, self.prompts, ids, max_new_tokens=limit, num_beams=self.beam_size
+        ).tokens.tolist()
+        stops = set(stop_tokens(self.model, self.prompts))
+        return [
+            self.prompts.response_text(row) if stops & set(row) else Untranslated(not_ended(limit))
+            for row in tokens
+        ]
+
+
+def output_limit(tokens: int) -> int:
+    """How many tokens the translation of a text of that many may have.
+
+    In steps, so that texts of like length share a batch whose limit is the limit of each of them.
+    """
+    return 64 * math.ceil((2 * tokens + 32) / 64)
+
+
+def not_ended(limit: int) -> str:
+    """The reason for a translation that is cut off."""
+    return f"has a translation that does not end within {limit:,} tokens"
+
+
+@contextmanager
+def without_fine_tuning(model: Any) -> Iterator[None]:
+    """A block in which an adapter is off, and a connected model is not connected."""
+    with ExitStack() as restoring:
+        if isinstance(model, PeftModel):
+            restoring.enter_context(model.disable_adapter())
+            model = model.get_base_model()
+        if getattr(model, "connected", False):
+            model.connected = False
+            restoring.callback(setattr, model, "connected", True)
+        yield

@@ -1,0 +1,42 @@
+"""What a translator is, and what comes out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class TranslationError(ValueError):
+    """A translator that cannot be used, or cannot translate between two languages; the message says why."""
+
+
+@dataclass(frozen=True)
+class Untranslated:
+    """In place of a translation: why the text could not be translated, or not to its end."""
+
+    reason: str
+
+
+class Translator(Protocol):
+    """Translates texts from one language into another, each whole or not at all."""
+
+    @property
+    def name(self) -> str:
+        """All that its translations depend on: kind, model and settings. The cache goes by it."""
+
+    def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str | Untranslated]:
+        """A translation, or why there is none, for each of `texts`, in their order.
+
+        What the other texts are does not matter to a text's translation. `source` and `target` are language
+        codes as in rows (`sw`, `zh-Hans`). Raises `TranslationError` for a language that it does not know.
+        """
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one text."""
+
+    text: str  # "" where there is no translation
+    faults: tuple[str, ...]  # what `checks.faults` found, or why there is none; empty: as it should be
+    translator: str  # the name of the one that wrote it; "" where the text is in the target language already
