@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.raw_questions import ReadQuestions
 
 Kind = Literal["choice", "short_answer", "summary"]
 
@@ -37,5 +38,8 @@ class Benchmark:
     kind: Kind
     languages: tuple[str, ...]  # the paper's
     metrics: tuple[Metric, ...]
+    questions: ReadQuestions | None = None  # from its sets on the hub
+    sample_size: int | None = None  # how many questions of a language the paper took; None: all
+    labels: tuple[str, ...] | None = None  # of a choice whose items all have the same labels
     parallel: bool = True  # the same id is the same question in every language
     asked_in_english: bool = False  # prompt_en is asked, and the connection comes from the language's prompt

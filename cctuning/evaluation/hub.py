@@ -1,0 +1,136 @@
+"""Benchmarks on the Hugging Face hub -> items, with the papers' sampling and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cctuning.evaluation.benchmark import Benchmark
+from cctuning.evaluation.frames import find_frame
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read, Rows
+from cctuning.evaluation.sampling import sample_positions
+from cctuning.formats import DataError
+
+# Texts, source and target language -> translations; "" for a text that could not be translated.
+Translate = Callable[[Sequence[str], str, str], Sequence[str]]
+
+
+def load_items(
+    benchmark: Benchmark,
+    language: str,
+    *,
+    root: str | Path | None = None,
+    translate: Translate | None = None,
+    positions: Callable[[int], Sequence[int]] | None = None,
+    frames: str | None = None,
+) -> list[Item]:
+    """The items of a benchmark in one language, from the hub.
+
+    Ids count from 0; `source_id` in the details is the question's id in its source. Of a benchmark that is
+    parallel, English and every other language have the same ids.
+
+    Args:
+        benchmark: which one.
+        language: one that it has prompts in.
+        root: a folder with clones of the data sets, ROOT/ORGANISATION/NAME, instead of the hub.
+        translate: writes the parallel texts that the hub does not have: English articles of XLSum, and the
+            questions of GlobalOpinionQA in other languages. Without it these texts are "".
+        positions: from the number of questions to those that are taken; by default the paper's sample.
+        frames: the name of other wordings than the benchmark's own, such as `xtransplant_xnli`.
+
+    Raises `DataError` for a set that cannot be loaded, `ValueError` for a language without prompts.
+    """
+    read = reader(root)
+    in_english = find_frame(frames or benchmark.name, "en")
+    frame = in_english if benchmark.asked_in_english else find_frame(frames or benchmark.name, language)
+    questions = _questions(benchmark, read, language)
+    chosen = positions or (lambda total: sample_positions(range(total), benchmark.sample_size))
+    english = questions if language == "en" or not benchmark.parallel else _questions(benchmark, read, "en")
+    by_id = {question.id: question for question in english}
+    if benchmark.parallel:
+        questions = [question for question in questions if question.id in by_id]
+    taken = [questions[position] for position in chosen(len(questions))]
+    prompts = [frame.render(question.fields) for question in taken]
+    if language == "en":
+        parallel: Sequence[str] = prompts
+    elif benchmark.parallel:
+        parallel = [in_english.render(by_id[question.id].fields) for question in taken]
+    else:
+        parallel = _translated(benchmark, language, taken, prompts, translate)
+    rows = enumerate(zip(taken, prompts, parallel, strict=True))
+    return [
+        Item(
+            id=number,
+            language=language,
+            prompt=other if benchmark.asked_in_english else prompt,
+            prompt_en=prompt if benchmark.asked_in_english else other,
+            answers=question.answers,
+            options=question.options_in(frame),
+            details={"source_id": question.id, **question.details},
+            number=number + 1,
+        )
+        for number, (question, prompt, other) in rows
+    ]
+
+
+def _questions(benchmark: Benchmark, read: Read, language: str) -> list[RawQuestion]:
+    if benchmark.questions is None:
+        raise DataError(f"{benchmark.title} has no sets on the hub: give a folder of local files")
+    return benchmark.questions(read, language)
+
+
+def _translated(
+    benchmark: Benchmark,
+    language: str,
+    questions: Sequence[RawQuestion],
+    prompts: Sequence[str],
+    translate: Translate | None,
+) -> Sequence[str]:
+    """The parallel texts of a benchmark whose languages hold different questions."""
+    if translate is None:
+        return [""] * len(prompts)
+    if benchmark.asked_in_english:  # the whole prompt, since there is no frame in the language
+        return translate(prompts, "en", language)
+    names = list(questions[0].fields)
+    texts = [question.fields[name] for question in questions for name in names]
+    translated = translate(texts, language, "en")
+    frame = find_frame(benchmark.name, "en")
+    rows = [translated[start : start + len(names)] for start in range(0, len(texts), len(names))]
+    return [frame.render(dict(zip(names, row, strict=True))) if all(row) else "" for row in rows]
+
+
+def reader(root: str | Path | None = None) -> Read:
+    """A reader of hub sets that reads each one once; with `root` from the clones in that folder."""
+    found: dict[HubSet, Rows] = {}
+
+    def read(hub_set: HubSet) -> Rows:
+        if hub_set not in found:
+            found[hub_set] = _load(hub_set, root)
+        return found[hub_set]
+
+    return read
+
+
+def _load(hub_set: HubSet, root: str | Path | None) -> Rows:
+    import datasets  # imported here: it takes a second that local files do not need
+
+    path, revision = hub_set.repository, hub_set.revision
+    if root is not None:
+        place = Path(root).expanduser() / hub_set.repository
+        if not place.is_dir():
+            raise DataError(f"{place} is no folder: it should hold a clone of {hub_set.repository}")
+        path, revision = str(place), None
+    try:
+        data_set = datasets.load_dataset(
+            path, hub_set.config, split=hub_set.split, revision=revision, data_files=_files(hub_set)
+        )
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(
+            f"{hub_set.name} cannot be loaded from {'the hub' if root is None else root}: {error}"
+        ) from error
+    return [dict(row) for row in data_set]
+
+
+def _files(hub_set: HubSet) -> dict[str, str] | None:
+    return {hub_set.split: hub_set.data_files} if hub_set.data_files else None
