@@ -17,13 +17,12 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cctuning.cards import export_card
-from cctuning.engines import LaunchError, current_engine, join_processes, leave_processes
+from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
@@ -48,7 +47,7 @@ console = Console(highlight=False, markup=False)
 def main() -> None:
     """Reads the recipe, fits, and writes the exported model and what is known about it."""
     recipe = recipe_from_command_line(FitRecipe, __doc__ or "", folder=RECIPES / "fit")
-    state = process_state(recipe)
+    state = join_equals("fit_transform.py", use_cpu=recipe.use_cpu)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     directory = Path(recipe.model) if recipe.model else find_newest_run()
@@ -92,22 +91,6 @@ def main() -> None:
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True)
     console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
-
-
-def process_state(recipe: FitRecipe) -> Any:
-    """Which of how many processes this is, and its device. On CPUs accelerate has to be told.
-
-    Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
-    """
-    on_cpu = recipe.use_cpu or not torch.cuda.is_available()
-    state = join_processes(use_cpu=on_cpu)
-    asked = current_engine().processes
-    if state.num_processes != asked:
-        raise LaunchError(
-            f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
-            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} fit_transform.py ..."
-        )
-    return state
 
 
 def load_examples(

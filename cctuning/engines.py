@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env, parse_flag_from_env
 from torch import distributed
@@ -63,6 +64,21 @@ def join_processes(*, use_cpu: bool) -> Any:
     the first one reads every byte of a checkpoint, or solves for a large matrix.
     """
     return PartialState(cpu=use_cpu, timeout=_PATIENCE)
+
+
+def join_equals(script: str, *, use_cpu: bool) -> Any:
+    """`join_processes` for a script whose processes share its work, each with the whole model.
+
+    Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
+    """
+    state = join_processes(use_cpu=use_cpu or not torch.cuda.is_available())
+    asked = current_engine().processes
+    if state.num_processes != asked:
+        raise LaunchError(
+            f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
+            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} {script} ..."
+        )
+    return state
 
 
 def current_engine() -> Engine:

@@ -28,9 +28,9 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
         table.add_row(
             language,
             f"{len(own):,}",
-            _lengths([example.prompt_length for example in own]),
-            _lengths([len(example.english_input_ids) for example in own]),
-            _lengths([len(example.input_ids) - example.prompt_length for example in own]),
+            lengths([example.prompt_length for example in own]),
+            lengths([len(example.english_input_ids) for example in own]),
+            lengths([len(example.input_ids) - example.prompt_length for example in own]),
             str(sum(example.truncated > 0 for example in own)),
         )
     counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
@@ -44,7 +44,8 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'s' * (count != 1)}"
 
 
-def _lengths(values: Sequence[int]) -> str:
+def lengths(values: Sequence[int]) -> str:
+    """The median, 95th percentile and maximum of some lengths."""
     ordered = sorted(values)
     return f"{statistics.median_low(ordered)}/{ordered[int(0.95 * (len(ordered) - 1))]}/{ordered[-1]}"
 
@@ -60,10 +61,10 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
         ("response, labels", _RESPONSE),
     )
     prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
-    own = _marked(tokenizer, prompt) + Text("").join(
+    own = marked_prompt(tokenizer, prompt) + Text("").join(
         Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
     )
-    english = _marked(tokenizer, example.english_input_ids)
+    english = marked_prompt(tokenizer, example.english_input_ids)
     return Panel(
         Group(
             legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english
@@ -73,7 +74,7 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
     )
 
 
-def _marked(tokenizer: Any, prompt: Sequence[int]) -> Text:
+def marked_prompt(tokenizer: Any, prompt: Sequence[int]) -> Text:
     """The prompt with its last token, the response start, in brackets too: a log shows no colours."""
     *before, last = token_pieces(tokenizer, prompt)
     start = last.rstrip("\n")

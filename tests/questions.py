@@ -6,7 +6,7 @@ import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
 from cctuning.evaluation.questions import encode_questions
 from cctuning.evaluation.tasks import Task
 from cctuning.export import export_monolingual

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
 from cctuning.prompts import PromptFormat
 
 
@@ -48,13 +48,24 @@ def encode_questions(
     ]
 
 
-def fault(question: Question, prompts: PromptFormat, positions: int | None, new_tokens: int) -> str | None:
+class Fault(NamedTuple):
+    """Why a question cannot be asked."""
+
+    kind: str
+    message: str
+
+
+def fault(question: Question, prompts: PromptFormat, positions: int | None, new_tokens: int) -> Fault | None:
     """Why a question cannot be asked; None where it can. `positions`: the model's most, None for any."""
+    texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
+    if not all(text.strip() for text in texts):
+        return Fault("no parallel prompt", "it has no prompt in the other language, which the mode needs")
     read = len(question.asked.ids) + new_tokens
     longest = max(read, len(question.parallel.ids) if question.parallel else 0)
     if positions is not None and longest > positions:
-        return f"{longest} tokens of prompt and response, and the model has {positions} positions"
-    texts = [question.asked.text, question.parallel.text if question.parallel else ""]
+        message = f"{longest} tokens of prompt and response, and the model has {positions} positions"
+        return Fault("too long", message)
     if token := next(filter(None, map(prompts.control_token, texts)), None):
-        return f"it spells out {token}, which the tokenizer reads as the special token itself"
+        message = f"it spells out {token}, which the tokenizer reads as the special token itself"
+        return Fault("special token", message)
     return None

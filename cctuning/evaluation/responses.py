@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ from torch import Tensor
 
 from cctuning.evaluation.loglikelihood import option_log_likelihoods
 from cctuning.evaluation.questions import Question
-from cctuning.evaluation.store import ResponseFile, samples_path
+from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
+from cctuning.evaluation.store import ResponseFile, read_task
 from cctuning.evaluation.tasks import Task
 from cctuning.inference import answer_of, generate_batch, plan_batches, stop_tokens
 from cctuning.prompts import PromptFormat
 from cctuning.shares import ALONE, Share, from_the_first, in_turns
-
-LAST_TOKENS = 20  # what is judged of a chain of thought that names no option
 
 # What is kept of a response beside its text. All scores are made from these and the question.
 RESPONSE_KEYS = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
@@ -53,7 +51,9 @@ def ask(
     batches, and the first one gets and keeps all responses; the others get none.
     """
     file = ResponseFile(folder, task.name)
-    found = finished_responses(folder, task.name) or file.recover() if share.process == 0 else []
+    found: list[dict[str, Any]] = []
+    if share.process == 0:
+        found = list(map(response_of, read_task(folder, task.name))) or file.recover()
     known = set(from_the_first([response["doc_id"] for response in found], share, model.device))
     progress(len(known))
     remaining = [question for question in task.questions if question.item.id not in known]
@@ -73,15 +73,6 @@ def ask(
         progress(len(numbers))
     by_id = {response["doc_id"]: response for response in found}
     return [by_id[question.item.id] for question in task.questions if found]
-
-
-def finished_responses(folder: str | Path, task: str) -> list[dict[str, Any]]:
-    """The responses in the samples of a finished task; none where it is not finished."""
-    path = samples_path(folder, task)
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [response_of(json.loads(line)) for line in file]
 
 
 def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,17 +10,17 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.figures import plot_scores
 from cctuning.evaluation.score_rows import score_rows
 from cctuning.evaluation.statistics import RESAMPLES, Id, generator, resampled_languages
-from cctuning.evaluation.store import SETTINGS_FILE
+from cctuning.evaluation.store import SETTINGS_FILE, samples_path
 from cctuning.evaluation.summary import Estimate, average, estimates, generation_of, scores_of
 from cctuning.evaluation.tables import csv_text, markdown_text
 from cctuning.fields import type_name
@@ -32,16 +32,6 @@ Task: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 RESULTS_FILE = "results.json"
-_SAMPLE_KEYS: dict[str, Any] = {
-    "doc_id": (int, str),
-    "scores": dict,
-    "doc": dict,
-    "target": list,
-    "new_tokens": int,
-    "stopped": bool,
-    "connected": bool,
-    "layer": (int, type(None)),
-}
 _PACKAGES = ("torch", "transformers")
 
 
@@ -226,45 +216,41 @@ def _what_is_there(folder: Path) -> str:
     return f"holds no {RESULTS_FILE}, which evaluate.py writes at its end" if names else "is empty"
 
 
-def read_samples(folder: str | Path) -> dict[Task, list[dict[str, Any]]]:
-    """The samples of all tasks that are finished in a folder, whether or not it has results yet.
+def read_samples(folder: str | Path) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+    """The samples of each task of a result folder, one task at a time.
 
-    Raises `ResultsError` where there are none, and what `read_task` raises.
+    Raises `ResultsError` for a file that is missing, has a line that is no sample, a question twice, or
+    another number of samples than `results.json` counts.
     """
-    order = list(BENCHMARKS)
-    paths: dict[Task, Path] = {}
-    for path in Path(folder).glob("samples_*.jsonl"):
-        benchmark, _, language = path.stem.removeprefix("samples_").partition("_")
-        paths[benchmark, language] = path
-    if not paths:
-        raise ResultsError(f"{folder} holds no samples_*.jsonl")
-    tasks = sorted(paths, key=lambda task: (order.index(find_benchmark(task[0]).name), task[1]))
-    return {task: read_task(paths[task]) for task in tasks}
-
-
-def read_task(path: str | Path) -> list[dict[str, Any]]:
-    """The samples in one file. Raises `ResultsError` for a line that is none, or a question that is twice."""
-    samples: list[dict[str, Any]] = []
-    lines: dict[Id, int] = {}
-    for record in json_records(Path(path)):
-        fault = record.fault or _sample_fault(record.values)
-        if fault is None and record.values["doc_id"] in lines:
-            fault = f"doc_id: {record.values['doc_id']!r} is in line {lines[record.values['doc_id']]} too"
-        if fault:
-            raise ResultsError(f"{path}, line {record.number}: {fault}")
-        lines[record.values["doc_id"]] = record.number
-        samples.append(record.values)
-    return samples
+    results = read_results(folder)
+    for task, config in results["configs"].items():
+        path = samples_path(folder, task)
+        if not path.is_file():
+            raise ResultsError(f"{path} is missing, and {RESULTS_FILE} beside it names its task")
+        samples: list[dict[str, Any]] = []
+        lines: dict[Id, int] = {}
+        for record in json_records(path):
+            fault = record.fault or _sample_fault(record.values)
+            if fault is None and record.values["doc_id"] in lines:
+                fault = f"doc_id: {record.values['doc_id']!r} is in line {lines[record.values['doc_id']]} too"
+            if fault:
+                raise ResultsError(f"{path}, line {record.number}: {fault}")
+            lines[record.values["doc_id"]] = record.number
+            samples.append(record.values)
+        count = results["n-samples"][task]["effective"]
+        if len(samples) != count:
+            raise ResultsError(f"{path} holds {len(samples):,} samples, and {RESULTS_FILE} counts {count:,}")
+        yield (config["benchmark"], config["language"]), samples
 
 
 def _sample_fault(sample: Any) -> str | None:
     """What a line of a samples file lacks."""
     if not isinstance(sample, dict):
         return f"is {type_name(sample)}, must be an object"
-    for key, kind in _SAMPLE_KEYS.items():
-        value = sample.get(key)
-        if key not in sample or not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-            return f"{key}: is {type_name(value) if key in sample else 'missing'}"
+    kinds = {"doc_id": (int, str), "scores": (dict,), "doc": (dict,), "target": (list,)}
+    for key, kind in kinds.items():
+        if not isinstance(sample.get(key), kind) or isinstance(sample[key], bool):
+            return f"{key}: is {type_name(sample[key]) if key in sample else 'missing'}"
     for metric, score in sample["scores"].items():
         known = isinstance(score, int | float) and 0 <= score <= 1
         if score is not None and not known:

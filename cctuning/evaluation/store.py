@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,40 @@ def samples_path(folder: str | Path, task: str) -> Path:
     return Path(folder) / f"samples_{task}.jsonl"
 
 
+def write_samples(folder: str | Path, task: str, samples: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the samples of a finished task, which take the place of its bare responses."""
+    text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
+    write_whole(samples_path(folder, task), text)
+    ResponseFile(folder, task).path.unlink(missing_ok=True)
+
+
+def read_task(folder: str | Path, task: str) -> list[dict[str, Any]]:
+    """The samples of a task; none where it is not finished."""
+    path = samples_path(folder, task)
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """What a folder knows of a task beside its responses."""
+
+    benchmark: str
+    language: str
+    fingerprint: str  # of its questions
+    left_out: dict[str, list[int | str]]  # ids of questions that were not asked, by reason
+
+
 def open_folder(
-    folder: str | Path, settings: Mapping[str, Any], tasks: Mapping[str, str], *, resume: str = "auto"
-) -> None:
-    """Makes `folder` ready for an evaluation of `tasks`, fingerprints by name, under `settings`.
+    folder: str | Path,
+    settings: Mapping[str, Any],
+    tasks: Mapping[str, StoredTask],
+    *,
+    resume: str = "auto",
+) -> dict[str, StoredTask]:
+    """Makes `folder` ready for an evaluation of `tasks` under `settings`; returns all tasks that it has now.
 
     With resume=never all that an earlier evaluation left there goes. Raises `ResumeError` where the folder
     holds responses that were made in another way, or to other questions.
@@ -68,33 +99,37 @@ def open_folder(
     if resume == "never":
         for old in (path, *folder.glob("samples_*.jsonl"), *folder.glob("samples_*.jsonl.part")):
             old.unlink(missing_ok=True)
-    known = _read(path)
+    known_settings, known = _read(path)
     differing = [
-        f"{name} was {known['settings'].get(name)!r} and is {settings.get(name)!r}"
-        for name in {**known["settings"], **settings}
-        if known["tasks"] and known["settings"].get(name) != settings.get(name)
+        f"{name} was {known_settings.get(name)!r} and is {settings.get(name)!r}"
+        for name in {**known_settings, **settings}
+        if known and known_settings.get(name) != settings.get(name)
     ]
     differing += [
-        f"the questions of {task} are others"
-        for task, fingerprint in tasks.items()
-        if known["tasks"].get(task, fingerprint) != fingerprint
+        f"the questions of {name} are others"
+        for name, task in tasks.items()
+        if name in known and known[name].fingerprint != task.fingerprint
     ]
     if differing:
         raise ResumeError(
             f"{folder} holds an evaluation with other settings: {'; '.join(differing)}. "
             "Set another output_dir, or resume=never to ask everything anew"
         )
-    content = {"settings": dict(settings), "tasks": known["tasks"] | dict(tasks)}
+    known |= tasks
+    listed = {name: asdict(task) for name, task in known.items()}
+    content = {"settings": dict(settings), "tasks": listed}
     write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return known
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, StoredTask]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {"settings": dict(content["settings"]), "tasks": dict(content["tasks"])}
+        tasks = {name: StoredTask(**task) for name, task in content["tasks"].items()}
+        return dict(content["settings"]), tasks
     except FileNotFoundError:
-        return {"settings": {}, "tasks": {}}
-    except (ValueError, KeyError, TypeError) as error:
+        return {}, {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResumeError(
             f"{path} was not written by evaluate.py or is damaged: set another output_dir, or resume=never"
         ) from error

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.questions import Question
+from cctuning.evaluation.prompting import prompts_of
+from cctuning.evaluation.questions import Question, encode_questions, fault
+from cctuning.evaluation.reading import ItemSet
+from cctuning.prompts import PromptFormat
+
+# Texts, the language they are in and the one that is wanted -> their translations.
+Translate = Callable[[Sequence[str], str, str], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -32,3 +38,60 @@ class Task:
             asked = [item.id, question.asked, question.parallel, question.option_ids]
             digest.update(json.dumps([*asked, item.answers, dict(item.options or {})]).encode())
         return digest.hexdigest()
+
+
+def make_task(
+    found: ItemSet,
+    prompts: PromptFormat,
+    *,
+    mode: str,
+    prompting: str = "original",
+    translate: Translate | None = None,
+) -> Task:
+    """The task of some items in an inference mode: `bilingual` takes their parallel prompts as they are,
+    `translated` has `translate` make them from what is asked, the other modes need none.
+    """
+    benchmark = found.benchmark
+    texts = [prompts_of(item, benchmark, prompting=prompting) for item in found.items]
+    asked = [text for text, _ in texts]
+    parallel = [text for _, text in texts] if mode == "bilingual" else None
+    if mode == "translated":
+        assert translate is not None
+        # In one language: pim puts two into one prompt.
+        own = [
+            prompts_of(item, benchmark, prompting="original" if prompting == "pim" else prompting)[0]
+            for item in found.items
+        ]
+        languages = (found.language, "en")
+        parallel = list(translate(own, *(languages[::-1] if benchmark.asked_in_english else languages)))
+    return Task(benchmark, found.language, encode_questions(found.items, asked, parallel, prompts))
+
+
+def split_faulty(
+    task: Task,
+    found: ItemSet,
+    prompts: PromptFormat,
+    *,
+    positions: int | None,
+    new_tokens: int,
+    leave_out: bool,
+) -> tuple[Task, ItemSet]:
+    """The task and its items without the questions that the model cannot be asked.
+
+    Raises `ValueError` for the first of them unless they are to be left out.
+    """
+    faults: dict[str, list[int | str]] = {}
+    for question in task.questions:
+        if reason := fault(question, prompts, positions, new_tokens):
+            item = question.item
+            if not leave_out:
+                raise ValueError(
+                    f"{item.file or task.benchmark.title}, row {item.number}, id {item.id!r}: "
+                    f"{reason.message}. Set on_bad_prompt=leave_out to ask the others"
+                )
+            faults.setdefault(reason.kind, []).append(item.id)
+    gone = {id for ids in faults.values() for id in ids}
+    kept = [question for question in task.questions if question.item.id not in gone]
+    if not kept:
+        raise ValueError(f"{task.name}: no question is left that could be asked ({', '.join(faults)})")
+    return Task(task.benchmark, task.language, kept), found.without(faults)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
 from cctuning.evaluation.loglikelihood import option_log_likelihoods
 from cctuning.evaluation.questions import Prompt, Question
 from tests.models import build

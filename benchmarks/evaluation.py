@@ -1,0 +1,162 @@
+"""Rows per second of an evaluation, over asking one question at a time.
+
+python -m benchmarks.evaluation [--hidden 512 --layers 8 --questions 32 --repeats 3]
+
+The rival is the loop of the papers' scripts: one prompt, a forward pass for the feed-forward outputs, another
+one that is connected, then one token at a time with a cache, and the text so far decoded after each of them.
+Both sides ask the same exported model the same questions, monolingually and without connection. Their tokens
+are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import tempfile
+from functools import partial
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from tokenizers import Tokenizer, models
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from benchmarks.interleaved import as_row, compare, write_report
+from cctuning import CCTuningModel
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.modes import set_mode
+from cctuning.evaluation.questions import Prompt, Question
+from cctuning.evaluation.responses import Asking, ask
+from cctuning.evaluation.tasks import Task
+from cctuning.export import export_monolingual
+from cctuning.inference import stop_tokens
+from cctuning.model import load_model
+from cctuning.prompts import PromptFormat, choose_template
+
+VOCABULARY = 8000
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """One made-up word per token."""
+    words = {"<pad>": 0, "</s>": 1, "<s>": 2} | {f"w{number}": number for number in range(3, VOCABULARY)}
+    backend = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", bos_token="<s>"
+    )
+
+
+def make_model(hidden: int, layers: int, device: str, dtype: torch.dtype) -> tuple[Any, PromptFormat]:
+    """An exported model with random weights, and the prompt format of its tokenizer."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        intermediate_size=int(2.75 * hidden),
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 64,
+        initializer_range=0.1,
+    )
+    tokenizer = make_tokenizer()
+    choose_template(tokenizer, "plain")
+    with torch.device(device):
+        torch.set_default_dtype(dtype)
+        connected = CCTuningModel.wrap(LlamaForCausalLM(config))
+        torch.set_default_dtype(torch.float32)
+    folder = tempfile.mkdtemp()
+    export_monolingual(connected, tokenizer, torch.randn(hidden, hidden) / hidden**0.5, folder)
+    del connected
+    return load_model(folder).to(device), PromptFormat(tokenizer)
+
+
+def make_task(count: int, shortest: int, longest: int) -> Task:
+    """Questions of random words, of lengths as benchmarks have them: few long ones, many short ones."""
+    draw = random.Random(0)
+    questions = []
+    for number in range(count):
+        length = int(shortest * (longest / shortest) ** draw.random())
+        ids = [draw.randrange(10, VOCABULARY) for _ in range(length)]
+        questions.append(Question(Item(number, "en", "", "", ("",)), Prompt("", ids), None))
+    return Task(find_benchmark("mkqa"), "en", questions)
+
+
+@torch.no_grad()
+def one_at_a_time(model: Any, prompts: PromptFormat, task: Task, new_tokens: int) -> list[str]:
+    """The responses of the rival."""
+    stops = set(stop_tokens(model, prompts))
+    responses = []
+    for question in task.questions:
+        ids = torch.tensor([question.asked.ids], device=model.device)
+        cache = DynamicCache(config=model.config)
+        given: dict[str, Any] = {}
+        if model.connected:
+            index = torch.tensor([ids.shape[1] - 1], device=model.device)
+            outputs = model.sublayer_outputs(ids)
+            embedding = model.input_embeddings({"input_ids": ids}, index)
+            given = {
+                "connection_index": index,
+                "connection_output": model.fuse(outputs, embedding, transform=True),
+            }
+        written: list[int] = []
+        text = ""
+        for _ in range(new_tokens):
+            logits = model(input_ids=ids, past_key_values=cache, use_cache=True, **given).logits
+            token = int(logits[:, -1].argmax(-1))
+            if token in stops:
+                break
+            written.append(token)
+            text = prompts.response_text(written)
+            ids, given = torch.tensor([[token]], device=model.device), {"connection_index": -1}
+        responses.append(text)
+    return responses
+
+
+def main() -> None:
+    """Measures both modes, prints a table and writes the JSON report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    defaults = {"hidden": 512, "layers": 8, "questions": 32, "new-tokens": 40, "repeats": 3}
+    defaults |= {"shortest": 40, "longest": 400, "batch-size": 32, "batch-tokens": 16384}
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    gpu = torch.cuda.is_available()
+    model, prompts = make_model(
+        options.hidden,
+        options.layers,
+        "cuda" if gpu else "cpu",
+        torch.bfloat16 if gpu else torch.float32,
+    )
+    task = make_task(options.questions, options.shortest, options.longest)
+    how = Asking(options.new_tokens, options.batch_size, options.batch_tokens)
+    table = Table("mode", "one at a time, rows/s", "evaluate.py, rows/s", "times as fast", "same responses")
+    folders = (tempfile.mkdtemp() for _ in itertools.count())  # a new one each: nothing is resumed
+    results = []
+    for mode in ("monolingual", "none"):
+        set_mode(model, mode)
+        rival = partial(one_at_a_time, model, prompts, task, options.new_tokens)
+
+        def ours() -> list[str]:
+            return [found["response"] for found in ask(model, prompts, task, next(folders), how)]
+
+        same = sum(map(str.__eq__, rival(), ours()))
+        measured = compare(rival, ours, repeats=options.repeats, warmup=0)
+        rows = options.questions
+        results.append(as_row(measured, mode=mode, same_responses=same, **vars(options)))
+        table.add_row(
+            mode,
+            f"{rows / measured.rival_seconds:.2f}",
+            f"{rows / measured.our_seconds:.2f}",
+            f"{1 / measured.ratio:.1f}",
+            f"{same} of {rows}",
+        )
+    Console().print(table)
+    print(write_report("evaluation", results))
+
+
+if __name__ == "__main__":
+    main()
