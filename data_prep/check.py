@@ -90,7 +90,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_rows(rows, path)
     console.print(f"{len(rows)} rows -> {path}", highlight=False, soft_wrap=True)
     if problems:

@@ -24,7 +24,9 @@ def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"\n{stopped}\n")
         return INTERRUPTED
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, ImportError) and error.name is not None:
+            raise  # an import statement of ours; a missing extra is asked for without a name
         sys.stderr.write(f"error: {error}\n")
         return FAILED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,26 +11,40 @@ import pyarrow
 import pyarrow.parquet
 
 from cctuning.fields import UNKNOWN_LANGUAGE
+from cctuning.files import write_whole
 from cctuning.rows import Row
 
 SUFFIXES = (".jsonl", ".parquet")
 COLUMNS = ("id", "language", "instruction", "instruction_en", "output", "output_en")
 
+Record = dict[str, str | None]
+
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Writes `rows` to `path`, as JSON lines or Parquet by its suffix.
+    """Writes `rows` to `path`, as JSON lines or Parquet by its suffix. An unknown language is null.
 
-    A column that no row has is left out; an unknown language is null. Raises `ValueError` for another suffix.
+    The file is there whole or not at all. Raises `ValueError` for another suffix, and `OSError`.
     """
-    records = [_record(row) for row in rows]
+    write_records([_record(row) for row in rows], path)
+
+
+def write_records(records: Sequence[Record], path: Path) -> None:
+    """As `write_rows`, for what is not a whole row yet: every record has all of `COLUMNS`, with null where
+    there is nothing. A column in which no record has anything is left out.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     columns = [column for column in COLUMNS if any(record[column] is not None for record in records)]
     records = [{column: record[column] for column in columns} for record in records]
     if path.suffix == ".jsonl":
-        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        path.write_text("".join(lines), encoding="utf-8")
+        write_whole(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     elif path.suffix == ".parquet":
         schema = pyarrow.schema([(column, pyarrow.string()) for column in columns])
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     else:
         raise ValueError(f"{path}: rows are written as {' or '.join(SUFFIXES)}, by the file's suffix")
 
@@ -39,8 +54,8 @@ def rejects_path(path: Path) -> Path:
     return path.with_suffix(".rejects.jsonl")
 
 
-def _record(row: Row) -> dict[str, str | None]:
-    record: dict[str, str | None] = {column: getattr(row, column) for column in COLUMNS}
+def _record(row: Row) -> Record:
+    record: Record = {column: getattr(row, column) for column in COLUMNS}
     if row.language == UNKNOWN_LANGUAGE:
         record["language"] = None
     return record
