@@ -50,6 +50,11 @@ def find_frame(name: str, language: str) -> Frame:
     return frames[language]
 
 
+def languages_of(name: str) -> tuple[str, ...]:
+    """The languages in which there is a frame."""
+    return tuple(_frames(name))
+
+
 @functools.cache
 def _frames(name: str) -> dict[str, Frame]:
     return {language: Frame(**values) for language, values in load_data(name).items()}

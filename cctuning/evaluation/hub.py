@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.frames import find_frame
@@ -20,7 +22,7 @@ def load_items(
     benchmark: Benchmark,
     language: str,
     *,
-    root: str | Path | None = None,
+    read: Read | None = None,
     translate: Translate | None = None,
     positions: Callable[[int], Sequence[int]] | None = None,
     frames: str | None = None,
@@ -33,7 +35,7 @@ def load_items(
     Args:
         benchmark: which one.
         language: one that it has prompts in.
-        root: a folder with clones of the data sets, ROOT/ORGANISATION/NAME, instead of the hub.
+        read: reads the sets, by default anew from the hub; a `Reader` for more languages reads each set once.
         translate: writes the parallel texts that the hub does not have: English articles of XLSum, and the
             questions of GlobalOpinionQA in other languages. Without it these texts are "".
         positions: from the number of questions to those that are taken; by default the paper's sample.
@@ -41,7 +43,7 @@ def load_items(
 
     Raises `DataError` for a set that cannot be loaded, `ValueError` for a language without prompts.
     """
-    read = reader(root)
+    read = read or Reader()
     in_english = find_frame(frames or benchmark.name, "en")
     frame = in_english if benchmark.asked_in_english else find_frame(frames or benchmark.name, language)
     questions = _questions(benchmark, read, language)
@@ -77,7 +79,12 @@ def load_items(
 def _questions(benchmark: Benchmark, read: Read, language: str) -> list[RawQuestion]:
     if benchmark.questions is None:
         raise DataError(f"{benchmark.title} has no sets on the hub: give a folder of local files")
-    return benchmark.questions(read, language)
+    try:
+        return benchmark.questions(read, language)
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{benchmark.title} {language}: its set on the hub has other columns than before ({error!r})"
+        ) from error
 
 
 def _translated(
@@ -100,37 +107,43 @@ def _translated(
     return [frame.render(dict(zip(names, row, strict=True))) if all(row) else "" for row in rows]
 
 
-def reader(root: str | Path | None = None) -> Read:
-    """A reader of hub sets that reads each one once; with `root` from the clones in that folder."""
-    found: dict[HubSet, Rows] = {}
+class Reader:
+    """Reads sets from the hub, each one once.
 
-    def read(hub_set: HubSet) -> Rows:
-        if hub_set not in found:
-            found[hub_set] = _load(hub_set, root)
-        return found[hub_set]
+    Args:
+        root: a folder with clones of the sets, ROOT/ORGANISATION/NAME, to read instead of the hub.
+    """
 
-    return read
+    def __init__(self, root: str | Path | None = None) -> None:
+        self._root = None if root is None else Path(root).expanduser()
+        self.found: dict[HubSet, Rows] = {}
+
+    def __call__(self, hub_set: HubSet) -> Rows:
+        """The rows of a set. Raises `DataError` where it cannot be loaded."""
+        if hub_set not in self.found:
+            self.found[hub_set] = self._load(hub_set)
+        return self.found[hub_set]
+
+    def _load(self, hub_set: HubSet) -> Rows:
+        """The rows of a set, from the hub's cache or a clone."""
+        if self._root is None:
+            return _rows(hub_set, hub_set.repository, "the hub", revision=hub_set.revision)
+        path = self._root / hub_set.repository
+        if not path.is_dir():
+            raise DataError(f"{path} is no folder: it should hold a clone of {hub_set.repository}")
+        # `datasets` knows a folder by its name alone and would bring back what it held the last time.
+        with tempfile.TemporaryDirectory() as cache:
+            return _rows(hub_set, str(path), str(self._root), cache_dir=cache, keep_in_memory=True)
 
 
-def _load(hub_set: HubSet, root: str | Path | None) -> Rows:
+def _rows(hub_set: HubSet, path: str, place: str, **options: Any) -> Rows:
     import datasets  # imported here: it takes a second that local files do not need
 
-    path, revision = hub_set.repository, hub_set.revision
-    if root is not None:
-        place = Path(root).expanduser() / hub_set.repository
-        if not place.is_dir():
-            raise DataError(f"{place} is no folder: it should hold a clone of {hub_set.repository}")
-        path, revision = str(place), None
+    files = {hub_set.split: hub_set.data_files} if hub_set.data_files else None
     try:
         data_set = datasets.load_dataset(
-            path, hub_set.config, split=hub_set.split, revision=revision, data_files=_files(hub_set)
+            path, hub_set.config, split=hub_set.split, data_files=files, **options
         )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(
-            f"{hub_set.name} cannot be loaded from {'the hub' if root is None else root}: {error}"
-        ) from error
+        raise DataError(f"{hub_set.name} cannot be loaded from {place}: {error}") from error
     return [dict(row) for row in data_set]
-
-
-def _files(hub_set: HubSet) -> dict[str, str] | None:
-    return {hub_set.split: hub_set.data_files} if hub_set.data_files else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.item import Item
 from cctuning.fields import is_blank, is_language_code, is_unicode, shown, type_name
+from cctuning.files import write_whole
 from cctuning.formats import ONE_OBJECT, DataError, Record, json_records, parquet_records
 from cctuning.nearest import did_you_mean
 from cctuning.rows import Problem
 
-__all__ = ["SUFFIXES", "BadItemsError", "Item", "available_languages", "read_items"]
+__all__ = ["SUFFIXES", "BadItemsError", "Item", "available_languages", "read_items", "write_items"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _KEYS = ("id", "language", "prompt", "prompt_en", "answer", "options", "option_texts")
@@ -66,6 +68,26 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     if not items:
         raise DataError(f"{path} holds no items")
     return items
+
+
+def write_items(path: str | Path, items: Sequence[Item]) -> None:
+    """Writes items as JSON lines that `read_items` reads, the file whole or not at all; folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "".join(json.dumps(_row(item), ensure_ascii=False) + "\n" for item in items))
+
+
+def _row(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "language": item.language,
+        "prompt": item.prompt or None,
+        "prompt_en": item.prompt_en or None,
+        "answer": list(item.answers),
+        "options": dict(item.options) if item.options else None,
+        "option_texts": list(item.options.values()) if item.options else None,
+        **item.details,
+    }
 
 
 # --- Files --------------------------------------------------------------------------------------------------

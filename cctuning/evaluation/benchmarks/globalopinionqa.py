@@ -18,7 +18,9 @@ _MAJORITY = 0.8  # share of the most frequent answer from which on XTransplant t
 
 def _questions(read: Read, language: str) -> list[RawQuestion]:
     """One for each question and country of the language where most people gave the same answer."""
-    countries = load_data("countries")[language]
+    countries = load_data("countries").get(language)
+    if countries is None:
+        raise ValueError(f"GlobalOpinionQA has no countries of the language {language!r}")
     questions = []
     for number, row in enumerate(read(HubSet("Anthropic/llm_global_opinions", "train"))):
         shares_by_country = _literal(row["selections"])

@@ -22,7 +22,7 @@ def _questions(read: Read, language: str) -> list[RawQuestion]:
     return [
         RawQuestion(
             id=number,
-            fields={"question": row["RawQuestion"], **{label: str(row[label]) for label in _LABELS}},
+            fields={"question": row["Question"], **{label: str(row[label]) for label in _LABELS}},
             answers=(row["Answer"],),
             options={label: str(row[label]) for label in _LABELS},
             details={"subject": row["Subject"]},
@@ -35,7 +35,7 @@ def _as_translated(row: dict[str, Any]) -> dict[str, Any]:
     """A row of MMLU in the columns of its translations."""
     options = dict(zip(_LABELS, row["choices"], strict=True))
     return {
-        "RawQuestion": row["question"],
+        "Question": row["question"],
         **options,
         "Answer": _LABELS[row["answer"]],
         "Subject": row["subject"],
