@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -53,12 +54,13 @@ def read_item_sets(
             f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
         )
     faults = read_faults(data) if leave_out_faults else None
+    from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages
     sets = []
     for benchmark in benchmarks:
         for language in languages or has[benchmark.name]:
             if language not in has[benchmark.name]:
                 continue
-            load = hub.load_items if data == HUB else lambda *which: read_items(data, *which)
+            load = from_hub if data == HUB else lambda *which: read_items(data, *which)
             items = load(benchmark, language)[:limit]
             found = ItemSet(benchmark, language, items)
             if faults is not None:

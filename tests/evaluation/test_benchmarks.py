@@ -3,6 +3,8 @@
 import pytest
 
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.recipe import RECIPES, load_recipe
+from cctuning.schemas import EvaluateRecipe
 
 CC_TUNING = ("xnli", "xstorycloze", "mmmlu", "mkqa", "xquad", "xlsum")
 
@@ -35,3 +37,16 @@ def test_metrics_have_keys_of_their_own_and_the_papers_comes_first():
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda benchmark: benchmark.name)
 def test_labels_are_those_of_choices(benchmark):
     assert benchmark.labels is None or benchmark.kind == "choice"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (RECIPES / "evaluation").glob("*.yaml")))
+def test_shipped_recipes_name_benchmarks_that_exist(name):
+    recipe = load_recipe([f"recipe={name}", "model=m"], EvaluateRecipe, folder=RECIPES / "evaluation")
+    expected = {
+        "paper": list(CC_TUNING),
+        "xtransplant": ["xnli", "xquad", "xcopa", "globalopinionqa"],
+        "tiny": list(BENCHMARKS),
+    }
+    assert recipe.benchmarks == expected.get(name, [name])
+    other_paper = name in ("xtransplant", "xcopa", "globalopinionqa")
+    assert recipe.max_new_tokens == (20 if other_paper else 40)
