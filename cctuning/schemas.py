@@ -201,7 +201,7 @@ class EvaluateRecipe:
 
     # Questions
     data: str = "data/benchmarks"  # folder of local files, or hub: the sets on the Hugging Face hub
-    languages: list[str] | None = None  # null: each benchmark's own
+    languages: list[str] = field(default_factory=list)  # default: all that there are
     limit: int | None = number(None, at_least=1)  # the first questions of each language; null: all
     leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
 

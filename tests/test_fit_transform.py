@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import fit_transform as script
+from cctuning import engines
 from cctuning.engines import Engine, LaunchError
 from cctuning.examples import encode
 from cctuning.fit import fit_transform
@@ -169,7 +170,7 @@ def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
 
 
 def test_fewer_processes_than_asked_for_are_refused(folder, monkeypatch):
-    monkeypatch.setattr(script, "current_engine", lambda: Engine("ddp", 2))
+    monkeypatch.setattr(engines, "current_engine", lambda: Engine("ddp", 2))
     with pytest.raises(
         LaunchError, match="2 processes were asked for, and 1 would run: use accelerate launch"
     ):

@@ -36,19 +36,19 @@ def read_item_sets(
     benchmarks: Sequence[Benchmark],
     data: str,
     *,
-    languages: Sequence[str] | None = None,
+    languages: Sequence[str] = (),
     limit: int | None = None,
     leave_out_faults: bool = False,
 ) -> list[ItemSet]:
     """The items of all benchmarks from the folder `data`, or from the hub, language by language.
 
-    `languages`: these, of the benchmarks that have them; None: all of the folder, and of the hub those of the
-    paper. `limit`: the first so many of each language; then known faults are left out. Raises `ValueError`
-    for a language that no benchmark has, and what `read_items` raises.
+    `languages`: these, of the benchmarks that have them; by default all of the folder, and of the hub those
+    of the paper. `limit`: the first so many of each language; then known faults are left out. Raises
+    `ValueError` for a language that no benchmark has, and what `read_items` raises.
     """
     has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
     known = {language for own in has.values() for language in own}
-    if missing := [language for language in languages or () if language not in known]:
+    if missing := [language for language in languages if language not in known]:
         raise ValueError(
             f"languages: no {missing[0]!r} for {', '.join(has)} in {data}, only "
             f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
@@ -71,4 +71,8 @@ def read_item_sets(
 
 
 def _languages(benchmark: Benchmark, data: str) -> list[str]:
-    return list(benchmark.languages) if data == HUB else available_languages(data, benchmark)
+    own = list(benchmark.languages)
+    if data == HUB:
+        return own
+    # Where the folder has none, reading any of them says what is missing.
+    return available_languages(data, benchmark) or own[:1]
