@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
 from cctuning.evaluation.scoring.words import folded, words
 from cctuning.extras import extra
 

@@ -9,7 +9,7 @@ import os
 import random
 from pathlib import Path
 
-from cctuning.evaluation.items import Item
+from cctuning.evaluation.item import Item
 
 REAL = os.environ.get("CCTUNING_BENCHMARKS")
 CHOICES = ("XNLI", "XStoryCloze", "MMMLU", "XCOPA", "GlobalOpinionQA")
