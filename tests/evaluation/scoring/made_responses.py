@@ -3,13 +3,12 @@
 The environment variable CCTUNING_BENCHMARKS names that folder: TITLE/LANGUAGE.jsonl or .jsonl.gz.
 """
 
-import gzip
-import json
 import os
 import random
-from pathlib import Path
 
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.item import Item
+from cctuning.evaluation.items import available_languages, read_items
 
 REAL = os.environ.get("CCTUNING_BENCHMARKS")
 CHOICES = ("XNLI", "XStoryCloze", "MMMLU", "XCOPA", "GlobalOpinionQA")
@@ -45,25 +44,12 @@ def own_choices():
         yield choice(gold, ("0", "4", "2", "42"), "hi", "ABCD")
 
 
-def real_items(benchmark, limit=None):
+def real_items(title, limit=None):
     """Items of each language's file, at most `limit` of each, drawn with a seed."""
-    for path in sorted(Path(REAL or "", benchmark).glob("*.jsonl*")):
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-        if limit is not None and len(rows) > limit:
-            rows = random.Random(666).sample(rows, limit)
-        for row in rows:
-            yield Item(
-                row["id"],
-                row["language"],
-                row["prompt"],
-                row["prompt_en"],
-                tuple(row["answer"]),
-                row["options"],
-                {},
-                str(path),
-            )
+    benchmark = find_benchmark(title)
+    for language in available_languages(REAL, benchmark):
+        items = read_items(REAL, benchmark, language)
+        yield from items if limit is None else random.Random(666).sample(items, min(limit, len(items)))
 
 
 def full_width(text):

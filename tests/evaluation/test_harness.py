@@ -1,0 +1,195 @@
+"""lm-evaluation-harness on an exported model: its prompts, responses and scores are our own."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lm_eval import simple_evaluate
+from lm_eval.__main__ import cli_evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from transformers import AutoModelForCausalLM
+
+from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.evaluation.benchmarks import BENCHMARKS
+from cctuning.evaluation.harness import FOLDER_VARIABLE, load_questions, score
+from cctuning.evaluation.items import read_items
+from cctuning.evaluation.prompting import prompts_of
+from cctuning.export import export_monolingual
+from cctuning.inference import answer
+from cctuning.model import load_model
+from cctuning.prompts import PromptFormat
+from tests.tiny import SENTENCES, tiny_llama, tiny_tokenizer
+
+TASKS = Path(__file__).parents[2] / "lm_eval_tasks"
+ASKED = {"mkqa": "ru", "xquad": "th", "xlsum": "sw", "globalopinionqa": "ru"}
+QUESTIONS = 5
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """An exported model, loud enough for its connection to change what it writes."""
+    folder, tokenizer = tmp_path_factory.mktemp("exported"), tiny_tokenizer()
+    torch.manual_seed(0)
+    run = CCTuningModel.wrap(tiny_llama(len(tokenizer), initializer_range=0.3), ConnectionConfig())
+    export_monolingual(run, tokenizer, torch.randn(32, 32), folder)
+    return folder
+
+
+def answers_of(model, texts):
+    return answer(model, PromptFormat(tiny_tokenizer()), texts, max_new_tokens=40, batch_size=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, exported):
+    """Local files of all tasks. What the model answers to the even questions is among their gold answers."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for name in ASKED:
+        benchmark = BENCHMARKS[name]
+        (folder / benchmark.title).mkdir()
+        for language in benchmark.languages:
+            questions = [SENTENCES["ru"][0] + " x" * number for number in range(QUESTIONS)]
+            english = [SENTENCES["ru"][2] + " y" * number for number in range(QUESTIONS)]
+            said = [""] * QUESTIONS
+            if language == ASKED[name]:
+                asked = english if benchmark.asked_in_english else questions
+                said = [said.text for said in answers_of(load_model(exported), asked)]
+            rows = []
+            for number in range(QUESTIONS):
+                row = {"id": number, "language": language}
+                row |= {"prompt": questions[number], "prompt_en": english[number]}
+                row |= {"answer": ["Париж", said[number] or "x"][: 2 - number % 2]}
+                if benchmark.kind == "choice":
+                    labels = "ABCD"[: 2 + number % 3]
+                    row |= {"answer": ["A"], "options": {label: f"text {label}" for label in labels}}
+                rows.append(json.dumps(row, ensure_ascii=False))
+            path = folder / benchmark.title / f"{language}.jsonl"
+            path.write_text("\n".join(rows), encoding="utf-8")
+    return folder
+
+
+def test_every_language_of_each_benchmark_is_a_task_and_in_its_group():
+    folders = {path.name for path in TASKS.iterdir() if path.is_dir()}
+    assert folders == set(ASKED)
+    manager = TaskManager(include_path=str(TASKS), include_defaults=False)
+    for name in folders:
+        languages = BENCHMARKS[name].languages
+        group = yaml.safe_load((TASKS / name / f"{name}.yaml").read_text(encoding="utf-8"))
+        assert group["task"] == [f"cctuning_{name}_{language}" for language in languages]
+        assert set(group["task"]) | {f"cctuning_{name}"} <= set(manager.all_tasks)
+        files = {path.name for path in (TASKS / name).glob("*.yaml")}
+        assert files == {f"{name}.yaml", *(f"{name}_{language}.yaml" for language in languages)}
+        for language in languages:
+            task = yaml.safe_load((TASKS / name / f"{name}_{language}.yaml").read_text(encoding="utf-8"))
+            assert task["task"] == f"cctuning_{name}_{language}"
+            assert task["dataset_kwargs"] == {"benchmark": name, "language": language}
+            assert task["include"] == f"../{BENCHMARKS[name].kind}_yaml"
+        metrics = [f"{metric.name}_{metric.rule}" for metric in BENCHMARKS[name].metrics]
+        assert [each["metric"] for each in group["aggregate_metric_list"]] == metrics
+
+
+def test_the_page_names_tasks_that_exist():
+    page = (TASKS.parent / "docs" / "lm_eval.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"cctuning_\w+", page))
+    assert named
+    assert named <= set(TaskManager(include_path=str(TASKS), include_defaults=False).all_tasks)
+
+
+def harness_model(folder, **options):
+    return HFLM(
+        pretrained=str(folder), dtype="float32", add_bos_token=False, device="cpu", batch_size=2, **options
+    )
+
+
+def test_prompts_responses_and_scores_are_those_of_our_own_inference(exported, data):
+    lm = harness_model(exported, trust_remote_code=True)
+    results = simple_evaluate(
+        model=lm,
+        tasks=[f"cctuning_{name}_{language}" for name, language in ASKED.items()],
+        task_manager=TaskManager(
+            include_path=str(TASKS), include_defaults=False, metadata={"data": str(data)}
+        ),
+        apply_chat_template=True,
+        bootstrap_iters=0,
+    )
+    assert lm.model.last_selection is not None  # connected
+    prompts = PromptFormat(tiny_tokenizer())
+    connected, plain = load_model(exported), AutoModelForCausalLM.from_pretrained(exported)
+    seen = set()
+    for name, language in ASKED.items():
+        benchmark = BENCHMARKS[name]
+        items = read_items(data, benchmark, language)
+        texts = [prompts_of(item, benchmark)[0] for item in items]
+        ours = answers_of(connected, texts)
+        samples = results["samples"][f"cctuning_{name}_{language}"]
+        samples = sorted(samples, key=lambda sample: sample["doc_id"])
+        assert len(samples) == len(items) == QUESTIONS
+        for item, text, sample, our in zip(items, texts, samples, ours, strict=True):
+            assert sample["arguments"][0][0] == prompts.prompt_text(text)
+            assert sample["resps"][0][0].strip() == our.text
+            assert our.connected
+            for metric in benchmark.metrics:
+                expected = metric.score(our.text, item)
+                assert sample[f"{metric.name}_{metric.rule}"] == expected
+                seen.add((metric.key, expected == 1))
+        assert [said.text for said in answers_of(plain, texts)] != [said.text for said in ours]
+        for metric in benchmark.metrics:
+            mean = (
+                sum(metric.score(our.text, item) for our, item in zip(ours, items, strict=True)) / QUESTIONS
+            )
+            key = f"{metric.name}_{metric.rule},none"
+            assert results["results"][f"cctuning_{name}_{language}"][key] == pytest.approx(mean)
+    for key in ("accuracy,paper", "exact_match,strict", "f1,strict", "rougeL,paper"):
+        assert {(key, True), (key, False)} <= seen
+
+
+def test_log_likelihoods_are_connected_behind_a_response_marker_alone(exported):
+    question, models = SENTENCES["ru"][0], [True, False]
+    models = [harness_model(exported, trust_remote_code=code) for code in models]
+    with_marker = PromptFormat(tiny_tokenizer()).prompt_text(question)
+    for context, connected in ((with_marker, True), (question, False)):
+        request = [Instance("loglikelihood", {}, (context, "Париж"), 0)]
+        [(ours, _)], [(plain, _)] = (model.loglikelihood(request, disable_tqdm=True) for model in models)
+        assert (abs(ours - plain) > 1e-3) == connected
+        assert (ours == plain) != connected
+
+
+def test_the_command_line_runs_a_group(exported, data, tmp_path, monkeypatch):
+    arguments = ["--model", "hf", "--tasks", "cctuning_mkqa", "--include_path", str(TASKS)]
+    arguments += ["--model_args", f"pretrained={exported},trust_remote_code=True,add_bos_token=False"]
+    arguments += ["--apply_chat_template", "--metadata", json.dumps({"data": str(data)}), "--limit", "1"]
+    arguments += ["--device", "cpu", "--output_path", str(tmp_path), "--log_samples"]
+    monkeypatch.setattr(sys, "argv", ["lm_eval", *arguments])
+    cli_evaluate()
+    [path] = tmp_path.rglob("results_*.json")
+    results = json.loads(path.read_text(encoding="utf-8"))
+    languages = BENCHMARKS["mkqa"].languages
+    scores = [
+        results["results"][f"cctuning_mkqa_{language}"]["accuracy_paper,none"] for language in languages
+    ]
+    assert results["groups"]["cctuning_mkqa"]["accuracy_paper,none"] == pytest.approx(sum(scores) / 10)
+    assert {0, 1} == set(scores)
+    assert len(list(tmp_path.rglob("samples_cctuning_mkqa_*.jsonl"))) == len(languages)
+
+
+def test_without_a_folder(monkeypatch, data):
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    with pytest.raises(ValueError, match=f"--metadata .*{FOLDER_VARIABLE}"):
+        load_questions(benchmark="mkqa", language="ru")
+    monkeypatch.setenv(FOLDER_VARIABLE, os.fspath(data))
+    assert len(load_questions(benchmark="mkqa", language="ru", pretrained="x")["test"]) == QUESTIONS
+
+
+def test_options_of_different_labels(data):
+    documents = load_questions(benchmark="globalopinionqa", language="ru", data=str(data))["test"]
+    assert [score(document, [" (a)\n"])["accuracy_paper"] for document in documents] == [1] * QUESTIONS
+    # The last option of the third question is none of the first's; its text alone is a strict matter.
+    assert [score(document, ["text C"])["accuracy_strict"] for document in documents] == [0] * QUESTIONS
+    assert [score(document, ["text A"])["accuracy_strict"] for document in documents] == [1] * QUESTIONS
+    assert [document["asked"] for document in documents][1] == SENTENCES["ru"][2] + " y"
