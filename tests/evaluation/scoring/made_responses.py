@@ -44,12 +44,12 @@ def own_choices():
         yield choice(gold, ("0", "4", "2", "42"), "hi", "ABCD")
 
 
-def real_items(title, limit=None):
+def real_items(title, limit):
     """Items of each language's file, at most `limit` of each, drawn with a seed."""
     benchmark = find_benchmark(title)
     for language in available_languages(REAL, benchmark):
         items = read_items(REAL, benchmark, language)
-        yield from items if limit is None else random.Random(666).sample(items, min(limit, len(items)))
+        yield from random.Random(666).sample(items, min(limit, len(items)))
 
 
 def full_width(text):
