@@ -22,7 +22,7 @@ from cctuning.formats import DataError
 from cctuning.language_id import identify
 from cctuning.rows import Problem, Row, read_rows, write_rejects
 from data_prep.aya_source import AYA, read_aya
-from data_prep.command import ended, rows_file, typed
+from data_prep.command import ended, rows_file, share, typed
 from data_prep.fetch import fetch
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
@@ -168,16 +168,6 @@ def _sha256(text: str) -> str:
     return text.lower()
 
 
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
-    return share
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep.aya_parallel", description=__doc__)
     add = parser.add_argument
@@ -201,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--confidence",
-        type=_share,
+        type=share,
         default=CONFIDENCE,
         help="a language that is identified less surely stays unknown (default: %(default)s)",
     )

@@ -59,6 +59,17 @@ def rows_file(text: str) -> Path:
     return Path(text)
 
 
+def share(text: str) -> float:
+    """The argparse type of a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
+    return number
+
+
 def _column(text: str) -> tuple[str, str]:
     field, equals, column = text.partition("=")
     if not (field and equals and column):

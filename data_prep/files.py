@@ -54,6 +54,11 @@ def rejects_path(path: Path) -> Path:
     return path.with_suffix(".rejects.jsonl")
 
 
+def removed_path(path: Path) -> Path:
+    """Where the good rows that were removed from `path` are listed."""
+    return path.with_suffix(".removed.jsonl")
+
+
 def _record(row: Row) -> Record:
     record: Record = {column: getattr(row, column) for column in COLUMNS}
     if row.language == UNKNOWN_LANGUAGE:
