@@ -217,6 +217,20 @@ class EvaluateRecipe:
 
 
 @dataclass
+class CompareRecipe:
+    """Settings of compare.py."""
+
+    results: list[str]  # folders that evaluate.py wrote; the first is the baseline
+
+    output_dir: str = "outputs/comparison"  # for tables, JSON and the figure
+    names: list[str] = field(default_factory=list)  # of the models in tables; default: from the folders
+    metric: str | None = None  # shown, such as strict, f1 or f1,strict; null: the one that the papers report
+    common_only: bool = False  # compare the questions that all were asked; false: others are an error
+    resamples: int = number(20_000, at_least=1000, at_most=1_000_000)  # draws of the bootstrap
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draws
+
+
+@dataclass
 class ChatRecipe:
     """Settings of chat.py."""
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cctuning.keys import keys_of
-from cctuning.schemas import ChatRecipe, EvaluateRecipe, FitRecipe, TrainRecipe
+from cctuning.schemas import ChatRecipe, CompareRecipe, EvaluateRecipe, FitRecipe, TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +21,7 @@ SCHEMAS = {
     "train.py": TrainRecipe,
     "fit_transform.py": FitRecipe,
     "evaluate.py": EvaluateRecipe,
+    "compare.py": CompareRecipe,
     "chat.py": ChatRecipe,
 }
 CACHES = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"}

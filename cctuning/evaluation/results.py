@@ -32,6 +32,16 @@ Task: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 RESULTS_FILE = "results.json"
+_SAMPLE_KEYS: dict[str, Any] = {
+    "doc_id": (int, str),
+    "scores": dict,
+    "doc": dict,
+    "target": list,
+    "new_tokens": int,
+    "stopped": bool,
+    "connected": bool,
+    "layer": (int, type(None)),
+}
 _PACKAGES = ("torch", "transformers")
 
 
@@ -247,10 +257,10 @@ def _sample_fault(sample: Any) -> str | None:
     """What a line of a samples file lacks."""
     if not isinstance(sample, dict):
         return f"is {type_name(sample)}, must be an object"
-    kinds = {"doc_id": (int, str), "scores": (dict,), "doc": (dict,), "target": (list,)}
-    for key, kind in kinds.items():
-        if not isinstance(sample.get(key), kind) or isinstance(sample[key], bool):
-            return f"{key}: is {type_name(sample[key]) if key in sample else 'missing'}"
+    for key, kind in _SAMPLE_KEYS.items():
+        value = sample.get(key)
+        if key not in sample or not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            return f"{key}: is {type_name(value) if key in sample else 'missing'}"
     for metric, score in sample["scores"].items():
         known = isinstance(score, int | float) and 0 <= score <= 1
         if score is not None and not known:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import statistics
 
 import numpy as np
@@ -243,9 +244,14 @@ def test_figures_have_a_panel_per_benchmark(names, tmp_path):
 # --- Bad folders --------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return write_evaluation(tmp_path_factory.mktemp("results") / "good", samples("xnli", count=4))
+
+
 @pytest.fixture
-def folder(tmp_path):
-    return write_evaluation(tmp_path / "good", samples("xnli", count=4))
+def folder(good, tmp_path):
+    return shutil.copytree(good, tmp_path / "good")
 
 
 def changed(path, change):
@@ -279,7 +285,7 @@ def test_a_folder_that_is_not_there(folder):
     with pytest.raises(ResultsError, match="does not exist; did you mean 'good'"):
         read_results(folder.parent / "god")
     with pytest.raises(ResultsError, match="is a file, and must be a folder"):
-        read_results(folder / "table.md")
+        read_results(folder / "results.json")
 
 
 @pytest.mark.parametrize(
@@ -307,30 +313,36 @@ def test_results_that_lack_an_interval(folder):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"doc_id": 1, ', "line 5: is broken JSON at column 15"),
-        ("[1]", "line 5: is a list, must be an object"),
-        ('{"scores": {}}', "line 5: doc_id: is missing"),
-        ('{"doc_id": true}', "line 5: doc_id: is true or false"),
-        ('{"doc_id": 7, "scores": [1]}', "line 5: scores: is a list"),
-        (
-            '{"doc_id": 7, "scores": {"f1,strict": 1.5}, "doc": {}, "target": []}',
-            "line 5: scores, f1,strict: must be a number from 0 to 1",
-        ),
-        ('{"doc_id": 2, "scores": {}, "doc": {}, "target": []}', "line 5: doc_id: 2 is in line 3 too"),
-        (
-            '{"doc_id": 7, "scores": {}, "doc": {}, "target": []}',
-            "holds 5 samples, and results.json counts 4",
-        ),
+        ('{"doc_id": 1, ', "is broken JSON at column 15"),
+        ("[1]", "is a list, must be an object"),
+        ({"doc_id": True}, "doc_id: is true or false"),
+        ({"doc_id": 2}, "doc_id: 2 is in line 3 too"),
+        ({"scores": [1]}, "scores: is a list"),
+        ({"scores": {"f1,strict": 1.5}}, "scores, f1,strict: must be a number from 0 to 1"),
+        ({"scores": {"f1,strict": "1"}}, "scores, f1,strict: must be a number from 0 to 1"),
+        ({"stopped": 1}, "stopped: is a number"),
+        ({"new_tokens": None}, "new_tokens: is null"),
+        ({"layer": "missing"}, "layer: is missing"),
     ],
 )
 def test_lines_that_are_no_samples_are_named(folder, line, message):
+    if isinstance(line, dict):
+        values = sample("xnli", "sw", 7, {MAIN: 1.0}) | line
+        line = json.dumps({key: value for key, value in values.items() if value != "missing"})
     path = folder / "samples_xnli_sw.jsonl"
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
-    with pytest.raises(ResultsError, match=f"samples_xnli_sw.jsonl,? {message}"):
+    with pytest.raises(ResultsError, match=f"samples_xnli_sw.jsonl, line 5: {message}"):
         list(read_samples(folder))
 
 
 def test_a_missing_samples_file(folder):
     (folder / "samples_xnli_sw.jsonl").unlink()
     with pytest.raises(ResultsError, match=r"samples_xnli_sw\.jsonl is missing, and results\.json beside it"):
+        list(read_samples(folder))
+
+
+def test_a_samples_file_that_was_cut_short(folder):
+    path = folder / "samples_xnli_sw.jsonl"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"holds 3 samples, and results\.json counts 4"):
         list(read_samples(folder))
