@@ -26,6 +26,7 @@ from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.examples import Example, encode, languages_of
 from cctuning.export import export_monolingual
+from cctuning.files import write_whole
 from cctuning.fit import Fit, fit_transform, run_share
 from cctuning.fit_figures import plot_error_per_layer, plot_learning_curve
 from cctuning.loading import load_tokenizer
@@ -36,11 +37,17 @@ from cctuning.preview import example_panel, rows_table
 from cctuning.prompts import PromptFormat
 from cctuning.recipe import RECIPES, recipe_from_command_line
 from cctuning.rows import Problem, read_rows, sample_rows
-from cctuning.runs import RunError, check_settings, check_trusted, find_newest_run, read_run_recipe
+from cctuning.runs import (
+    FIT_REPORT_FILE,
+    RunError,
+    check_settings,
+    check_trusted,
+    find_newest_run,
+    read_run_recipe,
+)
 from cctuning.schemas import FitRecipe
 from cctuning.shares import Share
 
-REPORT_FILE = "transform_report.json"
 console = Console(highlight=False, markup=False)
 
 
@@ -86,10 +93,15 @@ def main() -> None:
         return
     fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)
-    report = {"model": str(directory), "seed": recipe.seed, **fit.report}
+    report = {
+        "model": str(directory),
+        "seed": recipe.seed,
+        **fit.report,
+        "settings": dataclasses.asdict(recipe),
+    }
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
-    console.print(f"{output_dir} holds the exported model, {REPORT_FILE} and two figures", soft_wrap=True)
+    console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
     console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
 
 
@@ -179,12 +191,12 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
 def write_results(
     output_dir: Path, report: dict[str, Any], run_recipe: dict[str, Any], languages: list[str]
 ) -> None:
-    """The report, its figures and the model card."""
-    (output_dir / REPORT_FILE).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    """The figures, the model card, and last the report, which marks the fit as finished."""
     plot_learning_curve(report, output_dir / "learning_curve.png")
     plot_error_per_layer(report, output_dir / "error_per_layer.png")
     card = export_card(run_recipe, languages=languages, report=report)
     (output_dir / "README.md").write_text(card, encoding="utf-8")
+    write_whole(output_dir / FIT_REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 def summary(report: dict[str, Any]) -> Table:

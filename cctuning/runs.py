@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from cctuning.model import CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
+FIT_REPORT_FILE = "transform_report.json"  # the same of a fit
 
 # What the fit needs of a run's recipe. The rest of it is only shown.
 _NEEDED: dict[str, tuple[type, ...]] = {
@@ -35,7 +36,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     "max_rows": (int, type(None)),
 }
 # What may differ between a run and its continuation: nothing that changes the result.
-_FREE = (
+FREE_SETTINGS = (
     "resume", "dry_run", "report_to", "run_name", "output_dir", "save_total_limit", "dataloader_num_workers",
 )  # fmt: skip
 # What a run leaves that would be taken for a part of the next one in the same folder.
@@ -213,7 +214,7 @@ def _has_begun(output_dir: Path) -> bool:
 
 
 def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
-    if changed := changed_settings(output_dir, recipe):
+    if changed := changed_settings(read_run_recipe(output_dir), recipe):
         lines = "\n".join(f"  {line}" for line in changed)
         raise RunError(
             f"{output_dir} holds an unfinished run with another recipe:\n{lines}\n"
@@ -221,14 +222,16 @@ def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
         )
 
 
-def changed_settings(output_dir: str | Path, recipe: dict[str, Any]) -> list[str]:
-    """What a run's recipe and `recipe` differ in, of all that changes a result: `key: before -> now` each."""
-    before, now = _flat(read_run_recipe(output_dir)), _flat(recipe)
+def changed_settings(
+    before: Mapping[str, Any], now: Mapping[str, Any], *, free: Sequence[str] = FREE_SETTINGS
+) -> list[str]:
+    """The settings that differ, apart from those in `free`, as `key: before -> now` with dots for groups."""
+    before, now = _flat(before), _flat(now)
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if key not in _FREE]
+    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if key not in free]
 
 
-def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in recipe.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
