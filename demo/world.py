@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ PEOPLE = 80
 TRAINED_SHARE = 0.5  # of the pairs
 REHEARSED_SHARE = 0.5  # of the trained pairs' questions, to be put into English in fine-tuning too
 BUNDLED = ("pairs", "held_out", "mixture")  # in the data folder; the rest is for the base model alone
+BENCHMARK = DATA / "benchmarks" / "MKQA"  # the held-out pairs, as evaluate.py reads questions of that kind
 
 Row = dict[str, str]
 
@@ -73,7 +74,22 @@ def translation_prompt(text: str, language: str = "English") -> str:
     return f"Translate to {language}: {text}"
 
 
-def write_rows(rows: Iterable[Row], path: Path) -> None:
+def benchmark_items(rows: Iterable[Row], language: str) -> list[dict[str, object]]:
+    """The questions of `rows` in one language, as local files of a benchmark hold them."""
+    return [
+        {
+            "id": row["id"],
+            "language": language,
+            "prompt": row["instruction"],
+            "prompt_en": row["instruction_en"],
+            "answer": [row["output"]],
+        }
+        for row in rows
+        if row["language"] == language
+    ]
+
+
+def write_rows(rows: Iterable[Mapping[str, object]], path: Path) -> None:
     """Rows as JSON lines."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
@@ -176,3 +192,6 @@ if __name__ == "__main__":
     made = make_world()
     for part in BUNDLED:
         write_rows(getattr(made, part), DATA / f"{part}.jsonl")
+    BENCHMARK.mkdir(parents=True, exist_ok=True)
+    for code in LANGUAGES:
+        write_rows(benchmark_items(made.held_out, code), BENCHMARK / f"{code}.jsonl")

@@ -5,9 +5,21 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.items import available_languages, read_items
 from cctuning.rows import read_rows as read_training_rows
 from demo.words import ANSWERS, ENGLISH, LANGUAGES, QUESTIONS
-from demo.world import BUNDLED, DATA, PEOPLE, TRAINED_SHARE, make_world, read_rows, translation_prompt
+from demo.world import (
+    BENCHMARK,
+    BUNDLED,
+    DATA,
+    PEOPLE,
+    TRAINED_SHARE,
+    benchmark_items,
+    make_world,
+    read_rows,
+    translation_prompt,
+)
 
 SCRIPT = {"sw": "LATIN", "tr": "LATIN", "ru": "CYRILLIC", "el": "GREEK", "hi": "DEVANAGARI", "ar": "ARABIC"}
 WORLD = make_world()
@@ -23,8 +35,21 @@ def test_the_bundled_files_are_what_the_generator_makes(part):
     assert read_rows(DATA / f"{part}.jsonl") == getattr(WORLD, part)
 
 
+def test_the_held_out_pairs_are_there_as_questions_of_a_benchmark():
+    mkqa = find_benchmark("mkqa")
+    assert BENCHMARK.name == mkqa.title
+    assert set(available_languages(BENCHMARK.parent, mkqa)) == set(LANGUAGES)
+    asked = set()
+    for language in LANGUAGES:
+        assert read_rows(BENCHMARK / f"{language}.jsonl") == benchmark_items(WORLD.held_out, language)
+        items = read_items(BENCHMARK.parent, mkqa, language)
+        asked |= {(item.language, item.prompt, item.prompt_en, *item.answers) for item in items}
+    fields = ("language", "instruction", "instruction_en", "output")
+    assert asked == {tuple(row[field] for field in fields) for row in WORLD.held_out}
+
+
 def test_the_bundled_files_are_small():
-    assert sum(path.stat().st_size for path in DATA.iterdir()) < 1e6
+    assert sum(path.stat().st_size for path in DATA.rglob("*.jsonl")) < 1e6
 
 
 def test_the_same_seed_gives_the_same_world_and_another_one_does_not():
