@@ -9,9 +9,10 @@ from pathlib import PurePath
 from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
 
-from cctuning.keys import list_of, number, one_of
+from cctuning.keys import list_of, number, numbers, one_of
 from cctuning.modeling_cctuning import ConnectionConfig
 
+CONNECTED = ("monolingual", "bilingual", "translated", "none")
 TEMPLATES = ("llama3", "qwen", "mistral", "plain")
 
 
@@ -241,3 +242,40 @@ class ChatRecipe:
     max_new_tokens: int = number(128, at_least=1)  # the longest answer
     dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
     use_cpu: bool = False  # even where there is a GPU
+
+
+@dataclass
+class LaunchRecipe:
+    """What the commands of a study begin with: `python`, or `accelerate launch` with its arguments."""
+
+    train: str = "python"  # training, such as accelerate launch --config_file recipes/accelerate/fsdp2.yaml
+    fit: str = "python"  # the same for the fit
+    evaluate: str = "python"  # the same for the evaluation
+
+
+@dataclass
+class StudyRecipe:
+    """Settings of study.py."""
+
+    recipes: list[str]  # recipes of train.py, a model each; MODEL in a name stands for each of models
+    models: list[str] = field(default_factory=list)  # what is put in place of MODEL, one after the other
+    evaluation: str = "paper"  # the recipe of evaluate.py
+    inference: list[str] = list_of(*CONNECTED)  # how models with a connection are asked  # noqa: RUF009
+    pairs: list[int] = numbers(1000, at_least=2)  # rows of the fit, a matrix for each number  # noqa: RUF009
+    baseline: str = one_of("first", "plain")  # of a row: the first one, or the last without a connection
+
+    run_name: str = "study"  # default: the recipe's name
+    runs: str = "outputs"  # where models are written: RUNS/NAME OF THE RECIPE
+    output_dir: str = ""  # of the tables and logs; default: RUNS/studies/RUN_NAME
+    dry_run: bool = False  # show the steps and which are done, and run nothing
+
+    train: list[str] = field(default_factory=list)  # key=value for every training
+    fit: list[str] = field(default_factory=list)  # key=value for every fit
+    evaluate: list[str] = field(default_factory=list)  # key=value for every evaluation
+    launch: LaunchRecipe = field(default_factory=LaunchRecipe)
+    jobs: int = number(1, at_least=1)  # steps at a time
+
+    def __post_init__(self) -> None:
+        if not self.recipes:
+            raise ValueError("recipes=[] names none to run")
+        self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"

@@ -5,12 +5,13 @@ import importlib
 import re
 import subprocess
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from cctuning.keys import keys_of
-from cctuning.schemas import ChatRecipe, CompareRecipe, EvaluateRecipe, FitRecipe, TrainRecipe
+from cctuning.schemas import ChatRecipe, CompareRecipe, EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +24,12 @@ SCHEMAS = {
     "evaluate.py": EvaluateRecipe,
     "compare.py": CompareRecipe,
     "chat.py": ChatRecipe,
+    "study.py": StudyRecipe,
+}
+RECIPES = {
+    "evaluate.py": ROOT / "recipes" / "evaluation",
+    "compare.py": ROOT / "recipes" / "comparison",
+    "study.py": ROOT / "recipes" / "studies",
 }
 CACHES = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"}
 RESULTS = {"outputs", "data"}
@@ -106,8 +113,9 @@ def test_a_command_names_what_exists(command):
         path = ROOT / module.replace(".", "/")
         ours = path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
         assert ours or module in {"venv", "pip", "pytest"}, module
-    for recipe in re.findall(r"\brecipe=(\w+)", command):
-        assert (ROOT / "recipes" / f"{recipe}.yaml").is_file(), recipe
+    folder = next((RECIPES[script] for script in RECIPES if script in command), ROOT / "recipes")
+    for recipe in re.findall(r"\brecipe=([\w/]+)", command):
+        assert (folder / f"{recipe}.yaml").is_file(), recipe
     for target in re.findall(r"^make (\w+)", command):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -124,12 +132,13 @@ def test_a_command_sets_keys_that_exist(command):
 
 
 def test_the_recipe_table_names_every_recipe():
-    named = set(
-        re.findall(
-            r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section("Train, fit, chat"), re.MULTILINE))
-        )
-    )
-    assert {path.stem for path in (ROOT / "recipes").glob("[!_]*.yaml")} <= named
+    first_cells = re.findall(r"^\| (`.*?) \|", section("Train, fit, chat"), re.MULTILINE)
+    patterns = [name.replace("…", "*") for name in re.findall(r"`([\w/…]+)`", "".join(first_cells))]
+    folders = [ROOT / "recipes", ROOT / "recipes" / "settings", ROOT / "recipes" / "ablations"]
+    files = [path for folder in folders for path in folder.glob("[!_]*.yaml")]
+    recipes = [path.relative_to(ROOT / "recipes").with_suffix("").as_posix() for path in files]
+    assert [name for name in recipes if not any(fnmatchcase(name, pattern) for pattern in patterns)] == []
+    assert {path.stem for path in folders[0].glob("[!_]*.yaml")} <= set(patterns)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
