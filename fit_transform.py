@@ -93,12 +93,8 @@ def main() -> None:
         return
     fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)
-    report = {
-        "model": str(directory),
-        "seed": recipe.seed,
-        **fit.report,
-        "settings": dataclasses.asdict(recipe),
-    }
+    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
+    report = {"model": str(directory), "seed": recipe.seed, **fit.report, "settings": settings}
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
