@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
 from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
@@ -79,11 +86,24 @@ def load_causal_lm(
     and as `check_model` does.
     """
     check_model(source, revision=revision, trust_remote_code=trust_remote_code)
+    return _load_whole(model_class, source, revision=revision, trust_remote_code=trust_remote_code, **kwargs)
+
+
+def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:
+    """As `load_causal_lm`, for an encoder with a decoder, such as a translation model."""
+    if Path(source).is_dir():
+        read_json_object(Path(source) / CONFIG_NAME)
+        check_folder(source)
+    config = from_library(lambda: AutoConfig.from_pretrained(source))
+    if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+        raise ModelError(f"model type {config.model_type!r} is no encoder with a decoder")
+    return _load_whole(AutoModelForSeq2SeqLM, source, **kwargs)
+
+
+def _load_whole(model_class: Any, source: str | Path, **kwargs: Any) -> Any:
     model, report = from_library(
         lambda: model_class.from_pretrained(
             source,
-            revision=revision,
-            trust_remote_code=trust_remote_code,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # they are in the report, and refused below
             output_loading_info=True,

@@ -7,7 +7,6 @@ data (the setting +MT) keep the ability in a model that is fine-tuned in full.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from peft import PeftModel
 from cctuning.inference import generate_batch, plan_batches, stop_tokens
 from cctuning.prompts import PromptFormat
 from cctuning.translation.languages import find_language
-from cctuning.translation.translator import Untranslated
+from cctuning.translation.translator import Untranslated, not_ended, output_limit
 
 PROMPT = "Translate the following sentence into {language}:\n{text}"
 
@@ -91,19 +90,6 @@ class LanguageModelTranslator:
             self.prompts.response_text(row) if stops & set(row) else Untranslated(not_ended(limit))
             for row in tokens
         ]
-
-
-def output_limit(tokens: int) -> int:
-    """How many tokens the translation of a text of that many may have.
-
-    In steps, so that texts of like length share a batch whose limit is the limit of each of them.
-    """
-    return 64 * math.ceil((2 * tokens + 32) / 64)
-
-
-def not_ended(limit: int) -> str:
-    """The reason for a translation that is cut off."""
-    return f"has a translation that does not end within {limit:,} tokens"
 
 
 @contextmanager

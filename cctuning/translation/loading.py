@@ -9,15 +9,17 @@ from typing import Any
 import torch
 
 from cctuning.adapters import base_of
-from cctuning.loading import ADAPTER_FILE, load_causal_lm, load_tokenizer
+from cctuning.extras import extra
+from cctuning.loading import ADAPTER_FILE, load_causal_lm, load_seq2seq_lm, load_tokenizer
 from cctuning.model_names import naming_model
 from cctuning.nearest import did_you_mean
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.translation.existing import ExistingTranslations
+from cctuning.translation.families import family_of
 from cctuning.translation.language_model import LanguageModelTranslator
 from cctuning.translation.translator import TranslationError, Translator
 
-KINDS = ("file", "self")
+KINDS = ("nllb", "madlad", "ctranslate2", "file", "self")
 
 
 def load_translator(
@@ -34,7 +36,7 @@ def load_translator(
     """A translator of one of `KINDS`.
 
     Args:
-        kind: `file`,
+        kind: `nllb` and `madlad`, models of transformers; `ctranslate2`, one of them converted; `file`,
             translations that exist; `self`, a language model, of a LoRA run the base.
         model: a folder or a hub name; for `file` the file.
         beam_size: 1 is greedy.
@@ -55,6 +57,10 @@ def load_translator(
         return _language_model(
             model, place, template, options, dtype=dtype, trust_remote_code=trust_remote_code
         )
+    if kind in ("nllb", "madlad"):
+        return _transformers_model(kind, model, place, dtype, options)
+    if kind == "ctranslate2":
+        return _converted_model(model, place, str(dtype), options)
     raise TranslationError(f"translator {kind!r} is not one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
 
 
@@ -71,6 +77,39 @@ def _language_model(
     with naming_model("translator.model", name):
         model = load_causal_lm(name, revision=revision, **loading).eval().to(device)
     return LanguageModelTranslator(model, PromptFormat(tokenizer), model_name=model_name(name), **options)
+
+
+def _transformers_model(
+    kind: str, directory: str, device: torch.device, dtype: str | torch.dtype, options: dict[str, Any]
+) -> Translator:
+    with extra("data"):
+        from cctuning.translation.seq2seq import Seq2SeqTranslator, TransformersEngine
+    with naming_model("translator.model", directory):
+        family = family_of(load_tokenizer(directory))
+        if family.name != kind:
+            raise TranslationError(f"it is a model of {family.name}, and not of {kind}")
+        model = load_seq2seq_lm(directory, dtype=dtype).eval().to(device)
+    name = f"{model_name(directory)}:{str(model.dtype).removeprefix('torch.')}"
+    return Seq2SeqTranslator(TransformersEngine(model), family, model_name=name, **options)
+
+
+def _converted_model(
+    folder: str, device: torch.device, compute_type: str, options: dict[str, Any]
+) -> Translator:
+    with extra("data"):
+        from cctuning.translation.converted import CTranslate2Engine
+        from cctuning.translation.seq2seq import Seq2SeqTranslator
+    if not (Path(folder) / "model.bin").is_file():
+        raise TranslationError(
+            f"translator.model={folder} holds no model.bin of CTranslate2: convert a model with "
+            "ct2-transformers-converter (docs/translation.md)"
+        )
+    with naming_model("translator.model", folder):
+        tokenizer = load_tokenizer(folder)
+        family = family_of(tokenizer)
+    engine = CTranslate2Engine(folder, tokenizer, device=device.type, compute_type=compute_type)
+    name = f"{model_name(folder)}:ctranslate2:{engine.compute_type}"
+    return Seq2SeqTranslator(engine, family, model_name=name, **options)
 
 
 def model_name(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,3 +41,16 @@ class Translation:
     text: str  # "" where there is no translation
     faults: tuple[str, ...]  # what `checks.faults` found, or why there is none; empty: as it should be
     translator: str  # the name of the one that wrote it; "" where the text is in the target language already
+
+
+def output_limit(tokens: int) -> int:
+    """How many tokens the translation of a text of that many may have.
+
+    In steps, so that texts of like length share a batch whose limit is the limit of each of them.
+    """
+    return 64 * math.ceil((2 * tokens + 32) / 64)
+
+
+def not_ended(limit: int) -> str:
+    """The reason for a translation that is cut off."""
+    return f"has a translation that does not end within {limit:,} tokens"

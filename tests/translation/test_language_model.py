@@ -10,7 +10,8 @@ from cctuning.inference import answer
 from cctuning.model import load_model
 from cctuning.prompts import PromptFormat
 from cctuning.translation import Untranslated, load_translator
-from cctuning.translation.language_model import LanguageModelTranslator, output_limit, without_fine_tuning
+from cctuning.translation.language_model import LanguageModelTranslator, without_fine_tuning
+from cctuning.translation.translator import output_limit
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
