@@ -150,14 +150,18 @@ def test_prompts_responses_and_scores_are_those_of_our_own_inference(exported, d
 
 
 def test_log_likelihoods_are_connected_behind_a_response_marker_alone(exported):
-    question, models = SENTENCES["ru"][0], [True, False]
-    models = [harness_model(exported, trust_remote_code=code) for code in models]
+    question = SENTENCES["ru"][0]
     with_marker = PromptFormat(tiny_tokenizer()).prompt_text(question)
-    for context, connected in ((with_marker, True), (question, False)):
-        request = [Instance("loglikelihood", {}, (context, "Париж"), 0)]
-        [(ours, _)], [(plain, _)] = (model.loglikelihood(request, disable_tqdm=True) for model in models)
-        assert (abs(ours - plain) > 1e-3) == connected
-        assert (ours == plain) != connected
+    ours, plain = (harness_model(exported, trust_remote_code=code) for code in (True, False))
+
+    def log_likelihood(lm, context):
+        request = Instance("loglikelihood", {}, (context, "Париж"), 0)
+        [(log_likelihood, _)] = lm.loglikelihood([request], disable_tqdm=True)
+        return log_likelihood
+
+    assert abs(log_likelihood(ours, with_marker) - log_likelihood(plain, with_marker)) > 1e-3
+    with pytest.warns(UserWarning, match="no response marker in the input, so the model is not connected"):
+        assert log_likelihood(ours, question) == log_likelihood(plain, question)
 
 
 def test_the_command_line_runs_a_group(exported, data, tmp_path, monkeypatch):
