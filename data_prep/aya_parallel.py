@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from tqdm.auto import tqdm
 
 from cctuning.fields import UNKNOWN_LANGUAGE
@@ -22,7 +21,7 @@ from cctuning.formats import DataError
 from cctuning.language_id import identify
 from cctuning.rows import Problem, Row, read_rows, write_rejects
 from data_prep.aya_source import AYA, read_aya
-from data_prep.command import ended, rows_file, share, typed
+from data_prep.command import ended, language_table, rows_file, share, typed
 from data_prep.fetch import fetch
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
@@ -147,14 +146,7 @@ def _first_of_each(problems: Sequence[Problem]) -> list[Problem]:
 def _print(
     counts: dict[str, int], found: Counter[str], left_out: Counter[str], path: Path, console: Console
 ) -> None:
-    table = Table(box=None, pad_edge=False)
-    for _ in range(4):
-        table.add_column("language")
-        table.add_column("rows", justify="right")
-    cells = [cell for item in sorted(counts.items(), key=lambda item: -item[1]) for cell in map(str, item)]
-    for start in range(0, len(cells), 8):
-        table.add_row(*cells[start : start + 8])
-    console.print(table)
+    console.print(language_table(counts))
     ways = ", ".join(f"{way} {count:,}" for way, count in found.most_common())
     console.print(f"languages: {ways}", highlight=False)
     for reason, count in left_out.most_common():

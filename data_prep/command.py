@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from rich.table import Table
 
 from data_prep.files import SUFFIXES
 
 FAILED = 2  # as argparse ends for a command that cannot be understood
 INTERRUPTED = 130  # as a shell reports Ctrl-C
+_BESIDE = 4  # languages in a line of a table
 
 
 def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
@@ -68,6 +71,18 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
     return number
+
+
+def language_table(counts: Mapping[str, int]) -> Table:
+    """Rows per language, the most first, several to a line."""
+    table = Table(box=None, pad_edge=False)
+    for _ in range(_BESIDE):
+        table.add_column("language")
+        table.add_column("rows", justify="right")
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    for start in range(0, len(ordered), _BESIDE):
+        table.add_row(*(str(cell) for item in ordered[start : start + _BESIDE] for cell in item))
+    return table
 
 
 def _column(text: str) -> tuple[str, str]:
