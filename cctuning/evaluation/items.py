@@ -147,7 +147,7 @@ def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tup
         yield from _id_faults(values["id"])
         if values.get("language") not in (None, language):
             yield "language", f"{values['language']!r} is another than the file's, {language!r}"
-        only_parallel = "prompt" if benchmark.asked_in_english and language != "en" else "prompt_en"
+        only_parallel = "prompt" if benchmark.asked_in_english else "prompt_en"
         for key in ("prompt", "prompt_en"):
             if values[key] is not None or key != only_parallel:
                 yield from ((key, fault) for fault in _text_faults(values[key]))

@@ -112,7 +112,10 @@ def test_the_parallel_text_may_be_missing_and_the_asked_one_may_not(folder):
     }
     assert read_items(folder([opinion], "GlobalOpinionQA"), OPINIONS, "sw")[0].prompt == ""
     opinion = {**opinion, "prompt": "Ndiyo?", "prompt_en": None}
-    assert "prompt_en: is null" in problems(folder([opinion], "GlobalOpinionQA"), OPINIONS)
+    for language in ("sw", "en"):
+        opinion["language"] = language
+        place = folder([opinion], "GlobalOpinionQA", f"{language}.jsonl")
+        assert "prompt_en: is null" in problems(place, OPINIONS, language)
 
 
 BAD = {
