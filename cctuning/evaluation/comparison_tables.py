@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.evaluation.comparison import ComparedScore, Comparison
-from cctuning.evaluation.text_tables import bounds, csv_table, half_width, markdown_table, percent
+from cctuning.evaluation.text_tables import bounds, csv_table, markdown_table, percent, uncertainty
 
 _LABEL, _CELL = 13, 5  # characters: a part of a model's name, "+12.3"
 _STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001, corrected by Holm (McNemar's p for right and wrong)"
@@ -79,7 +79,7 @@ def _cell(score: ComparedScore) -> Text:
         # Bold where it is no chance; the sign says in which direction, so no colour has to.
         style = "bold" if difference.stars else ""
         text.append(f"\n{percent(difference.value, signed=True)}", style)
-        text.append(f"\n{half_width(difference.interval)}", "dim")
+        text.append(f"\n{uncertainty(difference.value, difference.interval)}", "dim")
         text.append(f"\n{difference.stars}" * bool(difference.stars), style)
     return text
 

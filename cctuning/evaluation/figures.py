@@ -13,7 +13,7 @@ matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from cctuning.evaluation.score_rows import ScoreRow, score_rows
+from cctuning.evaluation.score_rows import ScoreRow, described, score_rows
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; markers say the same.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -39,7 +39,7 @@ def plot_scores(results: Mapping[str, Any], paths: Sequence[str | Path]) -> None
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
     figure.suptitle(
-        f"{results['config'].get('model', '')}\ndashed: mean over languages; bars and band: 95 % intervals",
+        f"{described(results)}\ndashed: mean over languages; bars and band: 95 % intervals",
         fontsize="medium",
     )
     for path in paths:

@@ -51,6 +51,14 @@ def score_rows(results: Mapping[str, Any]) -> Iterator[ScoreRow]:
                 )
 
 
+def described(results: Mapping[str, Any]) -> str:
+    """The model and how it was asked, in words."""
+    config = results["config"]
+    words = [config.get("model_path") or config.get("model"), config.get("inference")]
+    prompting = config.get("prompting")
+    return ", ".join(str(word) for word in [*words, prompting if prompting != "original" else None] if word)
+
+
 def metrics_of(entries: Mapping[str, Any]) -> list[str]:
     """The metric keys of a task's or a group's entries."""
     names = [key.partition(",") for key in entries if "," in key]

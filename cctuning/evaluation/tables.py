@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cctuning.evaluation.score_rows import ScoreRow, score_rows
+from cctuning.evaluation.score_rows import ScoreRow, described, score_rows
 from cctuning.evaluation.statistics import Interval
-from cctuning.evaluation.text_tables import bounds, csv_table, half_width, markdown_table, percent
+from cctuning.evaluation.text_tables import bounds, csv_table, markdown_table, percent, uncertainty
 
 _LABEL, _CELL = 13, 5  # characters: "consistency", "±12.3"
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -36,7 +36,7 @@ def screen_table(results: Mapping[str, Any], *, width: int = 80) -> Table:
         box=None,
         padding=(0, 1, 0, 0),
         show_header=False,
-        title=f"{results['config'].get('model', '')}\nin %, below it half the 95 % interval",
+        title=f"{described(results)}\nin %, below it half the 95 % interval (<, >: its other end)",
         caption=_below(results),
         title_justify="left",
         caption_justify="left",
@@ -77,7 +77,7 @@ def _label(metric: str) -> Text:
 def _cell(row: ScoreRow | None) -> Text:
     if row is None:
         return Text()
-    return Text.assemble(percent(row.value), (f"\n{half_width(row.interval)}", "dim"))
+    return Text.assemble(percent(row.value), (f"\n{uncertainty(row.value, row.interval)}", "dim"))
 
 
 def _top_layer(layers: Mapping[str, int]) -> str:
@@ -118,7 +118,7 @@ def markdown_text(results: Mapping[str, Any]) -> str:
         if row.is_main and row.language is None
     ]
     parts = [
-        f"# {results['config'].get('model', 'Results')}",
+        f"# {described(results)}",
         "Scores in % with 95 % intervals. The mean counts every language equally.",
         markdown_table(["benchmark (metric)", "mean"], means),
         average_line(results),

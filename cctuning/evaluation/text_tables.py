@@ -21,6 +21,14 @@ def half_width(interval: Interval) -> str:
     return f"±{percent((interval.high - interval.low) / 2)}"
 
 
+def uncertainty(value: float, interval: Interval) -> str:
+    """Half the interval as `±3.4`; where `value` is one of its ends, the other one as `<4.5` or `>95.5`."""
+    low, high = interval
+    if low < high and value in (low, high):
+        return f"<{percent(high)}" if value == low else f">{percent(low)}"
+    return half_width(interval)
+
+
 def bounds(interval: Interval, *, signed: bool = False) -> str:
     """`[low, high]` in %."""
     return f"[{', '.join(percent(end, signed=signed) for end in interval)}]"

@@ -346,3 +346,11 @@ def test_a_samples_file_that_was_cut_short(folder):
     path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")
     with pytest.raises(ResultsError, match=r"holds 3 samples, and results\.json counts 4"):
         list(read_samples(folder))
+
+
+def test_on_screen_a_score_at_the_end_of_its_interval_has_the_other_end():
+    wrong, right = ([sample("xnli", "en", id, {MAIN: score}) for id in range(80)] for score in (0.0, 1.0))
+    results = summarise({("xnli", "en"): wrong, ("xnli", "sw"): right}, config=CONFIG, resamples=50)
+    words = " ".join(printed(results, 80)).split()
+    assert "<4.5" in words and ">95.5" in words
+    assert "outputs/made/monolingual, monolingual" in " ".join(words)
