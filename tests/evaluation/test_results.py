@@ -141,6 +141,18 @@ def test_one_question_and_equal_scores_have_intervals_too():
 
 
 @pytest.mark.parametrize(
+    ("benchmark", "metric", "count"), [("xnli", "accuracy", 20), ("xlsum", "rougeL", 40)]
+)
+def test_where_all_is_wrong_the_questions_of_parallel_languages_count_once(benchmark, metric, count):
+    made = {
+        (benchmark, language): [sample(benchmark, language, id, {f"{metric},paper": 0.0}) for id in range(20)]
+        for language in ("en", "sw")
+    }
+    group = summarise(made, config=CONFIG, resamples=50)["groups"][benchmark]
+    assert group[f"{metric}_ci95,paper"] == pytest.approx([0, 1 - 0.025 ** (1 / count)])
+
+
+@pytest.mark.parametrize(
     ("made", "message"),
     [
         ({("xnli", "en"): []}, "xnli_en has no samples"),
