@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cctuning.rows import Problem, Row, read_rows, write_rejects
-from data_prep.command import add_row_arguments, ended, rows_file
+from data_prep.command import add_row_arguments, check_target, ended, rows_file
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import changed_files
 
@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.write is not None:
+        check_target(options.data, options.write)
     console = Console()
     rows, problems = read_rows(
         options.data,

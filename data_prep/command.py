@@ -55,6 +55,19 @@ def add_row_arguments(parser: argparse.ArgumentParser) -> None:
     add("--language", help="of rows that do not say it themselves")
 
 
+def check_target(data: Sequence[str], target: Path) -> None:
+    """Raises `ValueError` where `target` is a source, or lies in one: a second call would read it."""
+    for name in data:
+        source = Path(name)
+        if target.resolve() == source.resolve():
+            raise ValueError(f"--write {target} is a file that is read: choose another one")
+        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+            raise ValueError(
+                f"--write {target} lies in {source}, whose files are all read: choose another folder, or "
+                f"name the files, such as {source / '*.jsonl'}"
+            )
+
+
 def rows_file(text: str) -> Path:
     """The argparse type of a file that rows are written to."""
     if not text.endswith(SUFFIXES):

@@ -49,8 +49,8 @@ def write_manifest(
     Args:
         path: the folder of the outputs, or its `manifest.json`.
         command: what was typed, such as `["python", "-m", "data_prep.clean", "data/mine.jsonl"]`.
-        inputs: files, folders (every file in them counts), and names of what is no file: a hub data set,
-            a model, an address.
+        inputs: files, folders (every file in them that is not hidden), and names of what is no file: a hub
+            data set, a model, an address.
         outputs: the files that were written.
         counts: language -> rows that were written.
         seed: of what was drawn at random.
@@ -138,9 +138,12 @@ _MISSING = "is missing"
 
 
 def _files(name: str | Path) -> list[str | Path]:
-    """The files that a name stands for; the name itself where it is no folder."""
+    """The files that a name stands for; the name itself where it is no folder. Hidden ones do not count."""
     folder = Path(name)
-    return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else [name]
+    if not folder.is_dir():
+        return [name]
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+    return [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
 
 
 def _described(name: str | Path, folder: Path) -> dict[str, Any]:

@@ -19,9 +19,7 @@ from rich.console import Console
 
 from cctuning.fields import UNKNOWN_LANGUAGE, is_english
 from cctuning.rows import Row, read_rows
-from cctuning.translation import TranslationError
-from cctuning.translation.languages import find_language
-from data_prep.command import add_row_arguments, ended, language_table, rows_file, typed
+from data_prep.command import add_row_arguments, check_target, ended, language_table, rows_file, typed
 from data_prep.files import write_rows
 from data_prep.manifest import write_manifest
 
@@ -36,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.write)
     console = Console()
     rows, _ = read_rows(
         options.data, columns=dict(options.column), split=options.split, language=options.language
@@ -131,6 +130,9 @@ def translation_rows(rows: Sequence[Row]) -> Added:
 
 
 def _name(language: str) -> str | None:
+    from cctuning.translation import TranslationError  # imported here: torch comes with it
+    from cctuning.translation.languages import find_language
+
     try:
         return find_language(language).name
     except TranslationError:

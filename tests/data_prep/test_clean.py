@@ -87,3 +87,12 @@ def test_errors_are_one_line_and_write_nothing(call, more, capsys):
     assert call(*more) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert not call.target.exists()
+
+
+@pytest.mark.parametrize("source", ["rows.jsonl", "."])
+def test_what_is_read_is_not_written(call, source, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = (tmp_path / "rows.jsonl").read_bytes()
+    assert clean.main([source, "--write", "rows.jsonl"]) == 2
+    assert "error: --write rows.jsonl" in capsys.readouterr().err
+    assert (tmp_path / "rows.jsonl").read_bytes() == before

@@ -47,6 +47,13 @@ def test_an_entry_holds_everything(folder):
     assert read_manifest(folder) == [entry]
 
 
+def test_hidden_files_of_a_folder_are_no_inputs(folder):
+    for name in (".downloads/a.jsonl", ".x", "manifest.json"):
+        (folder.parent / "raw" / name).parent.mkdir(exist_ok=True)
+        (folder.parent / "raw" / name).write_text("[]", encoding="utf-8")
+    assert [file.get("file") for file in write(folder)["inputs"]] == ["../raw/a.jsonl", None]
+
+
 def test_only_files_that_are_there_are_described(folder):
     for name in ("gone.jsonl", "rows.jsonl", "more.jsonl", "rows.jsonl"):
         (folder / name).write_text(ROW, encoding="utf-8")
