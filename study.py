@@ -21,9 +21,10 @@ from cctuning.recipe import RECIPES, recipe_from_command_line
 from cctuning.runs import RunError
 from cctuning.schemas import StudyRecipe
 from cctuning.stages import Outcome, Stage, run_stages
+from cctuning.study.lines import read_lines
 from cctuning.study.plan import Row, Step, make_plan
 from cctuning.study.state import State, states_of
-from cctuning.study.table import read_scores, screen_table, write_tables
+from cctuning.study.table import screen_table, write_tables
 
 console = Console(highlight=False, markup=False)
 
@@ -117,10 +118,13 @@ def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[s
     there = [row for row in rows if row.step not in missing]
     if not there:
         return
-    table = {row.title: read_scores(row.results) for row in there}
-    console.print(screen_table(table, recipe.run_name))
+    with console.status("comparing the rows"):
+        lines, warnings = read_lines(there)
     folder = Path(recipe.output_dir)
-    write_tables(table, folder, title=recipe.run_name)
+    write_tables(lines, folder, title=recipe.run_name)
+    console.print(screen_table(lines, recipe.run_name))
+    for warning in warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"Written to {folder}: table.md, table.csv", soft_wrap=True)
 
 

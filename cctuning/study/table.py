@@ -2,70 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from cctuning.evaluation.results import read_results
-from cctuning.evaluation.score_rows import score_rows
-from cctuning.evaluation.statistics import Interval
+from cctuning.evaluation.comparison import Difference
 from cctuning.evaluation.text_tables import bounds, csv_table, half_width, markdown_table, percent
 from cctuning.files import write_whole
+from cctuning.study.lines import MEAN, Line, Score
 
-MEAN = "mean"  # the column of the average over benchmarks
-
-
-@dataclass(frozen=True)
-class Score:
-    """A mean score, in [0, 1], with its 95 % interval and metric."""
-
-    value: float
-    interval: Interval
-    metric: str
+LEGEND = (
+    "In %, with 95 % intervals (bootstrap). Differences are to the row that is named, on the same questions "
+    "(paired bootstrap); one to three stars: p < 0.05, 0.01, 0.001 after Holm's correction."
+)
 
 
-Scores = dict[str, Score]  # by the benchmark's title, then the mean
-
-
-def read_scores(folder: str | Path) -> Scores:
-    """The main score of every benchmark in a result folder, and their mean where there are several."""
-    results = read_results(folder)
-    scores = {
-        row.title: Score(row.value, row.interval, row.metric)
-        for row in score_rows(results)
-        if row.is_main and row.language is None
-    }
-    if average := results["average"]:
-        scores[MEAN] = Score(average["score,paper"], Interval(*average["score_ci95,paper"]), "score,paper")
-    return scores
-
-
-def columns_of(table: dict[str, Scores]) -> list[str]:
-    """The benchmarks of all rows in their order, and last the mean."""
-    columns = dict.fromkeys(column for scores in table.values() for column in scores)
+def columns_of(lines: Sequence[Line]) -> list[str]:
+    """The benchmarks of all lines in their order, and last the mean."""
+    columns = dict.fromkeys(column for line in lines for column in line.scores)
     return sorted(columns, key=lambda column: column == MEAN)
 
 
-def screen_table(table: dict[str, Scores], title: str) -> Table:
-    """Scores in % with half the 95 % interval below; the best of each column is bold."""
-    shown = Table(title=title, caption="in %, below it half the 95 % interval", title_justify="left")
-    shown.add_column("")
-    columns = columns_of(table)
+def _best(lines: Sequence[Line], column: str) -> float | None:
+    """The highest score of a column; None where there is only one."""
+    values = [line.scores[column].value for line in lines if column in line.scores]
+    return max(values) if len(values) > 1 else None
+
+
+# --- On screen ----------------------------------------------------------------------------------------------
+
+
+def screen_table(lines: Sequence[Line], title: str) -> Table:
+    """Scores with half the interval below; then the difference, in a row of its own."""
+    shown = Table(title=title, caption=LEGEND, title_justify="left", caption_justify="left")
+    shown.add_column("", overflow="fold")
+    columns = columns_of(lines)
     for column in columns:
         shown.add_column(column, justify="right")
-    best = {column: _best(table, column) for column in columns}
-    for name, scores in table.items():
-        cells = [_cell(scores.get(column), best[column]) for column in columns]
-        shown.add_row(name, *cells)
+    best = {column: _best(lines, column) for column in columns}
+    for line in lines:
+        shown.add_row(line.title, *(_cell(line.scores.get(column), best[column]) for column in columns))
+        if line.differences:
+            cells = [_difference_cell(line.differences.get(column)) for column in columns]
+            shown.add_row(Text(f"- {line.baseline}", "dim"), *cells)
     return shown
-
-
-def _best(table: dict[str, Scores], column: str) -> float | None:
-    values = [scores[column].value for scores in table.values() if column in scores]
-    return max(values) if len(values) > 1 else None
 
 
 def _cell(score: Score | None, best: float | None) -> Text:
@@ -75,14 +57,39 @@ def _cell(score: Score | None, best: float | None) -> Text:
     return Text.assemble((percent(score.value), style), (f"\n{half_width(score.interval)}", "dim"))
 
 
-def markdown(table: dict[str, Scores]) -> str:
-    """The same in Markdown, with both ends of the interval."""
-    columns = columns_of(table)
-    rows = [
-        [name, *(_markdown_cell(scores.get(column), _best(table, column)) for column in columns)]
-        for name, scores in table.items()
+def _difference_cell(difference: Difference | None) -> Text:
+    if difference is None:
+        return Text()
+    return Text(f"{percent(difference.value, signed=True)}{difference.stars}", "dim")
+
+
+# --- In files -----------------------------------------------------------------------------------------------
+
+
+def write_tables(lines: Sequence[Line], folder: Path, *, title: str) -> None:
+    """`table.md` and `table.csv` in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "table.csv", csv_text(lines))
+    write_whole(folder / "table.md", f"# {title}\n\n{markdown(lines)}\n")
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """A table of scores, the best of each column bold, and one of differences where there are any."""
+    columns = columns_of(lines)
+    best = {column: _best(lines, column) for column in columns}
+    scores = [
+        [line.title, *(_markdown_cell(line.scores.get(column), best[column]) for column in columns)]
+        for line in lines
     ]
-    return markdown_table(["", *columns], rows)
+    differences = [
+        [f"{line.title} - {line.baseline}", *(_markdown_difference(line, column) for column in columns)]
+        for line in lines
+        if line.differences
+    ]
+    parts = [LEGEND, markdown_table(["", *columns], scores)]
+    if differences:
+        parts += [markdown_table(["difference", *columns], differences)]
+    return "\n\n".join(parts)
 
 
 def _markdown_cell(score: Score | None, best: float | None) -> str:
@@ -92,24 +99,24 @@ def _markdown_cell(score: Score | None, best: float | None) -> str:
     return f"{value} {bounds(score.interval)}"
 
 
-def csv(table: dict[str, Scores]) -> str:
-    """A line per row and benchmark: score and interval in [0, 1]."""
-
-    def lines() -> Iterator[Sequence[object]]:
-        for name, scores in table.items():
-            for column, score in scores.items():
-                yield name, column, score.metric, score.value, *score.interval
-
-    return csv_table(["row", "benchmark", "metric", "score", "low", "high"], lines())
+def _markdown_difference(line: Line, column: str) -> str:
+    if (difference := line.differences.get(column)) is None:
+        return ""
+    value = f"{percent(difference.value, signed=True)}{difference.stars}"
+    return f"{value} {bounds(difference.interval, signed=True)}"
 
 
-def write_tables(table: dict[str, Scores], folder: Path, *, title: str) -> None:
-    """`table.md` and `table.csv` in `folder`."""
-    text = [
-        f"# {title}",
-        "Scores in % with 95 % intervals; the best of each column is bold.",
-        markdown(table),
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "table.csv", csv(table))
-    write_whole(folder / "table.md", "\n\n".join(text) + "\n")
+def csv_text(lines: Sequence[Line]) -> str:
+    """A line per row and benchmark; scores in [0, 1], differences in [-1, 1]."""
+    head = ["row", "benchmark", "metric", "score", "low", "high", "baseline"]
+    head += ["difference", "difference_low", "difference_high", "p", "p_holm"]
+    cells: list[list[object]] = []
+    for line in lines:
+        for column, score in line.scores.items():
+            found = line.differences.get(column)
+            compared = [found.value, *found.interval, found.p, found.p_holm] if found else [None] * 5
+            baseline = line.baseline if found else None
+            cells.append(
+                [line.title, column, score.metric, score.value, *score.interval, baseline, *compared]
+            )
+    return csv_table(head, cells)
