@@ -20,12 +20,16 @@ COLUMNS = ("id", "language", "instruction", "instruction_en", "output", "output_
 Record = dict[str, str | None]
 
 
-def write_rows(rows: Sequence[Row], path: Path) -> None:
+def write_rows(rows: Sequence[Row], path: Path, *, kinds: Sequence[str] | None = None) -> None:
     """Writes `rows` to `path`, as JSON lines or Parquet by its suffix. An unknown language is null.
 
-    The file is there whole or not at all. Raises `ValueError` for another suffix, and `OSError`.
+    `kinds` become one more column, `kind`. The file is there whole or not at all. Raises `ValueError` for
+    another suffix, and `OSError`.
     """
-    write_records([_record(row) for row in rows], path)
+    records = [_record(row) for row in rows]
+    if kinds is not None:
+        records = [{**record, "kind": kind} for record, kind in zip(records, kinds, strict=True)]
+    write_records(records, path)
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:
@@ -33,7 +37,7 @@ def write_records(records: Sequence[Record], path: Path) -> None:
     there is nothing. A column in which no record has anything is left out.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [column for column in COLUMNS if any(record[column] is not None for record in records)]
+    columns = [column for column in (*COLUMNS, "kind") if any(record.get(column) for record in records)]
     records = [{column: record[column] for column in columns} for record in records]
     if path.suffix == ".jsonl":
         write_whole(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
