@@ -15,7 +15,8 @@ class CTranslate2Engine:
     """A model that CTranslate2 has converted; `tokenizer` gives the tokens that it goes by."""
 
     def __init__(self, folder: str | Path, tokenizer: Any, *, device: str, compute_type: str) -> None:
-        self.limit = LONGEST
+        # The folder does not say how many positions the model has; beyond them CTranslate2 fails.
+        self.limit = min(LONGEST, int(tokenizer.model_max_length) - 2)
         self._tokenizer = tokenizer
         self._model = ctranslate2.Translator(
             str(folder),

@@ -66,6 +66,7 @@ def write_nllb(folder: Path, *, seed: int = 0, **config: Any) -> Path:
     with torch.no_grad():
         model.lm_head.weight[2] *= 8  # the end token's: outputs end sooner or later
     model.save_pretrained(folder)
+    tokenizer.model_max_length = model.config.max_position_embeddings
     tokenizer.save_pretrained(folder)
     return folder
 

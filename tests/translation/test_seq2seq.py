@@ -141,6 +141,16 @@ def test_a_sentence_without_end_is_cut_at_commas_or_reported(folders, kind):
     assert not any("reads 20" in str(one) for one in (found[0], found[2]))
 
 
+def test_a_converted_model_is_not_asked_beyond_its_positions(folders):
+    translator = load_translator("ctranslate2", model=str(folders / "nllb-converted"), device="cpu")
+    texts = ["mpira wa kila siku " * count for count in range(2, 60, 3)]
+    lengths = [len(row) for row in translator.family.encode(texts, source="sw", target="en")]
+    assert min(lengths) < 64 < 126 < max(lengths)  # the model has 128
+    found = translator.translate(texts, source="sw", target="en")
+    for length, one in zip(lengths, found, strict=True):
+        assert ("and the translator reads 126" in str(one)) == (length > 126)
+
+
 @pytest.mark.parametrize(
     ("kind", "token"), [("nllb", "</s>"), ("nllb", "fra_Latn"), ("madlad", "</s>"), ("madlad", "<2fr>")]
 )
