@@ -8,6 +8,7 @@ in a cache, so the same command goes on after an interruption and translates no 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     write_rows(kept, options.output)
     problems += rejected
     write_rejects(problems, rejects_path(options.output))
-    reasons = Counter(problem.message for problem in problems)
+    reasons = Counter(_kind(problem.message) for problem in problems)
+    listed = len({(problem.file, problem.number) for problem in problems})
     write_manifest(
         options.output,
         command=command,
@@ -76,10 +78,13 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     )
     for reason, count in reasons.most_common(10):
         console.print(f"{count} with a fault: {reason}", markup=False)
-    console.print(
-        f"{len(kept):,} rows -> {options.output}; {len(problems):,} -> {rejects_path(options.output)}"
-    )
+    console.print(f"{len(kept):,} rows -> {options.output}; {listed:,} -> {rejects_path(options.output)}")
     return 0
+
+
+def _kind(fault: str) -> str:
+    """A fault without what is the row's own: numbers and quotations."""
+    return re.sub(r"'.*'|\d[\d.,e+-]*", "...", fault)
 
 
 def read_candidates(

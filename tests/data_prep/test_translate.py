@@ -74,6 +74,14 @@ def test_rows_get_their_english_and_faulty_ones_are_rejected_with_reasons(run, t
     assert entry["left_out"]["is copied"] == 1
 
 
+def test_faults_of_a_kind_are_counted_together(run, tmp_path):
+    rows = [{**ROWS[0], "id": number, "instruction": f"Habari ya {number} asubuhi?"} for number in range(2)]
+    long = {row["instruction"]: "How are you? " + "this and that day " * (9 + row["id"]) for row in rows}
+    run(rows=rows, pairs=long)
+    [entry] = read_manifest(tmp_path / "out")
+    assert entry["left_out"] == {"repeats ...": 2, "is ... times as long as expected": 2}
+
+
 def test_faulty_translations_can_be_kept_and_are_still_listed(run):
     rows, rejects = run("--on-fault", "keep")
     assert [row["id"] for row in rows] == ["1", "2", "3", "4", "5"]
