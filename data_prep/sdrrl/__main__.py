@@ -7,7 +7,6 @@ given again; answers and translations are kept beside the file.
 from __future__ import annotations
 
 import argparse
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from cctuning.rows import read_rows
 from cctuning.runs import check_trusted
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.loading import model_name
-from data_prep.command import add_row_arguments, check_target, ended, rows_file, typed
+from data_prep.command import add_row_arguments, check_target, ended, rows_file, share, typed
 from data_prep.manifest import count_languages, write_manifest
 from data_prep.sdrrl.answers import answer_faults, english_answers, question_faults
 from data_prep.sdrrl.build import (
@@ -212,7 +211,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep.sdrrl", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
-    add("--output", type=rows_file, required=True, metavar="FILE", help="the added rows (.jsonl or .parquet)")
+    add(
+        "--write",
+        dest="output",
+        type=rows_file,
+        required=True,
+        metavar="FILE",
+        help="the added rows (.jsonl or .parquet)",
+    )
     add("--model", required=True, help="folder or hub name of the model that answers")
     add(
         "--translator",
@@ -241,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--switched",
-        type=_part,
+        type=share,
         default=0.3,
         help="share of a text's words that are exchanged (0.3)",
     )
@@ -273,17 +279,7 @@ def _share(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not KIND=NUMBER, such as cross=0.1")
     if kind not in SHARES:
         raise argparse.ArgumentTypeError(f"{kind!r} is no kind{did_you_mean(kind, SHARES)}")
-    return kind, _part(number)
-
-
-def _part(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return number
+    return kind, share(number)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def world(tmp_path, base):
 def run(world, base, *arguments, output="sdrrl.jsonl"):
     return main(
         [
-            *(str(world / "rows.jsonl"), "--output", str(world / "out" / output), "--model", str(base)),
+            *(str(world / "rows.jsonl"), "--write", str(world / "out" / output), "--model", str(base)),
             *("--translator", "file", "--translator-model", str(world / "translations.jsonl")),
             *("--max-new-tokens", "12", "--use-cpu", *arguments),
         ]
@@ -196,7 +196,7 @@ def test_a_model_that_says_nothing_of_use_leaves_the_rows_without_answers(world,
 def test_base_rows_that_do_not_do(tmp_path, base, capsys, rows, message):
     write(tmp_path / "rows.jsonl", rows)
     output = tmp_path / "out.jsonl"
-    assert main([str(tmp_path / "rows.jsonl"), "--output", str(output), "--model", str(base)]) == 2
+    assert main([str(tmp_path / "rows.jsonl"), "--write", str(output), "--model", str(base)]) == 2
     assert message in capsys.readouterr().err
     assert not output.exists()
 
@@ -206,16 +206,16 @@ def test_base_rows_that_do_not_do(tmp_path, base, capsys, rows, message):
     [
         ("--share=targets=0.1", "'targets' is no kind; did you mean 'target'?"),
         ("--share=target", "is not KIND=NUMBER"),
-        ("--share=target=2", "is not a number from 0 to 1"),
-        ("--share=target=nan", "is not a number from 0 to 1"),
-        ("--switched=x", "is not a number from 0 to 1"),
+        ("--share=target=2", "is not between 0 and 1"),
+        ("--share=target=nan", "is not between 0 and 1"),
+        ("--switched=x", "is not between 0 and 1"),
         ("--lexicon=words.txt", "is not LANGUAGE=FILE"),
         ("--lexicon=no language=words.txt", "is not LANGUAGE=FILE"),
     ],
 )
 def test_arguments_that_are_none(capsys, argument, message):
     with pytest.raises(SystemExit) as ended:
-        main(["rows.jsonl", "--output", "out.jsonl", "--model", "base", argument])
+        main(["rows.jsonl", "--write", "out.jsonl", "--model", "base", argument])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
