@@ -29,7 +29,8 @@ class NearDuplicate:
 class _Text:
     """A row as shingles."""
 
-    prompt: Shingles
+    prompt: Shingles  # without the frame
+    whole_prompt: Shingles
     response: Shingles
     numbers: list[str]  # of the prompt
 
@@ -93,8 +94,9 @@ def _texts(rows: Sequence[Row]) -> list[_Text]:
     shared = frame(prompts)
     rests = [own(prompt, shared) for prompt in prompts]
     return [
-        _Text(rest if rest.size else shingles(row.instruction), shingles(row.output), _numbers(row))
+        _Text(rest if rest.size else whole, whole, shingles(row.output), _numbers(row))
         for row, rest in zip(rows, rests, strict=True)
+        for whole in [shingles(row.instruction)]
     ]
 
 
@@ -106,7 +108,13 @@ def _similarity(text: _Text, other: _Text, threshold: float) -> float | None:
     """The similarity of the prompts, where that and the responses' reach the threshold."""
     if text.numbers != other.numbers:
         return None
-    for first, second in ((text.response, other.response), (text.prompt, other.prompt)):
+    # The whole prompts too: what is left without the frame may be a name that two questions are about.
+    pairs = (
+        (text.response, other.response),
+        (text.whole_prompt, other.whole_prompt),
+        (text.prompt, other.prompt),
+    )
+    for first, second in pairs:
         # No set can be more similar to another than their sizes are.
         sizes = sorted((first.size, second.size))
         if sizes[0] < threshold * sizes[1] or (similarity := jaccard(first, second)) < threshold:
