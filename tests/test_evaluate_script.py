@@ -204,7 +204,7 @@ def test_known_faults_are_left_out_and_counted(folder, models):
     [
         ({"prompt": "so long " * 600}, "none", "tokens of prompt and response", "too long"),
         ({"prompt": "a </s> b"}, "none", "spells out </s>", "special token"),
-        ({"prompt_en": None}, "bilingual", "no prompt in the other language", "no parallel prompt"),
+        ({"prompt_en": None}, "bilingual", "has no parallel prompt", "no parallel prompt"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, row, inference, reason, kind):

@@ -59,7 +59,11 @@ def fault(question: Question, prompts: PromptFormat, positions: int | None, new_
     """Why a question cannot be asked; None where it can. `positions`: the model's most, None for any."""
     texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
     if not all(text.strip() for text in texts):
-        return Fault("no parallel prompt", "it has no prompt in the other language, which the mode needs")
+        message = (
+            "it has no parallel prompt, which inference=bilingual needs: make the files with a translator "
+            "(python -m data_prep.benchmarks --help), or set inference=translated"
+        )
+        return Fault("no parallel prompt", message)
     read = len(question.asked.ids) + new_tokens
     longest = max(read, len(question.parallel.ids) if question.parallel else 0)
     if positions is not None and longest > positions:

@@ -18,35 +18,20 @@ from typing import Any, TypeAlias
 from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.figures import plot_scores
+from cctuning.evaluation.sample_files import ResultsError, read_sample_file, samples_path
 from cctuning.evaluation.score_rows import score_rows
 from cctuning.evaluation.statistics import RESAMPLES, Id, generator, resampled_languages
-from cctuning.evaluation.store import SETTINGS_FILE, samples_path
+from cctuning.evaluation.store import SETTINGS_FILE
 from cctuning.evaluation.summary import Estimate, average, estimates, generation_of, scores_of
 from cctuning.evaluation.tables import csv_text, markdown_text
-from cctuning.fields import type_name
 from cctuning.files import write_whole
-from cctuning.formats import json_records
 from cctuning.nearest import did_you_mean
 
 Task: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 RESULTS_FILE = "results.json"
-_SAMPLE_KEYS: dict[str, Any] = {
-    "doc_id": (int, str),
-    "scores": dict,
-    "doc": dict,
-    "target": list,
-    "new_tokens": int,
-    "stopped": bool,
-    "connected": bool,
-    "layer": (int, type(None)),
-}
 _PACKAGES = ("torch", "transformers")
-
-
-class ResultsError(ValueError):
-    """A folder that does not hold the results of an evaluation, or not all: which, why, and what to do."""
 
 
 # --- From samples to results --------------------------------------------------------------------------------
@@ -237,32 +222,8 @@ def read_samples(folder: str | Path) -> Iterator[tuple[Task, list[dict[str, Any]
         path = samples_path(folder, task)
         if not path.is_file():
             raise ResultsError(f"{path} is missing, and {RESULTS_FILE} beside it names its task")
-        samples: list[dict[str, Any]] = []
-        lines: dict[Id, int] = {}
-        for record in json_records(path):
-            fault = record.fault or _sample_fault(record.values)
-            if fault is None and record.values["doc_id"] in lines:
-                fault = f"doc_id: {record.values['doc_id']!r} is in line {lines[record.values['doc_id']]} too"
-            if fault:
-                raise ResultsError(f"{path}, line {record.number}: {fault}")
-            lines[record.values["doc_id"]] = record.number
-            samples.append(record.values)
+        samples = read_sample_file(path)
         count = results["n-samples"][task]["effective"]
         if len(samples) != count:
             raise ResultsError(f"{path} holds {len(samples):,} samples, and {RESULTS_FILE} counts {count:,}")
         yield (config["benchmark"], config["language"]), samples
-
-
-def _sample_fault(sample: Any) -> str | None:
-    """What a line of a samples file lacks."""
-    if not isinstance(sample, dict):
-        return f"is {type_name(sample)}, must be an object"
-    for key, kind in _SAMPLE_KEYS.items():
-        value = sample.get(key)
-        if key not in sample or not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-            return f"{key}: is {type_name(value) if key in sample else 'missing'}"
-    for metric, score in sample["scores"].items():
-        known = isinstance(score, int | float) and 0 <= score <= 1
-        if score is not None and not known:
-            return f"scores, {metric}: must be a number from 0 to 1 or null"
-    return None

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cctuning.evaluation.sample_files import read_sample_file, samples_path, write_sample_file
 from cctuning.files import write_whole
 
 SETTINGS_FILE = "evaluation.json"
@@ -50,25 +51,16 @@ def _without(response: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in response.items() if name != key}
 
 
-def samples_path(folder: str | Path, task: str) -> Path:
-    """The file of a finished task."""
-    return Path(folder) / f"samples_{task}.jsonl"
-
-
 def write_samples(folder: str | Path, task: str, samples: Sequence[Mapping[str, Any]]) -> None:
     """Writes the samples of a finished task, which take the place of its bare responses."""
-    text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
-    write_whole(samples_path(folder, task), text)
+    write_sample_file(samples_path(folder, task), samples)
     ResponseFile(folder, task).path.unlink(missing_ok=True)
 
 
 def read_task(folder: str | Path, task: str) -> list[dict[str, Any]]:
-    """The samples of a task; none where it is not finished."""
+    """The samples of a task; none where it is not finished. Raises `ResultsError` for a damaged file."""
     path = samples_path(folder, task)
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+    return read_sample_file(path) if path.exists() else []
 
 
 @dataclass(frozen=True)

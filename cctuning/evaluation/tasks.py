@@ -54,7 +54,7 @@ def make_task(
     benchmark = found.benchmark
     texts = [prompts_of(item, benchmark, prompting=prompting) for item in found.items]
     asked = [text for text, _ in texts]
-    parallel = _parallels(found, [text for _, text in texts]) if mode == "bilingual" else None
+    parallel = [text for _, text in texts] if mode == "bilingual" else None
     if mode == "translated":
         assert translate is not None
         # In one language: pim puts two into one prompt.
@@ -65,18 +65,6 @@ def make_task(
         languages = (found.language, "en")
         parallel = list(translate(own, *(languages[::-1] if benchmark.asked_in_english else languages)))
     return Task(benchmark, found.language, encode_questions(found.items, asked, parallel, prompts))
-
-
-def _parallels(found: ItemSet, texts: list[str]) -> list[str]:
-    """The parallel texts. Raises `ValueError` for an item that has none."""
-    for item, text in zip(found.items, texts, strict=True):
-        if not text:
-            raise ValueError(
-                f"{item.file or found.benchmark.title}, row {item.number}, id {item.id!r}: has no parallel "
-                "prompt, which inference=bilingual needs: make the files with a translator "
-                "(python -m data_prep.benchmarks --help), or set inference=translated"
-            )
-    return texts
 
 
 def split_faulty(

@@ -36,8 +36,10 @@ def test_samples_take_the_place_of_responses(tmp_path):
     file = ResponseFile(tmp_path, "xnli_sw")
     file.append(BATCHES[0])
     assert read_task(tmp_path, "xnli_sw") == []
-    write_samples(tmp_path, "xnli_sw", BATCHES[0])
-    assert read_task(tmp_path, "xnli_sw") == BATCHES[0]
+    values = {"scores": {}, "doc": {}, "target": [], "new_tokens": 1, "stopped": True, "connected": False}
+    samples = [response | values | {"layer": None} for response in BATCHES[0]]
+    write_samples(tmp_path, "xnli_sw", samples)
+    assert read_task(tmp_path, "xnli_sw") == samples
     assert not file.path.exists()
 
 

@@ -7,7 +7,8 @@ import re
 import pytest
 from rich.console import Console
 
-from cctuning.evaluation.results import ResultsError, read_results
+from cctuning.evaluation.results import read_results
+from cctuning.evaluation.sample_files import ResultsError
 from cctuning.study.lines import MEAN, read_lines, read_scores
 from cctuning.study.plan import Row
 from cctuning.study.table import columns_of, csv_text, markdown, screen_table, write_tables

@@ -1,0 +1,70 @@
+"""Files of samples: one a task, a JSON object a line, in the order of its questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.fields import type_name
+from cctuning.files import write_whole
+from cctuning.formats import json_records
+
+_SAMPLE_KEYS: dict[str, Any] = {
+    "doc_id": (int, str),
+    "scores": dict,
+    "doc": dict,
+    "target": list,
+    "new_tokens": int,
+    "stopped": bool,
+    "connected": bool,
+    "layer": (int, type(None)),
+}
+
+
+class ResultsError(ValueError):
+    """A folder that does not hold the results of an evaluation, or not all: which, why, and what to do."""
+
+
+def samples_path(folder: str | Path, task: str) -> Path:
+    """The file of a finished task."""
+    return Path(folder) / f"samples_{task}.jsonl"
+
+
+def write_sample_file(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the samples of a finished task."""
+    write_whole(path, "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples))
+
+
+def read_sample_file(path: Path) -> list[dict[str, Any]]:
+    """The samples of a finished task.
+
+    Raises `ResultsError` for a line that is no sample and for a question that is there twice.
+    """
+    samples: list[dict[str, Any]] = []
+    lines: dict[int | str, int] = {}
+    for record in json_records(path):
+        fault = record.fault or _sample_fault(record.values)
+        if fault is None and record.values["doc_id"] in lines:
+            fault = f"doc_id: {record.values['doc_id']!r} is in line {lines[record.values['doc_id']]} too"
+        if fault:
+            raise ResultsError(f"{path}, line {record.number}: {fault}")
+        lines[record.values["doc_id"]] = record.number
+        samples.append(record.values)
+    return samples
+
+
+def _sample_fault(sample: Any) -> str | None:
+    """What a line of a samples file lacks."""
+    if not isinstance(sample, dict):
+        return f"is {type_name(sample)}, must be an object"
+    for key, kind in _SAMPLE_KEYS.items():
+        value = sample.get(key)
+        if key not in sample or not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            return f"{key}: is {type_name(value) if key in sample else 'missing'}"
+    for metric, score in sample["scores"].items():
+        known = isinstance(score, int | float) and 0 <= score <= 1
+        if score is not None and not known:
+            return f"scores, {metric}: must be a number from 0 to 1 or null"
+    return None
