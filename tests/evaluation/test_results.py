@@ -15,13 +15,8 @@ from rich.console import Console
 
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.figures import plot_scores
-from cctuning.evaluation.results import (
-    ResultsError,
-    read_results,
-    read_samples,
-    summarise,
-    write_results,
-)
+from cctuning.evaluation.results import read_results, read_samples, summarise, write_results
+from cctuning.evaluation.sample_files import ResultsError
 from cctuning.evaluation.score_rows import score_rows
 from cctuning.evaluation.tables import screen_table
 from tests.samples import CONFIG, sample, samples, write_evaluation, write_samples

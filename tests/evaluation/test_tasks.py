@@ -5,7 +5,7 @@ import pytest
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.item import Item
 from cctuning.evaluation.reading import ItemSet
-from cctuning.evaluation.tasks import make_task
+from cctuning.evaluation.tasks import make_task, split_faulty
 from cctuning.prompts import PromptFormat
 from tests.tiny import tiny_tokenizer
 
@@ -35,9 +35,15 @@ def test_bilingual_takes_the_parallel_prompts_and_other_modes_none():
     assert texts(make_task(opinions, prompts, mode="bilingual")) == [("Question?", "Swali?")]
 
 
-def test_a_missing_parallel_prompt_is_named_where_it_is_needed():
+def test_a_missing_parallel_prompt_is_named_where_it_is_needed_or_left_out():
     prompts = PromptFormat(tiny_tokenizer())
     found = item_set(XLSUM, ("Habari moja", "One story"), ("Habari mbili", ""))
-    assert len(make_task(found, prompts, mode="monolingual").questions) == 2
-    with pytest.raises(ValueError, match=r"sw\.jsonl, row 2, id 1: has no parallel prompt"):
-        make_task(found, prompts, mode="bilingual")
+    limits = {"positions": None, "new_tokens": 40}
+    alone = make_task(found, prompts, mode="monolingual")
+    assert split_faulty(alone, found, prompts, **limits, leave_out=False) == (alone, found)
+    bilingual = make_task(found, prompts, mode="bilingual")
+    with pytest.raises(ValueError, match=r"sw\.jsonl, row 2, id 1: it has no parallel prompt"):
+        split_faulty(bilingual, found, prompts, **limits, leave_out=False)
+    task, kept = split_faulty(bilingual, found, prompts, **limits, leave_out=True)
+    assert [question.item.id for question in task.questions] == [0]
+    assert ([item.id for item in kept.items], kept.left_out) == ([0], {"no parallel prompt": [1]})
