@@ -24,7 +24,7 @@ from cctuning.stages import Outcome, Stage, run_stages
 from cctuning.study.lines import read_lines
 from cctuning.study.plan import Row, Step, make_plan
 from cctuning.study.state import State, states_of
-from cctuning.study.table import screen_table, write_tables
+from cctuning.study.table import LEGEND, screen_table, write_tables
 
 console = Console(highlight=False, markup=False)
 
@@ -123,6 +123,7 @@ def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[s
     folder = Path(recipe.output_dir)
     write_tables(lines, folder, title=recipe.run_name)
     console.print(screen_table(lines, recipe.run_name))
+    console.print(LEGEND)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"Written to {folder}: table.md, table.csv", soft_wrap=True)

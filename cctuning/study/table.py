@@ -26,8 +26,8 @@ def columns_of(lines: Sequence[Line]) -> list[str]:
 
 
 def _best(lines: Sequence[Line], column: str) -> float | None:
-    """The highest score of a column; None where there is only one."""
-    values = [line.scores[column].value for line in lines if column in line.scores]
+    """The highest score of a column; None where all are alike."""
+    values = {line.scores[column].value for line in lines if column in line.scores}
     return max(values) if len(values) > 1 else None
 
 
@@ -35,8 +35,8 @@ def _best(lines: Sequence[Line], column: str) -> float | None:
 
 
 def screen_table(lines: Sequence[Line], title: str) -> Table:
-    """Scores with half the interval below; then the difference, in a row of its own."""
-    shown = Table(title=title, caption=LEGEND, title_justify="left", caption_justify="left")
+    """Scores with half the interval below; then the difference, in a row of its own. `LEGEND` explains it."""
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     shown.add_column("", overflow="fold")
     columns = columns_of(lines)
     for column in columns:
@@ -46,7 +46,7 @@ def screen_table(lines: Sequence[Line], title: str) -> Table:
         shown.add_row(line.title, *(_cell(line.scores.get(column), best[column]) for column in columns))
         if line.differences:
             cells = [_difference_cell(line.differences.get(column)) for column in columns]
-            shown.add_row(Text(f"- {line.baseline}", "dim"), *cells)
+            shown.add_row(Text(f"  - {line.baseline}", "dim"), *cells)
     return shown
 
 

@@ -95,6 +95,10 @@ def test_markdown_marks_the_best_and_shows_what_is_missing(lines):
     assert markdown(lines[:1]).count("| --- |") == 1  # no differences, no table of them
 
 
+def test_nothing_is_best_where_all_are_alike(lines):
+    assert "**" not in markdown([lines[0], lines[0]])
+
+
 def test_csv_holds_every_score_interval_and_difference(lines):
     read = list(csv.DictReader(io.StringIO(csv_text(lines))))
     by_title = {line.title: line for line in lines}
