@@ -24,9 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.faults import faults_file
 from cctuning.evaluation.modes import choose_mode, set_mode
 from cctuning.evaluation.preview import question_panel, tasks_table
-from cctuning.evaluation.reading import ItemSet, read_item_sets
+from cctuning.evaluation.reading import HUB, ItemSet, read_item_sets
 from cctuning.evaluation.responses import Asking, ask
 from cctuning.evaluation.results import summarise, write_results
 from cctuning.evaluation.samples import make_samples
@@ -69,6 +70,7 @@ def main() -> None:
         limit=recipe.limit,
         leave_out_faults=recipe.leave_out_faults,
     )
+    note_what_may_surprise(recipe, sets)
     folder = Path(recipe.output_dir or default_output_dir(recipe, mode))
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     with only_run_in(folder) if state.is_main_process and not recipe.dry_run else nullcontext():
@@ -88,6 +90,24 @@ def main() -> None:
         evaluate(recipe, mode, folder, model, prompts, list(zip(tasks, sets, strict=True)), share)
 
 
+def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
+    """Says where settings have no effect, and where means are over other languages than the papers'."""
+    if recipe.leave_out_faults and (recipe.data == HUB or not faults_file(recipe.data)):
+        console.print(
+            f"warning: {recipe.data} has no anomalies.json, so leave_out_faults leaves out nothing",
+            soft_wrap=True,
+        )
+    others: dict[str, list[str]] = {}
+    for found in sets:
+        if found.language not in found.benchmark.languages:
+            others.setdefault(found.benchmark.title, []).append(found.language)
+    for title, languages in others.items() if not recipe.languages else ():
+        listed = ", ".join(languages)
+        console.print(
+            f"{title}: {listed} beside the paper's languages; languages=[...] chooses", soft_wrap=True
+        )
+
+
 def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
     """In the model's folder, or for a model on the hub under outputs/."""
     own = Path(recipe.model)
@@ -98,6 +118,12 @@ def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
 
 def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any) -> Translate:
     """What translates prompts: the first process does, with a cache in `folder`, and tells the others."""
+    own = recipe.translator.kind == "self"
+    if not own and recipe.translator.model is None:
+        raise ValueError(
+            f"translator.kind={recipe.translator.kind} needs translator.model=: a "
+            + ("file of translations" if recipe.translator.kind == "file" else "folder or hub name")
+        )
     translator = None
     if share.process == 0 and not recipe.dry_run:
         translator = load_translator(

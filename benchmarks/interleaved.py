@@ -34,7 +34,7 @@ def compare(rival: Callable[[], Any], ours: Callable[[], Any], *, repeats: int, 
         times = seconds(first), seconds(second)
         pairs.append(times if number % 2 == 0 else times[::-1])
     ratios = sorted(our_time / rival_time for rival_time, our_time in pairs)
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    low, middle, high = statistics.quantiles(ratios * 2 if repeats == 1 else ratios, n=4)
     rival_times, our_times = zip(*pairs, strict=True)
     return Ratio(statistics.median(rival_times), statistics.median(our_times), middle, (low, high))
 

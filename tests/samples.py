@@ -4,7 +4,8 @@ import json
 import random
 
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.results import RESULTS_FILE, summarise
+from cctuning.evaluation.results import summarise
+from cctuning.evaluation.sample_files import RESULTS_FILE
 
 CONFIG = {
     "model": "outputs/made/monolingual",

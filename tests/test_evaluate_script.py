@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 import evaluate as script
 from cctuning.evaluation import responses
@@ -220,6 +221,53 @@ def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, ro
     assert read_results(folder / "out")["left_out"] == {"mkqa_sw": {kind: [2]}}
 
 
+def test_what_may_surprise_is_said(folder, models):
+    write(
+        folder / "data/benchmarks/XNLI/yo.jsonl",
+        rows("yo", 2, answer=["2"], options={"1": "a", "2": "b", "3": "c"}),
+    )
+    ended = evaluate(models / "plain", "leave_out_faults=true", "dry_run=true")
+    assert "has no anomalies.json, so leave_out_faults leaves out nothing" in ended.out
+    assert "XNLI: yo beside the paper's languages" in ended.out
+    assert "XNLI: yo" not in evaluate(models / "plain", "languages=[yo]", "dry_run=true").out
+
+
+def test_nothing_says_that_an_evaluation_is_complete_before_it_is(folder, models, monkeypatch):
+    evaluate(models / "plain")
+    assert (folder / "out/results.json").exists()
+    monkeypatch.setattr(responses, "_ask_batch", None)  # the first batch ends it
+    monkeypatch.setenv("CCTUNING_DEBUG", "1")
+    with pytest.raises(TypeError):
+        evaluate(models / "plain", "resume=never")
+    assert [path.name for path in (folder / "out").iterdir() if path.suffix in (".png", ".md", ".csv")] == []
+    assert not (folder / "out/results.json").exists()
+
+
+def test_responses_of_unknown_origin_are_not_taken(folder, models):
+    evaluate(models / "plain")
+    (folder / "out/evaluation.json").unlink()
+    ended = evaluate(models / "plain")
+    assert ended.status == 1
+    assert "holds samples_mkqa_en.jsonl and no evaluation.json" in ended.err
+    assert evaluate(models / "plain", "resume=never").status == 0
+
+
+def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_path):
+    model = run_model(pooling="random")
+    set_generation_tokens(model, PROMPTS)
+    model.save_pretrained(tmp_path / "random")
+    TOKENIZER.save_pretrained(tmp_path / "random")
+    arguments = ("inference=bilingual", "batch_size=2")
+    evaluate(tmp_path / "random", *arguments)
+    whole = {task: samples(folder, task) for task in ("xnli_sw", "mkqa_sw")}
+    assert len({sample["layer"] for found in whole.values() for sample in found}) > 1
+    torch.manual_seed(123)
+    first = (folder / "out/samples_mkqa_sw.jsonl").read_bytes()
+    evaluate(tmp_path / "random", *arguments, "resume=never")
+    assert {task: samples(folder, task) for task in ("xnli_sw", "mkqa_sw")} == whole
+    assert (folder / "out/samples_mkqa_sw.jsonl").read_bytes() == first
+
+
 def test_a_dry_run_asks_nothing_and_writes_nothing(folder, models):
     ended = evaluate(models / "exported", "dry_run=true", "languages=sw", "prompting=cot")
     assert ended.status == 0, ended.err
@@ -243,6 +291,7 @@ def test_other_wordings(folder, models, prompting):
         ("run", [], "fit_transform.py model="),
         ("run", ["inference=monolingual"], "needs a Transform Matrix"),
         ("plain", ["inference=bilingual"], "is a plain one: set inference=none"),
+        ("run", ["inference=translated", "translator.kind=file"], "needs translator.model=: a file"),
         ("plain", ["languages=[sv]"], "languages: no 'sv' for xnli, mkqa"),
         ("plain", ["data=nowhere"], "nowhere is no folder of benchmarks"),
         ("plain", ["benchmarks=xnil"], "did you mean 'xnli'"),

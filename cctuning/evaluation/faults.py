@@ -18,6 +18,12 @@ FILE = "anomalies.json"
 Faults = Mapping[str, Mapping[str, Mapping[str, Sequence[int | str]]]]
 
 
+def faults_file(folder: str | Path) -> Path | None:
+    """The list of known faults of the items in `folder`, in it or its parent; None where there is none."""
+    folder = Path(folder).expanduser().resolve()
+    return next((place / FILE for place in (folder, folder.parent) if (place / FILE).is_file()), None)
+
+
 def read_faults(folder: str | Path) -> Faults:
     """The known faults of the items in `folder`, from its anomalies.json, or its parent's; often none.
 
@@ -25,7 +31,7 @@ def read_faults(folder: str | Path) -> Faults:
     ids. What is no list is a note for readers. Raises `DataError` for a file that is something else.
     """
     folder = Path(folder).expanduser().resolve()
-    path = next((place / FILE for place in (folder, folder.parent) if (place / FILE).is_file()), None)
+    path = faults_file(folder)
     if path is None:
         return {}
     faults: dict[str, dict[str, dict[str, Sequence[int | str]]]] = {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cctuning.evaluation.loglikelihood import option_log_likelihoods
@@ -84,14 +88,28 @@ def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
 def _ask_batch(
     model: Any, prompts: PromptFormat, questions: Sequence[Question], how: Asking
 ) -> tuple[Tensor, ...]:
-    """Tokens (b, new), layers (b,) and, for choices, log-likelihoods of the options (b, n)."""
+    """Tokens (b, new), layers (b,) and, for choices, log-likelihoods of the options (b, n).
+
+    What a connection draws (a random layer, Gumbel noise) depends on the batch alone, and is the same for the
+    response and for the options.
+    """
     ids = [question.asked.ids for question in questions]
     parallel = [question.parallel.ids for question in questions if question.parallel]
-    generated = generate_batch(model, prompts, ids, parallel or None, max_new_tokens=how.max_new_tokens)
+    with _seeded(questions):
+        generated = generate_batch(model, prompts, ids, parallel or None, max_new_tokens=how.max_new_tokens)
     if not (how.log_likelihood and all(question.option_ids for question in questions)):
         return generated
-    # The layer that is reported is the one of the response.
-    return *generated, option_log_likelihoods(model, prompts, questions)
+    with _seeded(questions):
+        return *generated, option_log_likelihoods(model, prompts, questions)
+
+
+@contextmanager
+def _seeded(questions: Sequence[Question]) -> Iterator[None]:
+    """A block that draws by a seed of its own, made of the questions."""
+    digest = hashlib.sha256(json.dumps([question.asked.ids for question in questions]).encode()).digest()
+    with torch.random.fork_rng():
+        torch.manual_seed(int.from_bytes(digest[:6]))
+        yield
 
 
 def _responses(

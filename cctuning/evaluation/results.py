@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.figures import plot_scores
-from cctuning.evaluation.sample_files import ResultsError, read_sample_file, samples_path
+from cctuning.evaluation.sample_files import RESULTS_FILE, ResultsError, read_sample_file, samples_path
 from cctuning.evaluation.score_rows import score_rows
 from cctuning.evaluation.statistics import RESAMPLES, Id, generator, resampled_languages
 from cctuning.evaluation.store import SETTINGS_FILE
@@ -30,7 +30,6 @@ from cctuning.nearest import did_you_mean
 Task: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
-RESULTS_FILE = "results.json"
 _PACKAGES = ("torch", "transformers")
 
 

@@ -1,4 +1,4 @@
-"""Files of samples: one a task, a JSON object a line, in the order of its questions."""
+"""The files of a result folder, and those of samples: one a task, a JSON object a line, in order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from cctuning.fields import type_name
 from cctuning.files import write_whole
 from cctuning.formats import json_records
 
+RESULTS_FILE = "results.json"
+# What is made of samples, each time anew; the first tells that an evaluation is complete.
+MADE_FILES = (RESULTS_FILE, "table.md", "table.csv", "scores.png", "scores.svg")
 _SAMPLE_KEYS: dict[str, Any] = {
     "doc_id": (int, str),
     "scores": dict,

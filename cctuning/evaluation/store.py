@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cctuning.evaluation.sample_files import read_sample_file, samples_path, write_sample_file
+from cctuning.evaluation.sample_files import MADE_FILES, read_sample_file, samples_path, write_sample_file
 from cctuning.files import write_whole
 
 SETTINGS_FILE = "evaluation.json"
@@ -82,16 +82,46 @@ def open_folder(
 ) -> dict[str, StoredTask]:
     """Makes `folder` ready for an evaluation of `tasks` under `settings`; returns all tasks that it has now.
 
-    With resume=never all that an earlier evaluation left there goes. Raises `ResumeError` where the folder
-    holds responses that were made in another way, or to other questions.
+    What was made of the samples so far goes: it is made again at the end, and says until then that nothing
+    is missing. With resume=never the responses go too. Raises `ResumeError` where the folder holds responses
+    that were made in another way, to other questions, or nobody knows how.
     """
     folder = Path(folder)
     path = folder / SETTINGS_FILE
     folder.mkdir(parents=True, exist_ok=True)
+    known_settings, known = ({}, {}) if resume == "never" else _read(path)
+    if resume != "never":
+        _refuse_others(folder, known_settings, known, settings, tasks)
+    for name in MADE_FILES:
+        (folder / name).unlink(missing_ok=True)
     if resume == "never":
-        for old in (path, *folder.glob("samples_*.jsonl"), *folder.glob("samples_*.jsonl.part")):
+        # The settings last: a kill in between must not leave responses of unknown origin.
+        for old in (*_responses_in(folder), path):
             old.unlink(missing_ok=True)
-    known_settings, known = _read(path)
+    known |= tasks
+    listed = {name: asdict(task) for name, task in known.items()}
+    content = {"settings": dict(settings), "tasks": listed}
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return known
+
+
+def _responses_in(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("samples_*.jsonl"), *folder.glob("samples_*.jsonl.part")])
+
+
+def _refuse_others(
+    folder: Path,
+    known_settings: Mapping[str, Any],
+    known: Mapping[str, StoredTask],
+    settings: Mapping[str, Any],
+    tasks: Mapping[str, StoredTask],
+) -> None:
+    """Raises `ResumeError` where `folder` holds responses that do not belong to this evaluation."""
+    if not known and (found := _responses_in(folder)):
+        raise ResumeError(
+            f"{folder} holds {found[0].name} and no {SETTINGS_FILE} that says how it was made: set another "
+            "output_dir, or resume=never to remove it"
+        )
     differing = [
         f"{name} was {known_settings.get(name)!r} and is {settings.get(name)!r}"
         for name in {**known_settings, **settings}
@@ -107,11 +137,6 @@ def open_folder(
             f"{folder} holds an evaluation with other settings: {'; '.join(differing)}. "
             "Set another output_dir, or resume=never to ask everything anew"
         )
-    known |= tasks
-    listed = {name: asdict(task) for name, task in known.items()}
-    content = {"settings": dict(settings), "tasks": listed}
-    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return known
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, StoredTask]]:

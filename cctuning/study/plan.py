@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from cctuning.evaluation.results import RESULTS_FILE
+from cctuning.evaluation.sample_files import RESULTS_FILE
 from cctuning.recipe import RECIPES, RecipeError, load_recipe
 from cctuning.runs import FINISHED_FILE, FIT_REPORT_FILE
 from cctuning.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe

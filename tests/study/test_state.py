@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cctuning.evaluation.results import RESULTS_FILE
+from cctuning.evaluation.sample_files import RESULTS_FILE
 from cctuning.evaluation.store import SETTINGS_FILE
 from cctuning.runs import FINISHED_FILE, FIT_REPORT_FILE, RunError
 from cctuning.schemas import StudyRecipe
