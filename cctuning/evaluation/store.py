@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from cctuning.evaluation.sample_files import MADE_FILES, read_sample_file, samples_path, write_sample_file
 from cctuning.files import write_whole
+from cctuning.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
 
 SETTINGS_FILE = "evaluation.json"
 
@@ -26,14 +26,22 @@ class ResponseFile:
         self.path = Path(folder) / f"samples_{task}.jsonl.part"
 
     def recover(self) -> list[dict[str, Any]]:
-        """The responses of all whole batches; what a kill left beyond them is cut off."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_bytes().split(b"\n")
-        responses = [json.loads(line) for line in lines[:-1]]  # what follows the last newline is half a line
+        """The responses of all whole batches; what a kill left beyond them is cut off.
+
+        Raises `ResumeError` for a line that is no response.
+        """
+        try:
+            responses = recover_lines(
+                self.path, lambda row: {**row, "left_in_batch": int(row["left_in_batch"])}
+            )
+        except BrokenLineError as error:
+            raise ResumeError(
+                f"{error}: is no line of responses: set another output_dir, or resume=never to ask everything "
+                "anew"
+            ) from error
         whole = max((n for n, row in enumerate(responses, 1) if row["left_in_batch"] == 0), default=0)
-        with self.path.open("r+b") as file:
-            file.truncate(sum(len(line) + 1 for line in lines[:whole]))
+        if whole < len(responses):
+            keep_lines(self.path, whole)
         return [_without(response, "left_in_batch") for response in responses[:whole]]
 
     def append(self, batch: Sequence[Mapping[str, Any]]) -> None:
@@ -41,10 +49,7 @@ class ResponseFile:
         left = range(len(batch) - 1, -1, -1)
         rows = [{**response, "left_in_batch": number} for response, number in zip(batch, left, strict=True)]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+        add_lines(self.path, rows)
 
 
 def _without(response: dict[str, Any], key: str) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cctuning.fields import is_blank
+from cctuning.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.locks import only_user_of
 from cctuning.translation.checks import faults
 from cctuning.translation.languages import find_language
@@ -132,8 +131,8 @@ def _result(translator: str, text: str, source: str, target: str, known: Cache) 
 class Cache:
     """What was translated so far: a file that is only ever added to, and what it holds."""
 
-    def __init__(self, file: IO[str], found: dict[Key, str | Untranslated]) -> None:
-        self._file, self._found = file, found
+    def __init__(self, path: Path, found: dict[Key, str | Untranslated]) -> None:
+        self._path, self._found = path, found
 
     def __contains__(self, key: object) -> bool:
         return key in self._found
@@ -150,6 +149,7 @@ class Cache:
         target: str,
     ) -> None:
         """Keeps the results, and has them on the disk before it returns."""
+        lines = []
         for text, result in zip(texts, results, strict=True):
             key = Key.of(translator, text, source, target)
             self._found[key] = result
@@ -157,9 +157,8 @@ class Cache:
             line["text"] = text
             name = "reason" if isinstance(result, Untranslated) else "translation"
             line[name] = result.reason if isinstance(result, Untranslated) else result
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+            lines.append(line)
+        add_lines(self._path, lines)
 
 
 @contextmanager
@@ -170,39 +169,18 @@ def open_cache(path: str | Path) -> Iterator[Cache]:
     `LockedError` where another process uses it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with only_user_of(path), path.open("a+", encoding="utf-8") as file:
-        whole = _read(path)
-        file.truncate(whole.bytes)
-        yield Cache(file, whole.found)
+    with only_user_of(path):
+        try:
+            entries = recover_lines(path, _entry)
+        except BrokenLineError as error:
+            raise TranslationError(
+                f"{error}: is no line of a translation cache: take it away, or name another file"
+            ) from error
+        yield Cache(path, dict(entries))
 
 
-class _Whole(NamedTuple):
-    found: dict[Key, str | Untranslated]
-    bytes: int  # of all whole lines
-
-
-def _read(path: Path) -> _Whole:
-    found: dict[Key, str | Untranslated] = {}
-    size = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            key, result = _entry(path, number, line)
-            found[key] = result
-            size += len(line)
-    return _Whole(found, size)
-
-
-def _entry(path: Path, number: int, line: bytes) -> tuple[Key, str | Untranslated]:
-    try:
-        values: dict[str, Any] = json.loads(line)
-        key = Key(*(str(values[name]) for name in ("translator", "source", "target", "sha256")))
-        if "reason" in values:
-            return key, Untranslated(str(values["reason"]))
-        return key, str(values["translation"])
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise TranslationError(
-            f"{path}, line {number}: is no line of a translation cache: take it away, or name another file"
-        ) from error
+def _entry(values: Any) -> tuple[Key, str | Untranslated]:
+    key = Key(*(str(values[name]) for name in ("translator", "source", "target", "sha256")))
+    if "reason" in values:
+        return key, Untranslated(str(values["reason"]))
+    return key, str(values["translation"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cctuning.fields import is_blank
+from cctuning.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.inference import generate_batch, plan_batches, stop_tokens
 from cctuning.language_id import language_consistency
 from cctuning.locks import only_user_of
@@ -104,32 +103,26 @@ def answer_fault(answer: EnglishAnswer) -> str | None:
 
 def _append(path: Path, key: dict[str, Any], answers: dict[str, EnglishAnswer]) -> None:
     """Adds answers to the file, and has them on the disk before it returns."""
-    with path.open("a", encoding="utf-8") as file:
-        for question, answer in answers.items():
-            line = {**key, "question": question, "answer": answer.text, "stopped": answer.stopped}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    add_lines(
+        path,
+        (
+            {**key, "question": question, "answer": answer.text, "stopped": answer.stopped}
+            for question, answer in answers.items()
+        ),
+    )
 
 
 def _recover(path: Path, key: dict[str, Any]) -> dict[str, EnglishAnswer]:
     """The answers that were given under `key`; a last line that a kill has cut is taken away."""
-    if not path.exists():
-        return {}
-    found: dict[str, EnglishAnswer] = {}
-    whole: Sequence[bytes] = path.read_bytes().split(b"\n")[:-1]
-    for number, line in enumerate(whole, start=1):
-        try:
-            values = json.loads(line)
-            if {name: values[name] for name in key} == key:
-                found[str(values["question"])] = EnglishAnswer(
-                    str(values["answer"]), values["stopped"] is True
-                )
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise AnswersError(
-                f"{path}, line {number}: is no line of a file of answers: take the line away, or name "
-                "another output"
-            ) from error
-    with path.open("r+b") as file:
-        file.truncate(sum(len(line) + 1 for line in whole))
-    return found
+
+    def read(values: Any) -> tuple[dict[str, Any], str, EnglishAnswer]:
+        answer = EnglishAnswer(str(values["answer"]), values["stopped"] is True)
+        return {name: values[name] for name in key}, str(values["question"]), answer
+
+    try:
+        lines = recover_lines(path, read)
+    except BrokenLineError as error:
+        raise AnswersError(
+            f"{error}: is no line of a file of answers: take the line away, or name another output"
+        ) from error
+    return {question: answer for given_under, question, answer in lines if given_under == key}

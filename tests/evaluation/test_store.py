@@ -32,6 +32,16 @@ def test_whole_batches_are_recovered_and_the_rest_is_cut_off(tmp_path):
         assert file.path.stat().st_size == sizes[whole]
 
 
+@pytest.mark.parametrize("line", ["{", "7", '{"doc_id": 0}'])
+def test_a_line_that_is_no_response_is_named(tmp_path, line):
+    file = ResponseFile(tmp_path, "xnli_sw")
+    file.append(BATCHES[0])
+    with file.path.open("a", encoding="utf-8") as added:
+        added.write(line + "\n")
+    with pytest.raises(ResumeError, match=r"samples_xnli_sw\.jsonl\.part, line 3: is no line of responses"):
+        file.recover()
+
+
 def test_samples_take_the_place_of_responses(tmp_path):
     file = ResponseFile(tmp_path, "xnli_sw")
     file.append(BATCHES[0])

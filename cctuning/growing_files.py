@@ -1,0 +1,54 @@
+"""Files that are only ever added to, a JSON object a line: a kill may leave half a last one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BrokenLineError(ValueError):
+    """A whole line that is not what the file should hold; the message is where it stands."""
+
+
+def add_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Adds `objects` to the file, and has them on the disk before it returns. Raises `OSError`."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
+    """What `read` makes of each line's value; half a last line is cut off, and a missing file has no lines.
+
+    Raises `BrokenLineError` for the first line that is no JSON or that `read` cannot do with, and leaves such
+    a file as it is.
+    """
+    if not path.exists():
+        return []
+    found: list[T] = []
+    size = 0
+    with path.open("r+b") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                found.append(read(json.loads(line)))
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
+                raise BrokenLineError(f"{path}, line {number}") from error
+            size += len(line)
+        file.truncate(size)
+    return found
+
+
+def keep_lines(path: Path, count: int) -> None:
+    """Cuts off all but the first `count` lines. Raises `OSError`."""
+    with path.open("r+b") as file:
+        for _ in range(count):
+            file.readline()
+        file.truncate(file.tell())
