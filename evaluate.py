@@ -37,14 +37,13 @@ from cctuning.evaluation.tasks import Task, Translate, make_task, split_faulty
 from cctuning.loading import load_tokenizer
 from cctuning.locks import only_run_in
 from cctuning.model import load_model, load_model_config
-from cctuning.model_names import naming_model
+from cctuning.model_names import model_name, naming_model
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.recipe import RECIPES, recipe_from_command_line, save_recipe
 from cctuning.runs import check_trusted
 from cctuning.schemas import EvaluateRecipe
 from cctuning.shares import Share, from_the_first
 from cctuning.translation import load_translator, translate_all
-from cctuning.translation.loading import model_name
 
 TRANSLATIONS_FILE = "translations.jsonl"
 console = Console(highlight=False, markup=False)

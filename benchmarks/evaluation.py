@@ -21,9 +21,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, models
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.item import Item
@@ -35,8 +36,6 @@ from cctuning.export import export_monolingual
 from cctuning.inference import stop_tokens
 from cctuning.model import load_model
 from cctuning.prompts import PromptFormat, choose_template
-
-VOCABULARY = 8000
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -51,15 +50,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 def make_model(hidden: int, layers: int, device: str, dtype: torch.dtype) -> tuple[Any, PromptFormat]:
     """An exported model with random weights, and the prompt format of its tokenizer."""
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        intermediate_size=int(2.75 * hidden),
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        num_key_value_heads=hidden // 64,
-        initializer_range=0.1,
-    )
+    config = llama_config(hidden, layers, initializer_range=0.1)
     tokenizer = make_tokenizer()
     choose_template(tokenizer, "plain")
     with torch.device(device):

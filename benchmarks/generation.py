@@ -15,28 +15,21 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.llama import VOCABULARY, llama_config
 from benchmarks.training_step import no_words
 from cctuning import CCTuningModel
 from cctuning.export import export_monolingual
 
-VOCABULARY = 8000
 EOS = 1
 
 
 def models(hidden: int, layers: int) -> tuple[Any, Any]:
     """The plain base model and the exported one, with the same weights."""
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        intermediate_size=int(2.75 * hidden),
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        num_key_value_heads=hidden // 64,
-    )
+    config = llama_config(hidden, layers)
     folder = tempfile.mkdtemp()
     connected = CCTuningModel.wrap(LlamaForCausalLM(config))
     export_monolingual(connected, no_words(), torch.randn(hidden, hidden) / hidden**0.5, folder)

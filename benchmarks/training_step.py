@@ -16,16 +16,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, models
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTConfig
 
 from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel, CCTuningTrainer
 from cctuning.collate import ParallelCollator
 from cctuning.examples import Example
 from cctuning.rows import Row
 
-VOCABULARY = 8000
 SHARES = {"1:1": 1 / 2, "1:2": 1 / 3, "2:1": 2 / 3}  # of prompt tokens in prompt and response
 
 
@@ -55,14 +55,7 @@ def step_of(
 ) -> Any:
     """A function that does one training step: forward, backward and optimizer."""
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=options.hidden,
-        intermediate_size=int(2.75 * options.hidden),
-        num_hidden_layers=options.layers,
-        num_attention_heads=options.hidden // 64,
-        num_key_value_heads=options.hidden // 64,
-    )
+    config = llama_config(options.hidden, options.layers)
     model: Any = LlamaForCausalLM(config)
     model = CCTuningModel.wrap(model) if connected else model
     on_cpu = not torch.cuda.is_available()

@@ -16,8 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cctuning.rows import Problem, Row, read_rows, write_rejects
-from data_prep.command import add_row_arguments, check_target, ended, rows_file
+from cctuning.rows import Problem, Row, write_rejects
+from data_prep.command import add_row_arguments, check_target, ended, named_rows, rows_file
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import changed_files
 
@@ -72,13 +72,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.write is not None:
         check_target(options.data, options.write)
     console = Console()
-    rows, problems = read_rows(
-        options.data,
-        columns=dict(options.column),
-        split=options.split,
-        language=options.language,
-        on_bad_row="skip",
-    )
+    rows, problems = named_rows(options, on_bad_row="skip")
     if rows:
         console.print(_table(report(rows)))
     _print_problems(problems, options.show, console)

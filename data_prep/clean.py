@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cctuning.files import write_whole
-from cctuning.rows import Row, read_rows
-from data_prep.command import add_row_arguments, check_target, ended, rows_file, share, typed
+from cctuning.rows import Row
+from data_prep.command import add_row_arguments, check_target, ended, named_rows, rows_file, share, typed
 from data_prep.files import removed_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
 from data_prep.near_duplicates import NearDuplicate, near_duplicates
@@ -39,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
     console = Console()
-    rows, _ = read_rows(
-        options.data, columns=dict(options.column), split=options.split, language=options.language
-    )
+    rows, _ = named_rows(options)
     held, short = _held(rows, options)
     left = _without(rows, held)
     near = near_duplicates(left, threshold=options.near, seed=options.seed)

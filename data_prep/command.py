@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from cctuning.rows import Problem, Row, read_rows
 from data_prep.files import SUFFIXES
 
 FAILED = 2  # as argparse ends for a command that cannot be understood
@@ -55,6 +56,17 @@ def add_row_arguments(parser: argparse.ArgumentParser) -> None:
     add("--language", help="of rows that do not say it themselves")
 
 
+def named_rows(options: argparse.Namespace, *, on_bad_row: str = "error") -> tuple[list[Row], list[Problem]]:
+    """The rows that the arguments of `add_row_arguments` name, as `read_rows` returns them."""
+    return read_rows(
+        options.data,
+        columns=dict(options.column),
+        split=options.split,
+        language=options.language,
+        on_bad_row=on_bad_row,
+    )
+
+
 def check_target(data: Sequence[str], target: Path) -> None:
     """Raises `ValueError` where `target` is a source, or lies in one: a second call would read it."""
     for name in data:
@@ -98,8 +110,13 @@ def language_table(counts: Mapping[str, int]) -> Table:
     return table
 
 
+def pair(text: str, form: str, such_as: str) -> tuple[str, str]:
+    """Both sides of NAME=VALUE; an argparse type says in its error what `form` it takes, `such_as` which."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {form}, such as {such_as}")
+    return name, value
+
+
 def _column(text: str) -> tuple[str, str]:
-    field, equals, column = text.partition("=")
-    if not (field and equals and column):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN, such as instruction=prompt")
-    return field, column
+    return pair(text, "FIELD=COLUMN", "instruction=prompt")

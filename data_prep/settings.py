@@ -18,8 +18,18 @@ from dataclasses import dataclass, field, replace
 from rich.console import Console
 
 from cctuning.fields import UNKNOWN_LANGUAGE, is_english
-from cctuning.rows import Row, read_rows
-from data_prep.command import add_row_arguments, check_target, ended, language_table, rows_file, typed
+from cctuning.rows import Row
+from cctuning.translation import TranslationError
+from cctuning.translation.languages import find_language
+from data_prep.command import (
+    add_row_arguments,
+    check_target,
+    ended,
+    language_table,
+    named_rows,
+    rows_file,
+    typed,
+)
 from data_prep.files import write_rows
 from data_prep.manifest import write_manifest
 
@@ -36,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
     console = Console()
-    rows, _ = read_rows(
-        options.data, columns=dict(options.column), split=options.split, language=options.language
-    )
+    rows, _ = named_rows(options)
     added = SETTINGS[options.setting](rows)
     if not added.rows:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in added.left_out.items())
@@ -130,9 +138,6 @@ def translation_rows(rows: Sequence[Row]) -> Added:
 
 
 def _name(language: str) -> str | None:
-    from cctuning.translation import TranslationError  # imported here: torch comes with it
-    from cctuning.translation.languages import find_language
-
     try:
         return find_language(language).name
     except TranslationError:

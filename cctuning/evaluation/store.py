@@ -36,8 +36,8 @@ class ResponseFile:
             )
         except BrokenLineError as error:
             raise ResumeError(
-                f"{error}: is no line of responses: set another output_dir, or resume=never to ask everything "
-                "anew"
+                f"{error}: is no line of responses: set another output_dir, or resume=never to ask "
+                "everything anew"
             ) from error
         whole = max((n for n, row in enumerate(responses, 1) if row["left_in_batch"] == 0), default=0)
         if whole < len(responses):

@@ -11,4 +11,5 @@
     kinds.py       the rows of each kind
     build.py       picks, answers and translations put together
     report.py      the files that are left, and what is said at the end
+    make.py        all of these, one after another
 """

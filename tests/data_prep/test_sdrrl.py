@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
+from cctuning.model_names import model_name
 from cctuning.rows import read_rows
-from cctuning.translation.loading import model_name
 from data_prep.manifest import changed_files, read_manifest
 from data_prep.sdrrl.__main__ import main
 from data_prep.sdrrl.draw import SHARES
@@ -210,7 +210,7 @@ def test_base_rows_that_do_not_do(tmp_path, base, capsys, rows, message):
         ("--share=target=nan", "is not between 0 and 1"),
         ("--switched=x", "is not between 0 and 1"),
         ("--lexicon=words.txt", "is not LANGUAGE=FILE"),
-        ("--lexicon=no language=words.txt", "is not LANGUAGE=FILE"),
+        ("--lexicon=no language=words.txt", "'no language' is no language code"),
     ],
 )
 def test_arguments_that_are_none(capsys, argument, message):

@@ -1,0 +1,22 @@
+"""The shape of the benchmarks' models: Llama with random weights, of any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import LlamaConfig
+
+VOCABULARY = 8000
+
+
+def llama_config(hidden: int, layers: int, **others: Any) -> LlamaConfig:
+    """`layers` layers of width `hidden` with heads of 64."""
+    return LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        intermediate_size=int(2.75 * hidden),
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 64,
+        **others,
+    )
