@@ -7,7 +7,7 @@ import pytest
 from cctuning.keys import keys_of
 from cctuning.modeling_cctuning import ConnectionConfig
 from cctuning.recipe import RECIPES, RecipeError, load_recipe, save_recipe
-from cctuning.schemas import ConnectionRecipe, FitRecipe, TrainRecipe
+from cctuning.schemas import ConnectionRecipe, FitRecipe, StudyRecipe, TrainRecipe
 
 MODELS = {
     "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),
@@ -157,7 +157,7 @@ def test_the_recipe_of_the_connection_is_that_of_the_model_and_more():
     assert recipe.config() == ConnectionConfig(pooling="layer", layer=-1, hard=False)
 
 
-@pytest.mark.parametrize("schema", [TrainRecipe, FitRecipe])
+@pytest.mark.parametrize("schema", [TrainRecipe, FitRecipe, StudyRecipe])
 def test_every_key_has_help(schema):
     assert [name for name, key in keys_of(schema).items() if not key.doc] == []
 

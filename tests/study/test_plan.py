@@ -29,6 +29,14 @@ def names(steps, kind):
     return [step.name for step in steps if step.kind == kind]
 
 
+@pytest.mark.parametrize("name", [path.stem for path in sorted((RECIPES / "studies").glob("*.yaml"))])
+def test_every_shipped_study_has_steps_that_their_scripts_would_take(name):
+    steps, rows = plan(name)
+    assert len(rows) == len(names(steps, "evaluate"))
+    assert len({row.title for row in rows}) == len(rows) > 1
+    assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
+
+
 def test_the_main_table_has_every_method_of_every_model():
     steps, rows = plan()
     expected = [f"{model}_{method}" for model in ("llama31", "qwen25", "mistral") for method in PAPERS_TABLE]
