@@ -133,10 +133,10 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
             trust_remote_code=recipe.trust_remote_code,
         )
 
-    def translate(texts: Sequence[str], source: str, target: str) -> list[str]:
+    def translate(texts: Sequence[str], source: str, target: str) -> list[str | None]:
         if recipe.dry_run:
             return list(texts)
-        translated: list[str] = []
+        translated: list[str | None] = []
         if translator is not None:
             with progress_bar(f"{source} -> {target}", len(texts)) as update:
                 found = translate_all(
@@ -153,8 +153,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
                     f"warning: {len(faulty):,} of {len(found):,} translations from {source} are faulty "
                     f"({faulty[0].faults[0]}); {folder / TRANSLATIONS_FILE} holds them"
                 )
-            # Where there is none at all, the prompt itself takes its place, as for an English row.
-            translated = [one.text or text for one, text in zip(found, texts, strict=True)]
+            translated = [one.text or None for one in found]
         return list(from_the_first(translated, share, device))
 
     return translate

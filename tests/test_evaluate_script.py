@@ -268,6 +268,23 @@ def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_pa
     assert (folder / "out/samples_mkqa_sw.jsonl").read_bytes() == first
 
 
+def test_results_say_what_was_not_translated(folder, models):
+    known = [row for row in rows("sw", 4) if row["id"] not in (1, 2)]
+    found = [{"text": row["prompt"], "translation": english_of(row["prompt"], "sw")} for row in known]
+    write(folder / "translations.jsonl", found)
+    settings = ["inference=translated", "translator.kind=file", "translator.model=translations.jsonl"]
+    for _ in range(2):  # asked, and read again
+        ended = evaluate(models / "run", *settings, benchmarks="mkqa")
+        assert ended.status == 0, ended.err
+        assert "2 questions connected to their own prompt" in " ".join(ended.out.split())
+        assert read_results(folder / "out")["untranslated"] == {"mkqa_sw": [1, 2]}
+        assert "2 questions connected to their own prompt" in (folder / "out/table.md").read_text("utf-8")
+    for sample in samples(folder, "mkqa_sw"):
+        assert sample["untranslated"] == (sample["doc_id"] in (1, 2))
+        assert (sample["parallel"] == sample["doc"]["prompt"]) == sample["untranslated"]
+    assert not any(sample["untranslated"] for sample in samples(folder, "mkqa_en"))
+
+
 def test_a_dry_run_asks_nothing_and_writes_nothing(folder, models):
     ended = evaluate(models / "exported", "dry_run=true", "languages=sw", "prompting=cot")
     assert ended.status == 0, ended.err

@@ -25,6 +25,7 @@ class Question:
     asked: Prompt
     parallel: Prompt | None
     option_ids: tuple[tuple[int, ...], ...] = ()  # of the options as they are answered: (1), (2), ...
+    untranslated: bool = False  # the parallel is the text itself, for want of a translation
 
     @property
     def tokens(self) -> int:

@@ -46,7 +46,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The content of `results.json`, from the samples of each benchmark and language.
 
-    `config` says how they were made. `left_out`: the ids that were not asked, by reason. A metric's scores
+    `config` says how they were made. `left_out`: the ids that were not asked, by reason. The ids of samples
+    that were connected to their own prompt, for want of a translation, are `untranslated`. A metric's scores
     are averaged over the samples that have it. Raises `ValueError` for a task without samples, a question
     that is there twice, and a benchmark that is not known or lacks its main metric.
     """
@@ -63,6 +64,7 @@ def summarise(
         "n-scored": {},
         "generation": {},
         "left_out": {},
+        "untranslated": {},
         "config": dict(config),
         "packages": {name: version(name) for name in _PACKAGES},
         "date": time.time(),
@@ -113,6 +115,8 @@ def _add_task(
     results["generation"][task] = generation_of(samples)
     if left_out:
         results["left_out"][task] = {reason: list(ids) for reason, ids in left_out.items()}
+    if untranslated := [sample["doc_id"] for sample in samples if sample.get("untranslated")]:
+        results["untranslated"][task] = untranslated
 
 
 def _add_scores(

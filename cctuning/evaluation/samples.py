@@ -48,6 +48,7 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
         "target": list(item.answers),
         "prompt": question.asked.text,
         "parallel": question.parallel and question.parallel.text,
+        "untranslated": question.untranslated,
         "resps": [[text]],
         "filtered_resps": [judged],
         "scores": scores,

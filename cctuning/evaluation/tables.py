@@ -93,6 +93,7 @@ def _below(results: Mapping[str, Any]) -> str:
     gone = [n["original"] - n["effective"] for n in results["n-samples"].values()]
     if any(gone):
         lines.append(f"{sum(gone):,} questions left out, in {sum(map(bool, gone))} task(s): see results.json")
+    lines += [line for line in [untranslated_line(results)] if line]
     return "\n".join(lines)
 
 
@@ -102,6 +103,17 @@ def average_line(results: Mapping[str, Any]) -> str:
         return ""
     value, sure = results["average"]["score,paper"], Interval(*results["average"]["score_ci95,paper"])
     return f"mean of {len(results['groups'])} benchmarks: {percent(value)} {bounds(sure)}"
+
+
+def untranslated_line(results: Mapping[str, Any]) -> str:
+    """How many questions had no translation, in words; empty where all had one."""
+    count, tasks = sum(map(len, results["untranslated"].values())), len(results["untranslated"])
+    if not count:
+        return ""
+    return (
+        f"{count:,} questions connected to their own prompt, for want of a translation, in {tasks} task(s): "
+        "see results.json"
+    )
 
 
 # --- In files -----------------------------------------------------------------------------------------------
@@ -128,6 +140,7 @@ def markdown_text(results: Mapping[str, Any]) -> str:
         ),
         "## Responses",
         markdown_table(facts, [_facts_line(results, task) for task in results["results"]]),
+        untranslated_line(results),
         "## Settings",
         markdown_table(["setting", "value"], settings),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.prompting import prompts_of
@@ -13,8 +13,8 @@ from cctuning.evaluation.questions import Question, encode_questions, fault
 from cctuning.evaluation.reading import ItemSet
 from cctuning.prompts import PromptFormat
 
-# Texts, the language they are in and the one that is wanted -> their translations.
-Translate = Callable[[Sequence[str], str, str], Sequence[str]]
+# Texts, the language they are in and the one that is wanted -> their translations; None where there is none.
+Translate = Callable[[Sequence[str], str, str], Sequence[str | None]]
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,14 @@ def make_task(
     translate: Translate | None = None,
 ) -> Task:
     """The task of some items in an inference mode: `bilingual` takes their parallel prompts as they are,
-    `translated` has `translate` make them from what is asked, the other modes need none.
+    `translated` has `translate` make them from what is asked, the other modes need none. Where there is no
+    translation the text itself takes its place, as for an English row, and the question says so.
     """
     benchmark = found.benchmark
     texts = [prompts_of(item, benchmark, prompting=prompting) for item in found.items]
     asked = [text for text, _ in texts]
     parallel = [text for _, text in texts] if mode == "bilingual" else None
+    untranslated: set[int] = set()
     if mode == "translated":
         assert translate is not None
         # In one language: pim puts two into one prompt.
@@ -63,8 +65,12 @@ def make_task(
             for item in found.items
         ]
         languages = (found.language, "en")
-        parallel = list(translate(own, *(languages[::-1] if benchmark.asked_in_english else languages)))
-    return Task(benchmark, found.language, encode_questions(found.items, asked, parallel, prompts))
+        translated = translate(own, *(languages[::-1] if benchmark.asked_in_english else languages))
+        parallel = [text or other for text, other in zip(translated, own, strict=True)]
+        untranslated = {number for number, text in enumerate(translated) if not text}
+    questions = encode_questions(found.items, asked, parallel, prompts)
+    questions = [replace(one, untranslated=number in untranslated) for number, one in enumerate(questions)]
+    return Task(benchmark, found.language, questions)
 
 
 def split_faulty(
