@@ -22,7 +22,8 @@ def find_faults(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> di
     - answer_differs_from_en: a choice whose right label is another one in English, so that the two cannot
       be the same question;
     - answer_not_in_prompt: a question about a paragraph whose answer does not stand in it;
-    - no_parallel: there is no parallel text, though there is a translator for it.
+    - no_parallel: there is no parallel text, though there is a translator for it;
+    - faulty_parallel: its translation looks faulty (`parallel_faults` in the row says why).
     """
     english = {item.id: item for item in items.get("en", ())}
     found: dict[str, dict[str, Ids]] = {}
@@ -42,6 +43,8 @@ def _reasons(benchmark: Benchmark, item: Item, english: Mapping[int | str, Item]
         reasons.append("answer_not_in_prompt")
     if not (item.prompt and item.prompt_en):
         reasons.append("no_parallel")
+    elif item.details.get("parallel_faults"):
+        reasons.append("faulty_parallel")
     return reasons
 
 

@@ -27,7 +27,7 @@ from cctuning.evaluation.items import read_items, write_items
 from cctuning.evaluation.raw_questions import HubSet, Rows
 from cctuning.evaluation.sampling import SEED
 from cctuning.nearest import did_you_mean
-from cctuning.translation import KINDS, load_translator, translate_all
+from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
 from data_prep.benchmark_faults import find_faults, write_faults
 from data_prep.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from data_prep.command import ended, typed
@@ -48,13 +48,13 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     folder = options.output or Path("data") / options.set
     benchmarks = [find_benchmark(name) for name in options.benchmarks]
     sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
-    translate = _translate(options, folder)
+    translator = _translator(options)
     for benchmark in benchmarks:
         items = _write_benchmark(
-            benchmark, sets[benchmark.name], folder, options, command, translate, console
+            benchmark, sets[benchmark.name], folder, options, command, translator, console
         )
         faults = find_faults(benchmark, items) if items else {}
-        if translate is None:  # a parallel that nobody asked for is no fault
+        if translator is None:  # a parallel that nobody asked for is no fault
             faults = _without(faults, "no_parallel")
         write_faults(folder, benchmark, faults)
         console.print(_table(benchmark, items, faults))
@@ -79,15 +79,16 @@ def _write_benchmark(
     folder: Path,
     options: argparse.Namespace,
     command: list[str],
-    translate: Translate | None,
+    translator: Translator | None,
     console: Console,
 ) -> dict[str, list[Item]]:
     """The items of each language, written, or read where they had been."""
     read = Reader(options.root)
+    translate = _translate(translator, folder) if translator else None
     items: dict[str, list[Item]] = {}
     for language in chosen.languages:
         path = folder / benchmark.title / f"{language}.jsonl"
-        settings = _settings(benchmark, language, options)
+        settings = _settings(benchmark, language, options, translator)
         if _is_made(path, folder, settings):
             console.print(f"{path} is there", highlight=False, soft_wrap=True)
         else:
@@ -121,15 +122,17 @@ def _write_benchmark(
     return items
 
 
-def _settings(benchmark: Benchmark, language: str, options: argparse.Namespace) -> dict[str, Any]:
+def _settings(
+    benchmark: Benchmark, language: str, options: argparse.Namespace, translator: Translator | None
+) -> dict[str, Any]:
     """What a file's content depends on, beside the sets on the hub."""
-    translator = None if benchmark.parallel else (options.translator, options.translator_model)
     return {
         "benchmark": benchmark.name,
         "language": language,
         "set": options.set,
         "root": str(options.root) if options.root else None,
-        "translator": list(translator) if translator and translator[0] else None,
+        "seed": options.seed,
+        "translator": translator.name if translator and not benchmark.parallel else None,
     }
 
 
@@ -147,21 +150,22 @@ def _is_made(path: Path, folder: Path, settings: dict[str, Any]) -> bool:
     return False
 
 
-def _translate(options: argparse.Namespace, folder: Path) -> Translate | None:
-    """The translator that was asked for; what it writes is kept beside the files."""
+def _translator(options: argparse.Namespace) -> Translator | None:
+    """The translator that was asked for."""
     if options.translator is None:
         return None
     if options.translator_model is None:
         raise ValueError(f"--translator {options.translator} needs --translator-model")
-    translator = load_translator(options.translator, model=options.translator_model)
+    return load_translator(options.translator, model=options.translator_model)
 
-    def translate(texts: Sequence[str], source: str, target: str) -> list[str]:
+
+def _translate(translator: Translator, folder: Path) -> Translate:
+    """Translates by `translator`; what it writes is kept beside the files."""
+
+    def translate(texts: Sequence[str], source: str, target: str) -> list[Translation]:
         cache = folder / "translations.jsonl"
         sources = [source] * len(texts)
-        return [
-            found.text
-            for found in translate_all(translator, texts, sources=sources, target=target, cache=cache)
-        ]
+        return translate_all(translator, texts, sources=sources, target=target, cache=cache)
 
     return translate
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.frames import find_frame
+from cctuning.evaluation.frames import Frame, find_frame
 from cctuning.evaluation.item import Item
 from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read, Rows
 from cctuning.evaluation.sampling import sample_positions
 from cctuning.formats import DataError
+from cctuning.translation import Translation
 
-# Texts, source and target language -> translations; "" for a text that could not be translated.
-Translate = Callable[[Sequence[str], str, str], Sequence[str]]
+# Texts, source and target language -> their translations.
+Translate = Callable[[Sequence[str], str, str], Sequence[Translation]]
 
 
 def load_items(
@@ -30,7 +31,8 @@ def load_items(
     """The items of a benchmark in one language, from the hub.
 
     Ids count from 0; `source_id` in the details is the question's id in its source. Of a benchmark that is
-    parallel, English and every other language have the same ids.
+    parallel, English and every other language have the same ids. Of a parallel text whose translation looks
+    faulty, `parallel_faults` in the details says why.
 
     Args:
         benchmark: which one.
@@ -55,9 +57,9 @@ def load_items(
     taken = [questions[position] for position in chosen(len(questions))]
     prompts = [frame.render(question.fields) for question in taken]
     if language == "en":
-        parallel: Sequence[str] = prompts
+        parallel = [_Parallel(prompt) for prompt in prompts]
     elif benchmark.parallel:
-        parallel = [in_english.render(by_id[question.id].fields) for question in taken]
+        parallel = [_Parallel(in_english.render(by_id[question.id].fields)) for question in taken]
     else:
         parallel = _translated(benchmark, language, taken, prompts, translate)
     rows = enumerate(zip(taken, prompts, parallel, strict=True))
@@ -65,11 +67,11 @@ def load_items(
         Item(
             id=number,
             language=language,
-            prompt=other if benchmark.asked_in_english else prompt,
-            prompt_en=prompt if benchmark.asked_in_english else other,
+            prompt=other.text if benchmark.asked_in_english else prompt,
+            prompt_en=prompt if benchmark.asked_in_english else other.text,
             answers=question.answers,
             options=question.options_in(frame),
-            details={"source_id": question.id, **question.details},
+            details={"source_id": question.id, **question.details, **other.details()},
             number=number + 1,
         )
         for number, (question, prompt, other) in rows
@@ -87,24 +89,41 @@ def _questions(benchmark: Benchmark, read: Read, language: str) -> list[RawQuest
         ) from error
 
 
+class _Parallel(NamedTuple):
+    """A parallel text, and what looks faulty about its translation."""
+
+    text: str  # "" where there is none
+    faults: tuple[str, ...] = ()
+
+    def details(self) -> dict[str, Any]:
+        return {"parallel_faults": list(self.faults)} if self.faults else {}
+
+
 def _translated(
     benchmark: Benchmark,
     language: str,
     questions: Sequence[RawQuestion],
     prompts: Sequence[str],
     translate: Translate | None,
-) -> Sequence[str]:
+) -> list[_Parallel]:
     """The parallel texts of a benchmark whose languages hold different questions."""
     if translate is None:
-        return [""] * len(prompts)
+        return [_Parallel("")] * len(prompts)
     if benchmark.asked_in_english:  # the whole prompt, since there is no frame in the language
-        return translate(prompts, "en", language)
+        return [_Parallel(found.text, found.faults) for found in translate(prompts, "en", language)]
     names = list(questions[0].fields)
     texts = [question.fields[name] for question in questions for name in names]
     translated = translate(texts, language, "en")
     frame = find_frame(benchmark.name, "en")
     rows = [translated[start : start + len(names)] for start in range(0, len(texts), len(names))]
-    return [frame.render(dict(zip(names, row, strict=True))) if all(row) else "" for row in rows]
+    return [_joined(frame, dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _joined(frame: Frame, fields: Mapping[str, Translation]) -> _Parallel:
+    """The prompt of translated fields; none where one of them has no translation."""
+    faults = tuple(dict.fromkeys(fault for found in fields.values() for fault in found.faults))
+    texts = {name: found.text for name, found in fields.items()}
+    return _Parallel(frame.render(texts) if all(texts.values()) else "", faults)
 
 
 class Reader:

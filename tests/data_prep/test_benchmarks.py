@@ -76,6 +76,28 @@ def test_files_of_other_settings_are_made_anew(made):
     assert "is there" not in printed
 
 
+def test_files_of_another_seed_are_made_anew(made):
+    made("xquad", "--set", "pilot", "--languages", "en")
+    status, folder, printed = made("xquad", "--set", "pilot", "--languages", "en", "--seed", "1")
+    assert (status, "is there" in printed) == (0, False)
+    assert [entry["seed"] for entry in read_manifest(folder)] == [1]
+
+
+def test_files_of_translations_that_have_changed_are_made_anew(made, tmp_path):
+    file = write_translations(tmp_path / "translations.jsonl")
+    arguments = ("xlsum", "--languages", "sw", "--translator", "file", "--translator-model", str(file))
+    _, folder, _ = made(*arguments)
+    assert "is there" in made(*arguments)[2]
+    before = read_items(folder, find_benchmark("xlsum"), "sw")
+    file.write_text(file.read_text(encoding="utf-8").replace("library", "bookshop"), encoding="utf-8")
+    assert "is there" not in made(*arguments)[2]
+    after = read_items(folder, find_benchmark("xlsum"), "sw")
+    assert [item.prompt_en.replace("library", "bookshop") for item in before] == [
+        item.prompt_en for item in after
+    ]
+    assert [item.prompt_en for item in before] != [item.prompt_en for item in after]
+
+
 def test_an_interruption_leaves_whole_files_and_is_said(made, monkeypatch):
     def interrupted(benchmark, language, **options):
         if language == "sw":
@@ -121,6 +143,24 @@ def test_texts_without_a_translation_are_faults_only_where_one_was_asked_for(mad
     assert json.loads(rows[0])["prompt_en"] is None
     status, _, _ = made("xlsum", "--languages", "sw")
     assert (status, read_faults(folder)) == (0, {})
+
+
+def test_translations_that_look_faulty_are_listed_also_when_nothing_is_made_anew(made, tmp_path):
+    file = write_translations(tmp_path / "translations.jsonl")
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if "Maktaba mpya" in row["text"]:
+            row["translation"] = row["text"]  # copied
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for _ in range(2):
+        status, folder, printed = made(
+            "xlsum", "--languages", "sw", "--translator", "file", "--translator-model", str(file)
+        )
+        assert (status, "faulty_parallel 1" in printed) == (0, True)
+        assert read_faults(folder) == {"XLSum": {"sw": {"faulty_parallel": [0]}}}
+    [first, *others] = (folder / "XLSum/sw.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(first)["parallel_faults"] == ["is copied"]
+    assert not any("parallel_faults" in json.loads(line) for line in others)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from cctuning.evaluation.benchmarks import BENCHMARKS
 from cctuning.evaluation.frames import find_frame
 from cctuning.evaluation.hub import Reader, load_items
 from cctuning.evaluation.items import write_items
+from cctuning.translation import Translation
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LABELS = "ABCD"
@@ -235,10 +236,10 @@ def translations() -> dict[str, str]:
     return pairs
 
 
-def translate(texts: Sequence[str], source: str, target: str) -> list[str]:
+def translate(texts: Sequence[str], source: str, target: str) -> list[Translation]:
     opinions = texts[0].startswith("Human: ")
     assert ("en" in (source, target)) and (source == "en") == opinions, (source, target)
-    return [translations()[text] for text in texts]
+    return [Translation(translations()[text], (), "clones") for text in texts]
 
 
 def write_translations(path: Path) -> Path:

@@ -10,6 +10,7 @@ from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from cctuning.evaluation.hub import Reader, load_items
 from cctuning.evaluation.items import read_items
 from cctuning.formats import DataError
+from cctuning.translation import Translation
 from tests.evaluation.clones import EXAMPLES, MORE, by_language, translate, write_clones, write_examples
 
 
@@ -94,7 +95,10 @@ def test_without_a_translator_there_is_no_parallel_of_what_the_hub_does_not_have
 
 def test_a_text_that_could_not_be_translated_leaves_its_item_without_a_parallel(root):
     def failing(texts, source, target):
-        return ["" if number == 1 else other for number, other in enumerate(translate(texts, source, target))]
+        return [
+            Translation("", ("is empty",), "") if number == 1 else other
+            for number, other in enumerate(translate(texts, source, target))
+        ]
 
     items = load(root, "xlsum", "sw", translate=failing)
     assert [bool(item.prompt_en) for item in items] == [False, True, True, True]

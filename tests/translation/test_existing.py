@@ -25,8 +25,13 @@ def write(path, columns=("text", "translation")):
     return path
 
 
-def look_up(translator, *texts, target="en"):
-    return translator.translate(texts, source="sw", target=target)
+def look_up(translator, *texts, source="sw", target="en"):
+    return translator.translate(texts, source=source, target=target)
+
+
+def existing(path, *rows, **options):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return ExistingTranslations(path, **options)
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".tsv"])
@@ -71,6 +76,51 @@ def test_the_first_of_two_translations_counts_and_blanks_do_not(tmp_path):
     assert look_up(ExistingTranslations(path), "Habari?") == ["News?"]
 
 
+MISSING = Untranslated("is not in pairs.jsonl")
+
+
+@pytest.mark.parametrize("column", ["language", "source"])
+def test_a_row_that_says_its_language_serves_no_other(tmp_path, column):
+    translator = existing(
+        tmp_path / "pairs.jsonl",
+        {"text": "Rat", "translation": "advice", column: "de"},
+        {"text": "Rat", "translation": "rat", column: "fr"},
+        {"text": "Gift", "translation": "poison", column: "deu"},
+        {"text": "Taxi", "translation": "cab", column: None},
+        {"text": "Taxi", "translation": "taxi", column: "de-AT"},
+        {"text": "Café", "translation": "coffee house", column: "und"},
+    )
+    texts = ("Rat", "Gift", "Taxi", "Café")
+    assert look_up(translator, *texts, source="de") == ["advice", "poison", "taxi", "coffee house"]
+    assert look_up(translator, *texts, source="fr") == ["rat", MISSING, "cab", "coffee house"]
+    assert look_up(translator, *texts, source="sw") == [MISSING, MISSING, "cab", "coffee house"]
+
+
+def test_rows_and_benchmark_files_say_the_language_of_the_text_that_is_not_english(tmp_path):
+    rows = [
+        {"instruction": "Rat", "instruction_en": "advice", "language": "de"},
+        {"instruction": "Rat", "instruction_en": "rat", "language": "fr"},
+        {"instruction": "Poison", "instruction_en": "rat", "language": "fr", "source": "somebody"},
+    ]
+    into = existing(tmp_path / "pairs.jsonl", *rows)
+    assert look_up(into, "Rat", source="fr") == ["rat"]
+    assert look_up(into, "Rat", source="de") == ["advice"]
+    out_of = existing(tmp_path / "pairs.jsonl", *rows, columns=("instruction_en", "instruction"))
+    assert look_up(out_of, "rat", source="en", target="fr") == ["Rat"]
+    assert look_up(out_of, "rat", source="en", target="de") == [MISSING]
+
+
+def test_a_row_that_says_its_target_serves_no_other(tmp_path):
+    translator = existing(
+        tmp_path / "pairs.jsonl",
+        {"text": "yes", "translation": "ndiyo", "source": "en", "target": "sw"},
+        {"text": "yes", "translation": "ja", "target": "de"},
+    )
+    assert look_up(translator, "yes", source="en", target="sw") == ["ndiyo"]
+    assert look_up(translator, "yes", source="en", target="de") == ["ja"]
+    assert look_up(translator, "yes", source="en", target="fr") == [MISSING]
+
+
 def test_english_columns_serve_no_other_target(tmp_path):
     translator = ExistingTranslations(write(tmp_path / "pairs.jsonl", ("prompt", "prompt_en")))
     with pytest.raises(TranslationError, match="'prompt_en' holds English, and fr was asked for"):
@@ -90,6 +140,16 @@ def test_english_columns_serve_no_other_target(tmp_path):
         ("a.jsonl", "{\n}\n{\n", "over several lines"),
         ("a.jsonl", '{"text": "a", "translation": "b"}\n{"text": \n', r"a\.jsonl, row 2: is broken JSON"),
         ("a.jsonl", "", "holds no rows"),
+        (
+            "a.jsonl",
+            '{"text": "a", "translation": "b", "language": "German!"}\n',
+            r"a\.jsonl, row 1, language: 'German!' is no language code",
+        ),
+        (
+            "a.jsonl",
+            '{"text": "a", "translation": "b", "target": 3}\n',
+            r"a\.jsonl, row 1, target: is a number, must be",
+        ),
         ("a.tsv", "text\ttranslation\na\n", r"a\.tsv, line 2: must have 2 columns"),
         ("a.tsv", "text\ttranslation\na\tb\tc\n", r"a\.tsv, line 2: must have 2 columns"),
         ("a.tsv", b"text\ttranslation\n\xff\tb\n", "no tab-separated UTF-8 text"),
