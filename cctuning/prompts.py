@@ -7,6 +7,7 @@ starts, and a response ends in the stop token.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,6 +112,11 @@ class PromptFormat:
         self.pad_token_id: int = (
             self.stop_token_id if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
         )
+
+    @property
+    def template_hash(self) -> str:
+        """Tells apart tokenizers' chat templates: the start of the SHA-256."""
+        return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
 
     def prompt_text(self, text: str) -> str:
         """The prompt as the model sees it, up to the response start."""

@@ -25,7 +25,7 @@ class LanguageModelTranslator:
     """Asks `model` for translations in the chat template of `prompts`; a text is asked whole.
 
     An adapter (a `PeftModel`) and the connection are off while it translates. `model_name` goes into the
-    cache's key, so it has to tell apart models that differ.
+    cache's key, so it has to tell apart models that differ; the template and the dtype are added to it.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class LanguageModelTranslator:
         self.model, self.prompts = model, prompts
         self.beam_size, self.batch_size = beam_size, batch_size
         self._model_name = model_name
-        self.name = f"self:{model_name}:beams={beam_size}"
+        dtype = str(model.dtype).removeprefix("torch.")
+        self.name = f"self:{model_name}:{dtype}:template={prompts.template_hash}:beams={beam_size}"
 
     def with_beam_size(self, beam_size: int) -> LanguageModelTranslator:
         """The same model with another beam size."""

@@ -43,11 +43,17 @@ def english_answers(
     """Greedy answers to English questions, each distinct one asked once.
 
     A connected run is connected to the question itself, as it was trained with English rows. Each batch is
-    added to the file `kept`; what it holds of the same `model_name` and `max_new_tokens` is not asked again.
+    added to the file `kept`; what it holds of the same `model_name`, dtype, template and `max_new_tokens` is
+    not asked again.
     Raises `AnswersError` for a file of something else, and `LockedError` where another process uses it.
     """
     distinct = list(dict.fromkeys(questions))
-    key = {"model": model_name, "max_new_tokens": max_new_tokens}
+    key = {
+        "model": model_name,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "template": prompts.template_hash,
+        "max_new_tokens": max_new_tokens,
+    }
     with only_user_of(kept):
         known = _recover(Path(kept), key)
         missing = [question for question in distinct if question not in known]

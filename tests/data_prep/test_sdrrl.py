@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from cctuning.model_names import model_name
+from cctuning.prompts import PromptFormat
 from cctuning.rows import read_rows
 from data_prep.manifest import changed_files, read_manifest
 from data_prep.sdrrl.__main__ import main
@@ -16,6 +17,7 @@ from data_prep.sdrrl.draw import SHARES
 from data_prep.sdrrl.parallel import FEWEST_TEXTS
 from tests.data_prep.test_sdrrl_parallel import texts
 from tests.scripts import write_base
+from tests.tiny import tiny_tokenizer
 
 COUNT = FEWEST_TEXTS + 40
 
@@ -48,12 +50,15 @@ def make_world(folder, base):
     rows = base_rows()
     write(folder / "rows.jsonl", rows)
     pairs, answers = {}, []
+    template = PromptFormat(tiny_tokenizer("plain")).template_hash
     for place, row in enumerate(rows):
         text = texts(1, seed=place)[0]
         pairs[text.english] = text.other
         answers.append(
             {
                 "model": model_name(str(base)),
+                "dtype": "float32",
+                "template": template,
                 "max_new_tokens": 12,
                 "question": row.get("instruction_en", row["instruction"]),
                 "answer": "" if place % 10 == 0 else text.english,
@@ -132,6 +137,7 @@ def test_the_manifest_says_how_it_was_made(finished):
     [entry] = read_manifest(world / "out")
     assert entry["command"].startswith("python -m data_prep.sdrrl ")
     assert (entry["seed"], entry["settings"]["base_rows"]) == (666, len(base_rows()))
+    assert (entry["settings"]["template"], entry["settings"]["dtype"]) == ("auto", "auto")
     assert {"sil-thot", "icu4py"} <= entry["versions"].keys()
     assert changed_files(world / "out") == []
     words = (world / "out" / "sdrrl.words.tsv").read_text(encoding="utf-8").splitlines()

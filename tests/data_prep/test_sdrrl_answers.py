@@ -95,13 +95,19 @@ def test_a_stopped_run_goes_on_and_asks_nothing_twice(model, prompts, tmp_path):
     assert kept.read_bytes() == whole.read_bytes()
 
 
-def test_answers_of_another_model_or_length_do_not_count(model, prompts, tmp_path):
+def test_answers_of_another_model_template_or_length_do_not_count(model, prompts, tmp_path):
     kept = tmp_path / "answers.jsonl"
     english_answers(model, prompts, QUESTIONS, kept=kept, **HOW)
     for other in ({"model_name": "tiny@2"}, {"max_new_tokens": 9}):
         again = Counting(model)
         english_answers(again, prompts, QUESTIONS, kept=kept, **{**HOW, **other})
         assert again.asked == 4
+    doubled = Counting(tiny_llama(len(prompts.tokenizer), initializer_range=0.3).double().eval())
+    english_answers(doubled, prompts, QUESTIONS, kept=kept, **HOW)
+    assert doubled.asked == 4
+    again = Counting(model)
+    english_answers(again, PromptFormat(tiny_tokenizer("qwen")), QUESTIONS, kept=kept, **HOW)
+    assert again.asked == 4
     again = Counting(model)
     english_answers(again, prompts, QUESTIONS, kept=kept, **HOW)
     assert again.asked == 0
@@ -150,4 +156,5 @@ def test_the_file_can_be_read_by_people(model, prompts, tmp_path):
     english_answers(model, prompts, QUESTIONS, kept=kept, **HOW)
     lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     assert {line["question"] for line in lines} == set(QUESTIONS)
-    assert all(line.keys() == {"model", "max_new_tokens", "question", "answer", "stopped"} for line in lines)
+    names = {"model", "dtype", "template", "max_new_tokens", "question", "answer", "stopped"}
+    assert all(line.keys() == names for line in lines)

@@ -141,6 +141,17 @@ def test_the_name_changes_with_the_folders_files(tmp_path):
     assert len(names) == 2
 
 
+def test_the_name_changes_with_the_template_and_the_dtype(tmp_path):
+    model_that_stops().save_pretrained(tmp_path / "model")
+    TOKENIZER.save_pretrained(tmp_path / "model")
+    own, single, double, other = (
+        load_translator("self", model=str(tmp_path / "model"), **options).name
+        for options in ({}, {"dtype": "float32"}, {"dtype": "float64"}, {"template": "qwen"})
+    )
+    assert own == double  # as it was saved
+    assert len({own, single, other}) == 3
+
+
 def test_another_kind_is_named_with_a_near_one():
     with pytest.raises(ValueError, match=r"translator 'fil' is not one of .*; did you mean 'file'\?"):
         load_translator("fil", model="x")
