@@ -27,14 +27,23 @@ LOCAL_LETTERS: dict[str, str] = {
 }
 
 
+# What parts the labels of a list: signs, or one short word, which in scripts without blanks needs none.
+_AND = (
+    r"(?:[^\w.!?:]+|[^\w.!?:\n]+\p{Latin}{1,8}[^\w.!?:\n]+"
+    r"|[^\w.!?:\n]*[^\W\d_\p{Latin}]{1,8}[^\w.!?:\n]*)"
+)
+
+
 def named_options(response: str, item: Item, *, at_start: bool = True) -> list[str]:
     """The labels of the options that `response` names, in the order of their last mention.
 
     Three ways to name an option are tried in turn, and the first that finds any decides:
 
     1. its label in brackets of any style, anywhere;
-    2. its label alone: as the whole response, as its last word, or, with `at_start`, at its start before a
-       full stop, colon, comma or bracket;
+    2. its label alone: as the whole response, as its last word, with the labels before it that at most one
+       word ("and") parts from it, or, with `at_start`, at its start before a full stop, colon, comma or
+       bracket. A last word that stands in the question or an option behind the same word ("vitamin A") is
+       none;
     3. its text, as whole words; within a longer option's text a shorter one's does not count.
 
     Labels are also known in full width, with the digits of any script, and by the letters of lists in the
@@ -47,7 +56,7 @@ def named_options(response: str, item: Item, *, at_start: bool = True) -> list[s
     spellings = _spellings(item.options, item.language)
     return (
         _in_brackets(text, spellings)
-        or _alone(text, spellings, at_start=at_start)
+        or _alone(text, spellings, _asked(item), at_start=at_start)
         or _by_text(response, item.options, item.language)
     )
 
@@ -71,18 +80,43 @@ def _in_brackets(text: str, spellings: Mapping[str, str]) -> list[str]:
     return _by_last_mention((match.start(), labels[match[1]]) for match in found)
 
 
-def _alone(text: str, spellings: Mapping[str, str], *, at_start: bool) -> list[str]:
+def _asked(item: Item) -> str:
+    """All that the question says, and its options."""
+    whole = _plain("\n".join([item.prompt, item.prompt_en, *(item.options or {}).values()]))
+    return " ".join(whole.casefold().split())
+
+
+def _alone(text: str, spellings: Mapping[str, str], asked: str, *, at_start: bool) -> list[str]:
     bare = regex.sub(r"^\W+|\W+$", "", text).casefold()
     for spelling, label in spellings.items():
         if bare == spelling.casefold():
             return [label]
     # Latin letters and digits may stand right behind a Chinese or Thai word, local letters may not.
     latin, local = r"(?<![\p{Latin}\d.,'’-])(?=[A-Z\d])", r"(?<![\p{L}\p{M}\d.,'’-])(?![A-Z\d])"
-    patterns = [rf"(?:{latin}|{local})({_any_of(spellings)})\W*$"]
+    label = rf"({_any_of(spellings)})"
+    patterns = (
+        [] if _is_quoted(text, label, asked) else [rf"(?:{latin}|{local})(?:{label}{_AND})*{label}\W*$"]
+    )
     if at_start:
-        patterns.append(rf"^\W*({_any_of(spellings)})(?:[):、,。]|\.(?!\d))")
+        patterns.append(rf"^\W*{label}(?:[):、。]|[.,](?!\d))")
     found = (match for pattern in patterns for match in regex.finditer(pattern, text))
-    return _by_last_mention((match.start(1), spellings[match[1]]) for match in found)
+    return _by_last_mention(
+        (place, spellings[spelling])
+        for match in found
+        for group, _ in enumerate(match.groups(), start=1)
+        for place, spelling in zip(match.starts(group), match.captures(group), strict=True)
+    )
+
+
+def _is_quoted(text: str, label: str, asked: str) -> bool:
+    """Whether the last word only looks like a label: behind the same word (of four letters or more, so that
+    it is no "is") it stands in what was asked.
+    """
+    last = regex.search(rf"(?<![\p{{L}}\p{{M}}])([\p{{L}}\p{{M}}]{{4,}})\s+{label}\W*$", text)
+    if last is None:
+        return False
+    words_asked = regex.escape(f"{last[1]} {last[2]}".casefold())
+    return regex.search(rf"(?<!\w){words_asked}(?!\w)", asked) is not None
 
 
 def _by_text(response: str, options: Mapping[str, str], language: str) -> list[str]:

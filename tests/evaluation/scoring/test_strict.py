@@ -1,5 +1,7 @@
 """The strict scores: which options are read, and which answers are equal."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,24 @@ DEGREES = ("0", "4 and up", "4", "none of them")
         ("The answer is B.", "B"),
         ("Answer: B", "B"),
         ("A: no, B", "AB"),
+        # several of them
+        *(
+            (response, "AB")
+            for response in (
+                "A, B",
+                "A,B",
+                "A and B",
+                "It is A or B.",
+                "both A & B",
+                "A/B",
+                "A\nB",
+                "A或B",
+                "A หรือ B",
+            )
+        ),
+        *((response, "BCD") for response in ("B, C, D", "B, C and D", "B、C和D")),
+        ("A man said B", "B"),
+        ("Not A. It is B", "B"),
         # nothing of a word or number
         *(
             (response, "")
@@ -47,6 +67,24 @@ def test_what_is_read(response, named):
     item = choice("B", DEGREES, labels="ABCD")
     assert named_options(response, item) == list(named)
     assert exact_option(response, item) == (named == "B")
+
+
+@pytest.mark.parametrize("response", ["1 and 2", "1, 2", "1/2", "१ और २", "1,2", "1或2", "1,234", "1 1 2"])
+@pytest.mark.parametrize("gold", "12")
+def test_two_of_two_options_are_no_answer(response, gold):
+    assert exact_option(response, choice(gold, ("inawezekana", "haiwezekani"), labels="12")) == 0
+
+
+def test_a_last_word_that_was_asked_so_is_no_label():
+    texts = ("vitamin C", "What is known as vitamin A", "vitamin  b", "none")
+    item = choice("B", texts, labels="ABCD")
+    assert named_options("What is known as vitamin A", item) == ["B"]
+    assert named_options("That is Vitamin B.", item) == []
+    assert named_options("It is known as A", item) == ["A"]
+    assert named_options("vitamin D", item) == ["D"]
+    asked = replace(item, prompt="If matrix A is regular, what is A?")
+    assert named_options("It depends on matrix A", asked) == []
+    assert named_options("The answer is A", asked) == ["A"]
 
 
 @pytest.mark.parametrize(
