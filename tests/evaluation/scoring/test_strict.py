@@ -79,7 +79,7 @@ def test_a_last_word_that_was_asked_so_is_no_label():
     texts = ("vitamin C", "What is known as vitamin A", "vitamin  b", "none")
     item = choice("B", texts, labels="ABCD")
     assert named_options("What is known as vitamin A", item) == ["B"]
-    assert named_options("That is Vitamin B.", item) == []
+    assert named_options("That is Vitamin B.", item) == ["C"]
     assert named_options("It is known as A", item) == ["A"]
     assert named_options("vitamin D", item) == ["D"]
     asked = replace(item, prompt="If matrix A is regular, what is A?")
