@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 from cctuning.engines import process_number
+from cctuning.files import told
 
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
@@ -81,7 +82,7 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
         defect = isinstance(error, ImportError) and error.name is not None
         if defect or os.environ.get("CCTUNING_DEBUG") == "1":
             raise
-        _say(str(error))
+        _say(told(error))
         raise SystemExit(1) from None
 
 

@@ -35,15 +35,27 @@ def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
     size = 0
     with path.open("r+b") as file:
         for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and _is_cut(line):
                 break
             try:
-                found.append(read(json.loads(line)))
+                value = read(json.loads(line))
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise BrokenLineError(f"{path}, line {number}") from error
+            if not line.endswith(b"\n"):
+                break  # what is added next would stand in the same line
+            found.append(value)
             size += len(line)
         file.truncate(size)
     return found
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether this can be the first part of a line of ours; else the file is something else, and it stays."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return line[:2] == b'{"'[: len(line)]
+    return False
 
 
 def keep_lines(path: Path, count: int) -> None:

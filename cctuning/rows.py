@@ -67,7 +67,10 @@ class Row:
 
 
 class BadRowsError(ValueError):
-    """Rows that cannot be trained on; the message lists the first, `problems` holds all."""
+    """Rows that cannot be trained on; the message lists the first, `problems` holds all.
+
+    `listed` is the message without the advice for a training run.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
@@ -75,10 +78,11 @@ class BadRowsError(ValueError):
         lines = [f"{rows} bad row{'s' * (rows != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
         if len(problems) > _SHOWN:
             lines.append(f"  and {len(problems) - _SHOWN} more problems")
-        lines.append(
+        self.listed = "\n".join(lines)
+        super().__init__(
+            f"{self.listed}\n"
             "Repair them, or set on_bad_row=skip to train without them (a rejects file will list them)"
         )
-        super().__init__("\n".join(lines))
 
 
 def read_rows(

@@ -216,6 +216,14 @@ class EvaluateRecipe:
     batch_size: int = number(32, at_least=1)  # prompts in a batch, at most
     batch_tokens: int = number(16384, at_least=1)  # tokens of a batch's padded prompts, at most
 
+    def __post_init__(self) -> None:
+        if not self.benchmarks:
+            raise ValueError("benchmarks=[] names none to ask")
+        for key in ("benchmarks", "languages"):
+            names = [name.strip().lower() for name in getattr(self, key)]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+
 
 @dataclass
 class CompareRecipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -64,9 +65,13 @@ def run_stages(
 
     `environment` is added to this process's own. What a stage prints is added to LOGS/NAME.log. `before` is
     called when a stage starts, `after` when it has ended well. A stage that fails ends the others, as an
-    exception such as Ctrl-C does; with `keep_going` only those that need it are left out.
+    exception such as Ctrl-C does; with `keep_going` only those that need it are left out. Raises
+    `FileNotFoundError` for a program that is not there, before any stage runs.
     """
     waiting = [stage for stage in stages if stage.name not in finished]
+    for stage in waiting:
+        if shutil.which(stage.command[0], path=(environment or {}).get("PATH")) is None:
+            raise FileNotFoundError(f"{stage.name} needs the program {stage.command[0]}, which is not there")
     done, outcome = set(finished), Outcome()
     running: _Running = {}
     with _Display(stages, done) as display, _ended_together(running):

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from cctuning.fields import is_english
 from data_prep.aya_source import AYA, AyaRow, read_aya
-from data_prep.command import ended, language_table, rows_file, typed
+from data_prep.command import check_target, ended, language_table, rows_file, typed, whole_number
 from data_prep.files import COLUMNS, Record, write_records
 from data_prep.manifest import write_manifest
 from data_prep.shingles import normalised
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target([options.source], options.write)
     console = Console()
     left_out = Counter[str]()
     found = read_aya(options.source, split=options.split)
@@ -137,10 +138,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where the rows go, as .jsonl or .parquet (default: %(default)s)",
     )
-    add("--rows", type=int, default=ROWS, help="how many (default: %(default)s)")
+    add("--rows", type=whole_number, default=ROWS, help="how many (default: %(default)s)")
     add(
         "--longest",
-        type=int,
+        type=whole_number,
         default=LONGEST,
         help="characters of prompt and response (default: %(default)s)",
     )

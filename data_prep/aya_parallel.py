@@ -21,7 +21,7 @@ from cctuning.formats import DataError
 from cctuning.language_id import identify
 from cctuning.rows import Problem, Row, read_rows, write_rejects
 from data_prep.aya_source import AYA, read_aya
-from data_prep.command import ended, language_table, rows_file, share, typed
+from data_prep.command import check_target, ended, language_table, rows_file, share, typed, whole_number
 from data_prep.fetch import fetch
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target([options.aya] if options.aya else [], options.write)
     console = Console()
     url = options.url or URL.format(options.commit)
     folder = options.write.parent / DOWNLOADS
@@ -174,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--url", help="another address of the file")
     add("--media-url", help="where the file is if the address gives a pointer of Git LFS")
     add("--sha256", type=_sha256, help="the checksum that the file must have")
-    add("--rows", type=int, default=ROWS, help="fewer than this are an error (default: %(default)s)")
+    add("--rows", type=whole_number, default=ROWS, help="fewer than this are an error (default: %(default)s)")
     add(
         "--aya",
         metavar="SOURCE",

@@ -50,6 +50,15 @@ def _reasons(benchmark: Benchmark, item: Item, english: Mapping[int | str, Item]
 
 def write_faults(folder: Path, benchmark: Benchmark, faults: Mapping[str, Any]) -> Path:
     """Puts the faults of a benchmark into FOLDER/anomalies.json, in place of those that were known of it."""
+    known = known_faults(folder)
+    known.pop(benchmark.title, None)
+    path = folder / FILE
+    write_whole(path, json.dumps(known | ({benchmark.title: faults} if faults else {}), indent=1) + "\n")
+    return path
+
+
+def known_faults(folder: Path) -> dict[str, Any]:
+    """The content of FOLDER/anomalies.json, often none. Raises `DataError` for a file of something else."""
     path = folder / FILE
     try:
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -57,6 +66,4 @@ def write_faults(folder: Path, benchmark: Benchmark, faults: Mapping[str, Any]) 
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(known, dict):
         raise DataError(f"{path} is no object of faults")
-    known.pop(benchmark.title, None)
-    write_whole(path, json.dumps(known | ({benchmark.title: faults} if faults else {}), indent=1) + "\n")
-    return path
+    return known

@@ -28,7 +28,7 @@ from cctuning.evaluation.raw_questions import HubSet, Rows
 from cctuning.evaluation.sampling import SEED
 from cctuning.nearest import did_you_mean
 from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
-from data_prep.benchmark_faults import find_faults, write_faults
+from data_prep.benchmark_faults import find_faults, known_faults, write_faults
 from data_prep.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from data_prep.command import ended, typed
 from data_prep.manifest import manifest_path, read_manifest, sha256, write_manifest
@@ -49,6 +49,7 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     benchmarks = [find_benchmark(name) for name in options.benchmarks]
     sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
     translator = _translator(options)
+    known_faults(folder)  # what cannot be read is named before the work
     for benchmark in benchmarks:
         items = _write_benchmark(
             benchmark, sets[benchmark.name], folder, options, command, translator, console

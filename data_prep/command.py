@@ -9,12 +9,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from cctuning.rows import Problem, Row, read_rows
+from cctuning.files import told
+from cctuning.rows import BadRowsError, Problem, Row, read_rows
 from data_prep.files import SUFFIXES
+from data_prep.manifest import manifest_path, read_manifest
 
 FAILED = 2  # as argparse ends for a command that cannot be understood
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 _BESIDE = 4  # languages in a line of a table
+_REPAIR = "Repair them, or write the others to a file: python -m data_prep.check DATA --write FILE"
 
 
 def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
@@ -31,7 +34,8 @@ def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # an import statement of ours; a missing extra is asked for without a name
-        sys.stderr.write(f"error: {error}\n")
+        text = f"{error.listed}\n{_REPAIR}" if isinstance(error, BadRowsError) else told(error)
+        sys.stderr.write(f"error: {text}\n")
         return FAILED
 
 
@@ -67,15 +71,20 @@ def named_rows(options: argparse.Namespace, *, on_bad_row: str = "error") -> tup
     )
 
 
-def check_target(data: Sequence[str], target: Path) -> None:
-    """Raises `ValueError` where `target` is a source, or lies in one: a second call would read it."""
+def check_target(data: Sequence[str], target: Path, *, option: str = "--write") -> None:
+    """Raises `ValueError` where `target` is a source, or lies in one: a second call would read it.
+
+    And where the manifest beside it cannot be read, which would be found out behind the work.
+    """
+    if manifest_path(target).exists():
+        read_manifest(target)
     for name in data:
         source = Path(name)
         if target.resolve() == source.resolve():
-            raise ValueError(f"--write {target} is a file that is read: choose another one")
+            raise ValueError(f"{option} {target} is a file that is read: choose another one")
         if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
             raise ValueError(
-                f"--write {target} lies in {source}, whose files are all read: choose another folder, or "
+                f"{option} {target} lies in {source}, whose files are all read: choose another folder, or "
                 f"name the files, such as {source / '*.jsonl'}"
             )
 
@@ -85,6 +94,13 @@ def rows_file(text: str) -> Path:
     if not text.endswith(SUFFIXES):
         raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(SUFFIXES)}")
     return Path(text)
+
+
+def whole_number(text: str) -> int:
+    """The argparse type of a whole number from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 def share(text: str) -> float:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from tqdm.auto import tqdm
 
+from cctuning.fields import type_name
 from cctuning.formats import DataError
 from cctuning.nearest import did_you_mean
 from cctuning.rows import Row
@@ -150,7 +151,11 @@ def _places(text: Shingles, vocabulary: Shingles) -> npt.NDArray[np.int64]:
 
 def _of_file(source: Source, cut: Callable[[str], Grams]) -> Iterator[Question]:
     """The questions of one file, in both columns."""
-    records = [record for record in source.records() if isinstance(record.values, dict) and not record.fault]
+    records = list(source.records())
+    for record in records:
+        if record.fault or not isinstance(record.values, dict):
+            fault = record.fault or f"is {type_name(record.values)}, must be an object"
+            raise DataError(f"{source.name}, row {record.number}: {fault}")
     columns: set[str] = set().union(*(record.values for record in records))
     if not columns & set(COLUMNS):
         raise DataError(

@@ -24,7 +24,7 @@ from cctuning.rows import Problem, Row, write_rejects
 from cctuning.sources import find_sources
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
-from data_prep.command import add_row_arguments, ended, rows_file, typed
+from data_prep.command import add_row_arguments, check_target, ended, rows_file, typed, whole_number
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
 
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.output, option="--output")
+    if options.field == options.to_field:
+        raise ValueError(f"--to-field {options.to_field} is the field that is translated: name another one")
     console = Console(highlight=False, soft_wrap=True)
     rows, problems = read_candidates(
         options.data,
@@ -230,9 +233,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--translator", choices=KINDS, required=True, help="docs/translation.md says which one when")
     add("--model", required=True, help="its folder or hub name; for file: the file of translations")
-    add("--beam-size", type=int, default=1, help="1 is greedy (default: %(default)s)")
-    add("--batch-size", type=int, default=16, help="sentences at a time (default: %(default)s)")
-    add("--retry-beam-size", type=int, help="translates again what comes out faulty, with so many beams")
+    add("--beam-size", type=whole_number, default=1, help="1 is greedy (default: %(default)s)")
+    add("--batch-size", type=whole_number, default=16, help="sentences at a time (default: %(default)s)")
+    add(
+        "--retry-beam-size",
+        type=whole_number,
+        help="translates again what comes out faulty, with so many beams",
+    )
     add(
         "--on-fault",
         choices=("reject", "keep"),

@@ -29,6 +29,7 @@ def sample(benchmark, language, id, scores, **changes):
         "scores": scores,
         "connected": True,
         "layer": id % 3,
+        "last_tokens": "(1)",
         "new_tokens": 5,
         "stopped": id % 4 > 0,
         "response_language": language,

@@ -26,13 +26,16 @@ class Ended(NamedTuple):
 
 
 def call(script: ModuleType, *arguments: str, typed: str = "") -> Ended:
-    """Runs `script.main` with these arguments and `typed` on standard input."""
+    """Runs `script.main` with these arguments and `typed` on standard input.
+
+    Those of data_prep return their status, the others end by themselves.
+    """
     out, err = io.StringIO(), io.StringIO()
     saved, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["script", *arguments], io.StringIO(typed)
     status = 0
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            run(script.main)
+            run(lambda: sys.exit(script.main()))
     except SystemExit as ended:
         status = int(ended.code or 0)
     finally:

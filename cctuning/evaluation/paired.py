@@ -30,6 +30,8 @@ class PairedScores:
             tasks[task].language: _common_scores([one.tasks[task].scores for one in evaluations], ids)
             for task, ids in asked.items()
         }
+        if not any(self._scores.values()):
+            raise ValueError(f"{', '.join(asked)}: the result folders have no score in common")
         self._drawn = resampled_languages(
             self._scores, parallel=self.parallel, random=random, resamples=resamples
         )

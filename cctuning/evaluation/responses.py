@@ -15,15 +15,13 @@ from torch import Tensor
 
 from cctuning.evaluation.loglikelihood import option_log_likelihoods
 from cctuning.evaluation.questions import Question
+from cctuning.evaluation.sample_files import RESPONSE_KINDS
 from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
 from cctuning.evaluation.store import ResponseFile, read_task
 from cctuning.evaluation.tasks import Task
 from cctuning.inference import answer_of, generate_batch, plan_batches, stop_tokens
 from cctuning.prompts import PromptFormat
 from cctuning.shares import ALONE, Share, from_the_first, in_turns
-
-# What is kept of a response beside its text. All scores are made from these and the question.
-RESPONSE_KEYS = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
 
 Progress = Callable[[int], None]  # is told how many more questions have their response
 
@@ -81,7 +79,7 @@ def ask(
 
 def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
     """What a sample keeps of the response itself."""
-    keys = [*RESPONSE_KEYS, *(key for key in ("log_likelihoods",) if key in sample)]
+    keys = [*RESPONSE_KINDS, *(key for key in ("log_likelihoods",) if key in sample)]
     return {key: sample[key] for key in keys} | {"response": sample["resps"][0][0]}
 
 

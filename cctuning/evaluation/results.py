@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.figures import plot_scores
 from cctuning.evaluation.sample_files import RESULTS_FILE, ResultsError, read_sample_file, samples_path
-from cctuning.evaluation.score_rows import score_rows
+from cctuning.evaluation.score_rows import ScoreRow, score_rows
 from cctuning.evaluation.statistics import RESAMPLES, Id, generator, resampled_languages
 from cctuning.evaluation.store import SETTINGS_FILE
 from cctuning.evaluation.summary import Estimate, average, estimates, generation_of, scores_of
@@ -187,6 +188,8 @@ def read_results(folder: str | Path) -> dict[str, Any]:
         raise ResultsError(f"{path} cannot be read: {error}") from error
     try:
         rows = list(score_rows(results))
+        if rows:
+            _check(results, rows)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{path} was not written by evaluate.py, or changed since: {type(error).__name__}, {error}"
@@ -194,6 +197,17 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     if not rows:
         raise ResultsError(f"{path} holds no scores")
     return dict(results)
+
+
+def _check(results: Mapping[str, Any], rows: Sequence[ScoreRow]) -> None:
+    """Looks at all that is read of results later; what is missing or no number is an error of Python's."""
+    dict(results["config"]), dict(results["average"])
+    for task, config in results["configs"].items():
+        for key in ("benchmark", "title", "language", "parallel", "main_metric"):
+            config[key]
+        int(results["n-samples"][task]["effective"])
+    for row in rows:
+        math.fsum([row.value, *row.interval, row.error or 0.0])
 
 
 def _what_is_there(folder: Path) -> str:

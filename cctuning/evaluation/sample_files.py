@@ -14,16 +14,17 @@ from cctuning.formats import json_records
 RESULTS_FILE = "results.json"
 # What is made of samples, each time anew; the first tells that an evaluation is complete.
 MADE_FILES = (RESULTS_FILE, "table.md", "table.csv", "scores.png", "scores.svg")
-_SAMPLE_KEYS: dict[str, Any] = {
+# What is kept of a response beside its text, and what kind it is: all scores are made from these and the
+# question.
+RESPONSE_KINDS: dict[str, Any] = {
     "doc_id": (int, str),
-    "scores": dict,
-    "doc": dict,
-    "target": list,
+    "last_tokens": str,
     "new_tokens": int,
     "stopped": bool,
     "connected": bool,
     "layer": (int, type(None)),
 }
+_SAMPLE_KINDS = RESPONSE_KINDS | {"resps": list, "scores": dict, "doc": dict, "target": list}
 
 
 class ResultsError(ValueError):
@@ -58,14 +59,23 @@ def read_sample_file(path: Path) -> list[dict[str, Any]]:
     return samples
 
 
+def object_fault(value: Any, kinds: Mapping[str, Any]) -> str | None:
+    """What a decoded line lacks to be an object with values of these kinds."""
+    if not isinstance(value, dict):
+        return f"is {type_name(value)}, must be an object"
+    for key, kind in kinds.items():
+        found = value.get(key)
+        if key not in value or not isinstance(found, kind) or isinstance(found, bool) != (kind is bool):
+            return f"{key}: is {type_name(found) if key in value else 'missing'}"
+    return None
+
+
 def _sample_fault(sample: Any) -> str | None:
     """What a line of a samples file lacks."""
-    if not isinstance(sample, dict):
-        return f"is {type_name(sample)}, must be an object"
-    for key, kind in _SAMPLE_KEYS.items():
-        value = sample.get(key)
-        if key not in sample or not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-            return f"{key}: is {type_name(value) if key in sample else 'missing'}"
+    if fault := object_fault(sample, _SAMPLE_KINDS):
+        return fault
+    if [type(text) for response in sample["resps"] for text in response] != [str]:
+        return "resps: must be one response, [[text]]"
     for metric, score in sample["scores"].items():
         known = isinstance(score, int | float) and 0 <= score <= 1
         if score is not None and not known:

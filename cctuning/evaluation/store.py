@@ -8,11 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cctuning.evaluation.sample_files import MADE_FILES, read_sample_file, samples_path, write_sample_file
+from cctuning.evaluation.sample_files import (
+    MADE_FILES,
+    RESPONSE_KINDS,
+    RESULTS_FILE,
+    ResultsError,
+    object_fault,
+    read_sample_file,
+    samples_path,
+    write_sample_file,
+)
 from cctuning.files import write_whole
+from cctuning.formats import DataError
 from cctuning.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
 
 SETTINGS_FILE = "evaluation.json"
+_LINE_KINDS = RESPONSE_KINDS | {"response": str, "left_in_batch": int}
 
 
 class ResumeError(ValueError):
@@ -31,9 +42,7 @@ class ResponseFile:
         Raises `ResumeError` for a line that is no response.
         """
         try:
-            responses = recover_lines(
-                self.path, lambda row: {**row, "left_in_batch": int(row["left_in_batch"])}
-            )
+            responses = recover_lines(self.path, _response)
         except BrokenLineError as error:
             raise ResumeError(
                 f"{error}: is no line of responses: set another output_dir, or resume=never to ask "
@@ -52,6 +61,12 @@ class ResponseFile:
         add_lines(self.path, rows)
 
 
+def _response(line: Any) -> dict[str, Any]:
+    if fault := object_fault(line, _LINE_KINDS):
+        raise ValueError(fault)
+    return dict(line)
+
+
 def _without(response: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in response.items() if name != key}
 
@@ -63,9 +78,12 @@ def write_samples(folder: str | Path, task: str, samples: Sequence[Mapping[str, 
 
 
 def read_task(folder: str | Path, task: str) -> list[dict[str, Any]]:
-    """The samples of a task; none where it is not finished. Raises `ResultsError` for a damaged file."""
+    """The samples of a task; none where it is not finished. Raises `ResumeError` for a damaged file."""
     path = samples_path(folder, task)
-    return read_sample_file(path) if path.exists() else []
+    try:
+        return read_sample_file(path) if path.exists() else []
+    except (ResultsError, DataError) as error:
+        raise ResumeError(f"{error}. Take the file away, and its questions are asked again") from error
 
 
 @dataclass(frozen=True)
@@ -89,14 +107,19 @@ def open_folder(
 
     What was made of the samples so far goes: it is made again at the end, and says until then that nothing
     is missing. With resume=never the responses go too. Raises `ResumeError` where the folder holds responses
-    that were made in another way, to other questions, or nobody knows how.
+    that were made in another way, to other questions, or nobody knows how, or damaged ones, and where it is
+    the folder of a model or of another script.
     """
     folder = Path(folder)
     path = folder / SETTINGS_FILE
+    _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     known_settings, known = ({}, {}) if resume == "never" else _read(path)
     if resume != "never":
         _refuse_others(folder, known_settings, known, settings, tasks)
+        for name in {**known, **tasks}:  # before anything is asked, which takes long
+            read_task(folder, name)
+            ResponseFile(folder, name).recover()
     for name in MADE_FILES:
         (folder / name).unlink(missing_ok=True)
     if resume == "never":
@@ -112,6 +135,17 @@ def open_folder(
 
 def _responses_in(folder: Path) -> list[Path]:
     return sorted([*folder.glob("samples_*.jsonl"), *folder.glob("samples_*.jsonl.part")])
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raises `ResumeError` for a folder with files of something else that would be written over."""
+    names = ["config.json"] if _responses_in(folder) else ["config.json", "recipe.yaml", RESULTS_FILE]
+    there = [name for name in names if (folder / name).exists()]
+    if there and not (folder / SETTINGS_FILE).exists():
+        raise ResumeError(
+            f"{folder} holds {there[0]}, and no {SETTINGS_FILE} that says evaluate.py wrote it: set another "
+            "output_dir"
+        )
 
 
 def _refuse_others(

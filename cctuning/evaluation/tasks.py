@@ -99,5 +99,6 @@ def split_faulty(
     gone = {id for ids in faults.values() for id in ids}
     kept = [question for question in task.questions if question.item.id not in gone]
     if not kept:
-        raise ValueError(f"{task.name}: no question is left that could be asked ({', '.join(faults)})")
+        reasons = ", ".join({**found.left_out, **faults})
+        raise ValueError(f"{task.name}: no question is left that could be asked (left out: {reasons})")
     return Task(task.benchmark, task.language, kept), found.without(faults)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.sample_files import RESULTS_FILE
 from cctuning.recipe import RECIPES, RecipeError, load_recipe
 from cctuning.runs import FINISHED_FILE, FIT_REPORT_FILE
@@ -62,7 +63,7 @@ class Step:
 
     def command(self, launcher: str) -> tuple[str, ...]:
         """The command as it is run: `python` is this interpreter."""
-        first, *others = shlex.split(launcher)
+        first, *others = _words(launcher)
         return (sys.executable if first == "python" else first, *others, _script(self.kind), *self.arguments)
 
 
@@ -159,7 +160,10 @@ def _evaluation(study: StudyRecipe, model: Path, inference: str, after: Step) ->
         f"output_dir={output}",
         *study.evaluate,
     ]
-    settings = dataclasses.asdict(_load("evaluate", arguments, EvaluateRecipe))
+    recipe = _load("evaluate", arguments, EvaluateRecipe)
+    for benchmark in recipe.benchmarks:
+        find_benchmark(benchmark)  # known before the trainings, not behind them
+    settings = dataclasses.asdict(recipe)
     run, _, fitted = after.name.partition("/")
     name = f"{run}/{inference}" + (f"_{fitted.removeprefix('fit_')}" if after.kind == "fit" else "")
     return Step(name, "evaluate", tuple(arguments), settings, output, (after.name,))
@@ -170,6 +174,17 @@ def _load(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:
         return load_recipe(arguments, schema, folder=_FOLDERS[kind])
     except RecipeError as error:
         raise RecipeError(f"{_SCRIPTS[kind]} {shlex.join(arguments)}: {error}") from error
+
+
+def _words(launcher: str) -> list[str]:
+    """The words of a launcher. Raises `RecipeError` where there are none."""
+    try:
+        words = shlex.split(launcher)
+    except ValueError as error:  # an open quote
+        raise RecipeError(f"launch: {launcher!r} cannot be run: {error}") from error
+    if not words:
+        raise RecipeError(f"launch: {launcher!r} names no program")
+    return words
 
 
 def _script(kind: Kind) -> str:

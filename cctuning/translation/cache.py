@@ -67,6 +67,8 @@ def translate_all(
         raise ValueError(f"{len(texts)} texts and {len(sources)} source languages")
     if blank := [number for number, text in enumerate(texts) if is_blank(text)]:
         raise ValueError(f"texts[{blank[0]}] is blank: there is nothing to translate")
+    for language in dict.fromkeys([target, *sources]):
+        find_language(language)  # an unknown one is told before a file is made
     with open_cache(cache) as known:
         results = _translate(translator, texts, sources, target, known, chunk, progress)
         if retry is None:

@@ -53,6 +53,8 @@ class ExistingTranslations:
         self._path = Path(path)
         self._translations: dict[_Key, str] = {}
         self._columns = columns
+        if self._path.is_dir():
+            raise TranslationError(f"{path} is a folder: name a file of translations")
         for number, values in _records(self._path):
             text, translation = self._pair(number, values)
             if not (is_blank(text) or is_blank(translation)):

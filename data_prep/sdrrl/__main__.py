@@ -13,7 +13,7 @@ from pathlib import Path
 from cctuning.fields import is_language_code
 from cctuning.nearest import did_you_mean
 from cctuning.translation import KINDS
-from data_prep.command import add_row_arguments, ended, pair, rows_file, share, typed
+from data_prep.command import add_row_arguments, ended, pair, rows_file, share, typed, whole_number
 from data_prep.sdrrl.draw import SHARES
 
 _STOPPED = "stopped; the same command goes on from here"
@@ -78,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=666, help="of what is drawn, and of the alignment (default: 666)")
     add(
         "--max-new-tokens",
-        type=int,
+        type=whole_number,
         default=256,
         help="of an answer; longer ones are left out (256)",
     )
-    add("--batch-size", type=int, default=16, help="prompts or texts at a time (default: 16)")
+    add("--batch-size", type=whole_number, default=16, help="prompts or texts at a time (default: 16)")
     add("--template", default="auto", help="of the model's prompts, as in train.py (default: auto)")
     add("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the weights")
     add("--use-cpu", action="store_true", help="even where there is a GPU")

@@ -49,6 +49,11 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
     check_target(options.data, output)
     rows, _ = named_rows(options)
     check_base_rows(rows)
+    spoken = {row.language for row in rows}
+    if unused := [f"{language}={path}" for language, path in options.lexicon if language not in spoken]:
+        raise ValueError(
+            f"--lexicon {unused[0]}: no row is in that language, only in {', '.join(sorted(spoken))}"
+        )
     check_trusted(options.model, options.trust_remote_code)
     lexicons = {language: read_lexicon(path) for language, path in options.lexicon}
     texts = parallel_texts(rows)
@@ -56,6 +61,8 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
     say(too_few_to_align(texts, able))
     shares = {**SHARES, **dict(options.share)}
     picks, short = draw(rows, shares, serving(able), seed=options.seed)
+    if not picks:
+        raise ValueError(f"nothing is drawn from {len(rows):,} rows: give more of them, or raise --share")
     output.parent.mkdir(parents=True, exist_ok=True)
     answers = _answers(options, picks)
     translations = _translations(options, to_translate(picks, answers))

@@ -14,7 +14,11 @@ from cctuning.evaluation.store import (
     write_samples,
 )
 
-BATCHES = [[{"doc_id": 0, "response": "a\u2028b\n"}, {"doc_id": 1, "response": "é"}], [{"doc_id": 2}]]
+HOW = {"last_tokens": "b", "new_tokens": 1, "stopped": True, "connected": False, "layer": None}
+BATCHES = [
+    [{"doc_id": 0, "response": "a\u2028b\n", **HOW}, {"doc_id": 1, "response": "é", **HOW}],
+    [{"doc_id": 2, "response": "", **HOW}],
+]
 TASK = StoredTask("xnli", "sw", "abc", {})
 
 
@@ -46,8 +50,8 @@ def test_samples_take_the_place_of_responses(tmp_path):
     file = ResponseFile(tmp_path, "xnli_sw")
     file.append(BATCHES[0])
     assert read_task(tmp_path, "xnli_sw") == []
-    values = {"scores": {}, "doc": {}, "target": [], "new_tokens": 1, "stopped": True, "connected": False}
-    samples = [response | values | {"layer": None} for response in BATCHES[0]]
+    values = {"scores": {}, "doc": {}, "target": [], "resps": [["a"]]}
+    samples = [response | values for response in BATCHES[0]]
     write_samples(tmp_path, "xnli_sw", samples)
     assert read_task(tmp_path, "xnli_sw") == samples
     assert not file.path.exists()

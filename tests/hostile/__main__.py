@@ -1,6 +1,15 @@
 """Writes docs/errors.md: `python -m tests.hostile`."""
 
-from tests.hostile import data_cases, model_cases, recipe_cases, run_cases, tokenizer_cases
+from tests.hostile import (
+    benchmark_cases,
+    data_cases,
+    evaluation_cases,
+    model_cases,
+    preparation_cases,
+    recipe_cases,
+    run_cases,
+    tokenizer_cases,
+)
 from tests.hostile.page import PATH, page
 
 GROUPS = (
@@ -9,6 +18,9 @@ GROUPS = (
     tokenizer_cases.CASES,
     model_cases.CASES,
     run_cases.CASES,
+    benchmark_cases.CASES,
+    evaluation_cases.CASES,
+    preparation_cases.CASES,
 )
 
 if __name__ == "__main__":

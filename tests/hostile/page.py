@@ -12,7 +12,8 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 _TOP = f"""# Errors
 
 What is given to the entry scripts, and what they answer. The tests try every line of these tables: the
-script prints this text and no more, ends with status 1 (2 for a recipe or an argument), and writes nothing.
+script prints this text and no more (those of data_prep behind their usage and bars), ends with status 1 (2
+for a recipe or an argument, and in data_prep), and writes nothing.
 `{FOLDER}` is a folder; `{ANY}` stands for words of a library. `python -m tests.hostile` writes this page.
 """
 
