@@ -18,6 +18,7 @@ from cctuning.fields import (
     shown,
     type_name,
 )
+from cctuning.formats import DataError
 from cctuning.sources import find_sources
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import TranslationError, Untranslated
@@ -54,7 +55,7 @@ class ExistingTranslations:
         self._translations: dict[_Key, str] = {}
         self._columns = columns
         if self._path.is_dir():
-            raise TranslationError(f"{path} is a folder: name a file of translations")
+            raise DataError(f"{path} is a folder: name a file of translations")
         for number, values in _records(self._path):
             text, translation = self._pair(number, values)
             if not (is_blank(text) or is_blank(translation)):
