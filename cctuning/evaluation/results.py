@@ -23,7 +23,7 @@ from cctuning.evaluation.sample_files import RESULTS_FILE, ResultsError, read_sa
 from cctuning.evaluation.score_rows import ScoreRow, score_rows
 from cctuning.evaluation.statistics import RESAMPLES, Id, generator, resampled_languages
 from cctuning.evaluation.store import SETTINGS_FILE
-from cctuning.evaluation.summary import Estimate, average, estimates, generation_of, scores_of
+from cctuning.evaluation.summary import Estimate, average, estimates, generation_of, pooled, scores_of
 from cctuning.evaluation.tables import csv_text, markdown_text
 from cctuning.files import write_whole
 from cctuning.nearest import did_you_mean
@@ -55,6 +55,7 @@ def summarise(
     results: dict[str, Any] = {
         "results": {},
         "groups": {},
+        "pooled": {},
         "average": {},
         "group_subtasks": {},
         "configs": {},
@@ -144,6 +145,8 @@ def _add_scores(
         found = estimates(by_language, draws, parallel=benchmark.parallel)
         averages[metric] = found[None]
         group |= _entries(metric, found[None])
+        if len({len(own) for own in by_language.values()}) > 1:
+            results["pooled"].setdefault(name, {})[metric] = pooled(by_language)
         for language in by_language:
             task = f"{name}_{language}"
             results["results"][task] |= _entries(metric, found[language])

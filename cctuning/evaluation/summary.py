@@ -1,7 +1,8 @@
 """From the samples of an evaluation to its scores: per task, per benchmark, and over all benchmarks.
 
 A task is a benchmark in one language. A benchmark's score is the mean over its languages, each counted
-equally, and so is the mean over benchmarks: as in the papers' tables.
+equally, and so is the mean over benchmarks. In the papers' sets the languages of a benchmark are of one size,
+but for GlobalOpinionQA's, of which the authors count every question equally: `pooled`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,12 @@ def estimates(
     error = standard_error(scores, parallel=parallel)
     questions = len({id for own in scores.values() for id in own}) if parallel else None
     return found | {None: average(list(found.values()), error=error, questions=questions, lowest=lowest)}
+
+
+def pooled(scores: Mapping[str, Scores]) -> float:
+    """The mean over the questions of all languages, each question counted equally."""
+    every = [score for own in scores.values() for score in own.values()]
+    return math.fsum(every) / len(every)
 
 
 def average(

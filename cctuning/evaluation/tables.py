@@ -89,7 +89,7 @@ def _top_layer(layers: Mapping[str, int]) -> str:
 
 def _below(results: Mapping[str, Any]) -> str:
     """What stands below the table: the average over benchmarks, and how much was not asked."""
-    lines = [line for line in [average_line(results)] if line]
+    lines = [line for line in [average_line(results), pooled_line(results)] if line]
     gone = [n["original"] - n["effective"] for n in results["n-samples"].values()]
     if any(gone):
         lines.append(f"{sum(gone):,} questions left out, in {sum(map(bool, gone))} task(s): see results.json")
@@ -116,6 +116,16 @@ def untranslated_line(results: Mapping[str, Any]) -> str:
     )
 
 
+def pooled_line(results: Mapping[str, Any]) -> str:
+    """The main scores with every question counted equally, of benchmarks whose languages differ in size."""
+    found = []
+    for benchmark, scores in results.get("pooled", {}).items():
+        config = results["configs"][results["group_subtasks"][benchmark][0]]
+        if config["main_metric"] in scores:
+            found.append(f"{config['title']} {percent(scores[config['main_metric']])}")
+    return f"with every question counted equally: {', '.join(found)}" if found else ""
+
+
 # --- In files -----------------------------------------------------------------------------------------------
 
 
@@ -134,6 +144,7 @@ def markdown_text(results: Mapping[str, Any]) -> str:
         "Scores in % with 95 % intervals. The mean counts every language equally.",
         markdown_table(["benchmark (metric)", "mean"], means),
         average_line(results),
+        pooled_line(results),
         *(
             _benchmark_markdown([row for row in rows if row.benchmark == benchmark])
             for benchmark in results["group_subtasks"]

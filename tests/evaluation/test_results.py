@@ -18,7 +18,7 @@ from cctuning.evaluation.figures import plot_scores
 from cctuning.evaluation.results import read_results, read_samples, summarise, write_results
 from cctuning.evaluation.sample_files import ResultsError
 from cctuning.evaluation.score_rows import score_rows
-from cctuning.evaluation.tables import screen_table
+from cctuning.evaluation.tables import markdown_text, screen_table
 from tests.samples import CONFIG, sample, samples, write_evaluation, write_samples
 
 MAIN = "accuracy,paper"
@@ -83,6 +83,22 @@ def test_the_mean_of_the_benchmarks_counts_each_equally(results):
         for name, metric in (("xnli", "accuracy"), ("xlsum", "rougeL"), ("mkqa", "accuracy"))
     ]
     assert results["average"]["score_stderr,paper"] == pytest.approx(np.sqrt(np.sum(np.square(errors))) / 3)
+
+
+def test_languages_that_differ_in_size_have_a_mean_over_questions_too(made, results):
+    assert results["pooled"] == {}  # all of one size
+    sizes = {"en": 30, "sw": 3}
+    rows = {
+        task: own for code, count in sizes.items() for task, own in samples("xlsum", (code,), count).items()
+    }
+    found = summarise(rows, config=CONFIG, resamples=50)
+    metric = "rougeL,paper"
+    english, swahili = scores(rows["xlsum", "en"], metric), scores(rows["xlsum", "sw"], metric)
+    value = found["pooled"]["xlsum"][metric]
+    assert value == pytest.approx(statistics.fmean(english + swahili))
+    assert value != pytest.approx(found["groups"]["xlsum"][metric])
+    assert f"with every question counted equally: XLSum {100 * value:.1f}" in markdown_text(found)
+    assert "every question counted" not in markdown_text(results)
 
 
 def test_one_benchmark_has_no_mean_of_benchmarks(made):
