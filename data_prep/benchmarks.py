@@ -54,7 +54,9 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
         items = _write_benchmark(
             benchmark, sets[benchmark.name], folder, options, command, translator, console
         )
-        faults = find_faults(benchmark, items) if items else {}
+        if not items:
+            continue
+        faults = find_faults(benchmark, items)
         if translator is None:  # a parallel that nobody asked for is no fault
             faults = _without(faults, "no_parallel")
         write_faults(folder, benchmark, faults)
@@ -83,7 +85,7 @@ def _write_benchmark(
     translator: Translator | None,
     console: Console,
 ) -> dict[str, list[Item]]:
-    """The items of each language, written, or read where they had been."""
+    """The items of each language that has some, written, or read where they had been."""
     read = Reader(options.root)
     translate = _translate(translator, folder) if translator else None
     items: dict[str, list[Item]] = {}
@@ -107,6 +109,9 @@ def _write_benchmark(
                 positions=chosen.positions,
                 frames=chosen.frames,
             )
+            if not found:
+                console.print(f"{path}: the set leaves no question", highlight=False, soft_wrap=True)
+                continue
             write_items(path, found)
             write_manifest(
                 folder,

@@ -98,6 +98,12 @@ def test_files_of_translations_that_have_changed_are_made_anew(made, tmp_path):
     assert [item.prompt_en for item in before] != [item.prompt_en for item in after]
 
 
+def test_a_language_whose_questions_are_all_in_the_pilot_set_is_said_and_left_out(made):
+    status, folder, printed = made("globalopinionqa", "--set", "unseen", "--languages", "sw", "sv")
+    assert (status, printed.count("the set leaves no question")) == (0, 2)
+    assert available_languages(folder, find_benchmark("globalopinionqa")) == []
+
+
 def test_an_interruption_leaves_whole_files_and_is_said(made, monkeypatch):
     def interrupted(benchmark, language, **options):
         if language == "sw":
