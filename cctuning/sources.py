@@ -18,7 +18,8 @@ from cctuning.nearest import did_you_mean
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
-_NO_ROWS = (".rejects.jsonl", ".removed.jsonl")  # what data_prep left out, beside what it wrote
+# What data_prep writes beside rows: those that were left out, and what a stopped command goes on from.
+_NO_ROWS = (".rejects.jsonl", ".removed.jsonl", ".translations.jsonl", ".answers.jsonl")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _SPLIT_WORDS = {
     "train": {"train", "training"},

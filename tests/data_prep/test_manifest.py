@@ -113,10 +113,10 @@ def test_check_compares_a_folder_with_its_manifest(folder, capsys):
     assert "manifest.json does not exist" in capsys.readouterr().err
 
 
-def test_a_manifest_and_what_was_left_out_are_no_rows(folder):
+def test_what_data_prep_writes_beside_rows_is_not_read_as_rows(folder):
     write(folder)
-    for name in ("rows.rejects.jsonl", "rows.removed.jsonl"):
-        (folder / name).write_text(json.dumps({"file": "rows.jsonl"}), encoding="utf-8")
+    for kind in ("rejects", "removed", "translations", "answers"):
+        (folder / f"rows.{kind}.jsonl").write_text(json.dumps({"file": "rows.jsonl"}), encoding="utf-8")
     assert [source.name for source in find_sources([str(folder)])] == [str(folder / "rows.jsonl")]
 
 
