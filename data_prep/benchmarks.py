@@ -31,6 +31,7 @@ from cctuning.translation import KINDS, Translation, Translator, load_translator
 from data_prep.benchmark_faults import find_faults, known_faults, write_faults
 from data_prep.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from data_prep.command import ended, typed
+from data_prep.files import BENCHMARK_TRANSLATIONS
 from data_prep.manifest import manifest_path, read_manifest, sha256, write_manifest
 
 
@@ -169,7 +170,7 @@ def _translate(translator: Translator, folder: Path) -> Translate:
     """Translates by `translator`; what it writes is kept beside the files."""
 
     def translate(texts: Sequence[str], source: str, target: str) -> list[Translation]:
-        cache = folder / "translations.jsonl"
+        cache = folder / BENCHMARK_TRANSLATIONS
         sources = [source] * len(texts)
         return translate_all(translator, texts, sources=sources, target=target, cache=cache)
 

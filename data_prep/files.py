@@ -17,6 +17,8 @@ from cctuning.rows import Row
 SUFFIXES = (".jsonl", ".parquet")
 COLUMNS = ("id", "language", "instruction", "instruction_en", "output", "output_en")
 
+BENCHMARK_TRANSLATIONS = "translations.jsonl"  # what was translated for a folder of benchmark files
+
 Record = dict[str, str | None]
 
 

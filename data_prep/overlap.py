@@ -7,23 +7,27 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 from tqdm.auto import tqdm
 
+from cctuning.evaluation import faults
 from cctuning.fields import type_name
 from cctuning.formats import DataError
 from cctuning.nearest import did_you_mean
 from cctuning.rows import Row
 from cctuning.sources import Source, find_sources
+from data_prep.files import BENCHMARK_TRANSLATIONS
 from data_prep.shingles import WIDE_WIDTH, WIDTH, Grams, Shingles, frame, grams, own, shingles
 
 COLUMNS = ("prompt", "prompt_en")  # of a benchmark file, in the format of evaluate.py's local files
 # Shingles of its own: a question with fewer, such as "Who won?", could be in any text. Those of Chinese,
 # Japanese and Korean are words or more.
 FEWEST = {WIDTH: 12, WIDE_WIDTH: 6}
+_NO_QUESTIONS = {faults.FILE, BENCHMARK_TRANSLATIONS}  # what data_prep.benchmarks writes beside them
 _AT_ONCE = 2000
 
 Counts = npt.NDArray[np.int64]
@@ -56,11 +60,15 @@ def read_questions(names: Sequence[str]) -> tuple[list[Question], int]:
     Args:
         names: files, folders or globs of local benchmark files, with `prompt` or `prompt_en` and `id`.
 
+    The list of faults and the translations that `data_prep.benchmarks` writes beside the files are left out.
     Raises `DataError` for a file that cannot be read or has neither column.
     """
+    sources = [one for one in find_sources(names) if Path(one.name).name not in _NO_QUESTIONS]
+    if not sources:
+        raise DataError(f"{', '.join(names)}: no benchmark file, only {' or '.join(sorted(_NO_QUESTIONS))}")
     questions: dict[str, Question] = {}
     cut = functools.cache(grams)  # the same English prompts stand beside every language
-    for source in tqdm(find_sources(names), desc="benchmarks", unit="file", leave=False):
+    for source in tqdm(sources, desc="benchmarks", unit="file", leave=False):
         for question in _of_file(source, cut):
             questions.setdefault(question.text, question)
     long = [question for question in questions.values() if question.can_be_found]

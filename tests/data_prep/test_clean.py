@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from data_prep import clean
+from data_prep import benchmarks, clean
 from data_prep.manifest import changed_files, read_manifest
 from tests.data_prep.texts import row
+from tests.evaluation.clones import write_clones, write_translations
 
 LONG = "Which river runs behind the old market, and who built the silver bridge over it in that winter?"
 ASKED = "How many letters did the gardener find under the orange candle before the music began to play?"
@@ -96,3 +97,25 @@ def test_what_is_read_is_not_written(call, source, monkeypatch, capsys, tmp_path
     assert clean.main([source, "--write", "rows.jsonl"]) == 2
     assert "error: --write rows.jsonl" in capsys.readouterr().err
     assert (tmp_path / "rows.jsonl").read_bytes() == before
+
+
+def test_a_folder_that_data_prep_made_is_one_of_benchmarks(call, tmp_path):
+    """It has a list of faults and, with a translator, what was translated beside the questions."""
+    made, root = tmp_path / "made", write_clones(tmp_path / "clones")
+    words = write_translations(tmp_path / "translations.jsonl")
+    arguments = ["xnli", "xlsum", "--languages", "sw", "--root", str(root), "--output", str(made)]
+    assert benchmarks.main([*arguments, "--translator", "file", "--translator-model", str(words)]) == 0
+    assert {"anomalies.json", "manifest.json", "translations.jsonl"} < {path.name for path in made.iterdir()}
+    [asked, *_] = lines(made / "XLSum" / "sw.jsonl")
+    held = row(asked["prompt"], "Sawa.", id="9", language="sw", instruction_en="Summarise it.")
+    rows = tmp_path / "more.jsonl"
+    rows.write_text(json.dumps(held) + "\n", encoding="utf-8")
+    assert clean.main([str(rows), "--write", str(call.target), "--benchmarks", str(made)]) == 0
+    [removed] = lines(call.target.with_name("rows.removed.jsonl"))
+    assert removed["of"]["file"] == str(made / "XLSum" / "sw.jsonl")
+
+
+def test_a_list_of_faults_alone_is_no_benchmark(call, tmp_path, capsys):
+    (tmp_path / "anomalies.json").write_text("{}", encoding="utf-8")
+    assert call("--benchmarks", str(tmp_path / "anomalies.json")) == 2
+    assert "no benchmark file, only anomalies.json or translations.jsonl" in capsys.readouterr().err
