@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from cctuning.fields import is_english
+from cctuning.fields import UNKNOWN_LANGUAGE, is_english
 from cctuning.rows import Problem, Row
-from cctuning.translation import Translation
+from cctuning.translation import Translation, TranslationError
 from cctuning.translation.languages import find_language
 from data_prep.sdrrl.draw import Pick, Serves
 from data_prep.sdrrl.kinds import (
@@ -58,20 +58,38 @@ class BaseRowsError(ValueError):
     """Base rows from which nothing can be made."""
 
 
-def check_base_rows(rows: Sequence[Row]) -> None:
-    """Raises `BaseRowsError` where rows do not say their language, or all are English."""
-    unknown = [row for row in rows if row.language == "und"]
-    if unknown:
+def usable_base_rows(rows: Sequence[Row]) -> tuple[list[Row], list[Problem]]:
+    """The rows whose language has a name to ask for, and why the others have none.
+
+    Raises `BaseRowsError` where nothing can be made of what is left: no row, or all of them are English.
+    """
+    usable, problems = [], []
+    for row in rows:
+        if (fault := _language_fault(row.language)) is None:
+            usable.append(row)
+        else:
+            problems.append(row.problem("language", fault))
+    if not usable:
         raise BaseRowsError(
-            f"{len(unknown)} rows do not say their language, the first is {unknown[0].file}, row "
-            f"{unknown[0].number}: add a column language, or set --language"
+            f"no row says a language that can be used ({len(rows)} rows), the first is {problems[0]}: add a "
+            "column language, or set --language"
         )
-    if all(is_english(row.language) for row in rows):
+    if all(is_english(row.language) for row in usable):
+        others = f" but {len(problems)} of no known language" if problems else ""
         raise BaseRowsError(
-            "all rows are English: there is nothing to distil into; name rows of other languages"
+            f"all rows are English{others}: there is nothing to distil into; name rows of other languages"
         )
-    for language in sorted({row.language for row in rows}):
+    return usable, problems
+
+
+def _language_fault(language: str) -> str | None:
+    if language == UNKNOWN_LANGUAGE:
+        return "is unknown"
+    try:
         find_language(language)
+    except TranslationError as error:
+        return str(error)
+    return None
 
 
 def parallel_texts(rows: Iterable[Row]) -> dict[str, list[ParallelText]]:

@@ -23,7 +23,6 @@ from data_prep.sdrrl.words import split_pieces, word_places
 
 ANSWERED = ("english", "target", "cross", "switched_prompt", "switched_response")
 SWITCHED = ("switched_prompt", "switched_response")
-HALVED = ("partial_translation", "completion")
 NO_EXCHANGE = "has no word that could be exchanged"
 
 _REQUEST = "{prompt}\n\nAnswer in {language}."

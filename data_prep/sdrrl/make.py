@@ -25,11 +25,11 @@ from data_prep.sdrrl.build import (
     Answers,
     alignable,
     build,
-    check_base_rows,
     parallel_texts,
     questions,
     serving,
     to_translate,
+    usable_base_rows,
 )
 from data_prep.sdrrl.draw import SHARES, Pick, draw
 from data_prep.sdrrl.lexicon import read_lexicon
@@ -47,8 +47,8 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     check_target(options.data, output)
-    rows, _ = named_rows(options)
-    check_base_rows(rows)
+    given, _ = named_rows(options)
+    rows, problems = usable_base_rows(given)
     spoken = {row.language for row in rows}
     if unused := [f"{language}={path}" for language, path in options.lexicon if language not in spoken]:
         raise ValueError(
@@ -77,12 +77,13 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             seed=options.seed,
             progress=progress,
         )
+    built.problems[:0] = problems
     files = write_files(built, output)
     write_manifest(
         output,
         command=command,
         inputs=[
-            *dict.fromkeys(row.file for row in rows),
+            *dict.fromkeys(row.file for row in given),
             *(path for _, path in options.lexicon),
             options.model,
             *([options.translator_model] if options.translator_model else []),
@@ -98,7 +99,7 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             "template": options.template,
             "dtype": options.dtype,
             "translator": options.translator,
-            "base_rows": len(rows),
+            "base_rows": len(given),
             "kinds": dict(Counter(built.kinds)),
         },
         left_out=left_out(built.problems),

@@ -39,9 +39,13 @@ def write_files(built: Built, output: Path) -> list[Path]:
 
 def left_out(problems: Sequence[Problem]) -> dict[str, int]:
     """How many rows were lost where."""
-    return dict(
-        Counter(_STAGES.get(problem.field, "nothing to exchange") for problem in problems).most_common()
-    )
+    return dict(Counter(map(_reason, problems)).most_common())
+
+
+def _reason(problem: Problem) -> str:
+    if problem.field == "language":
+        return f"language {problem.message}"
+    return _STAGES.get(problem.field, "nothing to exchange")
 
 
 def too_few_to_align(texts: Mapping[str, Sequence[object]], alignable: Sequence[str]) -> Iterator[str]:

@@ -184,11 +184,42 @@ def test_a_model_that_says_nothing_of_use_leaves_the_rows_without_answers(world,
     assert len(lines_of(world / "out" / "sdrrl.answers.jsonl")) == round(0.02 * COUNT)
 
 
+def test_rows_of_no_known_language_are_left_out_and_counted(world, base, capsys):
+    """As data_prep.aya_parallel leaves them; the others become the rows that they become without them."""
+    shares = [f"--share={kind}=0" for kind in SHARES if kind != "completion"]
+    assert run(world, base, *shares) == 0
+    alone = (world / "out" / "sdrrl.jsonl").read_bytes()
+    with (world / "rows.jsonl").open("a", encoding="utf-8") as file:
+        for number, language in enumerate([None, None, "qaa"]):
+            row = {"id": f"x{number}", "language": language, "instruction": "a", "instruction_en": "b"}
+            file.write(json.dumps({**row, "output": "c"}) + "\n")
+    capsys.readouterr()
+    assert run(world, base, *shares) == 0
+    assert (world / "out" / "sdrrl.jsonl").read_bytes() == alone
+    rejects = lines_of(world / "out" / "sdrrl.rejects.jsonl")
+    assert [reject["row"]["id"] for reject in rejects] == ["x0", "x1", "x2"]
+    printed = capsys.readouterr().out
+    assert "left out: 3 (language is unknown 2, language qaa is no language of languages.tsv" in printed
+    [entry] = read_manifest(world / "out")
+    assert sorted(entry["left_out"].values()) == [1, 2]
+    assert entry["settings"]["base_rows"] == len(base_rows()) + 3
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"instruction": "a", "instruction_en": "b", "output": "c"}], "1 rows do not say their language"),
+        (
+            [{"instruction": "a", "instruction_en": "b", "output": "c"}],
+            "rows.jsonl, row 1, language: is unknown: add a column language",
+        ),
         ([{"instruction": "a", "language": "en", "output": "c"}], "all rows are English"),
+        (
+            [
+                {"instruction": "a", "language": "en", "output": "c"},
+                {"instruction": "a", "instruction_en": "b", "output": "c"},
+            ],
+            "all rows are English but 1 of no known language",
+        ),
         (
             [{"instruction": "a", "instruction_en": "", "language": "sw", "output": "c"}],
             "instruction_en: is empty",
