@@ -15,6 +15,8 @@ from cctuning.sources import find_sources
 AYA = "CohereForAI/aya_dataset"
 COLUMNS = ("inputs", "targets", "language_code")
 
+# What langcodes leaves as it is, and stands in no table of languages.
+_VARIETIES = {"pbt": "ps"}
 # The data set writes both with one code, and says which it is in `language`.
 _CHINESE = {"simplified chinese": "zh-Hans", "traditional chinese": "zh-Hant"}
 
@@ -56,6 +58,7 @@ def language_of(code: str, name: str | None = None) -> str | None:
     """
     if (chinese := _CHINESE.get((name or "").strip().lower())) is not None:
         return chinese
+    code = _VARIETIES.get(code, code)
     return langcodes.standardize_tag(code, macro=True) if is_language_code(code) else None
 
 
