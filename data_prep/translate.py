@@ -185,6 +185,7 @@ def _translations(
             target=options.target,
             cache=options.cache or options.output.with_suffix(".translations.jsonl"),
             retry=retry,
+            skip_unknown=True,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
 

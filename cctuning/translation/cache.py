@@ -13,7 +13,13 @@ from cctuning.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.locks import only_user_of
 from cctuning.translation.checks import faults
 from cctuning.translation.languages import find_language
-from cctuning.translation.translator import Translation, TranslationError, Translator, Untranslated
+from cctuning.translation.translator import (
+    Translation,
+    TranslationError,
+    Translator,
+    UnknownSourceError,
+    Untranslated,
+)
 
 Progress = Callable[[int, int], None]  # texts done, texts in all
 
@@ -40,6 +46,7 @@ def translate_all(
     target: str,
     cache: str | Path,
     retry: Translator | None = None,
+    skip_unknown: bool = False,
     chunk: int = 64,
     progress: Progress | None = None,
 ) -> list[Translation]:
@@ -57,6 +64,8 @@ def translate_all(
         target: the language to translate into.
         cache: a file of JSON lines, which is made where it is missing. One process at a time may use it.
         retry: translates again what comes out faulty; its translation counts where it has no fault.
+        skip_unknown: texts in a language that the table or the translator lacks get that as their fault;
+            otherwise it is an error, as it always is of `target`.
         chunk: texts that are translated between two savings.
         progress: is told how many texts are done, of how many that are not in the cache.
 
@@ -67,10 +76,10 @@ def translate_all(
         raise ValueError(f"{len(texts)} texts and {len(sources)} source languages")
     if blank := [number for number, text in enumerate(texts) if is_blank(text)]:
         raise ValueError(f"texts[{blank[0]}] is blank: there is nothing to translate")
-    for language in dict.fromkeys([target, *sources]):
+    for language in dict.fromkeys([target, *([] if skip_unknown else sources)]):
         find_language(language)  # an unknown one is told before a file is made
     with open_cache(cache) as known:
-        results = _translate(translator, texts, sources, target, known, chunk, progress)
+        results = _translate(translator, texts, sources, target, known, skip_unknown, chunk, progress)
         if retry is None:
             return results
         faulty = [number for number, result in enumerate(results) if result.faults]
@@ -80,6 +89,7 @@ def translate_all(
             [sources[number] for number in faulty],
             target,
             known,
+            skip_unknown,
             chunk,
             progress,
         )
@@ -95,33 +105,59 @@ def _translate(
     sources: Sequence[str],
     target: str,
     known: Cache,
+    skip_unknown: bool,
     chunk: int,
     progress: Progress | None,
 ) -> list[Translation]:
-    codes = [find_language(source).code for source in sources]
+    codes, unknown = _codes(sources)
     into = find_language(target).code
     missing: dict[str, dict[str, None]] = {}  # by source language, each text once
     for text, code in zip(texts, codes, strict=True):
-        if code != into and Key.of(translator.name, text, code, into) not in known:
+        if code not in (into, *unknown) and Key.of(translator.name, text, code, into) not in known:
             missing.setdefault(code, {})[text] = None
     done, total = 0, sum(map(len, missing.values()))
     for code in sorted(missing):
         by_length = sorted(missing[code], key=lambda text: (-len(text), text))
         for start in range(0, len(by_length), chunk):
             part = by_length[start : start + chunk]
-            known.add(translator.name, part, translator.translate(part, source=code, target=into), code, into)
+            try:
+                found = translator.translate(part, source=code, target=into)
+            except UnknownSourceError as error:
+                if not skip_unknown:
+                    raise
+                unknown[code] = str(error)  # not kept in the file: another version may know it
+                found = []
+            known.add(translator.name, part[: len(found)], found, code, into)
             done += len(part)
             if progress:
                 progress(done, total)
     return [
-        _result(translator.name, text, code, into, known) for text, code in zip(texts, codes, strict=True)
+        _result(translator.name, text, code, into, known, unknown)
+        for text, code in zip(texts, codes, strict=True)
     ]
 
 
-def _result(translator: str, text: str, source: str, target: str, known: Cache) -> Translation:
+def _codes(sources: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The table's code of each source language, and of those that it lacks what is told about them."""
+    codes: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for source in dict.fromkeys(sources):
+        try:
+            codes[source] = find_language(source).code
+        except TranslationError as error:
+            codes[source], unknown[source] = source, str(error)
+    return [codes[source] for source in sources], unknown
+
+
+def _result(
+    translator: str, text: str, source: str, target: str, known: Cache, unknown: dict[str, str]
+) -> Translation:
     if source == target:
         return Translation(text, (), "")
-    found = known[Key.of(translator, text, source, target)]
+    key = Key.of(translator, text, source, target)
+    if key not in known:
+        return Translation("", (unknown[source],), translator)
+    found = known[key]
     if isinstance(found, Untranslated):
         return Translation("", (found.reason,), translator)
     return Translation(found, tuple(faults(text, found, source=source, target=target)), translator)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cctuning.translation.languages import find_language
-from cctuning.translation.translator import TranslationError
+from cctuning.translation.translator import TranslationError, UnknownSourceError
 
 _MADLAD_CODE = re.compile(r"<2\w+>")
 
@@ -23,20 +23,17 @@ class Nllb:
     def encode(self, sentences: Sequence[str], *, source: str, target: str) -> list[list[int]]:
         """The input's token ids of each sentence, with the special ones. Raises `TranslationError`."""
         self.first_token(target)
-        self.tokenizer.src_lang = self._code(source)
+        self.tokenizer.src_lang = _known(self, find_language(source).nllb, source, UnknownSourceError)
         ids: list[list[int]] = self.tokenizer(list(sentences))["input_ids"]
         return ids
 
     def first_token(self, target: str) -> int | None:
         """The token that the output has to begin with."""
-        return int(self.tokenizer.convert_tokens_to_ids(self._code(target)))
+        return int(self.tokenizer.convert_tokens_to_ids(_known(self, find_language(target).nllb, target)))
 
     def control_token(self, sentence: str) -> str | None:
         """A special token that is spelled out in a sentence, and would be read as one."""
         return next((token for token in self.tokenizer.all_special_tokens if token in sentence), None)
-
-    def _code(self, language: str) -> str:
-        return _known(self, find_language(language).nllb, language)
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ def family_of(tokenizer: Any) -> Family:
     )
 
 
-def _known(family: Family, code: str, language: str) -> str:
+def _known(family: Family, code: str, language: str, error: type[TranslationError] = TranslationError) -> str:
     if not code or code not in family.tokenizer.get_vocab():
         name = find_language(language).name
-        raise TranslationError(f"{family.name} does not know {language} ({name})")
+        raise error(f"{family.name} does not know {language} ({name})")
     return code

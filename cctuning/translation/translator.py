@@ -12,6 +12,10 @@ class TranslationError(ValueError):
     """A translator that cannot be used, or cannot translate between two languages; the message says why."""
 
 
+class UnknownSourceError(TranslationError):
+    """A translator that does not know the language of a text."""
+
+
 @dataclass(frozen=True)
 class Untranslated:
     """In place of a translation: why the text could not be translated, or not to its end."""
@@ -30,7 +34,8 @@ class Translator(Protocol):
         """A translation, or why there is none, for each of `texts`, in their order.
 
         What the other texts are does not matter to a text's translation. `source` and `target` are language
-        codes as in rows (`sw`, `zh-Hans`). Raises `TranslationError` for a language that it does not know.
+        codes as in rows (`sw`, `zh-Hans`). Raises `UnknownSourceError` for a `source` that it does not know,
+        and another `TranslationError` for such a `target`.
         """
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cctuning.locks import LockedError
 from cctuning.translation import Translation, TranslationError, Untranslated, translate_all
+from cctuning.translation.translator import UnknownSourceError
 from tests.translation.fakes import FakeTranslator
 
 TEXTS = [
@@ -150,6 +151,29 @@ def test_only_faulty_ones_are_retried_and_a_faulty_retry_does_not_count(cache):
     assert results[4].translator == "fake"
     worse = FakeTranslator(lambda text: "", name="worse")
     assert translate(translator, cache, retry=worse)[0] == Translation(TEXTS[0], ("is copied",), "fake")
+
+
+def test_texts_in_unknown_languages_can_be_skipped_and_are_asked_again_by_a_later_call(cache):
+    class NoSwahili(FakeTranslator):
+        def translate(self, texts, *, source, target):
+            if source == "sw":
+                raise UnknownSourceError("fake does not know sw")
+            return super().translate(texts, source=source, target=target)
+
+    sources = ["sw", "de", "swx", "en", "sw"]
+    results = translate(NoSwahili(), cache, sources=sources, skip_unknown=True, retry=NoSwahili(), chunk=1)
+    assert [result.faults[:1] for result in results[::2]] == [
+        ("fake does not know sw",),
+        (results[2].faults[0],),
+        ("fake does not know sw",),
+    ]
+    assert results[2].faults[0].startswith("swx is no language of languages.tsv")
+    assert [result.text for result in results] == ["", TURNED[1], "", "good morning", ""]
+    assert written(translate(FakeTranslator(), cache)) == TURNED
+    with pytest.raises(TranslationError, match="'xx' is no language"):
+        translate_all(FakeTranslator(), TEXTS, sources=SOURCES, target="xx", cache=cache, skip_unknown=True)
+    with pytest.raises(UnknownSourceError):
+        translate(NoSwahili(name="other"), cache)
 
 
 def test_progress_counts_what_is_not_there_yet(cache):

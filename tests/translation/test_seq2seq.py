@@ -8,7 +8,7 @@ import torch
 from ctranslate2.converters import TransformersConverter
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from cctuning.translation import TranslationError, Untranslated, load_translator
+from cctuning.translation import TranslationError, Untranslated, load_translator, translate_all
 from cctuning.translation.translator import output_limit
 from tests.translation.models import write_madlad, write_nllb
 
@@ -166,6 +166,18 @@ def test_a_language_that_the_model_does_not_know(folders):
             load(folders, kind).translate(["Mji"], source="sw", target=code)
     with pytest.raises(TranslationError, match=r"nllb does not know la \(Latin\)"):
         load(folders, "nllb").translate(["Mji"], source="la", target="en")
+
+
+def test_texts_in_such_a_language_can_be_skipped_but_not_the_target(folders, tmp_path):
+    options = {"sources": ["la", "sw"], "cache": tmp_path / "cache.jsonl", "skip_unknown": True}
+    latin, swahili = translate_all(load(folders, "nllb"), ["urbs", "Mji"], target="en", **options)
+    assert latin.faults == ("nllb does not know la (Latin)",) and not latin.text
+    [alone] = load(folders, "nllb").translate(["Mji"], source="sw", target="en")
+    assert swahili.text == (alone if isinstance(alone, str) else "")
+    with pytest.raises(TranslationError, match=r"nllb does not know la \(Latin\)"):
+        translate_all(
+            load(folders, "nllb"), ["Wien", "Mji"], target="la", **options | {"sources": ["de", "sw"]}
+        )
 
 
 def test_models_that_are_none_of_these(folders, tmp_path):
