@@ -115,10 +115,10 @@ def read_rows(
         raise ValueError(f"on_bad_row={on_bad_row!r} is not one of error, skip")
     if language is not None and not is_language_code(language):
         raise ValueError(f"language={language!r} {NO_LANGUAGE_CODE}")
-    reader = _Reader(_column_names(columns), language)
+    reader = _Reader(column_names(columns), language)
     for source in _with_unique_stems(find_sources(sources, split=split)):
         reader.read(*source)
-    reader.check_renamed_columns()
+    check_renamed_columns(OPTIONAL, reader.columns, reader.columns_seen)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
     return reader.rows, reader.problems
@@ -129,7 +129,7 @@ def rows_from_records(
 ) -> tuple[list[Row], list[Problem]]:
     """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
-    reader = _Reader(_column_names(None), None)
+    reader = _Reader(column_names(None), None)
     reader.read(source, name)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
@@ -171,7 +171,7 @@ class _Reader:
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self._first_with_id: dict[tuple[str, str], Row] = {}
-        self._columns_seen: set[str] = set()
+        self.columns_seen: set[str] = set()
 
     def read(self, source: Source, stem: str) -> None:
         """Adds the rows and the problems of one source."""
@@ -191,8 +191,10 @@ class _Reader:
             problems.append(Problem(source.name, 0, "", "holds no rows"))
         elif count == 1 and problems and isinstance(record.values, dict):
             self._check_is_row(source.name, record.values)
-        self._check_required_columns(source.name, found, problems)
-        self._columns_seen |= found
+        faulty = {problem.field for problem in problems}
+        wanted = [field for field in REQUIRED if self.columns[field] in faulty]
+        check_required_columns(source.name, wanted, self.columns, found)
+        self.columns_seen |= found
         self.problems += problems
 
     def _check(self, record: Record, file: str, stem: str) -> tuple[Row | None, list[tuple[str, str]]]:
@@ -239,31 +241,40 @@ class _Reader:
         if len(lists.keys() & {self.columns[field] for field in REQUIRED}) > 1:
             raise DataError(f"{file} is one object with a list for each column: {ONE_OBJECT}")
 
-    def _check_required_columns(self, file: str, found: set[str], problems: Sequence[Problem]) -> None:
-        """A column that no row has is one error about the file, not one per row."""
-        for field in REQUIRED:
-            column = self.columns[field]
-            if found and column not in found and any(problem.field == column for problem in problems):
-                raise DataError(
-                    f"{file} has no column {column!r}{did_you_mean(column, found)}\n"
-                    f"columns: {', '.join(sorted(found))}; name the right one with columns.{field}=NAME"
-                )
 
-    def check_renamed_columns(self) -> None:
-        """A renamed optional column that no source has would be ignored without a word."""
-        for field in OPTIONAL:
-            column = self.columns[field]
-            if column != field and column not in self._columns_seen:
-                hint = did_you_mean(column, self._columns_seen)
-                raise DataError(f"columns.{field}={column!r}: no source has this column{hint}")
+# --- Columns ------------------------------------------------------------------------------------------------
 
 
-def _column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
+def column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """The column of each field, its own name except as `columns` says. Raises `ValueError` for no field."""
     known = {field: field for field in (*REQUIRED, *OPTIONAL)}
     for field in columns or {}:
         if field not in known:
             raise ValueError(f"columns.{field} is no field of a row{did_you_mean(field, known)}")
     return known | dict(columns or {})
+
+
+def check_required_columns(
+    file: str, fields: Iterable[str], columns: Mapping[str, str], found: set[str]
+) -> None:
+    """Raises `DataError` where a file, which has the columns `found`, lacks that of one of `fields`.
+
+    A column that no row has is one error about the file, not one per row.
+    """
+    for column, field in ((columns[field], field) for field in fields):
+        if found and column not in found:
+            raise DataError(
+                f"{file} has no column {column!r}{did_you_mean(column, found)}\n"
+                f"columns: {', '.join(sorted(found))}; name the right one with columns.{field}=NAME"
+            )
+
+
+def check_renamed_columns(fields: Iterable[str], columns: Mapping[str, str], found: set[str]) -> None:
+    """Raises `DataError` for a renamed column of `fields` that no source has: it would be ignored."""
+    for field in fields:
+        if columns[field] != field and columns[field] not in found:
+            hint = did_you_mean(columns[field], found)
+            raise DataError(f"columns.{field}={columns[field]!r}: no source has this column{hint}")
 
 
 def _with_unique_stems(sources: Sequence[Source]) -> list[tuple[Source, str]]:

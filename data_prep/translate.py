@@ -20,7 +20,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cctuning.fields import OPTIONAL, REQUIRED, UNKNOWN_LANGUAGE, field_fault, is_blank
 from cctuning.formats import Record
 from cctuning.language_id import identify
-from cctuning.rows import Problem, Row, write_rejects
+from cctuning.rows import (
+    Problem,
+    Row,
+    check_renamed_columns,
+    check_required_columns,
+    column_names,
+    write_rejects,
+)
 from cctuning.sources import find_sources
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
@@ -30,6 +37,7 @@ from data_prep.manifest import count_languages, write_manifest
 
 _TEXTS = ("instruction", "instruction_en", "output", "output_en")
 _FIELDS = (*REQUIRED, *OPTIONAL)
+_NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +61,8 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
         field=options.field,
         to_field=options.to_field,
     )
+    rows, unknown = without_language(rows, options)
+    problems += unknown
     languages = source_languages(rows, options)
     missing = [number for number, row in enumerate(rows) if is_blank(row[options.to_field])]
     translations = _translations(rows, languages, missing, options, console)
@@ -102,19 +112,30 @@ def read_candidates(
     """Rows that may lack `to_field`, by the names of our fields, and the rows that cannot be translated.
 
     Each has `file` and `number` beside the fields. A row needs text in `field`, and a valid value in each
-    other field that it has. Raises `DataError` for a source that cannot be read.
+    other field that it has. Raises `DataError` for a source that cannot be read or lacks a column, and
+    `ValueError` for a key of `columns` that is no field.
     """
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
+    names = column_names(columns)
+    seen: set[str] = set()
     for source in find_sources(data, split=split):
+        found: set[str] = set()
+        faulty: set[str] = set()
         for record in source.records():
-            row = _row(record, columns, language, source.name, source.stem)
+            row = _row(record, names, language, source.name, source.stem)
+            found.update(record.values if row else ())
             faults = [("", record.fault or "is no object")] if row is None else _faults(row, field, to_field)
             problems += [
                 Problem(source.name, record.number, name, why, record.values) for name, why in faults
             ]
+            faulty.update(name for name, _ in faults)
             if row is not None and not faults:
                 rows.append(row)
+        needed = [name for name in (*REQUIRED, field) if name in faulty and name != to_field]
+        check_required_columns(source.name, needed, names, found)
+        seen |= found
+    check_renamed_columns((to_field, *OPTIONAL), names, seen)
     return rows, problems
 
 
@@ -123,7 +144,7 @@ def _row(
 ) -> dict[str, Any] | None:
     if record.fault or not isinstance(record.values, dict):
         return None
-    row = {field: record.values.get(columns.get(field, field)) for field in _FIELDS}
+    row = {field: record.values.get(column) for field, column in columns.items()}
     row["id"] = f"{stem}:{record.number}" if row["id"] is None else str(row["id"])
     row["language"] = row["language"] or language or UNKNOWN_LANGUAGE
     return {**row, "file": file, "number": record.number}
@@ -140,10 +161,31 @@ def _faults(row: dict[str, Any], field: str, to_field: str) -> list[tuple[str, s
     return [(name, fault) for name, fault in found if fault]
 
 
+def without_language(
+    rows: Sequence[dict[str, Any]], options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The rows less those to translate that do not say their language, where it goes by that; and these.
+
+    Raises `ValueError` where all rows to translate are such.
+    """
+    if options.field.endswith("_en") or options.source != "column":
+        return list(rows), []
+    kept: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for row in rows:
+        if row["language"] == UNKNOWN_LANGUAGE and is_blank(row[options.to_field]):
+            problems.append(Problem(row["file"], row["number"], "language", _NO_LANGUAGE, row))
+        else:
+            kept.append(row)
+    if problems and not any(is_blank(row[options.to_field]) for row in kept):
+        raise ValueError(str(problems[0]))
+    return kept, problems
+
+
 def source_languages(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[str]:
     """The language of each row's text: a code that was given, the row's own, or (`auto`) what it looks like.
 
-    Fields that end in `_en` are English. Raises `ValueError` for a row that does not say its language.
+    Fields that end in `_en` are English. Raises `ValueError` for a code that is no language.
     """
     if options.field.endswith("_en"):
         return ["en"] * len(rows)
@@ -151,12 +193,6 @@ def source_languages(rows: Sequence[dict[str, Any]], options: argparse.Namespace
         return [found.code or options.target for found in identify([row[options.field] for row in rows])]
     if options.source != "column":
         return [find_language(options.source).code] * len(rows)
-    unknown = [row for row in rows if row["language"] == UNKNOWN_LANGUAGE]
-    if unknown:
-        raise ValueError(
-            f"{unknown[0]['file']}, row {unknown[0]['number']}, language: is missing; say it with "
-            "--language, or have it identified with --from auto"
-        )
     return [row["language"] for row in rows]
 
 

@@ -114,6 +114,50 @@ def test_a_row_without_a_language_is_named(tmp_path, capsys):
     assert "data.jsonl, row 1, language: is missing; say it with --language" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("whose", [{}, {"language": "lld"}])
+def test_a_row_without_a_known_language_is_rejected_and_the_others_go_on(run, whose):
+    ladin = {"id": 8, "instruction": "Olá é pa la capitala?", "output": "Roma"} | whose
+    translated = {**ladin, "id": 9, "instruction_en": "Where is the capital?"}
+    rows, rejects = run(rows=[ladin, *ROWS[:3], translated])
+    assert [row["id"] for row in rows] == ["1", "2", "3", "9"]
+    [reject] = rejects
+    expected = (
+        "instruction_en: lld is no language of languages.tsv" if whose else "language: is missing; say it"
+    )
+    assert reject["number"] == 1 and reject["reasons"][0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (["instruktion=prompt"], "columns.instruktion is no field of a row; did you mean 'instruction'?"),
+        (["instruction=promt"], "no column 'promt'; did you mean 'prompt'?"),
+        ([], "no column 'instruction'"),
+        (["instruction=prompt", "language=lang"], "columns.language='lang': no source has this column"),
+        (["instruction=prompt", "instruction_en=prompt_em"], "='prompt_em': no source has this column"),
+    ],
+)
+def test_columns_that_are_not_there(tmp_path, columns, said, capsys):
+    rows = [{"prompt": row["instruction"], "output": row["output"], "language": "sw"} for row in ROWS]
+    data, pairs = write(tmp_path / "data.jsonl", rows), write(tmp_path / "pairs.jsonl", [{"text": "a"}])
+    output = tmp_path / "rows.jsonl"
+    command = [str(data), "--output", str(output), "--translator", "file", "--model", str(pairs)]
+    for column in columns:
+        command += ["--column", column]
+    assert translate.main(command) == 2
+    assert said in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_renamed_columns_are_read(run):
+    rows = [
+        {"prompt": row["instruction"], "output": row["output"], "language": row["language"]}
+        for row in ROWS[:3]
+    ]
+    written, _ = run("--column", "instruction=prompt", rows=rows)
+    assert [row["instruction"] for row in written] == [row["prompt"] for row in rows]
+
+
 def test_other_fields_and_directions(run):
     rows = [{**row, "instruction_en": "How?"} for row in ROWS[:1]]
     pairs = {"Nairobi": "Nairobi"}
