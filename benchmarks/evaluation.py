@@ -1,6 +1,6 @@
 """Rows per second of an evaluation, over asking one question at a time.
 
-python -m benchmarks.evaluation [--hidden 512 --layers 8 --questions 32 --repeats 3]
+python -m benchmarks.evaluation [--hidden 256 --layers 6 --questions 128 --repeats 3]
 
 The rival is the loop of the papers' scripts: one prompt, a forward pass for the feed-forward outputs, another
 one that is connected, then one token at a time with a cache, and the text so far decoded after each of them.
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    defaults = {"hidden": 512, "layers": 8, "questions": 32, "new-tokens": 40, "repeats": 3}
+    defaults = {"hidden": 256, "layers": 6, "questions": 128, "new-tokens": 40, "repeats": 3}
     defaults |= {"shortest": 40, "longest": 400, "batch-size": 32, "batch-tokens": 16384}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
