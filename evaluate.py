@@ -73,8 +73,15 @@ def main() -> None:
     folder = Path(recipe.output_dir or default_output_dir(recipe, mode))
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     with only_run_in(folder) if state.is_main_process and not recipe.dry_run else nullcontext():
-        translate = translation(recipe, folder, share, state.device) if mode == "translated" else None
-        tasks, sets = make_tasks(recipe, mode, sets, prompts, positions, translate)
+        # What translates is kept nowhere: it may be a model, which has to go before the other one comes.
+        tasks, sets = make_tasks(
+            recipe,
+            mode,
+            sets,
+            prompts,
+            positions,
+            translation(recipe, folder, share, state.device) if mode == "translated" else None,
+        )
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return

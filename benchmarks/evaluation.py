@@ -11,7 +11,6 @@ are compared before anything is timed.
 from __future__ import annotations
 
 import argparse
-import itertools
 import random
 import tempfile
 from functools import partial
@@ -57,10 +56,10 @@ def make_model(hidden: int, layers: int, device: str, dtype: torch.dtype) -> tup
         torch.set_default_dtype(dtype)
         connected = CCTuningModel.wrap(LlamaForCausalLM(config))
         torch.set_default_dtype(torch.float32)
-    folder = tempfile.mkdtemp()
-    export_monolingual(connected, tokenizer, torch.randn(hidden, hidden) / hidden**0.5, folder)
-    del connected
-    return load_model(folder).to(device), PromptFormat(tokenizer)
+    with tempfile.TemporaryDirectory() as folder:
+        export_monolingual(connected, tokenizer, torch.randn(hidden, hidden) / hidden**0.5, folder)
+        del connected
+        return load_model(folder).to(device), PromptFormat(tokenizer)
 
 
 def make_task(count: int, shortest: int, longest: int) -> Task:
@@ -125,14 +124,14 @@ def main() -> None:
     task = make_task(options.questions, options.shortest, options.longest)
     how = Asking(options.new_tokens, options.batch_size, options.batch_tokens)
     table = Table("mode", "one at a time, rows/s", "evaluate.py, rows/s", "times as fast", "same responses")
-    folders = (tempfile.mkdtemp() for _ in itertools.count())  # a new one each: nothing is resumed
     results = []
     for mode in ("monolingual", "none"):
         set_mode(model, mode)
         rival = partial(one_at_a_time, model, prompts, task, options.new_tokens)
 
         def ours() -> list[str]:
-            return [found["response"] for found in ask(model, prompts, task, next(folders), how)]
+            with tempfile.TemporaryDirectory() as folder:  # a new one each time: nothing is resumed
+                return [found["response"] for found in ask(model, prompts, task, folder, how)]
 
         same = sum(map(str.__eq__, rival(), ours()))
         measured = compare(rival, ours, repeats=options.repeats, warmup=0)

@@ -30,12 +30,12 @@ def models(hidden: int, layers: int) -> tuple[Any, Any]:
     """The plain base model and the exported one, with the same weights."""
     torch.manual_seed(0)
     config = llama_config(hidden, layers)
-    folder = tempfile.mkdtemp()
     connected = CCTuningModel.wrap(LlamaForCausalLM(config))
-    export_monolingual(connected, no_words(), torch.randn(hidden, hidden) / hidden**0.5, folder)
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    plain: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    exported: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=True)
+    with tempfile.TemporaryDirectory() as folder:
+        export_monolingual(connected, no_words(), torch.randn(hidden, hidden) / hidden**0.5, folder)
+        plain: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        exported: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=True)
     return plain.to(device), exported.to(device)
 
 

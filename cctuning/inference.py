@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cctuning.examples import check_token
+from cctuning.prefill import prefill
 from cctuning.prompts import PromptFormat
 
 NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
@@ -112,6 +113,10 @@ def generate_batch(
         "pad_token_id": prompts.pad_token_id,
         "eos_token_id": stop_tokens(model, prompts),
     } | generation
+    if (
+        not generation and (cache := prefill(model, ids)) is not None
+    ):  # greedily: a beam has caches of its own
+        options["past_key_values"] = cache
     with torch.no_grad():
         tokens = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
     return Generated(tokens, _chosen_layers(model, len(ids)).to(tokens.device))

@@ -28,7 +28,7 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     is_new = not folder.exists()
-    busy = f"another process is training into {folder}: wait until it ends, or set another output_dir"
+    busy = f"another process works in {folder}: wait until it ends, or set another output_dir"
     with _only_holder(folder / LOCK_FILE, f"output_dir={folder} cannot be written", busy):
         try:
             yield

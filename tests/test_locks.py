@@ -27,7 +27,7 @@ def other(tmp_path):
 
 
 def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path, other):
-    said = f"another process is training into {tmp_path}: wait until it ends, or set another output_dir"
+    said = f"another process works in {tmp_path}: wait until it ends, or set another output_dir"
     with pytest.raises(LockedError, match=said), only_run_in(tmp_path):
         pass
     assert (tmp_path / LOCK_FILE).exists()  # it is the other's

@@ -7,8 +7,6 @@ from typing import Any
 
 from cctuning.model import CONNECTION_FILE, is_exported
 
-WITH_PARALLEL = ("bilingual", "translated")  # modes that need every question in the other language too
-
 
 def choose_mode(model: str, inference: str) -> str:
     """The mode to ask the model `model`, a folder or hub name, in: monolingual, bilingual, translated, none.

@@ -21,9 +21,10 @@ def prompts_of(item: Item, benchmark: Benchmark, *, prompting: str = "original")
     - original: the benchmark's prompt;
     - cot: a line "Let's think step by step" in the text's own language is added to either text;
     - pim: the asked text follows its parallel, in one prompt, after a blank line (parallel input in multiple
-      languages). An item whose two texts are equal, as in English, is asked once.
+      languages). An item whose two texts are equal, as in English, is asked once; one without a parallel
+      cannot be asked so, and both texts are "".
 
-    Raises `ValueError` for another `prompting`, a language without a cot line, and pim without a parallel.
+    Raises `ValueError` for another `prompting` and a language without a cot line.
     """
     texts = (item.prompt, item.prompt_en)
     languages = (item.language, "en")
@@ -36,10 +37,7 @@ def prompts_of(item: Item, benchmark: Benchmark, *, prompting: str = "original")
         return _step_by_step(asked, languages[0]), _step_by_step(parallel, languages[1])
     if prompting == "pim":
         if not parallel:
-            raise ValueError(
-                f"{benchmark.title} {item.language}, item {item.id}: there is no parallel text, so "
-                "prompting=pim cannot put the two together"
-            )
+            return "", ""
         return asked if asked == parallel else f"{parallel}\n\n{asked}", parallel
     known = get_args(Prompting)
     raise ValueError(

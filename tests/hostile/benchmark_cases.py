@@ -351,7 +351,11 @@ def special_token(folder: Path) -> list[str]:
 
 @case(
     "no parallel text, and `prompting=pim`",
-    error="MKQA sw, item 2: there is no parallel text, so prompting=pim cannot put the two together",
+    error=(
+        "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual and prompting=pim "
+        "need: make the files with a translator (python -m data_prep.benchmarks --help). Set "
+        "on_bad_prompt=leave_out to ask the others"
+    ),
 )
 def pim_without_parallel(folder: Path) -> list[str]:
     return [*asked_of_changed(folder, prompt_en=None), "prompting=pim"]

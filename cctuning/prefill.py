@@ -1,0 +1,89 @@
+"""Reading a batch of prompts in groups of like length, into one cache that all of them go on from.
+
+Tokens are written one at a time, and a large batch writes fastest. To read it at once, though, is slow: short
+prompts are padded to the longest, and on a CPU the activations of so many tokens leave its caches.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import DynamicCache, DynamicLayer
+
+_TOKENS = {"cpu": 1024}  # of a group, padded; on other devices:
+_MOST_TOKENS = 16384
+
+
+@torch.no_grad()
+def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
+    """A cache of all prompts but for their last tokens, padded on the left as `inference.pad_left` pads them.
+
+    None where that would save nothing, and where the groups' caches cannot be joined: a layer that keeps its
+    last tokens only (a sliding window) or another kind of state, a decoder that takes no positions, a model
+    that generates with a cache of its own. The connection has no part in this: it is at the last token.
+    """
+    length = max(map(len, ids)) - 1
+    groups = _groups([len(prompt) - 1 for prompt in ids], _TOKENS.get(model.device.type, _MOST_TOKENS))
+    if len(groups) < 2 or not _can_join(model):
+        return None
+    parts = [_read(model, [ids[number][:-1] for number in group]) for group in groups]
+    order = torch.tensor([number for group in groups for number in group], device=model.device).argsort()
+    layers = []
+    for own in zip(*(part.layers for part in parts), strict=True):
+        states = ([layer.keys for layer in own], [layer.values for layer in own])
+        keys, values = (torch.cat([_padded(state, length) for state in part])[order] for part in states)
+        layers.append((keys, values))
+    return DynamicCache(layers, config=_config(model))
+
+
+def _config(model: Any) -> Any:
+    return model.config.get_text_config(decoder=True)
+
+
+def _can_join(model: Any) -> bool:
+    generation = model.generation_config
+    alone = (generation.num_beams or 1) == 1 and generation.cache_implementation is None
+    layers = DynamicCache(config=_config(model)).layers
+    takes_positions = "position_ids" in inspect.signature(type(model.get_decoder()).forward).parameters
+    return alone and takes_positions and bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def _padded(state: Tensor, length: int) -> Tensor:
+    """Keys or values (b, heads, t, d) with zeros before them, `length` in all; nothing attends to those."""
+    return functional.pad(state, (0, 0, length - state.shape[-2], 0))
+
+
+def _groups(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Places in `lengths` in groups of like length, of at most so many tokens when padded."""
+    groups: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= tokens:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
+
+
+def _read(model: Any, prompts: Sequence[Sequence[int]]) -> DynamicCache:
+    """The cache of some prompts, padded on the left to the longest of them."""
+    length = max(map(len, prompts))
+    missing = [length - len(prompt) for prompt in prompts]
+    rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
+    mask = (torch.arange(length) >= torch.tensor(missing)[:, None]).long().to(model.device)
+    cache = DynamicCache(config=_config(model))
+    given: dict[str, Any] = {"connection_index": -1} if hasattr(model, "fuse") else {}
+    if any(missing):  # without padding attention is plainly causal, which is faster
+        given["attention_mask"] = mask
+    model.get_decoder()(
+        input_ids=torch.tensor(rows, device=model.device),
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        **given,
+    )
+    return cache
