@@ -61,8 +61,8 @@ def fault(question: Question, prompts: PromptFormat, positions: int | None, new_
     texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
     if not all(text.strip() for text in texts):
         message = (
-            "it has no parallel prompt, which inference=bilingual and prompting=pim need: make the files with "
-            "a translator (python -m data_prep.benchmarks --help)"
+            "it has no parallel prompt, which inference=bilingual and prompting=pim need: make the files "
+            "with a translator (python -m data_prep.benchmarks --help)"
         )
         return Fault("no parallel prompt", message)
     read = len(question.asked.ids) + new_tokens

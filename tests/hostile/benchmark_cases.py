@@ -352,8 +352,8 @@ def special_token(folder: Path) -> list[str]:
 @case(
     "no parallel text, and `prompting=pim`",
     error=(
-        "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual and prompting=pim "
-        "need: make the files with a translator (python -m data_prep.benchmarks --help). Set "
+        "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual and "
+        "prompting=pim need: make the files with a translator (python -m data_prep.benchmarks --help). Set "
         "on_bad_prompt=leave_out to ask the others"
     ),
 )
