@@ -17,26 +17,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cctuning.fields import OPTIONAL, REQUIRED, UNKNOWN_LANGUAGE, field_fault, is_blank
-from cctuning.formats import Record
+from cctuning.fields import UNKNOWN_LANGUAGE, is_blank
 from cctuning.language_id import identify
-from cctuning.rows import (
-    Problem,
-    Row,
-    check_renamed_columns,
-    check_required_columns,
-    column_names,
-    write_rejects,
-)
-from cctuning.sources import find_sources
+from cctuning.rows import Problem, Row, write_rejects
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
 from data_prep.command import add_row_arguments, check_target, ended, rows_file, typed, whole_number
 from data_prep.files import rejects_path, write_rows
 from data_prep.manifest import count_languages, write_manifest
+from data_prep.untranslated import read_candidates
 
 _TEXTS = ("instruction", "instruction_en", "output", "output_en")
-_FIELDS = (*REQUIRED, *OPTIONAL)
 _NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
 
 
@@ -98,67 +89,6 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
 def _kind(fault: str) -> str:
     """A fault without what is the row's own: numbers and quotations."""
     return re.sub(r"'.*'|\d[\d.,e+-]*", "...", fault)
-
-
-def read_candidates(
-    data: Sequence[str],
-    *,
-    columns: dict[str, str],
-    split: str,
-    language: str | None,
-    field: str,
-    to_field: str,
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Rows that may lack `to_field`, by the names of our fields, and the rows that cannot be translated.
-
-    Each has `file` and `number` beside the fields. A row needs text in `field`, and a valid value in each
-    other field that it has. Raises `DataError` for a source that cannot be read or lacks a column, and
-    `ValueError` for a key of `columns` that is no field.
-    """
-    rows: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    names = column_names(columns)
-    seen: set[str] = set()
-    for source in find_sources(data, split=split):
-        found: set[str] = set()
-        faulty: set[str] = set()
-        for record in source.records():
-            row = _row(record, names, language, source.name, source.stem)
-            found.update(record.values if row else ())
-            faults = [("", record.fault or "is no object")] if row is None else _faults(row, field, to_field)
-            problems += [
-                Problem(source.name, record.number, name, why, record.values) for name, why in faults
-            ]
-            faulty.update(name for name, _ in faults)
-            if row is not None and not faults:
-                rows.append(row)
-        needed = [name for name in (*REQUIRED, field) if name in faulty and name != to_field]
-        check_required_columns(source.name, needed, names, found)
-        seen |= found
-    check_renamed_columns((to_field, *OPTIONAL), names, seen)
-    return rows, problems
-
-
-def _row(
-    record: Record, columns: dict[str, str], language: str | None, file: str, stem: str
-) -> dict[str, Any] | None:
-    if record.fault or not isinstance(record.values, dict):
-        return None
-    row = {field: record.values.get(column) for field, column in columns.items()}
-    row["id"] = f"{stem}:{record.number}" if row["id"] is None else str(row["id"])
-    row["language"] = row["language"] or language or UNKNOWN_LANGUAGE
-    return {**row, "file": file, "number": record.number}
-
-
-def _faults(row: dict[str, Any], field: str, to_field: str) -> list[tuple[str, str]]:
-    """What is wrong with a row's fields; the one to fill in may be missing or empty."""
-    checked = [name for name in _FIELDS if name != to_field and (row[name] is not None or name in REQUIRED)]
-    found = [(name, field_fault(name, row[name], is_there=True)) for name in checked]
-    if is_blank(row[field]) and field not in REQUIRED:
-        found.append((field, "is missing"))
-    if row[to_field] is not None and not isinstance(row[to_field], str):
-        found.append((to_field, "is no text"))
-    return [(name, fault) for name, fault in found if fault]
 
 
 def without_language(
