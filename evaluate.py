@@ -25,7 +25,7 @@ from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.faults import faults_file
-from cctuning.evaluation.modes import choose_mode, set_mode
+from cctuning.evaluation.modes import choose_mode, folder_name, set_mode
 from cctuning.evaluation.preview import question_panel, tasks_table
 from cctuning.evaluation.reading import HUB, ItemSet, read_item_sets
 from cctuning.evaluation.responses import Asking, ask
@@ -118,8 +118,7 @@ def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
     """In the model's folder, or for a model on the hub under outputs/."""
     own = Path(recipe.model)
     base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
-    prompting = "" if recipe.prompting == "original" else f"-{recipe.prompting}"
-    return base / "evaluation" / f"{recipe.run_name}-{mode}{prompting}"
+    return base / "evaluation" / folder_name(recipe.run_name, mode, recipe.prompting)
 
 
 def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any) -> Translate:

@@ -74,9 +74,15 @@ def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) ->
         if states[step.name].changed
     ]
     if lines:
+        asked = all(step.kind == "evaluate" for step in steps if states[step.name].changed)
+        elsewhere = (
+            "Keep both with evaluate=[run_name=NAME,...], which names other folders in those of the models"
+            if asked
+            else "Write elsewhere with runs=FOLDER"
+        )
         raise RunError(
             "there are complete results with other settings:\n" + "\n".join(lines) + "\n"
-            "Write elsewhere with runs=FOLDER, or remove the folders that are named"
+            f"{elsewhere}, or remove the folders that are named"
         )
 
 

@@ -13,6 +13,8 @@ from cctuning.keys import list_of, number, numbers, one_of
 from cctuning.modeling_cctuning import ConnectionConfig
 
 CONNECTED = ("monolingual", "bilingual", "translated", "none")
+PROMPTINGS = ("original", "cot", "pim")
+ROOM_TO_THINK = ["max_new_tokens=512"]  # for a chain of thought
 TEMPLATES = ("llama3", "qwen", "mistral", "plain")
 
 
@@ -208,7 +210,7 @@ class EvaluateRecipe:
 
     # How they are asked
     inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none")  # the connection's
-    prompting: str = one_of("original", "cot", "pim")  # chain of thought; the prompts of both languages
+    prompting: str = one_of(*PROMPTINGS)  # chain of thought; the prompts of both languages
     translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
     max_new_tokens: int = number(40, at_least=1)  # the longest response
     on_bad_prompt: str = one_of("error", "leave_out")  # beyond the model's positions, or with special tokens
@@ -269,6 +271,7 @@ class StudyRecipe:
     models: list[str] = field(default_factory=list)  # what is put in place of MODEL, one after the other
     evaluation: str = "paper"  # the recipe of evaluate.py
     inference: list[str] = list_of(*CONNECTED)  # how models with a connection are asked  # noqa: RUF009
+    prompting: list[str] = list_of(*PROMPTINGS)  # what all models are asked, plain ones too  # noqa: RUF009
     pairs: list[int] = numbers(1000, at_least=2)  # rows of the fit, a matrix for each number  # noqa: RUF009
     baseline: str = one_of("first", "plain")  # of a row: the first one, or the last without a connection
 
@@ -280,6 +283,7 @@ class StudyRecipe:
     train: list[str] = field(default_factory=list)  # key=value for every training
     fit: list[str] = field(default_factory=list)  # key=value for every fit
     evaluate: list[str] = field(default_factory=list)  # key=value for every evaluation
+    evaluate_cot: list[str] = field(default_factory=ROOM_TO_THINK.copy)  # the same, of prompting=cot alone
     launch: LaunchRecipe = field(default_factory=LaunchRecipe)
     jobs: int = number(1, at_least=1)  # steps at a time
 

@@ -139,7 +139,9 @@ def test_complete_results_with_other_settings_are_not_touched(small):
     small.calls()
     ended = small("evaluate=[limit=20]")
     assert (ended.status, small.calls()) == (1, [])
-    assert "limit: None -> 20" in ended.err and "runs=FOLDER" in ended.err
+    assert "limit: None -> 20" in ended.err and "evaluate=[run_name=NAME,...]" in ended.err
+    ended = small("train=[max_steps=3]")
+    assert (ended.status, small.calls()) == (1, []) and "runs=FOLDER" in ended.err
     shown = small("evaluate=[limit=20]", "dry_run=true").out
     assert shown.count("differs") == 2 and "5 steps, 3 done" in shown
 

@@ -42,6 +42,11 @@ def _exported(model: str) -> str:
     return f"model={folder}{made}"
 
 
+def folder_name(run_name: str, mode: str, prompting: str) -> str:
+    """What the folder of an evaluation is called: no two ways to ask a model write to one."""
+    return f"{run_name}-{mode}" if prompting == "original" else f"{run_name}-{mode}-{prompting}"
+
+
 def set_mode(model: Any, mode: str) -> None:
     """Switches the connection off for the mode `none`, and on for all others."""
     if hasattr(model, "fuse"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.modes import folder_name
 from cctuning.evaluation.sample_files import RESULTS_FILE
 from cctuning.recipe import RECIPES, RecipeError, load_recipe
 from cctuning.runs import FINISHED_FILE, FIT_REPORT_FILE
@@ -91,13 +92,14 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[Row]]:
             train = _training(study, name)
             steps.append(train)
             is_plain = not train.settings["connection"]["enabled"]
+            first = len(own)
             for title, evaluation, before in _evaluations(study, train, is_plain):
                 steps += [*before, evaluation]
                 baseline = own[0].title if own else None
                 if study.baseline == "plain" and plain and not is_plain:
                     baseline = plain
                 own.append(Row(title, evaluation.name, evaluation.output, baseline))
-                plain = title if is_plain else plain
+            plain = own[first].title if is_plain else plain
         rows += own
     _check_names(steps)
     return steps, rows
@@ -130,17 +132,26 @@ def _evaluations(study: StudyRecipe, train: Step, is_plain: bool) -> Iterator[tu
     """Title, evaluation, and what else comes before it, for every way to ask a trained model."""
     title = train.output.name
     if is_plain:
-        yield title, _evaluation(study, train.output, "none", train), []
+        yield from _promptings(study, title, "none", train)
         return
     for inference in study.inference:
         named = f"{title}, {inference}" if len(study.inference) > 1 else title
         if inference != "monolingual":
-            yield named, _evaluation(study, train.output, inference, train), []
+            yield from _promptings(study, named, inference, train)
             continue
         for pairs in study.pairs:
             fit = _fit(study, train, pairs)
             several = f"{named}, {pairs:,} pairs" if len(study.pairs) > 1 else named
-            yield several, _evaluation(study, fit.output, inference, fit), [fit]
+            yield from _promptings(study, several, inference, fit, fit)
+
+
+def _promptings(
+    study: StudyRecipe, title: str, inference: str, after: Step, *before: Step
+) -> Iterator[tuple[str, Step, list[Step]]]:
+    """The same for every prompting; `before` comes once, before the first."""
+    for number, prompting in enumerate(study.prompting):
+        named = f"{title}, {prompting}" if len(study.prompting) > 1 else title
+        yield named, _evaluation(study, inference, prompting, after), [] if number else [*before]
 
 
 def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
@@ -151,22 +162,30 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
 
 
-def _evaluation(study: StudyRecipe, model: Path, inference: str, after: Step) -> Step:
-    output = model / "evaluation" / f"{Path(study.evaluation).stem}-{inference}"
-    arguments = [
-        f"recipe={study.evaluation}",
-        f"model={model}",
-        f"inference={inference}",
-        f"output_dir={output}",
-        *study.evaluate,
-    ]
+def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:
+    """Of the model that `after` leaves. It is written where evaluate.py would write it by default."""
+    arguments = [f"recipe={study.evaluation}", f"model={after.output}", f"inference={inference}"]
+    own = study.evaluate
+    if prompting != "original":
+        arguments.append(f"prompting={prompting}")
+    if prompting == "cot":
+        keys = {_key(setting) for setting in study.evaluate_cot}
+        own = [*(setting for setting in own if _key(setting) not in keys), *study.evaluate_cot]
+    named = _load("evaluate", [*arguments, *own], EvaluateRecipe)
+    output = after.output / "evaluation" / folder_name(named.run_name, inference, named.prompting)
+    arguments += [f"output_dir={output}", *own]
     recipe = _load("evaluate", arguments, EvaluateRecipe)
     for benchmark in recipe.benchmarks:
         find_benchmark(benchmark)  # known before the trainings, not behind them
     settings = dataclasses.asdict(recipe)
     run, _, fitted = after.name.partition("/")
     name = f"{run}/{inference}" + (f"_{fitted.removeprefix('fit_')}" if after.kind == "fit" else "")
+    name += f"_{prompting}" if prompting != "original" else ""
     return Step(name, "evaluate", tuple(arguments), settings, output, (after.name,))
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
 
 
 def _load(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:

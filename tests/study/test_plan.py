@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cctuning.recipe import RECIPES, RecipeError, load_recipe
-from cctuning.schemas import FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
 from cctuning.study.plan import make_plan
 
 PAPERS_TABLE = [
@@ -108,6 +108,49 @@ def test_ways_to_ask_are_rows_of_connected_models_alone():
     assert len(set(outputs.values())) == len(steps)
 
 
+def results(**settings):
+    return [str(row.results) for row in small(recipes=["llama31_aya_sft"], **settings)[1]]
+
+
+def test_evaluations_that_are_asked_in_other_ways_lie_beside_each_other():
+    folder = "outputs/llama31_aya_sft/evaluation"
+    assert results() == [f"{folder}/paper-none"]
+    assert results(evaluate=["prompting=cot"]) == [f"{folder}/paper-none-cot"]
+    assert results(evaluate=["run_name=short", "limit=20"]) == [f"{folder}/short-none"]
+    ways = [f"{folder}/paper-none", f"{folder}/paper-none-cot", f"{folder}/paper-none-pim"]
+    assert results(prompting=["original", "cot", "pim"]) == ways
+
+
+def test_every_model_is_asked_with_every_prompting_after_one_fit():
+    steps, rows = small(prompting=["original", "cot"], baseline="plain")
+    assert [row.title for row in rows] == [
+        "llama31_aya_sft, original",
+        "llama31_aya_sft, cot",
+        "llama31_aya, original",
+        "llama31_aya, cot",
+    ]
+    assert [row.baseline for row in rows] == [None, *["llama31_aya_sft, original"] * 3]
+    assert [step.name for step in steps[3:]] == [
+        "llama31_aya/train",
+        "llama31_aya/fit_1000",
+        "llama31_aya/monolingual_1000",
+        "llama31_aya/monolingual_1000_cot",
+    ]
+    for step in steps:
+        if step.kind == "evaluate":
+            assert load_recipe(step.arguments, EvaluateRecipe, folder=RECIPES / "evaluation").prompting == (
+                "cot" if step.name.endswith("_cot") else "original"
+            )
+
+
+def test_a_chain_of_thought_has_settings_of_its_own_in_place_of_those_of_all():
+    steps, _ = small(prompting=["original", "cot", "pim"], evaluate=["max_new_tokens=30", "limit=5"])
+    asked = [step.settings for step in steps if step.kind == "evaluate"]
+    assert [one["prompting"] for one in asked] == ["original", "cot", "pim"] * 2
+    assert [one["max_new_tokens"] for one in asked] == [30, 512, 30] * 2
+    assert {one["limit"] for one in asked} == {5}
+
+
 def test_commands_as_they_are_shown_and_as_they_run(tmp_path, monkeypatch):
     monkeypatch.chdir(RECIPES.parent)
     train = small(train=["data=[a b.jsonl]"])[0][0]
@@ -142,6 +185,9 @@ def test_an_evaluation_that_begins_anew():
         ({"recipes": ["MODEL_aya"]}, "recipes=MODEL_aya holds MODEL, and models= names none"),
         ({"models": ["qwen25"]}, "recipes=llama31_aya_sft lacks MODEL"),
         ({"recipes": ["llama31_aya", "llama31_aya"]}, "two steps would be llama31_aya/train"),
+        ({"prompting": ["cot", "cot"]}, "two steps would be llama31_aya_sft/none_cot"),
+        ({"evaluate_cot": ["limits=1"], "prompting": ["cot"]}, "evaluate.py .*did you mean 'limit'"),
+        ({"prompting": ["pim"], "evaluate": ["prompting=cot"]}, "prompting= is there twice"),
         ({"pairs": [100, 100]}, "two steps would be llama31_aya/fit_100"),
     ],
 )
