@@ -191,7 +191,7 @@ def folder_of_translations(folder: Path) -> list[str]:
 
 
 @translate_case(
-    "a row without a language",
+    "rows to translate that all lack their language",
     error=(
         "rows.jsonl, row 1, language: is missing; say it with --language, or have it identified with "
         "--from auto"
@@ -199,7 +199,7 @@ def folder_of_translations(folder: Path) -> list[str]:
 )
 def row_without_language(folder: Path) -> list[str]:
     run = translated(folder)
-    rows(folder, {key: ROW[key] for key in ROW if key != "language"})
+    rows(folder, {key: ROW[key] for key in ROW if key not in ("language", "instruction_en")})
     return run
 
 
