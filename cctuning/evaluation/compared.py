@@ -94,7 +94,10 @@ def name_evaluations(evaluations: Sequence[Evaluation], names: Sequence[str] = (
 def _model_name(evaluation: Evaluation) -> str:
     """The run's folder, without what all of them share."""
     path = Path(evaluation.config.get("model_path") or evaluation.config.get("model") or evaluation.folder)
-    return path.parent.name if path.name == "monolingual" and path.parent.name else path.name
+    exported = (
+        path.name.startswith("monolingual") and path.parent.name
+    )  # a study has one for each number of pairs
+    return path.parent.name if exported else path.name
 
 
 # --- What can be compared -----------------------------------------------------------------------------------

@@ -252,6 +252,7 @@ def named(tmp_path, *configs):
 def test_names_are_those_of_the_models_with_what_tells_them_apart(tmp_path):
     a, b = {"model": "outputs/a/monolingual"}, {"model": "org/b"}
     assert named(tmp_path, a, b) == ["a", "b"]
+    assert named(tmp_path, {"model": "outputs/c/monolingual_500"}, b) == ["c", "b"]
     assert named(tmp_path, a, a | {"inference": "none"}) == ["a, monolingual", "a, none"]
     assert named(tmp_path, b, b | {"prompting": "cot"}) == ["b, monolingual, original", "b, monolingual, cot"]
     assert named(tmp_path, b, b) == ["r0", "r1"]
