@@ -87,7 +87,15 @@ def exists(number):
     return not state.is_file() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_an_interruption_ends_the_processes_and_what_they_started(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises also where the tests run in the background, where shells have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_ends_the_processes_and_what_they_started(tmp_path, interruptible):
     def interrupt():
         while not (tmp_path / "long.out").is_file() or not (tmp_path / "long.out").read_text():
             time.sleep(0.02)
