@@ -16,6 +16,7 @@ from cctuning.loading import load_tokenizer
 from cctuning.model import load_model
 from cctuning.model_names import model_name, naming_model
 from cctuning.prompts import PromptFormat, choose_template
+from cctuning.rows import Row
 from cctuning.runs import check_trusted
 from cctuning.translation import Translation, load_translator, translate_all
 from data_prep.command import check_target, named_rows
@@ -23,6 +24,7 @@ from data_prep.manifest import count_languages, write_manifest
 from data_prep.sdrrl.answers import answer_faults, english_answers, question_faults
 from data_prep.sdrrl.build import (
     Answers,
+    Built,
     alignable,
     build,
     parallel_texts,
@@ -78,9 +80,23 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             progress=progress,
         )
     built.problems[:0] = problems
-    files = write_files(built, output)
+    _write(options, command, given, built, shares)
+    for table in tables(rows, built):
+        console.print(table)
+    say(remarks(built, short, output))
+    return 0
+
+
+def _write(
+    options: argparse.Namespace,
+    command: list[str],
+    given: Sequence[Row],
+    built: Built,
+    shares: Mapping[str, float],
+) -> None:
+    """The rows with what goes beside them, and the manifest that says how they were made."""
     write_manifest(
-        output,
+        options.output,
         command=command,
         inputs=[
             *dict.fromkeys(row.file for row in given),
@@ -89,7 +105,7 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             *([options.translator_model] if options.translator_model else []),
             *([options.template] if Path(options.template).is_file() else []),
         ],
-        outputs=files,
+        outputs=write_files(built, options.output),
         counts=count_languages(built.rows),
         seed=options.seed,
         settings={
@@ -105,10 +121,6 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
         left_out=left_out(built.problems),
         packages=("icu4py", "sil-thot", "torch", "transformers"),
     )
-    for table in tables(rows, built):
-        console.print(table)
-    say(remarks(built, short, output))
-    return 0
 
 
 def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:

@@ -34,7 +34,8 @@ def one_at_a_time(model, question):
     return found
 
 
-def compare(model, asked):
+def check(model, asked):
+    """Asserts that the batch has what each option has alone."""
     found = option_log_likelihoods(model, PROMPTS, asked)
     for question, row in zip(asked, found.tolist(), strict=True):
         expected = one_at_a_time(model, question)
@@ -44,20 +45,20 @@ def compare(model, asked):
 
 @pytest.mark.parametrize("parallel", [False, True], ids=["none", "bilingual"])
 def test_of_a_run(parallel):
-    compare(run_model(), questions(parallel=parallel, options=3))
+    check(run_model(), questions(parallel=parallel, options=3))
 
 
 def test_of_an_exported_model(tmp_path):
     model = exported_model(tmp_path)
-    compare(model, questions(options=3))
-    compare(model, questions(options=3, parallel=True))
+    check(model, questions(options=3))
+    check(model, questions(options=3, parallel=True))
     connected = option_log_likelihoods(model, PROMPTS, questions(options=3))
     model.connected = False
     assert not torch.allclose(connected, option_log_likelihoods(model, PROMPTS, questions(options=3)))
 
 
 def test_of_a_plain_model():
-    compare(plain_model(), questions(options=2))
+    check(plain_model(), questions(options=2))
 
 
 @pytest.mark.parametrize("name", ["mistral_window", "gemma3", "gpt2", "qwen3"])
@@ -73,4 +74,4 @@ def test_of_other_architectures(name):
         Question(Item(n, "sw", "", "", ("1",)), Prompt("", ids(7 + 2 * n)), None, (ids(1), ids(3), ids(2)))
         for n in range(4)
     ]
-    compare(model, asked)
+    check(model, asked)
