@@ -2,12 +2,14 @@
 
 from tests.hostile import (
     benchmark_cases,
+    comparison_cases,
     data_cases,
     evaluation_cases,
     model_cases,
     preparation_cases,
     recipe_cases,
     run_cases,
+    study_cases,
     tokenizer_cases,
 )
 from tests.hostile.page import PATH, page
@@ -20,6 +22,8 @@ GROUPS = (
     run_cases.CASES,
     benchmark_cases.CASES,
     evaluation_cases.CASES,
+    comparison_cases.CASES,
+    study_cases.CASES,
     preparation_cases.CASES,
 )
 

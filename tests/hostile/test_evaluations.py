@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.hostile import comparison_cases, evaluation_cases, study_cases
 from tests.hostile.cases import check
-from tests.hostile.evaluation_cases import CASES
+
+CASES = [case for module in (evaluation_cases, comparison_cases, study_cases) for case in module.CASES.cases]
 
 
-@pytest.mark.parametrize("case", CASES.cases, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_broken_evaluation_is_told(case, tmp_path):
     check(case, tmp_path)
