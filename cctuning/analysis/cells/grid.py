@@ -40,6 +40,7 @@ class Grid:
     cells: Answers  # (Q, L, L): [question, source layer, target layer]
     target: Answers  # (Q,)
     source: Answers  # (Q,); its plain_log_probability is NaN
+    asked_in: str  # the language of the prompts that activations go into
 
     @property
     def layers(self) -> int:
