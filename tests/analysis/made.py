@@ -41,6 +41,7 @@ def made_grid(
         cells=of_text.answers(cells, options),
         target=of_text.answers(np.zeros(questions, int), options),
         source=of_text.answers(rng.integers(distinct, size=questions), options, plain=False),
+        asked_in=language,
     )
 
 
@@ -62,6 +63,7 @@ def made_applied(rng: Generator, grid: Grid, pairs: dict[str, tuple[int, int]]) 
         texts=other.texts,
         target=other.target,
         source=other.source,
+        asked_in=other.asked_in,
         pairs=pairs,
         strategies={name: answers_at(other.cells, pair) for name, pair in pairs.items()},
     )

@@ -23,5 +23,6 @@ class Applied:
     texts: tuple[tuple[str, ...], ...]  # Q times the distinct answers to a question
     target: Answers  # (Q,)
     source: Answers  # (Q,); its plain_log_probability is NaN
+    asked_in: str  # the language of the prompts that activations go into
     pairs: Mapping[str, tuple[int, int]]  # of each strategy: source layer, target layer
     strategies: Mapping[str, Answers]  # of each strategy: (Q,)
