@@ -1,0 +1,132 @@
+"""XTransplant written a second time, from its description: a hook and `generate` for each pair of layers.
+
+Nothing here imports `cctuning`; where a sub-layer's output is stands in `tests.naive`. Prompts are 1-D
+tensors of token ids, layers count from 0. A swap (i, j) puts the output of the source prompt's layer i in
+place of the target prompt's at layer j: at the prompt's last token, in the forward that predicts the first
+new token. Letters: P prompt tokens, L layers, d hidden size.
+
+`sublayer` is "ffn", "attention", "block", or "attention_residual": there the source's attention output plus
+what came into its layer takes the place of the target's attention output alone, and the target's layer adds
+its own input as always. That is what the code of the paper's authors does: the tensor that it records is the
+one to which its layer then adds the residual in place.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tests.naive import layers_of, sublayer_module
+
+Swap = tuple[int, int]  # (source layer, target layer)
+
+
+@torch.no_grad()
+def source_outputs(model: PreTrainedModel, ids: Tensor, sublayer: str) -> Tensor:
+    """(L, d): what is moved, from a forward of the source prompt (P,) on its own."""
+    with_residual = sublayer == "attention_residual"
+    inputs, outputs = [], []
+    handles = []
+    for layer, block in enumerate(layers_of(model)):
+        module = sublayer_module(model, layer, "attention" if with_residual else sublayer)
+        handles += [
+            block.register_forward_pre_hook(
+                lambda _, args, kwargs: inputs.append((*args, *kwargs.values())[0][0, -1].clone()),
+                with_kwargs=True,
+            ),
+            module.register_forward_hook(
+                lambda _, args, output: outputs.append(_tensor_of(output)[0, -1].clone()),
+            ),
+        ]
+    model(input_ids=ids[None], use_cache=False)
+    for handle in handles:
+        handle.remove()
+    return torch.stack(outputs) + (torch.stack(inputs) if with_residual else 0)
+
+
+@contextmanager
+def replaced(
+    model: PreTrainedModel, swaps: Sequence[Swap], sublayer: str, outputs: Tensor, at: int
+) -> Iterator[None]:
+    """Inside the block the first forward has `outputs[i]` in place of layer j's output at token `at`."""
+
+    def replace(layer: int, value: Tensor) -> Any:
+        module = sublayer_module(model, layer, "attention" if sublayer == "attention_residual" else sublayer)
+
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            handle.remove()
+            changed = _tensor_of(output).clone()
+            changed[0, at] = value
+            return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+        handle = module.register_forward_hook(hook)
+        return handle
+
+    handles = [replace(target, outputs[source]) for source, target in swaps]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def transplant(
+    model: PreTrainedModel,
+    source_ids: Tensor,
+    target_ids: Tensor,
+    swaps: Sequence[Swap],
+    sublayer: str,
+    max_new_tokens: int,
+) -> Tensor:
+    """(new,): the greedy tokens under all of these swaps at once; the end token is the last, if it came."""
+    outputs = source_outputs(model, source_ids, sublayer)
+    with replaced(model, swaps, sublayer, outputs, at=len(target_ids) - 1):
+        tokens = model.generate(
+            target_ids[None],
+            attention_mask=torch.ones_like(target_ids)[None],
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+        )
+    return tokens[0, len(target_ids) :]
+
+
+def grid(
+    model: PreTrainedModel, source_ids: Tensor, target_ids: Tensor, sublayer: str, max_new_tokens: int
+) -> Tensor:
+    """(L * L, new): row i * L + j is the swap (i, j), padded with the pad token after its end token."""
+    layers = range(len(layers_of(model)))
+    rows = [
+        transplant(model, source_ids, target_ids, [(source, target)], sublayer, max_new_tokens)
+        for source in layers
+        for target in layers
+    ]
+    pad = model.generation_config.pad_token_id
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+
+
+@torch.no_grad()
+def option_log_probabilities(
+    model: PreTrainedModel,
+    source_ids: Tensor,
+    target_ids: Tensor,
+    swaps: Sequence[Swap],
+    sublayer: str,
+    options: Sequence[Sequence[int]],
+) -> Tensor:
+    """(options,) float64: nats of all tokens of each option, after the target prompt under these swaps."""
+    outputs = source_outputs(model, source_ids, sublayer)
+    scores = []
+    for option in options:
+        ids = torch.cat([target_ids, torch.tensor(option)])
+        with replaced(model, swaps, sublayer, outputs, at=len(target_ids) - 1):
+            logits = model(input_ids=ids[None], use_cache=False).logits[0].double()
+        predictions = logits.log_softmax(-1)[len(target_ids) - 1 : -1]
+        scores.append(sum(predictions[place, token] for place, token in enumerate(option)))
+    return torch.stack(scores)
+
+
+def _tensor_of(output: Any) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
