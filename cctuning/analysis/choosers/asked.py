@@ -1,0 +1,133 @@
+"""What choosers see of questions: everything but which answers are right; and pilot questions, with that."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cctuning.analysis.cells.applied import Applied
+from cctuning.analysis.cells.grid import Answers, Grid
+from cctuning.evaluation.scoring.short_answers import answer_words
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Q questions in one language, and what each of C layer pairs made the model answer to them.
+
+    It does not say which answers are right, so nothing that is computed from it can.
+    """
+
+    language: str
+    questions: tuple[str, ...]  # ids
+    layers: int  # L of the model
+    pairs: NDArray[np.intp]  # (C, 2): source layer, target layer
+    answer: NDArray[np.intp]  # (Q, C); answers to a question with the same words have the same number
+    original: NDArray[np.intp]  # (Q,) that of the model as it is; -1 where no pair answers so
+    new_tokens: Array  # (Q, C)
+    log_probability: Array  # (Q, C) nats, under the model that wrote the answer
+    plain_log_probability: Array  # (Q, C) nats, under the model as it is
+    option_log_probabilities: Array | None  # (Q, C, options) nats; NaN beyond a question's own
+    features: Array | None = None  # (Q, k) of the activations, see `features`
+
+    @property
+    def places(self) -> NDArray[np.intp]:
+        """(C,) each pair's place among all L² of a grid: source layer · L + target layer."""
+        return self.pairs[:, 0] * self.layers + self.pairs[:, 1]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Questions whose gold answers are known: what choosers may learn from, and what they are judged by."""
+
+    asked: Asked
+    correct: NDArray[np.bool_]  # (Q, C)
+    original: NDArray[np.bool_]  # (Q,) the model as it is
+
+
+def known_grid(grid: Grid, features: Array | None = None) -> Known:
+    """The questions of a grid, with all L² pairs in the order of its cells."""
+    pairs = [(i, j) for i in range(grid.layers) for j in range(grid.layers)]
+    cells: dict[str, Any] = {name: _flat(value) for name, value in vars(grid.cells).items()}
+    return _known(grid, pairs, grid.layers, Answers(**cells), features)
+
+
+def known_applied(applied: Applied, layers: int, features: Array | None = None) -> Known:
+    """Unseen questions, with the pairs of the strategies that were applied to them, each pair once."""
+    named = {pair: name for name, pair in applied.pairs.items()}
+    pairs = sorted(named)
+    strategies = [vars(applied.strategies[named[pair]]) for pair in pairs]
+    cells: dict[str, Any] = {
+        name: None if strategies[0][name] is None else np.stack([one[name] for one in strategies], axis=1)
+        for name in strategies[0]
+    }
+    return _known(applied, pairs, layers, Answers(**cells), features)
+
+
+def only(known: Known, questions: Collection[str]) -> Known:
+    """Those of the questions whose ids are among `questions`."""
+    rows = np.array([id in questions for id in known.asked.questions])
+    arrays = {
+        name: value[rows]
+        for name, value in vars(known.asked).items()
+        if isinstance(value, np.ndarray) and name != "pairs"
+    }
+    ids = tuple(itertools.compress(known.asked.questions, rows))
+    return Known(replace(known.asked, questions=ids, **arrays), known.correct[rows], known.original[rows])
+
+
+def accuracy(known: Known, choice: NDArray[np.intp]) -> float:
+    """The share of the questions that are answered right under the pairs at the places `choice`, (Q,)."""
+    return float(np.take_along_axis(known.correct, choice[:, None], axis=1).mean())
+
+
+def pair_accuracy(pilot: Sequence[Known]) -> Array:
+    """(L²,) of every pair, averaged over languages."""
+    return np.mean([known.correct.mean(axis=0) for known in pilot], axis=0)
+
+
+def _known(
+    asked: Grid | Applied, pairs: list[tuple[int, int]], layers: int, cells: Answers, features: Array | None
+) -> Known:
+    answer, original = _alike(asked, cells.text)
+    seen = Asked(
+        language=asked.language,
+        questions=asked.questions,
+        layers=layers,
+        pairs=np.array(pairs, dtype=np.intp),
+        answer=answer,
+        original=original,
+        new_tokens=np.maximum(cells.new_tokens, 1).astype(np.float64),
+        log_probability=cells.log_probability,
+        plain_log_probability=cells.plain_log_probability,
+        option_log_probabilities=cells.option_log_probabilities,
+        features=features,
+    )
+    return Known(seen, cells.correct, asked.target.correct)
+
+
+def _alike(asked: Grid | Applied, text: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Answers (Q, C) and original answers (Q,) by number, the same for texts of the same words.
+
+    Numbers go by first appearance, so that they tell nothing that the answers do not.
+    """
+    answer, original = np.empty(text.shape, np.intp), np.empty(len(text), np.intp)
+    for question, (texts, own) in enumerate(zip(asked.texts, text, strict=True)):
+        words = {place: tuple(answer_words(texts[place], asked.asked_in)) for place in dict.fromkeys(own)}
+        numbers: dict[tuple[str, ...], int] = {}
+        by_place = {place: numbers.setdefault(found, len(numbers)) for place, found in words.items()}
+        answer[question] = [by_place[place] for place in own]
+        plain = tuple(answer_words(texts[asked.target.text[question]], asked.asked_in))
+        original[question] = numbers.get(plain, -1)
+    return answer, original
+
+
+def _flat(values: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+    """(Q, L, L, ...) as (Q, L², ...)."""
+    return None if values is None else values.reshape(len(values), -1, *values.shape[3:])

@@ -1,0 +1,63 @@
+"""Likelihood: the cell whose answer is the most probable one.
+
+The answer's log-probability is that of its tokens and the end token. Long answers are less probable than
+short ones, hence also the mean per token. Under the model that wrote it, a transplant that makes the model
+sure of itself wins; under the model as it is, the answer that the transplants found and the model itself
+likes best, which will often be its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cctuning.analysis.choosers.asked import Array, Asked
+from cctuning.analysis.choosers.chooser import best, untrained
+
+
+def option_shares(asked: Asked) -> Array:
+    """(Q, C, options) probabilities of the options among each other; 0 beyond a question's own."""
+    scores = _options(asked)
+    shares = np.exp(scores - scores.max(axis=2, keepdims=True))
+    return shares / shares.sum(axis=2, keepdims=True)
+
+
+def _options(asked: Asked) -> Array:
+    """Log-probabilities of the options, -inf beyond a question's own."""
+    if asked.option_log_probabilities is None:
+        raise ValueError(f"{asked.language}: the options were not scored")
+    return np.nan_to_num(asked.option_log_probabilities, nan=-np.inf)
+
+
+def _margin(asked: Asked) -> Array:
+    second, first = np.moveaxis(np.sort(_options(asked), axis=2)[..., -2:], 2, 0)
+    return first - second
+
+
+LIKELIHOOD = {
+    "likelihood": untrained(
+        "the answer of the highest probability, with the transplant",
+        lambda asked: best(asked.log_probability),
+    ),
+    "likelihood_per_token": untrained(
+        "the same per token",
+        lambda asked: best(asked.log_probability / asked.new_tokens),
+    ),
+    "plain_likelihood": untrained(
+        "the answer of the highest probability under the model as it is",
+        lambda asked: best(asked.plain_log_probability, asked.log_probability),
+    ),
+    "plain_likelihood_per_token": untrained(
+        "the same per token",
+        lambda asked: best(asked.plain_log_probability / asked.new_tokens, asked.log_probability),
+    ),
+    "option_likelihood": untrained(
+        "the pair that makes one of the options most probable",
+        lambda asked: best(_options(asked).max(axis=2)),
+        needs="options",
+    ),
+    "option_margin": untrained(
+        "the pair that tells the first option best from the second",
+        lambda asked: best(_margin(asked)),
+        needs="options",
+    ),
+}

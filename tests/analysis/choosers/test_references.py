@@ -1,0 +1,46 @@
+import numpy as np
+
+from cctuning.analysis.choosers.asked import known_grid
+from cctuning.analysis.choosers.references import FIXED, REFERENCES
+from tests.analysis.choosers.planted import grid_of
+
+CORRECT = np.array([[[1, 0], [1, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]])
+EMPTY = np.zeros((3, 2, 2))
+
+
+def chosen(name, asked, pilot):
+    rule = FIXED[name].learn([known_grid(one) for one in pilot])
+    return rule(known_grid(asked).asked).tolist()
+
+
+def test_references_by_hand():
+    known = known_grid(grid_of(EMPTY, CORRECT, original=[1, 1, 0]))
+    scores = {name: reference(known).tolist() for name, reference in REFERENCES.items()}
+    assert scores == {"original": [1, 1, 0], "random_pair": [0.75, 0, 0.25], "upper_bound": [1, 0, 1]}
+
+
+def test_the_fixed_pair_is_the_best_of_its_language_and_the_first_of_those_alike():
+    german, french = grid_of(EMPTY, CORRECT), grid_of(EMPTY, CORRECT[:, ::-1], language="fr")
+    pilot = [german, french]
+    asked = grid_of(EMPTY[:2], EMPTY[:2])
+    assert chosen("fixed_pair", asked, pilot) == [3, 3]
+    assert chosen("fixed_pair", grid_of(EMPTY[:1], EMPTY[:1], language="fr"), pilot) == [1]
+    assert chosen("fixed_pair", asked, [grid_of(EMPTY, EMPTY)]) == [0, 0]
+
+
+def test_the_fixed_pair_of_all_is_the_best_over_languages():
+    once = np.zeros((3, 2, 2))
+    once[0, 0, 1] = 1
+    pilot = [
+        grid_of(EMPTY, CORRECT),
+        grid_of(EMPTY, once, language="fr"),
+        grid_of(EMPTY, once, language="es"),
+    ]
+    # Pair 1 is right in 1/3 + 1/3 of the questions, pair 3 in 2/3 of one language: alike, so the first.
+    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot) == [1, 1, 1]
+    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot[:2]) == [3, 3, 3]
+
+
+def test_a_language_without_questions_to_learn_from_gets_the_pair_of_all():
+    pilot = [grid_of(EMPTY, CORRECT)]
+    assert chosen("fixed_pair", grid_of(EMPTY, EMPTY, language="sw"), pilot) == [3, 3, 3]
