@@ -1,0 +1,45 @@
+"""What a sweep is asked, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Swap = tuple[int, int]
+"""(source layer, target layer), from 0: the source's output takes the place of the target's."""
+
+Cell = tuple[Swap, ...]
+"""Swaps that are made all at once; () is the model as it is."""
+
+SUBLAYERS = ("ffn", "attention", "attention_residual", "block")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt in two languages: activations move from the source's last token to the target's.
+
+    Ids are whole numbers in 1-D tensors, without padding. `option_ids` are the tokens of each option, to be
+    scored without decoding.
+    """
+
+    source_ids: Tensor  # (P_S,)
+    target_ids: Tensor  # (P_T,)
+    option_ids: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One question under C cells. L layers of width d; all on the CPU.
+
+    Log-probabilities are natural logarithms under the model with the cell's swaps, of its raw logits: before
+    the processors of its generation configuration, which take part in choosing the tokens.
+    """
+
+    tokens: Tensor  # (C, new) int64, padded after the end token
+    new_tokens: Tensor  # (C,) int64, the end token counts
+    log_probabilities: Tensor  # (C,) float64: the sum over an answer's tokens, its end token's included
+    option_log_probabilities: Tensor  # (C, options) float64: the sum over an option's tokens
+    source_activations: Tensor  # (L, d): the sub-layers' outputs at the source prompt's last token
+    target_activations: Tensor  # (L, d): the same of the target prompt, as it is
+    token_forwards: int  # tokens that went through the decoder for this question, padding included

@@ -1,0 +1,92 @@
+"""What is moved: sub-layers' outputs are read at one token, and put in place of others at another.
+
+Letters: B prompts or R rows, L layers, d hidden size.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from cctuning.analysis.transplant.questions import Cell
+from cctuning.decoders import sublayer_paths
+from cctuning.modeling_cctuning import record_outputs
+
+
+def layers_of(model: PreTrainedModel) -> list[nn.Module]:
+    """The decoder's layers. Raises `ValueError` for an architecture that is not in the table."""
+    return list(model.get_decoder().get_submodule(sublayer_paths(model).layers))
+
+
+def _modules(model: PreTrainedModel, sublayer: str) -> list[nn.Module]:
+    """The module of each layer whose output is the sub-layer's."""
+    paths = sublayer_paths(model, "attention" if sublayer == "attention_residual" else sublayer)
+    return [layer.get_submodule(paths.record) for layer in layers_of(model)]
+
+
+@contextmanager
+def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[list[Tensor]]:
+    """Yields L tensors (B, d) after a forward inside: the sub-layers' outputs at token `index` (B,).
+
+    "attention_residual" is an attention's output plus what came into its layer.
+    """
+    with ExitStack() as stack:
+        outputs = stack.enter_context(record_outputs(_modules(model, sublayer), index))
+        inputs: list[Tensor] = []
+
+        def read_input(_module: nn.Module, args: Any, kwargs: Any) -> None:
+            hidden = args[0] if args else kwargs["hidden_states"]
+            inputs.append(hidden[torch.arange(len(hidden), device=hidden.device), index.to(hidden.device)])
+
+        if sublayer == "attention_residual":
+            for layer in layers_of(model):
+                stack.callback(layer.register_forward_pre_hook(read_input, with_kwargs=True).remove)
+        yield outputs
+        outputs[:] = (
+            [output + own for output, own in zip(outputs, inputs, strict=True)] if inputs else outputs
+        )
+
+
+@contextmanager
+def replaced(
+    model: PreTrainedModel, sublayer: str, cells: Sequence[Sequence[Cell]], activations: Tensor
+) -> Iterator[None]:
+    """Inside the block, which holds one forward, the last token's outputs in each row are as its cell says.
+
+    `cells` has C cells for each of Q questions, whose rows follow one another, and `activations`
+    (Q, L, d) what is moved.
+    """
+    table: dict[int, list[tuple[int, int, int]]] = {}  # target layer: row, question, source layer
+    for question, own in enumerate(cells):
+        for slot, cell in enumerate(own):
+            for source, target in cell:
+                table.setdefault(target, []).append((question * len(own) + slot, question, source))
+    modules = _modules(model, sublayer)
+    done: list[int] = []
+
+    def hook(_module: nn.Module, _args: Any, output: Any, *, layer: int) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        rows, questions, sources = torch.tensor(table[layer], device=activations.device).T
+        moved = activations[questions, sources].to(hidden)
+        hidden = hidden.clone()
+        hidden[rows.to(hidden.device), -1] = moved
+        done.append(layer)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    with ExitStack() as stack:
+        for layer in table:
+            own_hook = functools.partial(hook, layer=layer)
+            # First of all hooks, so that whoever else looks sees what was put there.
+            stack.callback(modules[layer].register_forward_hook(own_hook, prepend=True).remove)
+        yield
+    if sorted(done) != sorted(table):
+        raise RuntimeError(
+            f"{type(model).__name__} ran the modules that hold its layers' {sublayer} outputs {len(done)} "
+            f"times for {len(table)} layers: the architecture table (cctuning.decoders) does not fit it"
+        )
