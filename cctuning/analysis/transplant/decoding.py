@@ -68,7 +68,8 @@ def decode(batch: Rows, logits: Tensor, rules: Sequence[Rules], max_new_tokens: 
     for step in range(max_new_tokens):
         chosen, ends = choose([rules[question] for question in asked], tokens[place, :step], logits)
         goes_on = ~ended
-        totals.index_add_(0, place, goes_on * -functional.cross_entropy(logits, chosen, reduction="none"))
+        nats = -functional.cross_entropy(logits, chosen, reduction="none").double()
+        totals.index_add_(0, place, goes_on * nats)
         lengths.index_add_(0, place, goes_on.long())
         tokens[place, step] = torch.where(ended, pad, chosen)
         ended = ended | ends
