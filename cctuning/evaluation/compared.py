@@ -53,14 +53,15 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             language=language,
             parallel=config["parallel"],
             main_metric=config["main_metric"],
-            questions={sample["doc_id"]: _fingerprint(sample) for sample in samples},
+            questions={sample["doc_id"]: fingerprint(sample["doc"], sample["target"]) for sample in samples},
             scores=scores_of(samples),
         )
     return Evaluation(Path(folder), results["config"], tasks)
 
 
-def _fingerprint(sample: Mapping[str, Any]) -> str:
-    text = json.dumps([sample["doc"], sample["target"]], sort_keys=True)
+def fingerprint(doc: Mapping[str, Any], target: Sequence[str]) -> str:
+    """A hash of a question (`samples.document`) and its gold answers."""
+    text = json.dumps([doc, list(target)], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

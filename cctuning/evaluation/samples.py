@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cctuning.evaluation.item import Item
 from cctuning.evaluation.questions import Question
 from cctuning.evaluation.scoring.chain_of_thought import judged_text
 from cctuning.evaluation.tasks import Task
@@ -26,6 +27,11 @@ def make_samples(
     ]
 
 
+def document(item: Item) -> dict[str, Any]:
+    """What a sample holds of its question, without the gold answers."""
+    return {"prompt": item.prompt, "prompt_en": item.prompt_en, "options": item.options}
+
+
 def _sample(task: Task, question: Question, response: Mapping[str, Any], prompting: str) -> dict[str, Any]:
     item, text = question.item, response["response"]
     judged = judged_text(item, text, response["last_tokens"]) if prompting == "cot" else text
@@ -44,7 +50,7 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
     return {
         "doc_id": item.id,
         "language": item.language,
-        "doc": {"prompt": item.prompt, "prompt_en": item.prompt_en, "options": item.options},
+        "doc": document(item),
         "target": list(item.answers),
         "prompt": question.asked.text,
         "parallel": question.parallel and question.parallel.text,

@@ -60,6 +60,7 @@ def made_applied(rng: Generator, grid: Grid, pairs: dict[str, tuple[int, int]]) 
         language=other.language,
         sublayer=other.sublayer,
         questions=tuple(f"{1000 + number}" for number in range(len(other.questions))),
+        fingerprints=tuple(f"of question {number}" for number in range(len(other.questions))),
         texts=other.texts,
         target=other.target,
         source=other.source,

@@ -1,0 +1,39 @@
+"""The eight categories of a question: is the source answered right, the target, and by any transplant?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.bounds import Right, answered
+from cctuning.analysis.measures.estimates import Estimates, Resampling, each
+
+# (source right, target right, any transplant right), and the quantity's name.
+CATEGORIES: dict[tuple[bool, bool, bool], str] = {
+    (source, target, transplant): "_".join(
+        [
+            f"source_{'right' if source else 'wrong'}",
+            f"target_{'right' if target else 'wrong'}",
+            f"transplant_{'right' if transplant else 'wrong'}",
+        ]
+    )
+    for source, target, transplant in product((True, False), repeat=3)
+}
+
+
+def members(grid: Grid) -> dict[str, Right]:
+    """Which questions are in each category, (Q,): every question is in one."""
+    places = np.stack([grid.source.correct, grid.target.correct, answered(grid)])
+    return {name: (places == np.array(rights)[:, None]).all(0) for rights, name in CATEGORIES.items()}
+
+
+def measure_categories(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
+    """The share of each category in every language; times the number of questions it is a count."""
+    found = each(members, grids)
+    return {
+        name: resampling.estimate({language: own[name] for language, own in found.items()})
+        for name in CATEGORIES.values()
+    }

@@ -1,0 +1,68 @@
+"""What an upper bound is worth: the same answers, judged by the gold answers of other questions.
+
+With three labels to name, pairs that name all of them reach an upper bound of 1 on any question without
+knowing anything. Judged by another question's gold answer, what a grid answers knows nothing of it, so the
+share of questions that are answered all the same is what the number and variety of tries give by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.random import Generator
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.estimates import Estimates, Resampling
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.statistics import Array, generator
+
+ROUNDS = 5  # other questions that judge each question's answers
+
+Score = Callable[[str, Item], float]  # of a metric: 1 is right
+
+
+def right_by_chance(
+    grid: Grid, items: Sequence[Item], score: Score, random: Generator, rounds: int = ROUNDS
+) -> Array:
+    """Of `rounds` other questions, the share whose gold answer is among a question's answers: (Q,).
+
+    `items` are the grid's questions in its order. Other questions are those so many places further on; how
+    many is drawn. With fewer other questions than `rounds` it is all of them; with none, NaN.
+    """
+    count = len(items)
+    shifts = random.permutation(np.arange(1, count))[:rounds]
+    if not len(shifts):
+        return np.full(count, np.nan)
+    found = np.zeros(count)
+    for question, texts in enumerate(grid.texts):
+        answers = [texts[place] for place in np.unique(grid.cells.text[question])]
+        for shift in shifts:
+            other = items[(question + shift) % count]
+            found[question] += any(score(answer, other) == 1 for answer in answers)
+    return found / len(shifts)
+
+
+def measure_chance(
+    grids: Mapping[str, Grid],
+    items: Mapping[str, Sequence[Item]],
+    score: Score,
+    resampling: Resampling,
+    seed: int,
+) -> dict[str, Estimates]:
+    """`chance_bound` of a benchmark by language: the mean of `right_by_chance`.
+
+    Raises `ValueError` where the items are not those of a grid.
+    """
+    found = {}
+    for language, grid in grids.items():
+        if tuple(str(item.id) for item in items[language]) != grid.questions:
+            raise ValueError(f"{grid.benchmark} in {language}: the items are not the questions of the grid")
+        random = generator(seed, grid.benchmark, "chance")  # the same shifts in all languages
+        found[language] = right_by_chance(grid, items[language], score, random)
+    told = {language: ~np.isnan(own) for language, own in found.items()}
+    return {
+        "chance_bound": resampling.estimate(
+            {language: np.nan_to_num(own) for language, own in found.items()}, told
+        )
+    }

@@ -1,0 +1,196 @@
+"""How sure means over questions are, for arrays of any shape: 95 % intervals by resampling the questions.
+
+As in `cctuning.evaluation.statistics`: as many questions as there are, drawn with replacement; where the
+languages of a benchmark hold the same questions, a question is drawn for all of them at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.evaluation.statistics import RESAMPLES, Array, resampled_means, unanimous_interval
+
+MEAN = "mean"  # in the place of a language: the mean over languages, each counted equally
+POOLED = "pooled"  # the mean over the questions of all languages, each counted equally
+PAIR_RESAMPLES = 1_000  # draws for what is estimated of every layer pair, in the thousands
+
+Estimates: TypeAlias = "dict[str, Estimate]"  # by language, MEAN and POOLED
+Limits: TypeAlias = tuple[float, float]
+Scores: TypeAlias = NDArray[Any]  # (Q, ...): numbers, or right and wrong
+Measured = TypeVar("Measured")
+
+_TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity with the ends of its 95 % interval, of one shape. NaN: there is nothing to tell it from."""
+
+    value: Array
+    low: Array
+    high: Array
+    questions: int  # that it rests on; of several languages, a question that they share counts once
+
+
+def each(measure: Callable[[Grid], Measured], grids: Mapping[str, Grid]) -> dict[str, Measured]:
+    """What is measured of every language's grid."""
+    return {language: measure(grid) for language, grid in grids.items()}
+
+
+class Resampling:
+    """Draws of the questions of a benchmark's languages, the same ones for everything that is estimated."""
+
+    def __init__(
+        self,
+        ids: Mapping[str, Sequence[str]],
+        *,
+        parallel: bool,
+        random: Generator,
+        resamples: int = RESAMPLES,
+    ) -> None:
+        """`ids`: the questions of each language. `parallel`: the same id is the same question in all."""
+        self._ids = {language: tuple(own) for language, own in ids.items()}
+        self._parallel = parallel
+        distinct = dict.fromkeys(id for own in ids.values() for id in own)
+        # How often a question of a language is in each draw: (resamples, Q).
+        self._counts: dict[str, Array] = {}
+        if parallel:
+            drawn = _drawn_counts(len(distinct), random, resamples)
+            places = {id: place for place, id in enumerate(distinct)}
+            for language, own in ids.items():
+                self._counts[language] = drawn[:, [places[id] for id in own]]
+        else:
+            for language, own in ids.items():
+                self._counts[language] = _drawn_counts(len(own), random, resamples)
+
+    def described(self, values: Mapping[str, float | Array]) -> Estimates:
+        """Numbers or arrays that are no means over questions, without intervals; then MEAN, without NaN."""
+        arrays = {language: np.asarray(value, float) for language, value in values.items()}
+        told = [~np.isnan(value) for value in arrays.values()]
+        mean = _ratio(sum(map(np.nan_to_num, arrays.values())), sum(told))
+        return {
+            language: _without_interval(value, len(self._ids[language])) for language, value in arrays.items()
+        } | {MEAN: _without_interval(mean, self._distinct(arrays))}
+
+    def estimate(
+        self,
+        scores: Mapping[str, Scores],
+        weights: Mapping[str, Scores] | None = None,
+        *,
+        limits: Limits | None = (0.0, 1.0),
+        resamples: int | None = None,
+    ) -> Estimates:
+        """The means over questions of every language's scores, (Q, ...); then MEAN and POOLED.
+
+        With `weights`, of the same shape, a mean is Σ scores / Σ weights: scores are sums over that many
+        answers to a question. Without any it is NaN, and the language is left out of MEAN. `limits`: the
+        lowest and the highest score there can be, for scores that are all alike, of which resampling shows no
+        doubt; None: there are none. `resamples`: only so many of the draws.
+        """
+        found: Estimates = {}
+        means = _Means(limits)
+        for language, own in scores.items():
+            one = np.ones((len(own), *(1 for _ in own.shape[1:])))  # for all columns at once
+            weight = one if weights is None else weights[language].astype(float)
+            counts = self._counts[language][:resamples]
+            found[language] = means.add(counts, own.astype(float), weight)
+        return found | means.together(self._distinct(scores))
+
+    def _distinct(self, languages: Iterable[str]) -> int:
+        """How many questions these languages have together."""
+        ids = [self._ids[language] for language in languages]
+        return len({id for own in ids for id in own}) if self._parallel else sum(map(len, ids))
+
+
+class _Means:
+    """Takes the scores of one language after another, and keeps what their means are made of."""
+
+    def __init__(self, limits: Limits | None) -> None:
+        self._limits = limits
+        # Sums over languages, of the questions (index 0) and of all draws (1).
+        self._means: list[Any] = [0.0, 0.0]
+        self._sums: list[Any] = [0.0, 0.0]
+        self._weights: list[Any] = [0.0, 0.0]
+        self._languages: Any = 0
+        self._alike: Any = True
+
+    def add(self, counts: Array, scores: Array, weights: Array) -> Estimate:
+        """The estimate of a language: `counts` (resamples, Q), `scores` and `weights` (Q, ...)."""
+        drawn = (np.tensordot(counts, scores, 1), np.tensordot(counts, weights, 1))
+        value, resampled = _ratio(scores.sum(0), weights.sum(0)), _ratio(*drawn)
+        told = ~np.isnan(value)
+        alike = _alike(scores, weights)
+        for place, (mean, total, weight) in enumerate(
+            [(value, scores.sum(0), weights.sum(0)), (resampled, *drawn)]
+        ):
+            self._means[place] = self._means[place] + np.where(told, mean, 0.0)
+            self._sums[place] = self._sums[place] + total
+            self._weights[place] = self._weights[place] + weight
+        self._languages = self._languages + told
+        self._alike = self._alike & (alike | ~told)
+        weighty = weights > 0
+        questions = int(weighty.any(tuple(range(1, weighty.ndim))).sum())
+        counted = np.broadcast_to(weighty.sum(0), value.shape)
+        return _estimate(value, resampled, alike, counted, self._limits, questions)
+
+    def together(self, questions: int) -> Estimates:
+        """MEAN and POOLED of all languages, which have so many questions."""
+        found = {}
+        counts = np.full(np.shape(self._alike), questions)
+        for name, sums, weights in [
+            (MEAN, self._means, [self._languages] * 2),
+            (POOLED, self._sums, self._weights),
+        ]:
+            value, resampled = (_ratio(total, weight) for total, weight in zip(sums, weights, strict=True))
+            found[name] = _estimate(value, resampled, self._alike, counts, self._limits, questions)
+        return found
+
+
+def _without_interval(value: Array, questions: int) -> Estimate:
+    nothing = np.full_like(value, np.nan)
+    return Estimate(value, nothing, nothing, questions)
+
+
+def _drawn_counts(questions: int, random: Generator, resamples: int) -> Array:
+    """How often each question is in each draw: (resamples, questions)."""
+    return np.rint(resampled_means(np.eye(questions), random, resamples) * questions)
+
+
+def _ratio(sums: Any, weights: Any) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(np.equal(weights, 0), np.nan, np.divide(sums, weights))
+
+
+def _alike(scores: Array, weights: Array) -> NDArray[np.bool_]:
+    """Whether all questions that weigh anything have the same mean: (...)."""
+    means = _ratio(scores, weights)
+    first = np.where(np.isnan(means), -np.inf, means).max(0)
+    return np.asarray((np.isnan(means) | (means == first)).all(0))
+
+
+def _estimate(
+    value: Array,
+    resampled: Array,
+    alike: NDArray[np.bool_],
+    counts: NDArray[Any],
+    limits: Limits | None,
+    questions: int,
+) -> Estimate:
+    quantile = np.nanquantile if np.isnan(resampled).any() else np.quantile
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of columns that are all NaN, and stay so
+        ends = np.asarray(quantile(resampled, _TAILS, axis=0))
+    if limits is not None:
+        lowest, highest = limits
+        for place in map(tuple, np.argwhere(alike & ~np.isnan(value))):
+            count = int(counts[place])
+            ends[:, *place] = unanimous_interval(float(value[place]), count, lowest=lowest, highest=highest)
+    return Estimate(value, np.asarray(ends[0]), np.asarray(ends[1]), questions)

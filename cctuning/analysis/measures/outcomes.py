@@ -1,0 +1,55 @@
+"""Each transplant against the model as it is, question by question: won, tied or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each
+from cctuning.evaluation.statistics import Array
+
+
+def gains(grid: Grid) -> Array:
+    """1 where a transplant is right and the original wrong, -1 the other way round, else 0: (Q, L, L)."""
+    return grid.cells.correct.astype(float) - grid.target.correct[:, None, None]
+
+
+def measure_outcomes(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
+    """Outcomes of a benchmark by quantity and language; `grids` by language.
+
+    `win`, `tie`, `lose`: the shares of answers, over all questions and pairs, that are right where the
+    original is wrong, as right or wrong as it, and wrong where it is right. `accuracy`: the average over all
+    pairs; `gain`: that less the original's, win - lose. `_by_source_layer`, `_by_target_layer`: over the
+    pairs with that layer, (L,). `_by_pair`: (L, L). `pairs_better`, `pairs_equal`, `pairs_worse`: the shares
+    of pairs whose accuracy is above, at and below the original's.
+    """
+    shares: dict[str, Callable[[Grid], Scores]] = {
+        "win": lambda grid: (gains(grid) > 0).mean((1, 2)),
+        "tie": lambda grid: (gains(grid) == 0).mean((1, 2)),
+        "lose": lambda grid: (gains(grid) < 0).mean((1, 2)),
+        "accuracy": lambda grid: grid.cells.correct.mean((1, 2)),
+    }
+    differences: dict[str, Callable[[Grid], Scores]] = {
+        "gain": lambda grid: gains(grid).mean((1, 2)),
+        "gain_by_source_layer": lambda grid: gains(grid).mean(2),
+        "gain_by_target_layer": lambda grid: gains(grid).mean(1),
+    }
+    found = {name: resampling.estimate(each(measure, grids)) for name, measure in shares.items()}
+    for name, measure in differences.items():
+        found[name] = resampling.estimate(each(measure, grids), limits=(-1.0, 1.0))
+    found["gain_by_pair"] = resampling.estimate(
+        each(gains, grids), limits=(-1.0, 1.0), resamples=PAIR_RESAMPLES
+    )
+    for name, sign in [("pairs_better", 1), ("pairs_equal", 0), ("pairs_worse", -1)]:
+        found[name] = resampling.described(
+            {language: _share_of_pairs(grid, sign) for language, grid in grids.items()}
+        )
+    return found
+
+
+def _share_of_pairs(grid: Grid, sign: int) -> float:
+    """The share of pairs that answer more (1), as many (0) or fewer (-1) questions than the original."""
+    more = grid.cells.correct.sum(0) - grid.target.correct.sum()
+    return float((np.sign(more) == sign).mean())

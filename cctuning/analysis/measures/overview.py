@@ -1,0 +1,96 @@
+"""The main numbers of a study on one page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cctuning.analysis.measures.estimates import MEAN, POOLED
+from cctuning.analysis.measures.strategies import STRATEGIES
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.statistics import Interval
+from cctuning.evaluation.text_tables import bounds, markdown_table, percent
+
+Content = Mapping[str, Any]
+
+
+def overview_text(summary: Content) -> str:
+    """For each sub-layer and benchmark: bounds, outcomes and strategies per language, in %.
+
+    In brackets 95 % intervals.
+    """
+    parts = ["# XTransplant: overview", _legend(summary)]
+    for sublayer, benchmarks in summary["bounds"].items():
+        for benchmark, quantities in benchmarks.items():
+            title = f"## {find_benchmark(benchmark).title}, {sublayer}"
+            outcomes = summary["outcomes"][sublayer][benchmark]
+            strategies = summary["strategies"][sublayer][benchmark]
+            pairs = summary["pairs"][sublayer][benchmark]
+            parts += [title, _pilot_table(quantities, outcomes, strategies, pairs)]
+    for sublayer, found in summary["unseen"].items():
+        parts += [f"## Unseen questions, {sublayer}", _unseen_table(found["scores"])]
+        parts += [f"- warning: {warning}" for warning in found["warnings"]]
+    return "\n\n".join(parts) + "\n"
+
+
+def _legend(summary: Content) -> str:
+    centre = summary["about"]["centre"]
+    return (
+        f"Accuracy in %, in brackets 95 % intervals. The centre language is {centre}. The upper bound counts "
+        "a question that any layer pair answers; by chance is what the same answers reach when they are "
+        "judged by the gold answers of other questions. Best is the best pair on the very questions it was "
+        "chosen on, so it flatters; what it is worth stands under unseen questions. Pairs are source "
+        "layer → target layer, from 0."
+    )
+
+
+def _pilot_table(bound: Content, outcomes: Content, strategies: Content, pairs: Content) -> str:
+    columns = {
+        "original": bound["original"],
+        "all pairs": outcomes["accuracy"],
+        "best": strategies["overall"],
+        "upper bound": bound["upper_bound"],
+        "by chance": bound.get("chance_bound"),
+        "win": outcomes["win"],
+        "lose": outcomes["lose"],
+    }
+    known = {name: languages for name, languages in columns.items() if languages}
+    rows = []
+    for language in [*pairs, MEAN, POOLED]:
+        own = pairs.get(language, {})
+        rows.append(
+            [
+                language,
+                *(_cell(languages[language]) for languages in known.values()),
+                *(" → ".join(map(str, own[name])) if own else "" for name in STRATEGIES),
+            ]
+        )
+    return markdown_table(["language", *known, *STRATEGIES], rows)
+
+
+def _cell(estimate: Content) -> str:
+    if estimate["value"] is None:
+        return ""
+    return f"{percent(estimate['value'])} {bounds(Interval(estimate['low'], estimate['high']))}"
+
+
+def _unseen_table(scores: Sequence[Content]) -> str:
+    names = list(dict.fromkeys(score["name"] for score in scores))
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for score in scores:
+        own = rows.setdefault((score["title"], score["language"] or MEAN), {})
+        own[score["name"]] = _unseen_cell(score)
+    return markdown_table(
+        ["benchmark, language", *names],
+        [[", ".join(key), *(own.get(name, "") for name in names)] for key, own in rows.items()],
+    )
+
+
+def _unseen_cell(score: Content) -> str:
+    change = score["difference"]
+    if not change:
+        return f"{percent(score['score'])} {bounds(Interval(*score['interval']))}"
+    difference = (
+        f"{percent(change['value'], signed=True)} {bounds(Interval(*change['interval']), signed=True)}"
+    )
+    return f"{percent(score['score'])} ({difference})" + "\\*" * len(change.get("stars", ""))

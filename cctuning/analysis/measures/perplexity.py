@@ -1,0 +1,108 @@
+"""How likely a model finds what it answers: the perplexity of answers, and of those under transplants.
+
+exp(-log p / n) of an answer of n tokens, its end token too, with a log-probability of log p nats. Answers of
+five tokens or fewer are left out, as in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from cctuning.analysis.cells.grid import Answers, Grid
+from cctuning.analysis.measures.estimates import MEAN, POOLED, Estimate, Estimates, Resampling
+from cctuning.evaluation.statistics import Array
+
+SHORTEST = 6  # tokens
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles
+# Ten bins for each power of ten; the last one holds all that is higher.
+EDGES = tuple(float(edge) for edge in np.round(10 ** np.arange(0, 4.05, 0.1), 4))
+
+LogProbability = Callable[[Answers], Array]
+WHOSE: dict[str, LogProbability] = {
+    "": lambda answers: answers.log_probability,  # of the model that wrote the answer
+    "plain_": lambda answers: answers.plain_log_probability,  # of the model as it is
+}
+
+
+def log_perplexity(answers: Answers, log_probability: Array) -> Array:
+    """In nats per token; NaN for short answers and where the log-probability is unknown. Any shape."""
+    long = answers.new_tokens >= SHORTEST
+    tokens = np.where(long, answers.new_tokens, 1)
+    return np.where(long & np.isfinite(log_probability), -log_probability / tokens, np.nan)
+
+
+def measure_perplexity(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
+    """Perplexities of a benchmark by quantity and language.
+
+    Of the transplanted answers: `perplexity`, the geometric mean; `quantiles_by_level`, at `LEVELS`;
+    `histogram_by_bin`, the shares of answers from each of `EDGES` to the next; `long`, the share of answers
+    that are long enough; `above_original`, the share whose perplexity is above that of the original answer
+    to the same question. Each also under the model as it is, `plain_`, and all but the last for the
+    original answers, `original_`.
+    """
+    found: dict[str, Estimates] = {}
+    for prefix, whose in WHOSE.items():
+        cells = {
+            language: log_perplexity(grid.cells, whose(grid.cells)).reshape(len(grid.questions), -1)
+            for language, grid in grids.items()
+        }
+        target = {
+            language: log_perplexity(grid.target, whose(grid.target))[:, None]
+            for language, grid in grids.items()
+        }
+        for name, values in [(prefix, cells), (f"original_{prefix}", target)]:
+            for quantity, estimates in _distribution(values, resampling).items():
+                found[f"{name}{quantity}"] = estimates
+        found[f"{prefix}above_original"] = _above(cells, target, resampling)
+    return found
+
+
+def _distribution(values: Mapping[str, Array], resampling: Resampling) -> dict[str, Estimates]:
+    """All quantities of some log-perplexities, (Q, answers) per language."""
+    told = {language: ~np.isnan(own) for language, own in values.items()}
+    counts = {language: own.sum(1) for language, own in told.items()}
+    means = resampling.estimate(
+        {language: np.nan_to_num(own).sum(1) for language, own in values.items()}, counts, limits=None
+    )
+    quantiles = resampling.described({language: _quantiles(own) for language, own in values.items()})
+    everything = np.concatenate([own.ravel() for own in values.values()])
+    quantiles[POOLED] = replace(quantiles[MEAN], value=_quantiles(everything))
+    return {
+        "long": resampling.estimate({language: own.mean(1) for language, own in told.items()}),
+        "perplexity": {language: _exp(estimate) for language, estimate in means.items()},
+        "quantiles_by_level": quantiles,
+        "histogram_by_bin": resampling.estimate(
+            {language: _binned(own) for language, own in values.items()},
+            {language: np.tile(own[:, None], len(EDGES)) for language, own in counts.items()},
+        ),
+    }
+
+
+def _exp(estimate: Estimate) -> Estimate:
+    return Estimate(np.exp(estimate.value), np.exp(estimate.low), np.exp(estimate.high), estimate.questions)
+
+
+def _quantiles(values: Array) -> Array:
+    told = values[~np.isnan(values)]
+    return np.exp(np.quantile(told, LEVELS)) if len(told) else np.full(len(LEVELS), np.nan)
+
+
+def _binned(values: Array) -> Array:
+    """How many of a question's answers are in each bin: (Q, answers) to (Q, bins)."""
+    question, answer = np.nonzero(~np.isnan(values))
+    # Rounding may put a perplexity of 1 just below the first edge.
+    bins = np.searchsorted(np.log(EDGES), values[question, answer], side="right").clip(1) - 1
+    counts = np.zeros((len(values), len(EDGES)))
+    np.add.at(counts, (question, bins), 1)
+    return counts
+
+
+def _above(cells: Mapping[str, Array], target: Mapping[str, Array], resampling: Resampling) -> Estimates:
+    both = {language: ~np.isnan(own - target[language]) for language, own in cells.items()}
+    return resampling.estimate(
+        {language: (own > target[language]).sum(1) for language, own in cells.items()},
+        {language: own.sum(1) for language, own in both.items()},
+    )

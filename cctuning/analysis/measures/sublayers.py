@@ -1,0 +1,50 @@
+"""Which sub-layer to transplant: the same questions with the feed-forward outputs and with attention's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.bounds import answered
+from cctuning.analysis.measures.estimates import Estimates, Resampling, Scores, each
+
+
+def measure_sublayers(
+    grids: Mapping[str, Grid], others: Mapping[str, Grid], resampling: Resampling
+) -> dict[str, Estimates]:
+    """How two sub-layers differ, by quantity and language; both hold the same questions in the same order.
+
+    `upper_bound_difference`, `accuracy_difference` (of the average over all pairs) and those of each layer:
+    what `others` reach less what `grids` do. `both`, `only_first`, `only_second`, `neither`: the shares of
+    questions that any transplant of both sub-layers, of one alone, and of none answers. Raises `ValueError`
+    where the questions differ.
+    """
+    for language, grid in grids.items():
+        if others[language].questions != grid.questions:
+            raise ValueError(
+                f"{grid.benchmark} in {language}: {grid.sublayer} and {others[language].sublayer} were not "
+                "asked the same questions"
+            )
+    differences: dict[str, Callable[[Grid], Scores]] = {
+        "upper_bound_difference": answered,
+        "accuracy_difference": lambda grid: grid.cells.correct.mean((1, 2)),
+        "accuracy_difference_by_source_layer": lambda grid: grid.cells.correct.mean(2),
+        "accuracy_difference_by_target_layer": lambda grid: grid.cells.correct.mean(1),
+    }
+    found = {}
+    for name, measure in differences.items():
+        first, second = each(measure, grids), each(measure, others)
+        found[name] = resampling.estimate(
+            {language: second[language].astype(float) - first[language] for language in grids},
+            limits=(-1.0, 1.0),
+        )
+    mine, theirs = each(answered, grids), each(answered, others)
+    shares: dict[str, Callable[[str], Scores]] = {
+        "both": lambda language: mine[language] & theirs[language],
+        "only_first": lambda language: mine[language] & ~theirs[language],
+        "only_second": lambda language: ~mine[language] & theirs[language],
+        "neither": lambda language: ~(mine[language] | theirs[language]),
+    }
+    for name, share in shares.items():
+        found[name] = resampling.estimate({language: share(language) for language in grids})
+    return found

@@ -1,0 +1,145 @@
+"""All measures of a study as one dictionary, the content of summary.json: docs/xtransplant_measures.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cctuning.analysis.cells.applied import Applied
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.bounds import measure_bounds, numbers_of_tries
+from cctuning.analysis.measures.categories import measure_categories
+from cctuning.analysis.measures.centre import measure_centre
+from cctuning.analysis.measures.chance import measure_chance
+from cctuning.analysis.measures.checks import Groups, check_grids
+from cctuning.analysis.measures.consistency import measure_consistency
+from cctuning.analysis.measures.estimates import Estimate, Estimates, Resampling, each
+from cctuning.analysis.measures.outcomes import measure_outcomes
+from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
+from cctuning.analysis.measures.strategies import choose, measure_strategies
+from cctuning.analysis.measures.sublayers import measure_sublayers
+from cctuning.analysis.measures.unseen import compare_unseen
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.compared import Evaluation
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.statistics import RESAMPLES, generator
+
+MEASURES = ("bounds", "strategies", "outcomes", "categories", "consistency", "perplexity", "centre")
+
+
+def summarise(
+    grids: Iterable[Grid],
+    applied: Iterable[Applied] = (),
+    *,
+    items: Mapping[tuple[str, str], Sequence[Item]] | None = None,
+    others: Mapping[str, Evaluation] | None = None,
+    centre: str = "en",
+    asked_in_centre: Collection[str] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Measures everything of the pilot `grids` and of what was `applied` to unseen questions.
+
+    `items`: the pilot questions by benchmark and language, in the grids' order; with them the bounds have
+    their `chance_bound`. `others`: evaluations of the unseen questions by name, for `compare_unseen`.
+    `centre`: the language that is the other one of each pair. `asked_in_centre`: the benchmarks whose target
+    prompts are in it; None: those that the papers ask in English. The result holds plain numbers, texts,
+    lists and dictionaries, and None for NaN. Raises `ValueError` for a grid that is empty, broken, or there
+    twice, and for an unknown benchmark.
+    """
+    groups = check_grids(grids)
+    benchmarks = {name: find_benchmark(name) for _, name in groups}
+    if asked_in_centre is None:
+        asked_in_centre = {name for name, benchmark in benchmarks.items() if benchmark.asked_in_english}
+    summary: dict[str, Any] = {"about": _about(groups, centre, asked_in_centre)}
+    summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "unseen")}
+    for (sublayer, name), own in groups.items():
+        resampling = Resampling(
+            each(lambda grid: grid.questions, own),
+            parallel=benchmarks[name].parallel,
+            random=generator(seed, name),  # the same draws for every sub-layer
+            resamples=resamples,
+        )
+        asked_in = {language: centre if name in asked_in_centre else language for language in own}
+        found = _measured(own, resampling, centre, asked_in)
+        if items is not None:
+            questions = {language: items[name, language] for language in own}
+            score = benchmarks[name].metrics[0].score
+            found["bounds"] |= measure_chance(own, questions, score, resampling, seed)
+        for measure, quantities in found.items():
+            summary[measure].setdefault(sublayer, {})[name] = _plain(quantities)
+        summary["pairs"].setdefault(sublayer, {})[name] = _plain(each(choose, own))
+        for other, theirs in ((other, own) for (other, same), own in groups.items() if same == name):
+            if other == sublayer:
+                break  # those that follow are compared with this one in their turn
+            common = {language: grid for language, grid in theirs.items() if language in own}
+            differences = measure_sublayers(common, own, resampling) if common else {}
+            summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
+    unseen: dict[str, list[Applied]] = {}
+    for one in applied:
+        unseen.setdefault(one.sublayer, []).append(one)
+    for sublayer, together in unseen.items():
+        summary["unseen"][sublayer] = _plain(compare_unseen(together, others, seed=seed))
+    return summary
+
+
+def _about(groups: Groups, centre: str, asked_in_centre: Collection[str]) -> dict[str, Any]:
+    every = [grid for own in groups.values() for grid in own.values()]
+    layers = every[0].layers
+    return {
+        "centre": centre,
+        "asked_in_centre": sorted(asked_in_centre),
+        "axes": {
+            "source_layer": list(range(layers)),
+            "target_layer": list(range(layers)),
+            "tries": numbers_of_tries(layers),
+            "level": list(LEVELS),
+            "bin": list(EDGES),
+        },
+        "grids": [
+            {
+                "sublayer": grid.sublayer,
+                "benchmark": grid.benchmark,
+                "language": grid.language,
+                "questions": len(grid.questions),
+                "layers": grid.layers,
+            }
+            for grid in every
+        ],
+    }
+
+
+def _measured(
+    grids: Mapping[str, Grid], resampling: Resampling, centre: str, asked_in: Mapping[str, str]
+) -> dict[str, dict[str, Estimates]]:
+    """The quantities of each measure of a benchmark."""
+    return {
+        "bounds": measure_bounds(grids, resampling),
+        "strategies": measure_strategies(grids, resampling),
+        "outcomes": measure_outcomes(grids, resampling),
+        "categories": measure_categories(grids, resampling),
+        "consistency": measure_consistency(grids, resampling, asked_in),
+        "perplexity": measure_perplexity(grids, resampling),
+        "centre": measure_centre(grids, centre, resampling),
+    }
+
+
+def _plain(content: Any) -> Any:
+    """As JSON has it: dictionaries, lists, and None for NaN."""
+    if isinstance(content, Estimate):
+        return {
+            "value": _plain(content.value),
+            "low": _plain(content.low),
+            "high": _plain(content.high),
+            "questions": content.questions,
+        }
+    if isinstance(content, Mapping):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, np.ndarray):
+        return _plain(content.tolist())
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,0 +1,88 @@
+"""The measures as files: a CSV and a JSON file of each, and an overview in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cctuning.analysis.measures.overview import overview_text
+from cctuning.evaluation.text_tables import csv_table
+from cctuning.files import write_whole
+
+Content = Mapping[str, Any]
+Line = list[Any]
+
+_AXES = ("source_layer", "target_layer", "tries", "level", "bin")
+_PLACE = ["sublayer", "benchmark", "language"]
+_MEASURE = [*_PLACE, "quantity", *_AXES, "value", "ci95_low", "ci95_high", "questions"]
+_PAIRS = [*_PLACE, "strategy", "source_layer", "target_layer"]
+_SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
+_DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
+_DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
+_UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
+
+
+def write_tables(folder: str | Path, summary: Content) -> None:
+    """Writes `overview.md`, and a CSV and a JSON file for each measure of a summary, into `folder`.
+
+    A line of CSV is one number with its interval; what does not apply is empty. Raises `OSError`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for measure, content in summary.items():
+        write_whole(
+            folder / f"{measure}.json", json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+        if measure == "pairs":
+            write_whole(folder / "pairs.csv", csv_table(_PAIRS, _pair_lines(content)))
+        elif measure == "unseen":
+            write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content)))
+        elif measure != "about":
+            lines = _measure_lines(content, summary["about"]["axes"])
+            write_whole(folder / f"{measure}.csv", csv_table(_MEASURE, lines))
+    write_whole(folder / "overview.md", overview_text(summary))
+
+
+def _measure_lines(content: Content, axes: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
+    for sublayer, benchmarks in content.items():
+        for benchmark, quantities in benchmarks.items():
+            for quantity, languages in quantities.items():
+                for language, estimate in languages.items():
+                    for places, numbers in _numbers(quantity, estimate, axes):
+                        own = [places.get(axis) for axis in _AXES]
+                        yield [sublayer, benchmark, language, quantity, *own, *numbers, estimate["questions"]]
+
+
+def _numbers(
+    quantity: str, estimate: Content, axes: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[dict[str, Any], Line]]:
+    """Each number of a quantity with its interval, and its places on the axes of the quantity."""
+    _, _, over = quantity.partition("_by_")
+    own = ["source_layer", "target_layer"] if over == "pair" else [over] if over else []
+    numbers = np.stack([np.array(estimate[key], dtype=object) for key in ("value", "low", "high")], axis=-1)
+    for place in np.ndindex(numbers.shape[:-1]):
+        labels = {axis: axes[axis][index] for axis, index in zip(own, place, strict=True)}
+        yield labels, numbers[place].tolist()
+
+
+def _pair_lines(content: Content) -> Iterator[Line]:
+    for sublayer, benchmarks in content.items():
+        for benchmark, languages in benchmarks.items():
+            for language, strategies in languages.items():
+                for strategy, pair in strategies.items():
+                    yield [sublayer, benchmark, language, strategy, *pair]
+
+
+def _unseen_lines(content: Content) -> Iterator[Line]:
+    for sublayer, found in content.items():
+        for score in found["scores"]:
+            line = [sublayer, score["benchmark"], score["language"] or "mean", score["name"]]
+            line += [score["score"], *score["interval"], score["questions"]]
+            if change := score["difference"]:
+                line += [change["value"], *change["interval"], change["p"], change["only_baseline"]]
+                line += [change["only_this"], change["mcnemar_p"], change["p_holm"]]
+            yield line + [None] * (len(_UNSEEN) - len(line))

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from cctuning.analysis.measures.estimates import Resampling
+from cctuning.analysis.measures.strategies import best_pair, choose, measure_strategies
+from tests.analysis.made import made_grid
+from tests.analysis.measures.test_bounds import with_correct
+
+
+def naive(counts, pairs):
+    """Sorted as the authors sort their best pairs: target layers upwards, then source layers downwards."""
+    best = max(counts[i][j] for i, j in pairs)
+    return sorted(((i, j) for i, j in pairs if counts[i][j] == best), key=lambda pair: (pair[1], -pair[0]))[0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pairs_against_sorting(seed):
+    grid = made_grid(np.random.default_rng(seed), questions=4, layers=4, right=0.5)
+    counts, layers = grid.cells.correct.sum(0), range(4)
+    assert choose(grid) == {
+        "overall": naive(counts, [(i, j) for i in layers for j in layers]),
+        "source_last": naive(counts, [(3, j) for j in layers]),
+        "target_first": naive(counts, [(i, 0) for i in layers]),
+    }
+
+
+def test_ties():
+    assert best_pair(np.array([[1, 5, 5], [0, 5, 2], [3, 0, 5]])) == (1, 1)
+    assert best_pair(np.array([[1, 5], [0, 6]]), np.array([[True, True], [False, False]])) == (0, 1)
+
+
+def test_no_right_answer_anywhere_is_a_tie_of_all():
+    grid = with_correct(np.zeros((3, 4, 4)))
+    assert choose(grid) == {"overall": (3, 0), "source_last": (3, 0), "target_first": (3, 0)}
+
+
+def test_one_layer():
+    grid = with_correct(np.ones((2, 1, 1)))
+    assert set(choose(grid).values()) == {(0, 0)}
+
+
+def test_pilot_accuracy_is_that_of_the_chosen_pairs():
+    rng = np.random.default_rng(1)
+    grids = {language: made_grid(rng, language=language, right=0.3) for language in ("de", "sw")}
+    ids = {language: grid.questions for language, grid in grids.items()}
+    found = measure_strategies(
+        grids, Resampling(ids, parallel=True, random=np.random.default_rng(0), resamples=200)
+    )
+    for language, grid in grids.items():
+        assert found["original"][language].value == pytest.approx(grid.target.correct.mean())
+        assert found["overall"][language].value == pytest.approx(grid.cells.correct.mean(0).max())
+        assert found["source_last"][language].value == pytest.approx(grid.cells.correct.mean(0)[-1].max())
+        assert found["target_first"][language].value == pytest.approx(grid.cells.correct.mean(0)[:, 0].max())
