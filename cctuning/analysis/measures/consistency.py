@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling
+from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, each
 from cctuning.evaluation.statistics import Array
 from cctuning.language_id import language_consistency
 
@@ -22,15 +22,15 @@ class Consistency:
     target: Array  # (Q,)
 
 
-def consistency(grid: Grid, language: str) -> Consistency:
-    """Whether answers are in `language`, by `cctuning.language_id`; every text is looked at once.
+def consistency(grid: Grid) -> Consistency:
+    """Whether answers are in the language that was asked in, by `cctuning.language_id`, each text once.
 
     It cannot be said of short answers, such as a label alone. Raises `ValueError` for what is no language.
     """
     known: dict[str, float | None] = {}
     for text in (text for own in grid.texts for text in own):
         if text not in known:
-            known[text] = language_consistency(text, language)
+            known[text] = language_consistency(text, grid.asked_in)
     tables = [np.array([known[text] for text in own], float) for own in grid.texts]  # None becomes NaN
 
     def looked_up(answers: Answers) -> Array:
@@ -39,17 +39,15 @@ def consistency(grid: Grid, language: str) -> Consistency:
     return Consistency(cells=looked_up(grid.cells), target=looked_up(grid.target))
 
 
-def measure_consistency(
-    grids: Mapping[str, Grid], resampling: Resampling, asked_in: Mapping[str, str]
-) -> dict[str, Estimates]:
-    """Consistency of a benchmark by quantity and language; `asked_in` is the language of target prompts.
+def measure_consistency(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
+    """Consistency of a benchmark by quantity and language.
 
-    `consistency` is the share in the question's language of all transplanted answers of which it can be said
-    (their share is `told`), `original` and `original_told` the same of the model as it is, `difference` the
-    former less the latter over the answers to questions of which both can be said. `_by_source_layer` and
-    `_by_target_layer`: (L,), `_by_pair`: (L, L).
+    `consistency`: of all transplanted answers of which it can be said (their share is `told`) the share that
+    is in the language that was asked in; `original` and `original_told`: the same of the model as it is.
+    `difference`: the former less the latter, over the questions of whose original answer it can be said too.
+    `_by_source_layer`, `_by_target_layer`: (L,). `_by_pair`: (L, L).
     """
-    found = {language: consistency(grid, asked_in[language]) for language, grid in grids.items()}
+    found = each(consistency, grids)
     cells = {language: own.cells for language, own in found.items()}
     target = {language: own.target for language, own in found.items()}
     # The original's is NaN, and so the difference, where it cannot be said of the original.

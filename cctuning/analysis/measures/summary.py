@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ def summarise(
     items: Mapping[tuple[str, str], Sequence[Item]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     centre: str = "en",
-    asked_in_centre: Collection[str] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
@@ -45,16 +44,13 @@ def summarise(
 
     `items`: the pilot questions by benchmark and language, in the grids' order; with them the bounds have
     their `chance_bound`. `others`: evaluations of the unseen questions by name, for `compare_unseen`.
-    `centre`: the language that is the other one of each pair. `asked_in_centre`: the benchmarks whose target
-    prompts are in it; None: those that the papers ask in English. The result holds plain numbers, texts,
-    lists and dictionaries, and None for NaN. Raises `ValueError` for a grid that is empty, broken, or there
-    twice, and for an unknown benchmark.
+    `centre`: the language that is the other one of each pair. The result holds plain numbers, texts, lists
+    and dictionaries, and None for NaN. Raises `ValueError` for a grid that is empty, broken, or there twice,
+    and for an unknown benchmark.
     """
     groups = check_grids(grids)
     benchmarks = {name: find_benchmark(name) for _, name in groups}
-    if asked_in_centre is None:
-        asked_in_centre = {name for name, benchmark in benchmarks.items() if benchmark.asked_in_english}
-    summary: dict[str, Any] = {"about": _about(groups, centre, asked_in_centre)}
+    summary: dict[str, Any] = {"about": _about(groups, centre)}
     summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "unseen")}
     for (sublayer, name), own in groups.items():
         resampling = Resampling(
@@ -63,8 +59,7 @@ def summarise(
             random=generator(seed, name),  # the same draws for every sub-layer
             resamples=resamples,
         )
-        asked_in = {language: centre if name in asked_in_centre else language for language in own}
-        found = _measured(own, resampling, centre, asked_in)
+        found = _measured(own, resampling, centre)
         if items is not None:
             questions = {language: items[name, language] for language in own}
             score = benchmarks[name].metrics[0].score
@@ -86,12 +81,11 @@ def summarise(
     return summary
 
 
-def _about(groups: Groups, centre: str, asked_in_centre: Collection[str]) -> dict[str, Any]:
+def _about(groups: Groups, centre: str) -> dict[str, Any]:
     every = [grid for own in groups.values() for grid in own.values()]
     layers = every[0].layers
     return {
         "centre": centre,
-        "asked_in_centre": sorted(asked_in_centre),
         "axes": {
             "source_layer": list(range(layers)),
             "target_layer": list(range(layers)),
@@ -104,6 +98,7 @@ def _about(groups: Groups, centre: str, asked_in_centre: Collection[str]) -> dic
                 "sublayer": grid.sublayer,
                 "benchmark": grid.benchmark,
                 "language": grid.language,
+                "asked_in": grid.asked_in,
                 "questions": len(grid.questions),
                 "layers": grid.layers,
             }
@@ -113,7 +108,7 @@ def _about(groups: Groups, centre: str, asked_in_centre: Collection[str]) -> dic
 
 
 def _measured(
-    grids: Mapping[str, Grid], resampling: Resampling, centre: str, asked_in: Mapping[str, str]
+    grids: Mapping[str, Grid], resampling: Resampling, centre: str
 ) -> dict[str, dict[str, Estimates]]:
     """The quantities of each measure of a benchmark."""
     return {
@@ -121,7 +116,7 @@ def _measured(
         "strategies": measure_strategies(grids, resampling),
         "outcomes": measure_outcomes(grids, resampling),
         "categories": measure_categories(grids, resampling),
-        "consistency": measure_consistency(grids, resampling, asked_in),
+        "consistency": measure_consistency(grids, resampling),
         "perplexity": measure_perplexity(grids, resampling),
         "centre": measure_centre(grids, centre, resampling),
     }

@@ -1,0 +1,106 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from cctuning.analysis.measures.summary import MEASURES
+from cctuning.analysis.measures.tables import write_tables
+from tests.analysis.measures.test_summary import summarised
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder, summary = tmp_path_factory.mktemp("study") / "tables", summarised()
+    write_tables(folder, summary)
+    return folder, summary
+
+
+def lines(folder, name):
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_measure_is_json_and_csv(written):
+    folder, summary = written
+    csvs = {*MEASURES, "sublayers", "pairs", "unseen"}
+    names = {f"{name}.json" for name in summary} | {f"{name}.csv" for name in csvs} | {"overview.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    for measure, content in summary.items():
+        assert json.loads((folder / f"{measure}.json").read_text(encoding="utf-8")) == content
+
+
+def test_every_number_has_its_line(written):
+    folder, summary = written
+    for measure in (*MEASURES, "sublayers"):
+        expected = {
+            (sublayer, benchmark, language, quantity): np.array(estimate["value"], dtype=float)
+            .ravel()
+            .tolist()
+            for sublayer, benchmarks in summary[measure].items()
+            for benchmark, quantities in benchmarks.items()
+            for quantity, languages in quantities.items()
+            for language, estimate in languages.items()
+        }
+        found: dict[tuple[str, ...], list[float]] = {}
+        for row in lines(folder, f"{measure}.csv"):
+            key = (row["sublayer"], row["benchmark"], row["language"], row["quantity"])
+            found.setdefault(key, []).append(float(row["value"] or "nan"))
+        assert list(found) == list(expected), measure
+        assert all(np.array_equal(found[key], expected[key], equal_nan=True) for key in expected), measure
+
+
+def test_a_pair_stands_in_the_line_of_its_layers(written):
+    folder, summary = written
+    table = summary["bounds"]["ffn"]["xnli"]["accuracy_by_pair"]["de"]
+    own = [
+        row
+        for row in lines(folder, "bounds.csv")
+        if [row["sublayer"], row["benchmark"], row["language"], row["quantity"]]
+        == ["ffn", "xnli", "de", "accuracy_by_pair"]
+    ]
+    assert len(own) == 9
+    for row in own:
+        i, j = int(row["source_layer"]), int(row["target_layer"])
+        assert float(row["value"]) == table["value"][i][j]
+        assert float(row["ci95_low"]) == table["low"][i][j]
+        assert float(row["ci95_high"]) == table["high"][i][j]
+        assert (row["tries"], row["questions"]) == ("", "5")
+
+
+def test_places_on_other_axes(written):
+    folder, summary = written
+    axes = summary["about"]["axes"]
+    for measure, quantity, axis in [
+        ("bounds", "right_by_tries", "tries"),
+        ("bounds", "bound_by_target_layer", "target_layer"),
+        ("perplexity", "quantiles_by_level", "level"),
+        ("perplexity", "histogram_by_bin", "bin"),
+    ]:
+        own = [row for row in lines(folder, f"{measure}.csv") if row["quantity"] == quantity]
+        places = [float(row[axis]) for row in own]
+        assert places[: len(axes[axis])] == axes[axis]
+
+
+def test_pairs_and_unseen_scores(written):
+    folder, summary = written
+    row = lines(folder, "pairs.csv")[0]
+    pair = summary["pairs"]["ffn"]["xnli"]["en"]["overall"]
+    assert list(row.values()) == ["ffn", "xnli", "en", "overall", *map(str, pair)]
+    rows = lines(folder, "unseen.csv")
+    scores = [score for own in summary["unseen"].values() for score in own["scores"]]
+    assert [float(row["accuracy"]) for row in rows] == [score["score"] for score in scores]
+    for row, score in zip(rows, scores, strict=True):
+        change = score["difference"]
+        assert row["language"] == (score["language"] or "mean")
+        assert float(row["difference"] or "nan") == pytest.approx(
+            change["value"] if change else np.nan, nan_ok=True
+        )
+        assert row["p_holm"] == (str(change["p_holm"]) if change else "")
+
+
+def test_a_summary_without_unseen_questions(tmp_path, written):
+    _, summary = written
+    write_tables(tmp_path, summary | {"unseen": {}, "sublayers": {}})
+    assert lines(tmp_path, "unseen.csv") == []
+    assert "Unseen" not in (tmp_path / "overview.md").read_text(encoding="utf-8")
