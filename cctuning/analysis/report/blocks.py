@@ -1,0 +1,87 @@
+"""What the report holds of each grid: a short overview for the pictures, and a block with every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cctuning.analysis.cells.grid import Answers, Grid
+from cctuning.analysis.measures import bounds, strategies
+
+QuestionTexts: TypeAlias = Mapping[str, Any]
+"""`id`, `prompt` (what is asked), `source_prompt` (what activations come from), `answers`, `options`."""
+
+
+def overview(grid: Grid) -> dict[str, Any]:
+    """What the heatmap and the bounds of a grid show: counts of right answers out of its questions.
+
+    `cells` has source layer i into target layer j at i * L + j.
+    """
+    questions = len(grid.questions)
+    return {
+        "benchmark": grid.benchmark,
+        "language": grid.language,
+        "sublayer": grid.sublayer,
+        "askedIn": grid.asked_in,
+        "sourceIn": grid.language if grid.asked_in != grid.language else "",  # else some centre language
+        "layers": grid.layers,
+        "questions": questions,
+        "cells": grid.cells.correct.sum(axis=0).ravel().tolist(),
+        "target": int(grid.target.correct.sum()),
+        "source": int(grid.source.correct.sum()),
+        "upper": round(bounds.upper_bound(grid) * questions),
+        "sourceBounds": _counts(bounds.source_bounds(grid), questions),
+        "targetBounds": _counts(bounds.target_bounds(grid), questions),
+        "strategies": {name: list(pair) for name, pair in strategies.choose(grid).items()},
+    }
+
+
+def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
+    """Every answer of a grid, by question; a text that was answered often is there once.
+
+    An answer is a number: twice its text's place in `texts`, and one more where it is right. `questions`
+    may be in any order and more than the grid's. Raises `ValueError` where one of the grid's is missing.
+    """
+    known = {str(question["id"]): question for question in questions}
+    missing = [name for name in grid.questions if name not in known]
+    if missing:
+        raise ValueError(
+            f"{grid.benchmark}, {grid.language}: the texts of {len(missing)} questions are missing; "
+            f'the first has the id "{missing[0]}".'
+        )
+    cells = _coded(grid.cells)
+    target, source = _coded(grid.target), _coded(grid.source)
+    return {
+        "questions": [
+            {
+                **_asked(known[name]),
+                "id": name,
+                "texts": list(grid.texts[place]),
+                "cells": cells[place].ravel().tolist(),
+                "target": int(target[place]),
+                "source": int(source[place]),
+            }
+            for place, name in enumerate(grid.questions)
+        ]
+    }
+
+
+def _asked(question: QuestionTexts) -> dict[str, Any]:
+    options = question.get("options") or {}
+    return {
+        "prompt": question["prompt"],
+        "sourcePrompt": question["source_prompt"],
+        "answers": list(question["answers"]),
+        "options": [[str(label), text] for label, text in options.items()],
+    }
+
+
+def _coded(answers: Answers) -> NDArray[np.int64]:
+    return 2 * answers.text.astype(np.int64) + answers.correct
+
+
+def _counts(shares: NDArray[np.float64], questions: int) -> list[int]:
+    return np.rint(np.asarray(shares) * questions).astype(int).tolist()

@@ -1,0 +1,198 @@
+"""The tables of the report: every measure of a summary, unseen questions, and choosers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from cctuning.analysis.choosers import Judgement, Score
+from cctuning.analysis.report.tables import NOTHING, Cell, Table, count, number, share, table
+
+Content: TypeAlias = Mapping[str, Any]
+
+_PLACE = ["benchmark", "language", "sub-layer"]
+_LAYERS = ("source_layer", "target_layer", "tries", "level")  # axes with few enough places for columns
+
+# Title and note of what a summary holds; what is not here is shown under its own name.
+_TITLES = {
+    "bounds": (
+        "Upper bounds",
+        "The upper bound counts a question that any pair answers rightly. The more pairs are tried, the "
+        "higher it is by chance alone, which the columns of chance and of independent pairs show.",
+    ),
+    "strategies": (
+        "Chosen pairs, on the questions they were chosen on",
+        "The best pair of these very questions flatters; what a strategy is worth stands under unseen "
+        "questions.",
+    ),
+    "outcomes": (
+        "Win, tie and lose",
+        "Each answer of each pair against the original answer to the same question: right where that is "
+        "wrong, alike, or wrong where that is right; and the average over all pairs.",
+    ),
+    "categories": (
+        "Who answers rightly",
+        "Each question by three facts: is it answered rightly in the source language, in the target "
+        "language, and by any transplant?",
+    ),
+    "consistency": (
+        "Language of the answers",
+        "Whether an answer is in the language of its prompt.",
+    ),
+    "perplexity": (
+        "Perplexity of the answers",
+        "Of answers longer than five tokens, under the model that wrote them and (plain) under the model as "
+        "it is. Perplexities are numbers, the others shares in %.",
+    ),
+    "centre": (
+        "Effect on the centre language",
+        "What transplants do to questions in the centre language itself.",
+    ),
+    "sublayers": (
+        "Sub-layers compared",
+        "The second less the first of the two, on the same questions, in points.",
+    ),
+}
+_UNSEEN = (
+    "Unseen questions",
+    "Pairs chosen on the pilot questions, asked unseen ones, beside the original and other methods. "
+    "Difference to the original on the same questions, in points; p by bootstrap, after Holm's correction.",
+)
+_CHOOSERS = (
+    "Which pair for this question?",
+    "Choosers pick a pair for each question without knowing the answer. Differences to the original and to "
+    "the best fixed pair, on the same questions, in points. On the pilot by cross-validation.",
+)
+_SHARES = "In %, with 95 % intervals."
+
+
+def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterator[Table]:
+    """All tables, whichever measures there are; numbers by pair and by bin are only in the CSV files."""
+    if any(found["scores"] for found in summary.get("unseen", {}).values()):
+        yield _unseen_table(summary["unseen"])
+    if judgements:
+        yield _chooser_table(judgements)
+    if summary.get("pairs"):
+        yield _pair_table(summary["pairs"])
+    for name, content in summary.items():
+        if name not in ("about", "pairs", "unseen"):
+            yield from _measure_tables(name, content, summary["about"]["axes"])
+
+
+# --- Measures -----------------------------------------------------------------------------------------------
+
+
+def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Table]:
+    """One table of the plain numbers of a measure, and one of each quantity by layer or the like."""
+    title, note = _TITLES.get(name, (_words(name).capitalize(), ""))
+    estimates = _by_place(content)
+    quantities = dict.fromkeys(quantity for own in estimates.values() for quantity in own)
+    plain = [quantity for quantity in quantities if "_by_" not in quantity]
+    if plain:
+        rows: list[list[Cell | str]] = [
+            [*place, *(_estimate(quantity, own.get(quantity)) for quantity in plain)]
+            for place, own in estimates.items()
+        ]
+        yield table(title, f"{note} {_SHARES}".strip(), [*_PLACE, *map(_words, plain)], rows)
+    for quantity in quantities:
+        axis = quantity.partition("_by_")[2]
+        if axis in _LAYERS:
+            by_layer: list[list[Cell | str]] = [
+                [*place, *(_value(quantity, one) for one in own[quantity]["value"])]
+                for place, own in estimates.items()
+                if quantity in own
+            ]
+            columns = [*_PLACE, *map(str, axes[axis])]
+            yield table(f"{title}: {_words(quantity)}", _axis_note(quantity, axis), columns, by_layer)
+
+
+def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]]:
+    """(benchmark, language, sub-layer) -> quantity -> estimate."""
+    found: dict[tuple[str, str, str], dict[str, Content]] = {}
+    for sublayer, benchmarks in content.items():
+        for benchmark, quantities in benchmarks.items():
+            for quantity, languages in quantities.items():
+                for language, estimate in languages.items():
+                    found.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
+    return found
+
+
+def _estimate(quantity: str, estimate: Content | None) -> Cell:
+    if estimate is None:
+        return Cell(NOTHING)
+    cell = number if _is_perplexity(quantity) else share
+    return cell(estimate["value"], estimate["low"], estimate["high"])
+
+
+def _value(quantity: str, value: float | None) -> Cell:
+    return number(value) if _is_perplexity(quantity) else share(value)
+
+
+def _is_perplexity(quantity: str) -> bool:
+    return quantity.endswith("perplexity") or "quantiles" in quantity
+
+
+def _axis_note(quantity: str, axis: str) -> str:
+    unit = "Perplexity" if _is_perplexity(quantity) else "In %"
+    over = {"tries": "by the number of pairs tried", "level": "at these quantiles"}
+    return f"{unit}, {over.get(axis, f'by {_words(axis)}, counted from 0')}."
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+# --- Pairs, unseen questions, choosers ----------------------------------------------------------------------
+
+
+def _pair_table(content: Content) -> Table:
+    rows = [
+        [benchmark, language, sublayer, strategy, count(source), count(target)]
+        for sublayer, benchmarks in content.items()
+        for benchmark, languages in benchmarks.items()
+        for language, strategies in languages.items()
+        for strategy, (source, target) in strategies.items()
+    ]
+    note = "The pair of layers that each strategy takes, chosen on the pilot questions; layers from 0."
+    return table("Chosen pairs", note, [*_PLACE, "strategy", "source layer", "target layer"], rows)
+
+
+def _unseen_table(content: Content) -> Table:
+    rows: list[list[Cell | str]] = []
+    for sublayer, found in content.items():
+        for score in found["scores"]:
+            row: list[Cell | str] = [score["benchmark"], score["language"] or "mean", sublayer, score["name"]]
+            row += [share(score["score"], *score["interval"])]
+            change = score["difference"]
+            row += [share(change["value"], *change["interval"], signed=True)] if change else [NOTHING]
+            row += [number(change["p_holm"])] if change else [NOTHING]
+            rows.append(row)
+    warnings = (warning for found in content.values() for warning in found["warnings"])
+    note = " ".join([_UNSEEN[1], _SHARES, *warnings])
+    return table(_UNSEEN[0], note, [*_PLACE, "method", "accuracy", "difference", "p"], rows)
+
+
+def _chooser_table(judgements: Sequence[Judgement]) -> Table:
+    rows: list[list[Cell | str]] = []
+    for one in judgements:
+        questions = "unseen" if one.unseen else "pilot"
+        for language, verdicts in [*one.languages.items(), ("mean", one.mean)]:
+            for verdict in verdicts:
+                row: list[Cell | str] = [
+                    one.benchmark,
+                    language,
+                    one.sublayer,
+                    questions,
+                    _words(verdict.name),
+                ]
+                row += [_score(verdict.accuracy), _score(verdict.over_original, signed=True)]
+                row += [_score(verdict.over_fixed_pair, signed=True), count(verdict.pairs)]
+                rows.append(row)
+    columns = [*_PLACE, "questions", "chooser", "accuracy", "over original", "over fixed pair", "pairs"]
+    left_out = {f"{_words(name)}: {why}" for one in judgements for name, why in one.left_out.items()}
+    note = " ".join([_CHOOSERS[1], _SHARES, *(f"Left out: {line}." for line in sorted(left_out))])
+    return table(_CHOOSERS[0], note, columns, rows)
+
+
+def _score(score: Score | None, *, signed: bool = False) -> Cell:
+    return share(None) if score is None else share(score.value, *score.interval, signed=signed)

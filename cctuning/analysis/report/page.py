@@ -1,0 +1,56 @@
+"""The report's page: template, style and scripts put together, with a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from cctuning.analysis.report.tables import Table, printable
+
+_SCRIPTS = ("unpack", "page", "study", "plots", "answers", "tables", "main")
+
+
+def render(
+    title: str, notes: Sequence[str], tables: Sequence[Table], islands: Mapping[str, str], plotly: str
+) -> str:
+    """The page as HTML. `islands`: packed data by element id; `plotly`: the library's text, which may run."""
+    script = own_script()
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(_read("page.html.j2")).render(
+        title=printable(title),
+        notes=[printable(note) for note in notes],
+        tables=tables,
+        islands=islands,
+        policy=policy(script, plotly),
+        style=_read("style.css"),
+        script=script,
+    )
+
+
+def own_script() -> str:
+    """The page's own scripts, as one."""
+    return '"use strict";\n' + "\n".join(_read(f"scripts/{name}.js") for name in _SCRIPTS)
+
+
+def policy(*scripts: str) -> str:
+    """A content security policy: nothing is loaded, nothing is sent, and these scripts alone run.
+
+    Plotly writes style attributes and draws a heatmap as an image of its own, hence the two exceptions.
+    """
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _read(name: str) -> str:
+    return files("cctuning.analysis.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,55 @@
+"""Writes `report.html`: every answer of a study in one file that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.choosers import Judgement
+from cctuning.analysis.report.blocks import QuestionTexts, block, overview
+from cctuning.analysis.report.contents import tables_of
+from cctuning.analysis.report.islands import packed, packed_json
+from cctuning.analysis.report.page import render
+from cctuning.extras import extra
+from cctuning.files import write_whole
+
+with extra("analysis"):
+    from plotly.offline import get_plotlyjs
+
+REPORT_FILE = "report.html"
+
+
+def write_report(
+    folder: str | Path,
+    grids: Iterable[Grid],
+    summary: Mapping[str, Any],
+    questions: Mapping[tuple[str, str], Sequence[QuestionTexts]],
+    judgements: Sequence[Judgement] = (),
+    *,
+    title: str = "XTransplant",
+    notes: Sequence[str] = (),
+) -> Path:
+    """Writes the report of a study into `folder` and returns its path; a kill leaves the old one or the new.
+
+    `grids`: of any benchmarks, languages and sub-layers, in the order in which they are offered.
+    `summary`: what `measures.summary.summarise` made of them. `questions`: by benchmark and language.
+    `judgements`: of choosers. `notes`: lines below the title, such as the model's name. The same content
+    gives the same bytes.
+
+    Raises `ValueError` where there is no grid, and where a grid's questions are missing.
+    """
+    islands: dict[str, str] = {}
+    overviews = []
+    for number, grid in enumerate(grids):
+        asked = questions.get((grid.benchmark, grid.language), ())
+        islands[f"block-{number}"] = packed_json(block(grid, asked))
+        overviews.append(overview(grid))
+    if not overviews:
+        raise ValueError("A report needs at least one grid of answers. Run the sweep first.")
+    plotly = get_plotlyjs()
+    islands |= {"overview": packed_json(overviews), "plotly": packed(plotly)}
+    path = Path(folder) / REPORT_FILE
+    write_whole(path, render(title, notes, list(tables_of(summary, judgements)), islands, plotly))
+    return path
