@@ -13,7 +13,7 @@ from cctuning.analysis.choosers.asked import Array, Asked, Known
 
 Choice = NDArray[np.intp]  # (Q,) a place among the C pairs for each question
 Rule = Callable[[Asked], Choice]
-Need = Literal["options", "activations"]
+Need = Literal["options", "activations", "plain"]
 
 
 @dataclass(frozen=True)

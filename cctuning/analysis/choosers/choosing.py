@@ -44,6 +44,8 @@ def unable(splits: Sequence[Split], choosers: Mapping[str, Chooser]) -> dict[str
     missing = {}
     if not all(_has_options(asked) for asked in every):
         missing["options"] = "needs questions whose options were scored"
+    if any(np.isnan(asked.plain_log_probability).any() for asked in every):
+        missing["plain"] = "needs the answers' log-probabilities under the model as it is"
     if any(asked.features is None for asked in every):
         missing["activations"] = "needs the activations of the questions"
     return {name: missing[own.needs] for name, own in choosers.items() if own.needs in missing}

@@ -71,5 +71,9 @@ def _learn(pilot: Sequence[Known]) -> Rule:
 
 
 COMBINED = {
-    "combined": Chooser("likelihood and vote, weighed by a logistic regression on the pilot", _learn),
+    "combined": Chooser(
+        "likelihood and vote, weighed by a logistic regression on the pilot",
+        _learn,
+        needs="plain",
+    ),
 }

@@ -14,9 +14,10 @@ from cctuning.analysis.choosers.choosing import Split, choose, cross_validation,
 from cctuning.analysis.choosers.folds import folds
 from cctuning.analysis.choosers.references import REFERENCES
 from cctuning.analysis.choosers.registry import CHOOSERS
-from cctuning.analysis.choosers.verdicts import Verdict, Verdicts
+from cctuning.analysis.choosers.verdicts import Verdict, verdicts
+from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.statistics import RESAMPLES, Id, generator
+from cctuning.evaluation.statistics import RESAMPLES, generator
 
 FOLDS = 10
 
@@ -31,6 +32,7 @@ class Judgement:
     questions: Mapping[str, int]  # of each language
     languages: Mapping[str, tuple[Verdict, ...]]
     mean: tuple[Verdict, ...]  # over languages, each counted equally
+    pooled: tuple[Verdict, ...]  # over the questions of all languages, each counted equally
     left_out: Mapping[str, str]  # choosers that could not choose here, and why
 
 
@@ -108,40 +110,45 @@ def _judgement(
 ) -> Judgement:
     left_out = unable(splits, CHOOSERS)
     chosen = {name: choose(own, splits) for name, own in CHOOSERS.items() if name not in left_out}
-    verdicts = Verdicts(
-        {language: _scores(known, language, chosen) for language, known in judged.items()},
-        benchmark=grid.benchmark,
+    scores = {language: _scores(known, language, chosen) for language, known in judged.items()}
+    resampling = Resampling(
+        {language: known.asked.questions for language, known in judged.items()},
         parallel=find_benchmark(grid.benchmark).parallel,
-        seed=seed,
+        random=generator(seed, grid.benchmark),  # the same draws as of the measures
         resamples=resamples,
     )
-    rows = [verdicts.of(name, _distinct(chosen.get(name, {}))) for name in (*REFERENCES, *chosen)]
+    rows = [
+        verdicts(name, scores, resampling, _distinct(chosen.get(name, {}))) for name in (*REFERENCES, *chosen)
+    ]
     return Judgement(
         benchmark=grid.benchmark,
         sublayer=grid.sublayer,
         unseen=unseen,
         questions={language: len(known.correct) for language, known in judged.items()},
         languages={language: tuple(row[language] for row in rows) for language in judged},
-        mean=tuple(row[None] for row in rows),
+        mean=tuple(row[MEAN] for row in rows),
+        pooled=tuple(row[POOLED] for row in rows),
         left_out=left_out,
     )
 
 
 def _scores(
     known: Known, language: str, chosen: Mapping[str, Mapping[str, Mapping[str, int]]]
-) -> dict[str, dict[Id, float]]:
-    """1 for right and 0 for wrong, by name and question id."""
-    ids = known.asked.questions
+) -> dict[str, Array]:
+    """(Q,) 1 for right and 0 for wrong, by name."""
     scores = {name: reference(known) for name, reference in REFERENCES.items()}
     for name, places in chosen.items():
-        own = np.array([places[language][id] for id in ids])
+        own = np.array([places[language][id] for id in known.asked.questions])
         scores[name] = np.take_along_axis(known.correct, own[:, None], axis=1)[:, 0].astype(np.float64)
-    return {name: dict(zip(ids, own.tolist(), strict=True)) for name, own in scores.items()}
+    return scores
 
 
-def _distinct(places: Mapping[str, Mapping[str, int]]) -> dict[str | None, int]:
-    """How many distinct pairs were chosen in each language, and under None in all together."""
-    by_language: dict[str | None, int] = {language: len({*own.values()}) for language, own in places.items()}
-    return by_language | (
-        {None: len({place for own in places.values() for place in own.values()})} if places else {}
-    )
+def _distinct(places: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """How many distinct pairs were chosen in each language, and in all together."""
+    if not places:
+        return {}
+    together = len({place for own in places.values() for place in own.values()})
+    return {language: len({*own.values()}) for language, own in places.items()} | {
+        MEAN: together,
+        POOLED: together,
+    }

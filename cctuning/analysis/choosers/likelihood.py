@@ -45,10 +45,12 @@ LIKELIHOOD = {
     "plain_likelihood": untrained(
         "the answer of the highest probability under the model as it is",
         lambda asked: best(asked.plain_log_probability, asked.log_probability),
+        needs="plain",
     ),
     "plain_likelihood_per_token": untrained(
         "the same per token",
         lambda asked: best(asked.plain_log_probability / asked.new_tokens, asked.log_probability),
+        needs="plain",
     ),
     "option_likelihood": untrained(
         "the pair that makes one of the options most probable",

@@ -8,6 +8,7 @@ import numpy as np
 
 from cctuning.analysis.choosers.asked import Array, Asked, Known, pair_accuracy
 from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule
+from cctuning.analysis.measures.strategies import best_pair
 
 
 def original(known: Known) -> Array:
@@ -33,7 +34,11 @@ REFERENCES: dict[str, Callable[[Known], Array]] = {
 
 
 def _always(accuracy: Array, asked: Asked) -> Choice:
-    return np.full(len(asked.questions), accuracy[asked.places].argmax())
+    """The best of the pairs, with ties as the strategies have them."""
+    square = (asked.layers, asked.layers)
+    offered = np.isin(np.arange(accuracy.size), asked.places).reshape(square)
+    pair = best_pair(accuracy.reshape(square), offered)
+    return np.full(len(asked.questions), asked.pairs.tolist().index(list(pair)))
 
 
 def _learn_pair(pilot: Sequence[Known]) -> Rule:

@@ -23,11 +23,16 @@ _PAIRS = [*_PLACE, "strategy", "source_layer", "target_layer"]
 _SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
 _DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
 _DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
+_VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
+_CHOOSERS = [*_PLACE, "asked", "chooser", "pairs"]
+_CHOOSERS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
 _UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
 
 
 def write_tables(folder: str | Path, summary: Content) -> None:
     """Writes `overview.md`, and a CSV and a JSON file for each measure of a summary, into `folder`.
+
+    A summary may have `choosers` beside the measures: a list of `choosers.Judgement` as dictionaries.
 
     A line of CSV is one number with its interval; what does not apply is empty. Raises `OSError`.
     """
@@ -41,6 +46,8 @@ def write_tables(folder: str | Path, summary: Content) -> None:
             write_whole(folder / "pairs.csv", csv_table(_PAIRS, _pair_lines(content)))
         elif measure == "unseen":
             write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content)))
+        elif measure == "choosers":
+            write_whole(folder / "choosers.csv", csv_table(_CHOOSERS, _chooser_lines(summary["choosers"])))
         elif measure != "about":
             lines = _measure_lines(content, summary["about"]["axes"])
             write_whole(folder / f"{measure}.csv", csv_table(_MEASURE, lines))
@@ -86,3 +93,18 @@ def _unseen_lines(content: Content) -> Iterator[Line]:
                 line += [change["value"], *change["interval"], change["p"], change["only_baseline"]]
                 line += [change["only_this"], change["mcnemar_p"], change["p_holm"]]
             yield line + [None] * (len(_UNSEEN) - len(line))
+
+
+def _chooser_lines(judgements: Sequence[Content]) -> Iterator[Line]:
+    for one in judgements:
+        asked = "unseen" if one["unseen"] else "pilot"
+        for language, verdicts in [
+            *one["languages"].items(),
+            ("mean", one["mean"]),
+            ("pooled", one["pooled"]),
+        ]:
+            for verdict in verdicts:
+                line = [one["sublayer"], one["benchmark"], language, asked, verdict["name"], verdict["pairs"]]
+                for score in (verdict[name] for name in _VERDICTS):
+                    line += [score["value"], *score["interval"]] if score else [None] * 3
+                yield line

@@ -96,7 +96,15 @@ def test_choosers_that_lack_something_are_named():
     assert missing["probe_layers"] == "needs the activations of the questions"
     assert missing["vote_options"] == "needs questions whose options were scored"
     assert {CHOOSERS[name].needs for name in missing} == {"activations", "options"}
-    assert all(CHOOSERS[name].needs is None for name in CHOOSERS.keys() - missing.keys())
+    assert {CHOOSERS[name].needs for name in CHOOSERS.keys() - missing.keys()} == {None, "plain"}
+
+
+def test_without_the_plain_models_log_probabilities_their_choosers_are_left_out():
+    plain = np.full((1, 2, 2), np.nan)
+    known = {"de": known_grid(grid_of(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)), plain=plain))}
+    missing = unable([Split(known, known)], CHOOSERS)
+    assert missing["combined"] == "needs the answers' log-probabilities under the model as it is"
+    assert {name for name in CHOOSERS if CHOOSERS[name].needs == "plain"} <= missing.keys()
 
 
 def test_questions_with_a_single_option_do_not_do():

@@ -36,6 +36,7 @@ def judged(grids, features):
 def test_all_choosers_and_references_are_judged_in_every_language_and_over_all(judged):
     names = [*REFERENCES, *CHOOSERS]
     assert [verdict.name for verdict in judged.mean] == names
+    assert [verdict.name for verdict in judged.pooled] == names
     assert {language: [verdict.name for verdict in own] for language, own in judged.languages.items()} == {
         "de": names,
         "fr": names,
@@ -83,7 +84,9 @@ def test_a_language_is_judged_the_same_beside_others_where_nothing_is_learnt(jud
 def test_without_activations_and_options_their_choosers_are_left_out():
     grid = grid_of(np.zeros((4, 2, 2)), np.ones((4, 2, 2)))
     judged = judge_pilot({"de": grid}, resamples=RESAMPLES)
-    assert set(judged.left_out) == {name for name, chooser in CHOOSERS.items() if chooser.needs}
+    assert set(judged.left_out) == {
+        name for name, chooser in CHOOSERS.items() if chooser.needs in ("options", "activations")
+    }
     assert not set(judged.left_out) & set(by_name(judged.mean))
 
 

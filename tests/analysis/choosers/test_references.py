@@ -2,7 +2,9 @@ import numpy as np
 
 from cctuning.analysis.choosers.asked import known_grid
 from cctuning.analysis.choosers.references import FIXED, REFERENCES
+from cctuning.analysis.measures.strategies import choose
 from tests.analysis.choosers.planted import grid_of
+from tests.analysis.made import made_grid
 
 CORRECT = np.array([[[1, 0], [1, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]])
 EMPTY = np.zeros((3, 2, 2))
@@ -19,13 +21,22 @@ def test_references_by_hand():
     assert scores == {"original": [1, 1, 0], "random_pair": [0.75, 0, 0.25], "upper_bound": [1, 0, 1]}
 
 
-def test_the_fixed_pair_is_the_best_of_its_language_and_the_first_of_those_alike():
+def test_the_fixed_pair_is_the_best_of_its_language():
     german, french = grid_of(EMPTY, CORRECT), grid_of(EMPTY, CORRECT[:, ::-1], language="fr")
     pilot = [german, french]
     asked = grid_of(EMPTY[:2], EMPTY[:2])
     assert chosen("fixed_pair", asked, pilot) == [3, 3]
     assert chosen("fixed_pair", grid_of(EMPTY[:1], EMPTY[:1], language="fr"), pilot) == [1]
-    assert chosen("fixed_pair", asked, [grid_of(EMPTY, EMPTY)]) == [0, 0]
+    # All alike: the lowest target layer, and of those the highest source layer.
+    assert chosen("fixed_pair", asked, [grid_of(EMPTY, EMPTY)]) == [2, 2]
+
+
+def test_the_fixed_pair_is_the_strategies_overall():
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # with few questions, ties are frequent
+        grid = made_grid(rng, questions=3, layers=3)
+        place = chosen("fixed_pair", grid, [grid])[0]
+        assert divmod(place, 3) == choose(grid)["overall"]
 
 
 def test_the_fixed_pair_of_all_is_the_best_over_languages():
@@ -36,9 +47,9 @@ def test_the_fixed_pair_of_all_is_the_best_over_languages():
         grid_of(EMPTY, once, language="fr"),
         grid_of(EMPTY, once, language="es"),
     ]
-    # Pair 1 is right in 1/3 + 1/3 of the questions, pair 3 in 2/3 of one language: alike, so the first.
-    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot) == [1, 1, 1]
-    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot[:2]) == [3, 3, 3]
+    # Pair 1 is right in a third of two languages, pair 3 in two thirds of one: alike, so the higher source.
+    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot) == [3, 3, 3]
+    assert chosen("fixed_pair_of_all", grid_of(EMPTY, EMPTY), pilot[1:]) == [1, 1, 1]
 
 
 def test_a_language_without_questions_to_learn_from_gets_the_pair_of_all():

@@ -1,11 +1,14 @@
 import csv
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from cctuning.analysis.choosers import judge_pilot
 from cctuning.analysis.measures.summary import MEASURES
 from cctuning.analysis.measures.tables import write_tables
+from tests.analysis.made import made_grid
 from tests.analysis.measures.test_summary import summarised
 
 
@@ -104,3 +107,21 @@ def test_a_summary_without_unseen_questions(tmp_path, written):
     write_tables(tmp_path, summary | {"unseen": {}, "sublayers": {}})
     assert lines(tmp_path, "unseen.csv") == []
     assert "Unseen" not in (tmp_path / "overview.md").read_text(encoding="utf-8")
+
+
+def test_choosers_are_lines_of_their_own(tmp_path, written):
+    _, summary = written
+    rng = np.random.default_rng(0)
+    grids = {language: made_grid(rng, language=language) for language in ("de", "fr")}
+    judged = judge_pilot(grids, resamples=200)
+    write_tables(tmp_path, summary | {"choosers": [asdict(judged)]})
+    found = lines(tmp_path, "choosers.csv")
+    assert [row["chooser"] for row in found] == [verdict.name for verdict in judged.mean] * 4
+    assert [row["language"] for row in found[:: len(judged.mean)]] == ["de", "fr", "mean", "pooled"]
+    vote = next(verdict for verdict in judged.languages["fr"] if verdict.name == "vote")
+    row = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "vote"))
+    assert (row["asked"], row["benchmark"], int(row["pairs"])) == ("pilot", "xnli", vote.pairs)
+    assert float(row["over_original"]) == vote.over_original.value
+    assert float(row["over_fixed_pair_ci95_low"]) == vote.over_fixed_pair.interval.low
+    original = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "original"))
+    assert (original["over_original"], original["pairs"]) == ("", "")
