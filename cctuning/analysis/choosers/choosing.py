@@ -13,7 +13,7 @@ from cctuning.analysis.choosers.chooser import Chooser
 
 @dataclass(frozen=True)
 class Split:
-    """What to learn from, and what to choose for, by language. No question id is in both."""
+    """What to learn from, and what to choose for, by language. No question is in both."""
 
     pilot: Mapping[str, Known]
     judged: Mapping[str, Known]
