@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each
+from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each, spread
 from cctuning.evaluation.statistics import Array
 
 Right = NDArray[np.bool_]
@@ -85,6 +85,7 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
     """The bounds of a benchmark by quantity and language; `grids` by language.
 
     `_by_source_layer` and `_by_target_layer` are (L,), `_by_pair` (L, L), `_by_tries` (numbers of tries,).
+    `_spread` is the standard deviation over languages.
     """
     quantities: dict[str, Callable[[Grid], Scores]] = {
         "original": lambda grid: grid.target.correct,
@@ -102,4 +103,6 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
     found["independent_bound"] = resampling.described(
         {language: independent_bound(grid) for language, grid in grids.items()}
     )
+    for name in ("original", "upper_bound"):
+        found[f"{name}_spread"] = spread(found[name])
     return found

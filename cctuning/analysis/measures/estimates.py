@@ -45,6 +45,18 @@ def each(measure: Callable[[Grid], Measured], grids: Mapping[str, Grid]) -> dict
     return {language: measure(grid) for language, grid in grids.items()}
 
 
+def spread(estimates: Estimates) -> Estimates:
+    """The standard deviation of the languages' values, under MEAN and without an interval.
+
+    As the authors state it: of all languages, not of a sample of them. A NaN does not count.
+    """
+    values = np.stack([own.value for name, own in estimates.items() if name not in (MEAN, POOLED)])
+    told = ~np.isnan(values)
+    mean = _ratio(np.nan_to_num(values).sum(0), told.sum(0))
+    variance = _ratio(np.where(told, (values - mean) ** 2, 0.0).sum(0), told.sum(0))
+    return {MEAN: _without_interval(np.sqrt(variance), estimates[MEAN].questions)}
+
+
 class Resampling:
     """Draws of the questions of a benchmark's languages, the same ones for everything that is estimated."""
 

@@ -13,6 +13,15 @@ from cctuning.evaluation.text_tables import bounds, markdown_table, percent
 
 Content = Mapping[str, Any]
 
+_ANSWERS = (
+    "Consistency is the share of answers in the language that was asked in, of those of which it can be "
+    "told. Perplexity is the geometric mean of answers of more than five tokens, the long ones."
+)
+_SUBLAYERS = (
+    "Of the two sub-layers that are named the first less the second, in points; then the shares of questions "
+    "that transplants of both answer, of one alone, and of neither."
+)
+
 
 def overview_text(summary: Content) -> str:
     """For each sub-layer and benchmark: bounds, outcomes and strategies per language, in %.
@@ -27,6 +36,9 @@ def overview_text(summary: Content) -> str:
             strategies = summary["strategies"][sublayer][benchmark]
             pairs = summary["pairs"][sublayer][benchmark]
             parts += [title, _pilot_table(quantities, outcomes, strategies, pairs)]
+    parts += ["## Answers", _ANSWERS, _answers_table(summary)]
+    if any(any(found.values()) for found in summary["sublayers"].values()):
+        parts += ["## Sub-layers", _SUBLAYERS, _sublayers_table(summary["sublayers"])]
     for sublayer, found in summary["unseen"].items():
         parts += [f"## Unseen questions, {sublayer}", _unseen_table(found["scores"])]
         parts += [f"- warning: {warning}" for warning in found["warnings"]]
@@ -68,10 +80,53 @@ def _pilot_table(bound: Content, outcomes: Content, strategies: Content, pairs: 
     return markdown_table(["language", *known, *STRATEGIES], rows)
 
 
-def _cell(estimate: Content) -> str:
+def _cell(estimate: Content, *, signed: bool = False) -> str:
     if estimate["value"] is None:
         return ""
-    return f"{percent(estimate['value'])} {bounds(Interval(estimate['low'], estimate['high']))}"
+    sure = Interval(estimate["low"], estimate["high"])
+    return f"{percent(estimate['value'], signed=signed)} {bounds(sure, signed=signed)}"
+
+
+def _answers_table(summary: Content) -> str:
+    rows = []
+    for sublayer, benchmarks in summary["consistency"].items():
+        for benchmark, told in benchmarks.items():
+            likely = summary["perplexity"][sublayer][benchmark]
+            rows.append(
+                [
+                    f"{find_benchmark(benchmark).title}, {sublayer}",
+                    *(_cell(told[name][MEAN]) for name in ("consistency", "original", "told")),
+                    *(_number(likely[name][MEAN]) for name in ("perplexity", "original_perplexity")),
+                    _cell(likely["long"][MEAN]),
+                ]
+            )
+    head = ["mean over languages", "consistency", "original", "told", "perplexity", "original", "long"]
+    return markdown_table(head, rows)
+
+
+def _number(estimate: Content) -> str:
+    if estimate["value"] is None:
+        return ""
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*(estimate[key] for key in ("value", "low", "high")))
+
+
+def _sublayers_table(content: Content) -> str:
+    rows = []
+    for sublayers, benchmarks in content.items():
+        first, second = sublayers.split("-")
+        shares = ["both", f"only_{first}", f"only_{second}", "neither"]
+        for benchmark, found in benchmarks.items():
+            if found:
+                changes = [found["upper_bound_difference"][MEAN], found["accuracy_difference"][MEAN]]
+                rows.append(
+                    [
+                        f"{find_benchmark(benchmark).title}, {first} - {second}",
+                        *(_cell(change, signed=True) for change in changes),
+                        *(_cell(found[share][MEAN]) for share in shares),
+                    ]
+                )
+    head = ["mean over languages", "upper bound", "all pairs", "both", "only the first", "only the second"]
+    return markdown_table([*head, "neither"], rows)
 
 
 def _unseen_table(scores: Sequence[Content]) -> str:

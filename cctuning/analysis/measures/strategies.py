@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import Estimates, Resampling, each
+from cctuning.analysis.measures.estimates import Estimates, Resampling, each, spread
 
 Pair = tuple[int, int]  # source layer, target layer
 
@@ -46,11 +46,12 @@ def measure_strategies(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     """Accuracy of each strategy, and of the original, on the very pilot questions that it was chosen on.
 
     The best of L² pairs on few questions flatters itself, and the intervals, those of a fixed pair, do not
-    know of the choice: what a strategy is worth is seen on unseen questions (`unseen`).
+    know of the choice: what a strategy is worth is seen on unseen questions (`unseen`). `_spread` is the
+    standard deviation over languages.
     """
     found = {"original": resampling.estimate(each(lambda grid: grid.target.correct, grids))}
     for name in STRATEGIES:
         found[name] = resampling.estimate(
             {language: grid.cells.correct[:, *choose(grid)[name]] for language, grid in grids.items()}
         )
-    return found
+    return found | {f"{name}_spread": spread(estimates) for name, estimates in found.items()}

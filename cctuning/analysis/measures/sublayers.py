@@ -15,9 +15,9 @@ def measure_sublayers(
     """How two sub-layers differ, by quantity and language; both hold the same questions in the same order.
 
     `upper_bound_difference`, `accuracy_difference` (of the average over all pairs) and those of each layer:
-    what `others` reach less what `grids` do. `both`, `only_first`, `only_second`, `neither`: the shares of
-    questions that any transplant of both sub-layers, of one alone, and of none answers. Raises `ValueError`
-    where the questions differ.
+    what `others` reach less what `grids` do. `both`, `only_` with a sub-layer's name, `neither`: the shares
+    of questions that any transplant of both sub-layers, of one alone, and of none answers. Raises
+    `ValueError` where the questions differ.
     """
     for language, grid in grids.items():
         if others[language].questions != grid.questions:
@@ -39,10 +39,11 @@ def measure_sublayers(
             limits=(-1.0, 1.0),
         )
     mine, theirs = each(answered, grids), each(answered, others)
+    names = [next(iter(own.values())).sublayer for own in (grids, others)]
     shares: dict[str, Callable[[str], Scores]] = {
         "both": lambda language: mine[language] & theirs[language],
-        "only_first": lambda language: mine[language] & ~theirs[language],
-        "only_second": lambda language: ~mine[language] & theirs[language],
+        f"only_{names[0]}": lambda language: mine[language] & ~theirs[language],
+        f"only_{names[1]}": lambda language: ~mine[language] & theirs[language],
         "neither": lambda language: ~(mine[language] | theirs[language]),
     }
     for name, share in shares.items():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling
+from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling, spread
 from cctuning.evaluation.statistics import interval, resampled_languages, unanimous_interval
 from cctuning.evaluation.summary import estimates as evaluated
 
@@ -101,3 +101,12 @@ def test_descriptions_have_no_intervals():
     assert found[MEAN].value.tolist() == [2.0, 2.0]
     assert np.isnan(found["de"].low).all()
     assert (found["sw"].questions, found[MEAN].questions) == (3, 5)
+
+
+def test_the_spread_is_that_of_the_languages():
+    found = resampling().estimate(
+        {"de": np.full(5, 0.5), "sw": np.full(3, 0.25), "qu": np.zeros(2)},
+        {"de": np.ones(5), "sw": np.ones(3), "qu": np.zeros(2)},
+    )
+    assert spread(found)[MEAN].value == np.std([0.5, 0.25])
+    assert list(spread(found)) == [MEAN]

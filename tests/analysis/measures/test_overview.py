@@ -50,3 +50,18 @@ def test_nothing_to_tell_is_an_empty_cell():
     text = overview_text(summary)
     assert cells(text, "## XNLI, ffn\n", "de")["original"] == ""
     assert "- warning: 20 questions differ" in text
+
+
+def test_sublayers_and_answers():
+    summary = summarised()
+    text = overview_text(summary)
+    row = cells(text, "## Sub-layers\n", "XNLI, attention - ffn")
+    found = summary["sublayers"]["attention-ffn"]["xnli"]
+    assert row["upper bound"].startswith(f"{100 * found['upper_bound_difference']['mean']['value']:+.1f} [")
+    assert row["only the first"].startswith(f"{100 * found['only_attention']['mean']['value']:.1f} [")
+    assert row["only the second"].startswith(f"{100 * found['only_ffn']['mean']['value']:.1f} [")
+    row = cells(text, "## Answers\n", "GlobalOpinionQA, ffn")
+    likely = summary["perplexity"]["ffn"]["globalopinionqa"]["perplexity"]["mean"]
+    assert row["perplexity"] == f"{likely['value']:.2f} [{likely['low']:.2f}, {likely['high']:.2f}]"
+    told = summary["consistency"]["ffn"]["globalopinionqa"]["told"]["mean"]["value"]
+    assert row["told"].startswith(f"{100 * told:.1f} [")

@@ -51,3 +51,5 @@ def test_pilot_accuracy_is_that_of_the_chosen_pairs():
         assert found["overall"][language].value == pytest.approx(grid.cells.correct.mean(0).max())
         assert found["source_last"][language].value == pytest.approx(grid.cells.correct.mean(0)[-1].max())
         assert found["target_first"][language].value == pytest.approx(grid.cells.correct.mean(0)[:, 0].max())
+    accuracies = [grid.cells.correct.mean(0).max() for grid in grids.values()]
+    assert found["overall_spread"]["mean"].value == pytest.approx(np.std(accuracies))

@@ -22,9 +22,9 @@ def test_differences_and_shares_against_loops():
     assert found["accuracy_difference"] == pytest.approx(change.mean())
     assert np.allclose(found["accuracy_difference_by_source_layer"], change.mean(1))
     assert np.allclose(found["accuracy_difference_by_target_layer"], change.mean(0))
-    counts = {"both": 0, "only_first": 0, "only_second": 0, "neither": 0}
+    counts = {"both": 0, "only_ffn": 0, "only_attention": 0, "neither": 0}
     for first, second in zip(ffn.cells.correct, attention.cells.correct, strict=True):
-        key = {(True, True): "both", (True, False): "only_first", (False, True): "only_second"}
+        key = {(True, True): "both", (True, False): "only_ffn", (False, True): "only_attention"}
         counts[key.get((bool(first.any()), bool(second.any())), "neither")] += 1
     assert {name: found[name] * 9 for name in counts} == pytest.approx(counts)
     assert len([count for count in counts.values() if count]) > 1

@@ -74,6 +74,10 @@ def test_sublayers_are_compared_where_both_were_swept():
     found = summarised()["sublayers"]
     assert {key: list(own) for key, own in found.items()} == {"attention-ffn": ["xnli"]}
     assert list(found["attention-ffn"]["xnli"]["both"]) == ["en", "de", "mean", "pooled"]
+    grids = {(grid.sublayer, grid.benchmark, grid.language): grid for grid in study()[0]}
+    own = found["attention-ffn"]["xnli"]["accuracy_difference"]["de"]["value"]
+    means = [grids[sublayer, "xnli", "de"].cells.correct.mean() for sublayer in ("attention", "ffn")]
+    assert own == pytest.approx(means[0] - means[1])
 
 
 def test_every_sublayer_has_its_unseen_scores():
@@ -115,3 +119,24 @@ def test_nothing_to_measure_and_unknown_benchmarks_are_errors():
         summarise([])
     with pytest.raises(ValueError, match=r"benchmark 'xnly' is not one of .*xnli"):
         summarise([replace(made_grid(np.random.default_rng(0)), benchmark="xnly")])
+
+
+@pytest.mark.parametrize(("questions", "layers"), [(1, 1), (1, 3), (4, 1), (4, 3)])
+@pytest.mark.parametrize("right", [0.0, 0.5, 1.0])
+def test_small_and_uniform_grids(questions, layers, right):
+    rng = np.random.default_rng(0)
+    grids = [
+        made_grid(rng, questions=questions, layers=layers, right=right, language=language)
+        for language in LANGUAGES
+    ]
+    for grid in grids:
+        for answers in (grid.cells, grid.target):
+            answers.log_probability[:] = np.nan
+            answers.plain_log_probability[:] = np.nan
+    summary = summarise(grids, [made_applied(rng, grid, choose(grid)) for grid in grids], resamples=100)
+    json.dumps(summary, allow_nan=False)
+    found = summary["bounds"]["ffn"]["xnli"]["upper_bound"]["mean"]
+    assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
+    if right != 0.5:
+        assert found["value"] == right
+    assert summary["perplexity"]["ffn"]["xnli"]["perplexity"]["de"]["value"] is None

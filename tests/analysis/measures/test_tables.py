@@ -94,12 +94,23 @@ def test_pairs_and_unseen_scores(written):
     scores = [score for own in summary["unseen"].values() for score in own["scores"]]
     assert [float(row["accuracy"]) for row in rows] == [score["score"] for score in scores]
     for row, score in zip(rows, scores, strict=True):
-        change = score["difference"]
-        assert row["language"] == (score["language"] or "mean")
-        assert float(row["difference"] or "nan") == pytest.approx(
-            change["value"] if change else np.nan, nan_ok=True
-        )
-        assert row["p_holm"] == (str(change["p_holm"]) if change else "")
+        low, high = score["interval"]
+        expected = [score["benchmark"], score["language"] or "mean", score["name"], score["score"], low, high]
+        expected += [score["questions"]]
+        if change := score["difference"]:
+            low, high = change["interval"]
+            expected += [
+                change["value"],
+                low,
+                high,
+                change["p"],
+                change["only_baseline"],
+                change["only_this"],
+            ]
+            expected += [change["mcnemar_p"], change["p_holm"]]
+        else:
+            expected += [None] * 8
+        assert list(row.values())[1:] == ["" if one is None else str(one) for one in expected]
 
 
 def test_a_summary_without_unseen_questions(tmp_path, written):
