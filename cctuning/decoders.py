@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from cctuning.modeling_cctuning import SublayerPaths
@@ -16,11 +17,12 @@ from cctuning.modeling_cctuning import SublayerPaths
 
 @dataclass(frozen=True)
 class Architecture:
-    """Dotted paths: `layers` in the decoder, the other two in one of its layers."""
+    """Dotted paths: `layers` and `final_norm` in the decoder, the other two in one of its layers."""
 
     layers: str = "layers"
     ffn: str = "mlp"
     attention: str = "self_attn"
+    final_norm: str = "norm"  # between the last layer and the LM head
     scales_ffn: bool = False  # the layer multiplies the feed-forward output before adding it
 
 
@@ -52,14 +54,16 @@ ARCHITECTURES: dict[str, Architecture] = {
         _PRE_NORM,
     ),
     **dict.fromkeys(("gemma2", "gemma3_text", "olmo2"), _POST_NORM),
-    "bloom": Architecture(layers="h", ffn="mlp.dense_4h_to_h", attention="self_attention.dense"),
-    "falcon": Architecture(layers="h", attention="self_attention"),
+    "bloom": Architecture(
+        layers="h", ffn="mlp.dense_4h_to_h", attention="self_attention.dense", final_norm="ln_f"
+    ),
+    "falcon": Architecture(layers="h", attention="self_attention", final_norm="ln_f"),
     "glm4": Architecture(ffn="post_mlp_layernorm", attention="post_self_attn_layernorm"),
-    "gpt2": Architecture(layers="h", attention="attn"),
-    "gpt_neox": Architecture(attention="attention"),
-    "gptj": Architecture(layers="h", attention="attn"),
+    "gpt2": Architecture(layers="h", attention="attn", final_norm="ln_f"),
+    "gpt_neox": Architecture(attention="attention", final_norm="final_layer_norm"),
+    "gptj": Architecture(layers="h", attention="attn", final_norm="ln_f"),
     "granite": Architecture(scales_ffn=True),
-    "phi": _PRE_NORM,
+    "phi": Architecture(final_norm="final_layernorm"),
 }
 
 
@@ -72,6 +76,19 @@ def architecture_of(model_type: str) -> Architecture:
             f"is enough (docs/architectures.md says how). Known: {', '.join(sorted(ARCHITECTURES))}"
         )
     return ARCHITECTURES[model_type]
+
+
+def final_norm(model: PreTrainedModel) -> nn.Module:
+    """The norm between `model`'s last decoder layer and its LM head.
+
+    Raises `ValueError` for an architecture that is not in the table, or that does not look as the table says.
+    """
+    decoder = model.get_decoder()
+    model_type = decoder.config.model_type
+    try:
+        return decoder.get_submodule(architecture_of(model_type).final_norm)
+    except AttributeError as error:
+        raise ValueError(_differs(model, model_type, error)) from None
 
 
 def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPaths:
@@ -95,6 +112,8 @@ def _check(model: PreTrainedModel, paths: SublayerPaths, model_type: str) -> Non
         for layer in model.get_decoder().get_submodule(paths.layers):
             layer.get_submodule(paths.record)
     except AttributeError as error:
-        raise ValueError(
-            f"{type(model).__name__} ({model_type}) is not as the architecture table says: {error}"
-        ) from None
+        raise ValueError(_differs(model, model_type, error)) from None
+
+
+def _differs(model: PreTrainedModel, model_type: str, error: AttributeError) -> str:
+    return f"{type(model).__name__} ({model_type}) is not as the architecture table says: {error}"
