@@ -1,0 +1,102 @@
+"""The logit lens as a picture: PNG, and SVG whose text a browser draws with its own fonts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures are files; no screen is needed
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from cctuning.analysis.lens.glyphs import BASE, drawable, families, fit
+from cctuning.analysis.lens.reading import Lens, Reading
+
+COLOURS = "Blues"  # of probabilities: from white, so that text can be read on it
+DARK = 0.5  # probabilities above it are under white text
+_COLUMNS = 12  # of a cell's text; a Chinese character takes two
+_CELL = (0.95, 0.32)  # inches
+_LABEL: dict[str, Any] = {"fontsize": "small", "parse_math": False}  # a dollar sign begins no formula
+Shown = Callable[[str], str]
+
+
+def plot_lens(lens: Lens, folder: Path) -> None:
+    """Writes `lens.png` and `lens.svg` into `folder`.
+
+    In the PNG, characters that no font of this machine has are code points. The SVG holds them as they are.
+    """
+    fonts = families(_texts(lens))
+    with plt.rc_context({"font.family": fonts, "svg.fonttype": "none", "axes.unicode_minus": False}):
+        _save(lens, folder / "lens.png", lambda text: drawable(text, fonts))
+    with (
+        plt.rc_context({"font.family": [BASE, "sans-serif"], "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        _save(lens, folder / "lens.svg", lambda text: text)
+
+
+def _texts(lens: Lens) -> list[str]:
+    readings = (lens.plain, lens.transplanted)
+    guessed = [place[0].text for one in readings for layer in one.guesses for place in layer]
+    return [*guessed, *(text for one in readings for text in (*one.read, *one.written))]
+
+
+def _save(lens: Lens, path: Path, shown: Shown) -> None:
+    places = [len(lens.plain.read), len(lens.transplanted.read)]
+    layers = len(lens.plain.guesses)
+    size = (1.8 + _CELL[0] * sum(places), 1.7 + _CELL[1] * layers)
+    figure, panels = plt.subplots(1, 2, figsize=size, layout="constrained", width_ratios=places)
+    for axes, reading, swaps in zip(panels, (lens.plain, lens.transplanted), ((), lens.swaps), strict=True):
+        _draw(axes, reading, shown)
+        for _, target in swaps:
+            axes.add_patch(
+                Rectangle((-0.5, target - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)
+            )
+    panels[0].set_ylabel("layer, from 0")
+    panels[0].set_title("as it is", fontsize="medium")
+    moved = ", ".join(f"{source} → {target}" for source, target in lens.swaps)
+    panels[1].set_title(f"with {lens.sublayer} {moved} (layers)", fontsize="medium")
+    image = panels[0].images[0]
+    figure.colorbar(image, ax=panels, label="probability of the likeliest token", aspect=40, pad=0.01)
+    if any(shown(text) != text for text in _texts(lens)):
+        note = "\\u…: a character that no font of this machine has; lens.html and lens.svg show it"
+        figure.supxlabel(note, fontsize="small")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _draw(axes: Axes, reading: Reading, shown: Shown) -> None:
+    values = [[place[0].probability for place in layer] for layer in reading.guesses]
+    axes.imshow(values, cmap=COLOURS, vmin=0, vmax=1, aspect="auto")
+    for row, layer in enumerate(reading.guesses):
+        for column, place in enumerate(layer):
+            right = place[0].text == reading.written[column]
+            axes.text(
+                column,
+                row,
+                _text(place[0].text, shown),
+                ha="center",
+                va="center",
+                fontsize=7,
+                fontweight="bold" if right else "normal",
+                color="white" if place[0].probability > DARK else "black",
+                parse_math=False,
+            )
+    columns = range(len(reading.read))
+    axes.set_xticks(columns, [_text(text, shown) for text in reading.written], **_LABEL)
+    axes.set_xlabel("token written (bold above: the same)", fontsize="small")
+    axes.set_yticks(range(len(reading.guesses)))
+    axes.tick_params(axis="y", labelsize="small")
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(columns, [_text(text, shown) for text in reading.read], **_LABEL)
+    top.set_xlabel("token read", fontsize="small")
+
+
+def _text(text: str, shown: Shown) -> str:
+    return fit(shown(text), _COLUMNS)
