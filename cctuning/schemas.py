@@ -291,3 +291,64 @@ class StudyRecipe:
         if not self.recipes:
             raise ValueError("recipes=[] names none to run")
         self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"
+
+
+@dataclass
+class ShownModels:
+    """The models whose representations visualize.py compares, in the order of the figure."""
+
+    base: str | None = None  # before any fine-tuning: a folder or hub name
+    sft: str | None = None  # after plain multilingual fine-tuning
+    cctuning: str | None = None  # after CC-Tuning: the run, or what was exported from it
+
+
+@dataclass
+class VisualizeRecipe:
+    """Settings of visualize.py."""
+
+    output_dir: str = "outputs/figures"  # for the figures, and for JSON and CSV files of their numbers
+    dry_run: bool = False  # show what would be drawn from what, and draw nothing
+
+    # Representations of parallel sentences: of models
+    models: ShownModels = field(default_factory=ShownModels)
+    data: list[str] = field(default_factory=list)  # sentences from training rows: files, folders, hub sets
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out
+    benchmark: str | None = None  # or sentences from the questions of a benchmark, by name
+    benchmark_data: str = "data/benchmarks"  # folder of its local files, or hub
+    languages: list[str] = field(default_factory=list)  # default: all that there are, and English
+    sentences: int = number(200, at_least=2)  # in each language, drawn at random; the same for all models
+    layer: int = -1  # whose output, from 0; -1 is the last, behind the final norm
+    pooling: str = one_of("response_start", "mean")  # of a prompt's tokens: the last one, or their mean
+    inference: str = one_of("auto", "monolingual", "bilingual", "none")  # the connection's; see the docs
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: each tokenizer's own, else plain
+    perplexity: float = number(30, at_least=1)  # of t-SNE; less where there are few points
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw, and of t-SNE
+    batch_size: int = number(16, at_least=1)  # prompts in a batch
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    trust_remote_code: bool = False  # run code that comes with a model
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Chosen layers: of evaluations
+    results: list[str] = field(default_factory=list)  # folders that evaluate.py wrote
+    names: list[str] = field(default_factory=list)  # of the evaluations; default: from the folders
+
+    # Losses: of runs
+    runs: list[str] = field(default_factory=list)  # folders that train.py wrote, finished or not
+    x: str = one_of("step", "tokens")  # what losses are drawn over; tokens are those with a label
+
+    def shown_models(self) -> dict[str, str]:
+        """The models that are given, by their place in the comparison."""
+        return {name: model for name, model in dataclasses.asdict(self.models).items() if model is not None}
+
+    def __post_init__(self) -> None:
+        if not (self.shown_models() or self.results or self.runs):
+            raise ValueError("models, results and runs are all empty: nothing to draw (--help lists them)")
+        if self.shown_models() and bool(self.data) == (self.benchmark is not None):
+            raise ValueError(
+                "models need sentences: name either data=[...], training rows, or benchmark=NAME"
+            )
+        for key in ("languages", "results", "runs"):
+            given = getattr(self, key)
+            if twice := [name for name in given if given.count(name) > 1]:
+                raise ValueError(f"{key}={given} holds {twice[0]!r} twice")

@@ -11,7 +11,15 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from cctuning.keys import keys_of
-from cctuning.schemas import ChatRecipe, CompareRecipe, EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.schemas import (
+    ChatRecipe,
+    CompareRecipe,
+    EvaluateRecipe,
+    FitRecipe,
+    StudyRecipe,
+    TrainRecipe,
+    VisualizeRecipe,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,11 +33,13 @@ SCHEMAS = {
     "compare.py": CompareRecipe,
     "chat.py": ChatRecipe,
     "study.py": StudyRecipe,
+    "visualize.py": VisualizeRecipe,
 }
 RECIPES = {
     "evaluate.py": ROOT / "recipes" / "evaluation",
     "compare.py": ROOT / "recipes" / "comparison",
     "study.py": ROOT / "recipes" / "studies",
+    "visualize.py": ROOT / "recipes" / "visualize",
 }
 CACHES = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"}
 RESULTS = {"outputs", "data"}

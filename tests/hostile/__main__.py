@@ -11,6 +11,7 @@ from tests.hostile import (
     run_cases,
     study_cases,
     tokenizer_cases,
+    visualize_cases,
 )
 from tests.hostile.page import PATH, page
 
@@ -24,6 +25,7 @@ GROUPS = (
     evaluation_cases.CASES,
     comparison_cases.CASES,
     study_cases.CASES,
+    visualize_cases.CASES,
     preparation_cases.CASES,
 )
 
