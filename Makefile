@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # torch goes in first and by itself, so that any build of it (CPU, CUDA, ROCm) can be chosen here.
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 
-BENCHMARKS := training_step generation transform_fit evaluation
+BENCHMARKS := training_step generation transform_fit evaluation transplant
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready

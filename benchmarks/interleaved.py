@@ -1,4 +1,4 @@
-"""Times two things by turns, so that whatever else the machine does falls on both."""
+"""Times two or more things by turns, so that whatever else the machine does falls on all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,30 @@ class Ratio:
 
 def compare(rival: Callable[[], Any], ours: Callable[[], Any], *, repeats: int, warmup: int = 2) -> Ratio:
     """Ours over the rival's: each is called `warmup` times, then both by turns `repeats` times."""
+    times = by_turns({"rival": rival, "ours": ours}, repeats=repeats, warmup=warmup)
+    return ratio_of(times["rival"], times["ours"])
+
+
+def by_turns(
+    calls: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 0
+) -> dict[str, list[float]]:
+    """Seconds of `repeats` calls of each, after `warmup` others: by turns, another one first each time."""
     for _ in range(warmup):
-        rival(), ours()
-    pairs = []
+        for call in calls.values():
+            call()
+    order = list(calls)
+    times: dict[str, list[float]] = {name: [] for name in order}
     for number in range(repeats):
-        first, second = (rival, ours) if number % 2 == 0 else (ours, rival)
-        times = seconds(first), seconds(second)
-        pairs.append(times if number % 2 == 0 else times[::-1])
-    ratios = sorted(our_time / rival_time for rival_time, our_time in pairs)
-    low, middle, high = statistics.quantiles(ratios * 2 if repeats == 1 else ratios, n=4)
-    rival_times, our_times = zip(*pairs, strict=True)
+        first = number % len(order)
+        for name in order[first:] + order[:first]:
+            times[name].append(seconds(calls[name]))
+    return times
+
+
+def ratio_of(rival_times: Sequence[float], our_times: Sequence[float]) -> Ratio:
+    """Ours over the rival's, from the times of calls that were neighbours."""
+    ratios = sorted(ours / rival for rival, ours in zip(rival_times, our_times, strict=True))
+    low, middle, high = statistics.quantiles(ratios * 2 if len(ratios) == 1 else ratios, n=4)
     return Ratio(statistics.median(rival_times), statistics.median(our_times), middle, (low, high))
 
 

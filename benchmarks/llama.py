@@ -20,3 +20,16 @@ def llama_config(hidden: int, layers: int, **others: Any) -> LlamaConfig:
         num_key_value_heads=hidden // 64,
         **others,
     )
+
+
+def llama_7b_config(hidden: int = 4096, layers: int = 32, **others: Any) -> LlamaConfig:
+    """Llama-2-7B's proportions, and with these two numbers its size."""
+    return LlamaConfig(
+        hidden_size=hidden,
+        intermediate_size=hidden * 43 // 16,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 128,
+        num_key_value_heads=hidden // 128,
+        max_position_embeddings=4096,
+        **others,
+    )

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.interleaved import write_report
+from benchmarks.peak_memory import peak, reset_peak
 from cctuning.transform import LeastSquares
 
 BATCH = 8  # pairs
@@ -81,18 +80,6 @@ def held_out(weights: Tensor, layers: int, first: int) -> dict[str, float]:
         errors.append(float((F.double() @ weights.double() - F_en.double()).square().sum()))
         targets.append(float(F_en.double().square().sum()))
     return {"held_out_error": float(np.sqrt(sum(errors) / sum(targets)))}
-
-
-def reset_peak() -> int:
-    """Makes the peak start from what is resident now, and returns that in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """Highest resident set since the last reset, in bytes."""
-    [kilobytes] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return int(kilobytes) * 1024
 
 
 METHODS = {"lstsq": fit_by_lstsq, "ours": fit_by_us}
