@@ -39,6 +39,13 @@ def test_a_block_is_the_grid(grid):
             assert divmod(question[name], 2) == (answers.text[place], answers.correct[place])
 
 
+def test_the_hour_is_not_in_the_data(monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    then = packed_json([1, 2, 3])
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert packed_json([1, 2, 3]) == then
+
+
 def test_one_text_may_be_right_here_and_wrong_there(grid):
     """What is right is kept of each cell, not of each text."""
     correct = grid.cells.correct.copy()

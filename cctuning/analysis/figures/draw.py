@@ -1,0 +1,72 @@
+"""All figures of a study, from its summary alone: what summary.json holds can be drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from cctuning.analysis.choosers import Judgement
+from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
+from cctuning.analysis.figures.heatmaps import draw_heatmaps
+from cctuning.analysis.figures.layers import draw_bounds, draw_gains
+from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
+from cctuning.analysis.figures.perplexities import draw_perplexities
+from cctuning.analysis.figures.style import drawing, save
+from cctuning.analysis.figures.tries import draw_tries
+
+
+def draw_figures(
+    folder: str | Path, summary: Mapping[str, Any], judgements: Sequence[Judgement] = ()
+) -> list[Path]:
+    """Writes every figure of a study into `folder`, as PNG and SVG, and returns their paths.
+
+    Each is called by what it shows, its benchmark and its sub-layer: `heatmaps_xnli_ffn.svg`. The same
+    content gives the same bytes. Raises `OSError`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    with drawing():
+        for name, figure in chain(_of_measures(summary), _of_methods(summary, judgements)):
+            paths += save(figure, folder / name)
+    return paths
+
+
+def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    axes = summary["about"]["axes"]
+    for sublayer, benchmarks in summary["bounds"].items():
+        for benchmark, bounds in benchmarks.items():
+            place = f"{benchmark}_{sublayer}"
+            outcomes = summary["outcomes"][sublayer][benchmark]
+            pairs = summary["pairs"][sublayer][benchmark]
+            yield f"heatmaps_{place}", draw_heatmaps(outcomes["gain_by_pair"], pairs)
+            yield f"bounds_{place}", draw_bounds(bounds)
+            yield f"tries_{place}", draw_tries(bounds, axes["tries"])
+            yield f"outcomes_{place}", draw_outcomes(outcomes)
+            yield f"categories_{place}", draw_categories(summary["categories"][sublayer][benchmark])
+            perplexities = draw_perplexities(summary["perplexity"][sublayer][benchmark], axes["bin"])
+            if perplexities is not None:
+                yield f"perplexities_{place}", perplexities
+    for benchmark in dict.fromkeys(name for own in summary["outcomes"].values() for name in own):
+        by_sublayer = {
+            sublayer: benchmarks[benchmark]
+            for sublayer, benchmarks in summary["outcomes"].items()
+            if benchmark in benchmarks
+        }
+        yield f"gains_{benchmark}", draw_gains(by_sublayer)
+
+
+def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> Iterator[tuple[str, Figure]]:
+    for sublayer, found in summary["unseen"].items():
+        scores = [score for score in found["scores"] if score["benchmark"] != "average"]
+        for benchmark in dict.fromkeys(score["benchmark"] for score in scores):
+            own = [score for score in scores if score["benchmark"] == benchmark]
+            yield f"unseen_{benchmark}_{sublayer}", draw_unseen(own)
+    for judgement in judgements:
+        questions = "unseen" if judgement.unseen else "pilot"
+        name = f"choosers_{judgement.benchmark}_{judgement.sublayer}_{questions}"
+        yield name, draw_choosers(judgement)

@@ -1,0 +1,75 @@
+"""Heatmaps: how each pair changes accuracy, one small map per language with one scale for all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, layer_ticks, percents, shown_languages
+from cctuning.analysis.measures.strategies import STRATEGIES
+
+_MOST = 5  # maps side by side
+_SIGNS = dict(zip(STRATEGIES, ("*", "s", "D"), strict=True))
+
+
+def draw_heatmaps(gains: Content, pairs: Content) -> Figure:
+    """`gains`: `gain_by_pair` by language; `pairs`: the strategies' pairs by language.
+
+    The last map of several is the mean over languages. Rows are source layers, from 0 at the bottom.
+    """
+    languages = shown_languages(gains)
+    maps = {language: np.array(percents(gains[language]["value"]), dtype=float) for language in languages}
+    limit = max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
+    columns = min(_MOST, len(languages))
+    lines = math.ceil(len(languages) / columns)
+    side = min(2.2, (WIDTH - 0.6) / columns)
+    figure, grid = plt.subplots(
+        lines,
+        columns,
+        figsize=(side * columns + 0.6, side * lines + 0.6),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for axes, language in zip(grid.flat, languages, strict=False):
+        image = axes.imshow(maps[language], cmap=CHANGES, vmin=-limit, vmax=limit, origin="lower")
+        _mark(axes, pairs.get(language, {}))
+        axes.set_title(language, pad=3)
+        axes.spines[:].set_visible(True)
+        ticks = layer_ticks(len(maps[language]), most=5)
+        axes.set(xticks=ticks, yticks=ticks)
+    for axes in list(grid.flat)[len(languages) :]:
+        axes.set_visible(False)
+    for axes in grid.flat[max(0, len(languages) - columns) : len(languages)]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel("target layer, from 0", fontsize="medium")
+    figure.supylabel("source layer, from 0", fontsize="medium")
+    figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label="change of accuracy, points")
+    handles = [
+        plt.Line2D([], [], linestyle="", label=name, marker=marker, **_LOOK)
+        for name, marker in _SIGNS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+_LOOK: dict[str, Any] = {
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.6,
+    "markersize": 5,
+}
+
+
+def _mark(axes: Axes, pairs: Content) -> None:
+    # The star last: it stays visible within a sign at the same place.
+    for name in reversed(STRATEGIES):
+        if name in pairs:
+            source, target = pairs[name]
+            axes.plot(target, source, _SIGNS[name], clip_on=False, zorder=5, **_LOOK)

@@ -1,0 +1,82 @@
+"""Curves over layers: upper bounds and gains, every language thin and their mean thick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cctuning.analysis.figures.style import WIDTH, Content, layer_ticks, own_languages, percents
+from cctuning.evaluation.figures import COLOURS, MARKERS
+
+_SIDES = ("source", "target")
+
+
+def draw_bounds(bounds: Content) -> Figure:
+    """Bounds by source and by target layer (eq. 5, 6) beside the original and the upper bound (eq. 4)."""
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.7), layout="constrained", sharey=True)
+    levels = {
+        "instance-aware upper bound": ("upper_bound", "-.", COLOURS[2]),
+        "original": ("original", "--", COLOURS[1]),
+        "asked in the source language": ("source", ":", COLOURS[3]),
+    }
+    for axes, side in zip(panels, _SIDES, strict=True):
+        _curves(axes, bounds[f"bound_by_{side}_layer"], COLOURS[0], "o", "bound")
+        for label, (quantity, dashes, colour) in levels.items():
+            mean = percents(bounds[quantity]["mean"]["value"])
+            axes.axhline(mean, linestyle=dashes, color=colour, linewidth=1.2, label=label)
+        _finish(axes, side, bounds[f"bound_by_{side}_layer"])
+    panels[0].set_ylabel("accuracy, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def draw_gains(outcomes: Mapping[str, Content]) -> Figure:
+    """How a layer changes accuracy on average, by source and by target layer; `outcomes` by sub-layer."""
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.7), layout="constrained", sharey=True)
+    for axes, side in zip(panels, _SIDES, strict=True):
+        for number, (sublayer, quantities) in enumerate(outcomes.items()):
+            _curves(
+                axes,
+                quantities[f"gain_by_{side}_layer"],
+                COLOURS[number],
+                MARKERS[number],
+                sublayer,
+                each=len(outcomes) == 1,
+            )
+        axes.axhline(0, color="0.3", linewidth=0.6)
+        _finish(axes, side, quantities[f"gain_by_{side}_layer"])
+    panels[0].set_ylabel("change of accuracy, points")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _curves(
+    axes: Axes, estimates: Content, colour: str, marker: str, name: str, *, each: bool = True
+) -> None:
+    languages = own_languages(estimates)
+    for number, language in enumerate(languages if each and len(languages) > 1 else []):
+        label = "each language" if number == 0 else None
+        axes.plot(percents(estimates[language]["value"]), color="0.75", linewidth=0.5, label=label)
+    mean = estimates["mean"]
+    values = percents(mean["value"])
+    axes.fill_between(
+        range(len(values)),
+        percents(mean["low"]),
+        percents(mean["high"]),
+        color=colour,
+        alpha=0.2,
+        linewidth=0,
+        label=f"95 % interval, {name}",
+    )
+    axes.plot(values, marker=marker, color=colour, markersize=2.5, linewidth=1.4, label=f"{name}, mean")
+
+
+def _finish(axes: Axes, side: str, estimates: Content) -> None:
+    axes.set_xlabel(f"{side} layer, from 0")
+    axes.set_xticks(layer_ticks(len(estimates["mean"]["value"])))
+    axes.grid(alpha=0.3, linewidth=0.5)

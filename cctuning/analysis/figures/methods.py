@@ -1,0 +1,118 @@
+"""Methods beside each other: strategies on unseen questions, and choosers on a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cctuning.analysis.choosers import Judgement, Score
+from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, error_bar
+from cctuning.evaluation.figures import COLOURS, MARKERS
+
+_REFERENCES = ("original", "random_pair", "fixed_pair", "fixed_pair_of_all", "upper_bound")
+
+
+def draw_unseen(scores: Sequence[Content]) -> Figure:
+    """One benchmark's methods: accuracy over languages, and the difference to the original in each language.
+
+    `scores` have the shape of `ComparedScore`; only the metric that the papers report is drawn.
+    """
+    shown = [score for score in scores if score["is_main"]]
+    names = list(dict.fromkeys(score["name"] for score in shown))
+    means = {score["name"]: score for score in shown if score["language"] is None}
+    languages = list(dict.fromkeys(score["language"] for score in shown if score["language"]))
+    changes = np.full((len(names), len(languages)), np.nan)
+    for score in shown:
+        if score["language"] and score["difference"]:
+            at = names.index(score["name"]), languages.index(score["language"])
+            changes[at] = 100 * score["difference"]["value"]
+    figure, (left, right) = _two_panels(names, len(languages))
+    for place, name in enumerate(names):
+        mean = means[name]
+        low, high = mean["interval"]
+        _dot(left, {"value": mean["score"], "low": low, "high": high}, place, name == "original")
+    _finish_left(left, names, means["original"]["score"])
+    _draw_map(right, changes, names, languages, "difference to the original, points")
+    return figure
+
+
+def draw_choosers(judgement: Judgement) -> Figure:
+    """A benchmark's choosers: accuracy over languages, and the difference to the fixed pair in each."""
+    names = [verdict.name for verdict in judgement.mean]
+    languages = list(judgement.languages)
+    changes = np.full((len(names), len(languages)), np.nan)
+    for column, verdicts in enumerate(judgement.languages.values()):
+        for row, verdict in enumerate(verdicts):
+            if verdict.over_fixed_pair:
+                changes[row, column] = 100 * verdict.over_fixed_pair.value
+    figure, (left, right) = _two_panels(names, len(languages))
+    for place, verdict in enumerate(judgement.mean):
+        _dot(left, _estimate(verdict.accuracy), place, verdict.name in _REFERENCES)
+    fixed = next(verdict for verdict in judgement.mean if verdict.name == "fixed_pair")
+    _finish_left(left, names, fixed.accuracy.value)
+    _draw_map(right, changes, names, languages, "difference to the fixed pair, points")
+    return figure
+
+
+def _estimate(score: Score) -> dict[str, float]:
+    return {"value": score.value, "low": score.interval.low, "high": score.interval.high}
+
+
+def _two_panels(names: Sequence[str], languages: int) -> tuple[Figure, Any]:
+    figure, panels = plt.subplots(
+        1,
+        2,
+        figsize=(WIDTH, 0.9 + 0.2 * len(names)),
+        layout="constrained",
+        width_ratios=[1, 0.35 + 0.11 * languages],
+        sharey=True,
+    )
+    return figure, panels
+
+
+def _dot(axes: Axes, estimate: Mapping[str, float], place: int, reference: bool) -> None:
+    """What is not a method is grey and square."""
+    look = {"colour": "0.4", "marker": MARKERS[1]} if reference else {"colour": COLOURS[0], "marker": "o"}
+    error_bar(axes, estimate, place, **look)
+
+
+def _finish_left(axes: Axes, names: Sequence[str], level: float) -> None:
+    axes.axvline(100 * level, color="0.4", linestyle="--", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set(xlabel="accuracy, %, mean of languages", title="with 95 % intervals")
+    axes.grid(alpha=0.3, axis="x", linewidth=0.5)
+
+
+def _draw_map(
+    axes: Axes,
+    changes: np.ndarray[Any, Any],
+    names: Sequence[str],
+    languages: Sequence[str],
+    label: str,
+) -> None:
+    # The upper bound is no method: it would leave no colours for those that are.
+    known = [row for row, name in zip(changes, names, strict=True) if name != "upper_bound"]
+    limit = float(np.nanmax(np.abs(known), initial=0, where=~np.isnan(known))) or 1.0
+    image = axes.imshow(changes, cmap=CHANGES, vmin=-limit, vmax=limit, aspect="auto")
+    for row, column in np.argwhere(~np.isnan(changes)):
+        value = changes[row, column]
+        axes.text(
+            column,
+            row,
+            f"{round(value):+d}".replace("-", "−") if round(value) else "0",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if abs(value) > 0.6 * limit else "black",
+        )
+    axes.set_xticks(range(len(languages)), languages, rotation=90 if len(languages) > 14 else 0)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(label)
+    plt.colorbar(image, ax=axes, aspect=30, pad=0.01)

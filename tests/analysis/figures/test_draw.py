@@ -1,0 +1,259 @@
+"""Figures show the summary's numbers, all of them inside their edges, in the same bytes each time."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.image import AxesImage
+
+from cctuning.analysis.choosers import judge_pilot
+from cctuning.analysis.figures import draw_figures
+from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
+from cctuning.analysis.figures.heatmaps import draw_heatmaps
+from cctuning.analysis.figures.layers import draw_bounds, draw_gains
+from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
+from cctuning.analysis.figures.perplexities import draw_perplexities
+from cctuning.analysis.figures.style import drawing, layer_ticks
+from cctuning.analysis.figures.tries import draw_tries
+from cctuning.analysis.measures.categories import CATEGORIES
+from cctuning.analysis.measures.strategies import choose
+from cctuning.analysis.measures.summary import summarise
+from tests.analysis.made import made_applied, made_grid
+
+LANGUAGES = ("ar", "de", "en", "sw", "th", "ur", "zh")
+
+
+@pytest.fixture(scope="module")
+def grids():
+    rng = np.random.default_rng(5)
+    return [
+        made_grid(rng, layers=6, questions=12, language=language, sublayer=sublayer, distinct=8)
+        for sublayer in ("ffn", "attention")
+        for language in LANGUAGES
+    ]
+
+
+@pytest.fixture(scope="module")
+def summary(grids):
+    rng = np.random.default_rng(6)
+    applied = [made_applied(rng, grid, choose(grid)) for grid in grids[: len(LANGUAGES)]]
+    return summarise(grids, applied, resamples=30)
+
+
+@pytest.fixture(scope="module")
+def judgement(grids):
+    return judge_pilot({grid.language: grid for grid in grids[: len(LANGUAGES)]}, resamples=30)
+
+
+@pytest.fixture
+def style():
+    with drawing():
+        yield
+    plt.close("all")
+
+
+def of(summary, measure, sublayer="ffn"):
+    return summary[measure][sublayer]["xnli"]
+
+
+def figures(summary, judgement):
+    axes = summary["about"]["axes"]
+    outcomes = of(summary, "outcomes")
+    return {
+        "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs")),
+        "bounds": draw_bounds(of(summary, "bounds")),
+        "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}),
+        "tries": draw_tries(of(summary, "bounds"), axes["tries"]),
+        "outcomes": draw_outcomes(outcomes),
+        "categories": draw_categories(of(summary, "categories")),
+        "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"]),
+        "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"]),
+        "choosers": draw_choosers(judgement),
+    }
+
+
+def test_nothing_is_cut_off_and_all_fits_a_page(style, summary, judgement):
+    for name, figure in figures(summary, judgement).items():
+        figure.canvas.draw()
+        width, height = figure.get_size_inches()
+        assert width <= 7.1 and height <= 9, name
+        drawn = figure.get_tightbbox()  # of all that is drawn, inches
+        assert drawn.x0 > -0.01 and drawn.y0 > -0.01, name
+        assert drawn.x1 < width + 0.01 and drawn.y1 < height + 0.01, name
+        texts = [text for text in figure.findobj(plt.Text) if text.get_visible() and text.get_text()]
+        assert len(texts) > 8, name
+        assert min(text.get_fontsize() for text in texts) >= 6, name
+
+
+def test_every_axis_says_what_it_is(style, summary, judgement):
+    for name, figure in figures(summary, judgement).items():
+        said = " ".join(text.get_text() for text in figure.findobj(plt.Text))
+        assert "%" in said or "points" in said, name
+        if name in ("heatmaps", "bounds", "gains"):
+            assert "source layer, from 0" in said and "target layer, from 0" in said, name
+
+
+def test_heatmaps_are_the_gains_on_one_scale(style, summary, grids):
+    figure = draw_heatmaps(of(summary, "outcomes")["gain_by_pair"], of(summary, "pairs"))
+    images = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images and axes.get_title()}
+    assert list(images) == [*LANGUAGES, "mean"]
+    gains = {
+        grid.language: 100 * (grid.cells.correct.mean(0) - grid.target.correct.mean())
+        for grid in grids[: len(LANGUAGES)]
+    }
+    gains["mean"] = np.mean(list(gains.values()), axis=0)
+    limit = max(abs(values).max() for values in gains.values())
+    for language, image in images.items():
+        assert np.allclose(image.get_array(), gains[language])
+        assert np.allclose(image.get_clim(), (-limit, limit))
+        assert image.origin == "lower"
+    [axes] = [axes for axes in figure.axes if axes.get_title() == "sw"]
+    marks = {(line.get_marker(), int(line.get_ydata()[0]), int(line.get_xdata()[0])) for line in axes.lines}
+    pairs = of(summary, "pairs")["sw"]
+    assert marks == {
+        (marker, *pairs[name])
+        for name, marker in [("overall", "*"), ("source_last", "s"), ("target_first", "D")]
+    }
+
+
+def test_curves_over_layers(style, summary, grids):
+    own = grids[: len(LANGUAGES)]
+    bounds = draw_bounds(of(summary, "bounds"))
+    for axes, across in zip(bounds.axes, (2, 1), strict=True):
+        lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+        mean = np.mean([grid.cells.correct.any(across).mean(0) for grid in own], axis=0)
+        assert np.allclose(lines["bound, mean"], 100 * mean)
+        level = np.mean([grid.cells.correct.any((1, 2)).mean() for grid in own])
+        assert np.allclose(lines["instance-aware upper bound"], 100 * level)
+        assert np.allclose(lines["original"], 100 * np.mean([grid.target.correct.mean() for grid in own]))
+        assert np.allclose(
+            lines["asked in the source language"], 100 * np.mean([grid.source.correct.mean() for grid in own])
+        )
+        assert sum(line.get_color() == "0.75" for line in axes.lines) == len(LANGUAGES)
+        assert len([one for one in axes.collections if isinstance(one, FillBetweenPolyCollection)]) == 1
+    gains = draw_gains({name: found["xnli"] for name, found in summary["outcomes"].items()})
+    for axes, across in zip(gains.axes, (2, 1), strict=True):
+        lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
+        for number, sublayer in enumerate(("ffn", "attention")):
+            of_sublayer = grids[number * len(LANGUAGES) :][: len(LANGUAGES)]
+            mean = np.mean(
+                [grid.cells.correct.mean((0, across)) - grid.target.correct.mean() for grid in of_sublayer],
+                axis=0,
+            )
+            assert np.allclose(lines[f"{sublayer}, mean"], 100 * mean)
+
+
+@pytest.mark.parametrize("kind", ["outcomes", "categories"])
+def test_bars_are_whole(style, summary, kind):
+    names = ["win", "tie", "lose"] if kind == "outcomes" else list(CATEGORIES.values())
+    figure = (draw_outcomes if kind == "outcomes" else draw_categories)(of(summary, kind))
+    [axes] = figure.axes
+    places = [label.get_text() for label in axes.get_yticklabels()]
+    assert places == [*LANGUAGES, "mean"]
+    for place, language in enumerate(places):
+        bars = [bar for bar in axes.patches if abs(bar.get_y() + 0.4 - place) < 1e-6]
+        shares = [of(summary, kind)[name][language]["value"] for name in names]
+        assert np.allclose([bar.get_width() for bar in bars], 100 * np.array(shares))
+        assert abs(sum(shares) - 1) < 1e-9
+    looks = {(bar.get_facecolor(), bar.get_hatch()) for bar in axes.patches}
+    assert len(looks) == len(names)  # each part has its own
+
+
+def test_tries_end_at_the_upper_bound(style, summary):
+    axes = draw_tries(of(summary, "bounds"), summary["about"]["axes"]["tries"]).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    curve = lines["any pair, mean"]
+    assert list(curve.get_xdata()) == [1, 2, 4, 8, 16, 32, 36]
+    assert abs(curve.get_ydata()[-1] - 100 * of(summary, "bounds")["upper_bound"]["mean"]["value"]) < 1e-9
+    assert "all pairs, by chance" not in lines
+    chance = {"mean": {"value": 0.25}}
+    with_chance = draw_tries(of(summary, "bounds") | {"chance_bound": chance}, [1, 2, 4, 8, 16, 32, 36])
+    [mark] = [line for line in with_chance.axes[0].lines if line.get_label() == "all pairs, by chance"]
+    assert mark.get_ydata()[0] == 25
+
+
+def test_perplexities_are_medians_and_shares(style, summary):
+    perplexity, edges = of(summary, "perplexity"), summary["about"]["axes"]["bin"]
+    left, right = draw_perplexities(perplexity, edges).axes
+    medians = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
+    assert medians == [perplexity["quantiles_by_level"][language]["value"][2] for language in LANGUAGES]
+    steps = {patch.get_label(): patch.get_data() for patch in left.patches}
+    pooled = perplexity["histogram_by_bin"]["pooled"]["value"]
+    assert np.allclose(steps["under transplants"].values, 100 * np.array(pooled))
+    assert abs(sum(pooled) - 1) < 1e-9
+
+
+def test_perplexities_of_short_answers_alone_are_no_figure(style, summary):
+    nothing = {"pooled": {"value": [None] * 41}}
+    assert draw_perplexities({"histogram_by_bin": nothing}, summary["about"]["axes"]["bin"]) is None
+
+
+def shown_map(figure):
+    [axes] = [axes for axes in figure.axes if axes.findobj(AxesImage) and axes.get_title()]
+    return axes.images[0].get_array().filled(np.nan), [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_unseen_methods_beside_the_original(style, summary):
+    scores = summary["unseen"]["ffn"]["scores"]
+    names = list(dict.fromkeys(score["name"] for score in scores))
+    figure = draw_unseen(scores)
+    values, languages = shown_map(figure)
+    assert languages == list(LANGUAGES)
+    for score in scores:
+        if score["language"] and score["benchmark"] == "xnli":
+            found = values[names.index(score["name"]), languages.index(score["language"])]
+            change = score["difference"]
+            assert np.isnan(found) if change is None else abs(found - 100 * change["value"]) < 1e-9
+    means = {
+        int(line.get_ydata()[0]): line.get_xdata()[0]
+        for line in figure.axes[0].lines
+        if line.get_marker() != "None"
+    }
+    for score in scores:
+        if score["language"] is None and score["benchmark"] == "xnli":
+            assert abs(means[names.index(score["name"])] - 100 * score["score"]) < 1e-9
+
+
+def test_choosers_beside_the_upper_bound(style, judgement):
+    figure = draw_choosers(judgement)
+    values, languages = shown_map(figure)
+    assert languages == list(LANGUAGES)
+    marks = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+    assert np.allclose(
+        [line.get_xdata()[0] for line in marks],
+        [100 * verdict.accuracy.value for verdict in judgement.mean],
+    )
+    for row, verdict in enumerate(judgement.languages["sw"]):
+        wanted = verdict.over_fixed_pair
+        found = values[row, languages.index("sw")]
+        assert np.isnan(found) if wanted is None else abs(found - 100 * wanted.value) < 1e-9
+
+
+def test_files_have_their_names_and_the_same_bytes_each_time(summary, judgement, tmp_path):
+    small = {
+        measure: {"ffn": content["ffn"]} if "ffn" in content else content
+        for measure, content in summary.items()
+    }
+    paths = draw_figures(tmp_path / "one", small, [judgement])
+    kinds = ["bounds", "categories", "heatmaps", "outcomes", "perplexities", "tries", "unseen"]
+    names = [f"{kind}_xnli_ffn" for kind in kinds] + ["choosers_xnli_ffn_pilot", "gains_xnli"]
+    assert sorted(path.name for path in paths) == sorted(
+        f"{name}.{ending}" for name in names for ending in ("png", "svg")
+    )
+    again = draw_figures(tmp_path / "two", small, [judgement])
+    for path, other in zip(paths, again, strict=True):
+        assert path.read_bytes() == other.read_bytes(), path.name
+    for path in paths:
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 6, 12, 28, 32, 80, 126])
+def test_layers_on_an_axis(layers):
+    ticks = layer_ticks(layers)
+    assert ticks[0] == 0 and ticks[-1] < layers
+    assert len(ticks) <= 8
+    assert len(set(np.diff(ticks))) <= 1
