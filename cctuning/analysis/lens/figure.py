@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
+from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -18,7 +19,6 @@ from cctuning.analysis.lens.glyphs import BASE, drawable, families, fit
 from cctuning.analysis.lens.reading import Lens, Reading
 
 COLOURS = "Blues"  # of probabilities: from white, so that text can be read on it
-DARK = 0.5  # probabilities above it are under white text
 _COLUMNS = 12  # of a cell's text; a Chinese character takes two
 _CELL = (0.95, 0.32)  # inches
 _LABEL: dict[str, Any] = {"fontsize": "small", "parse_math": False}  # a dollar sign begins no formula
@@ -41,6 +41,16 @@ def plot_lens(lens: Lens, folder: Path) -> None:
         _save(lens, folder / "lens.svg", lambda text: text)
 
 
+def ink(probability: float) -> str:
+    """Black or white, what is read better on a probability's colour: a contrast (WCAG) of 4.5 or more."""
+    linear = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in colormaps[COLOURS](probability)[:3]
+    )
+    light = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#000000" if light > 0.179 else "#ffffff"
+
+
 def _texts(lens: Lens) -> list[str]:
     readings = (lens.plain, lens.transplanted)
     guessed = [place[0].text for one in readings for layer in one.guesses for place in layer]
@@ -55,15 +65,14 @@ def _save(lens: Lens, path: Path, shown: Shown) -> None:
     for axes, reading, swaps in zip(panels, (lens.plain, lens.transplanted), ((), lens.swaps), strict=True):
         _draw(axes, reading, shown)
         for _, target in swaps:
-            axes.add_patch(
-                Rectangle((-0.5, target - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)
-            )
+            frame = Rectangle((-0.5, target - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2)
+            axes.add_patch(frame).set(clip_on=False, zorder=3)
     panels[0].set_ylabel("layer, from 0")
     panels[0].set_title("as it is", fontsize="medium")
     moved = ", ".join(f"{source} → {target}" for source, target in lens.swaps)
     panels[1].set_title(f"with {lens.sublayer} {moved} (layers)", fontsize="medium")
     image = panels[0].images[0]
-    figure.colorbar(image, ax=panels, label="probability of the likeliest token", aspect=40, pad=0.01)
+    figure.colorbar(image, ax=panels, aspect=40, pad=0.01).set_label("probability", fontsize="small")
     if any(shown(text) != text for text in _texts(lens)):
         note = "\\u…: a character that no font of this machine has; lens.html and lens.svg show it"
         figure.supxlabel(note, fontsize="small")
@@ -85,7 +94,7 @@ def _draw(axes: Axes, reading: Reading, shown: Shown) -> None:
                 va="center",
                 fontsize=7,
                 fontweight="bold" if right else "normal",
-                color="white" if place[0].probability > DARK else "black",
+                color=ink(place[0].probability),
                 parse_math=False,
             )
     columns = range(len(reading.read))

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from cctuning.analysis.lens.figure import COLOURS, DARK, plot_lens
+from cctuning.analysis.lens.figure import COLOURS, ink, plot_lens
 from cctuning.analysis.lens.reading import Guess, Lens, Reading
 from cctuning.files import write_whole
 
@@ -109,9 +109,8 @@ def _cell(place: tuple[Guess, ...], layer: int, written: str, moved: bool) -> st
     best = place[0]
     said = f"layer {layer}: " + ", ".join(f"{guess.text} {guess.probability:.1%}" for guess in place)
     names = " ".join(name for name, holds in (("same", best.text == written), ("moved", moved)) if holds)
-    ink = "#fff" if best.probability > DARK else "#000"
-    fill = to_hex(colormaps[COLOURS](best.probability))
+    style = f"background:{to_hex(colormaps[COLOURS](best.probability))};color:{ink(best.probability)}"
     return (
-        f'<td tabindex="0" class="{names}" style="background:{fill};color:{ink}" title="{escape(said)}" '
-        f'data-said="{escape(said)}"><bdi>{escape(best.text)}</bdi></td>'
+        f'<td tabindex="0" class="{names}" style="{style}" title="{escape(said)}" data-said="{escape(said)}">'
+        f"<bdi>{escape(best.text)}</bdi></td>"
     )

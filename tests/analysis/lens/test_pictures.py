@@ -8,25 +8,8 @@ from types import SimpleNamespace
 import pytest
 from matplotlib import image
 
-from cctuning.analysis.lens import Lens, draw, glyphs
-from cctuning.analysis.lens.reading import Guess, Reading
-
-WORDS = ("โตเกียว", "人工智能", "ሰላም", "␣नमस्ते", "سلام", "<script>", r"\xe0\xb8", "$x$", "␣international")
-
-
-def reading(places, layers, shift):
-    words = [WORDS[(shift + number) % len(WORDS)] for number in range(places * layers)]
-    guesses = tuple(
-        tuple(
-            (Guess(7, words[layer * places + place], (1 + layer) / (1 + layers)), Guess(8, "b & c", 0.1))
-            for place in range(places)
-        )
-        for layer in range(layers)
-    )
-    return Reading(tuple(words[:places]), tuple(words[-places:]), "東京 <b>", guesses)
-
-
-LENS = Lens(((3, 1),), "ffn", "Tokyo <i>?", "โตเกียว?", reading(3, 4, 0), reading(2, 4, 5))
+from cctuning.analysis.lens import draw, glyphs
+from tests.analysis.lens.made import LENS, WORDS
 
 
 @pytest.fixture(params=["fonts", "no fonts"])
