@@ -28,7 +28,7 @@ def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
     that generates with a cache of its own. The connection has no part in this: it is at the last token.
     """
     length = max(map(len, ids)) - 1
-    groups = _groups([len(prompt) - 1 for prompt in ids], _TOKENS.get(model.device.type, _MOST_TOKENS))
+    groups = groups_of_like_length([len(prompt) - 1 for prompt in ids], tokens_at_once(model.device.type))
     if len(groups) < 2 or not _can_join(model):
         return None
     parts = [_read(model, [ids[number][:-1] for number in group]) for group in groups]
@@ -58,7 +58,12 @@ def _padded(state: Tensor, length: int) -> Tensor:
     return functional.pad(state, (0, 0, length - state.shape[-2], 0))
 
 
-def _groups(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+def tokens_at_once(device: str) -> int:
+    """How many prompt tokens a kind of device reads fastest, padding included."""
+    return _TOKENS.get(device, _MOST_TOKENS)
+
+
+def groups_of_like_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     """Places in `lengths` in groups of like length, of at most so many tokens when padded."""
     groups: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):

@@ -100,8 +100,7 @@ def _attend(
         if mask is not None:
             by_token[..., columns].masked_fill_(~mask[:, None, None], -torch.inf)
 
-    half = query.dtype in (torch.float16, torch.bfloat16)
-    weights = scores.softmax(-1, dtype=torch.float32 if half else None).to(query.dtype)
+    weights = _weights(scores)
     split = weights.view(questions, key_heads, slots, groups * new, -1)[..., before:].transpose(1, 2)
     mixed = torch.bmm(split.reshape(rows * key_heads, groups * new, after), own_values)
     mixed = mixed.view(questions, slots, key_heads, groups * new, -1)
@@ -109,3 +108,28 @@ def _attend(
         shared = torch.bmm(weights[..., :before], values)
         mixed = mixed + shared.view(questions, key_heads, slots, groups * new, -1).transpose(1, 2)
     return mixed.reshape(rows, heads, new, -1).transpose(1, 2)
+
+
+def capped_causal_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, softcap: float
+) -> Tensor:
+    """Attention with a soft cap within prompts, head by head: (b, H, T, d) -> (b, T, H, v).
+
+    `mask` (b, 1, T, T) is True where a token is seen; None is all that came before. (transformers' attention
+    with PyTorch's kernels has no soft cap.)
+    """
+    groups, length = query.shape[1] // key.shape[1], query.shape[2]
+    if mask is None:
+        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()[None, None]
+    outputs = []
+    for head in range(query.shape[1]):
+        scores = (query[:, head] @ key[:, head // groups].mT).mul_(scaling)
+        scores.div_(softcap).tanh_().mul_(softcap).masked_fill_(~mask[:, 0], -torch.inf)
+        outputs.append(_weights(scores) @ value[:, head // groups])
+    return torch.stack(outputs, 2)
+
+
+def _weights(scores: Tensor) -> Tensor:
+    """The softmax over the last dimension, in at least float32."""
+    half = scores.dtype in (torch.float16, torch.bfloat16)
+    return scores.softmax(-1, dtype=torch.float32 if half else None).to(scores.dtype)

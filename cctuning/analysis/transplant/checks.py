@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -39,15 +40,15 @@ def _cell(cell: Any, name: str, layers: int) -> Cell:
         raise ValueError(f"{name} is {cell!r}: give a list of (source layer, target layer) pairs") from None
     for swap in swaps:
         for side, layer in zip(("source", "target"), swap, strict=True):
-            if isinstance(layer, bool) or not isinstance(layer, int):
+            if isinstance(layer, bool) or not isinstance(layer, Integral):
                 raise ValueError(f"{name} has {side} layer {layer!r}: a layer is a whole number, from 0")
-            if not 0 <= layer < layers:
+            if not 0 <= int(layer) < layers:
                 raise ValueError(f"{name} has {side} layer {layer}: the model has layers 0 to {layers - 1}")
     targets = [target for _, target in swaps]
     for target in targets:
         if targets.count(target) > 1:
             raise ValueError(f"{name} replaces target layer {target} twice: a layer has one output")
-    return swaps
+    return tuple((int(source), int(target)) for source, target in swaps)
 
 
 def check_pairs(pairs: Any, layers: int) -> list[Cell]:
@@ -69,7 +70,7 @@ def check_pairs(pairs: Any, layers: int) -> list[Cell]:
 
 
 def _is_pair(pair: Any) -> bool:
-    return isinstance(pair, Sequence) and len(pair) > 0 and all(isinstance(layer, int) for layer in pair)
+    return isinstance(pair, Sequence) and len(pair) > 0 and all(isinstance(layer, Integral) for layer in pair)
 
 
 def check_new_tokens(max_new_tokens: Any, options: bool) -> None:
@@ -79,6 +80,12 @@ def check_new_tokens(max_new_tokens: Any, options: bool) -> None:
     if max_new_tokens < (0 if options else 1):
         least = "0, which only scores options" if options else "1; 0 is for questions with options to score"
         raise ValueError(f"max_new_tokens={max_new_tokens} must be at least {least}")
+
+
+def check_rows(rows: Any) -> None:
+    """Raises `ValueError` unless `rows` is None or a whole number above 0."""
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+        raise ValueError(f"rows={rows!r} must be a whole number above 0, or None for as many as memory holds")
 
 
 def check_question(model: PreTrainedModel, question: Question, name: str, max_new_tokens: int) -> Question:
@@ -119,8 +126,29 @@ def check_ids(model: PreTrainedModel, ids: Any, name: str) -> Tensor:
 def check_positions(model: PreTrainedModel, prompt: int, new: int, name: str) -> None:
     """Raises `ValueError` where a prompt and what follows it are longer than the model's positions."""
     positions = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    more = f" and {new} new ones" if new else ""
     if positions is not None and prompt + new > positions:
-        more = f" and {new} new ones" if new else ""
         raise ValueError(
             f"{name} has {prompt} tokens{more}, and the model has {positions} positions: shorten the prompt"
         )
+    original = _switches_at(model)
+    if original is not None and prompt <= original < prompt + new:
+        raise ValueError(
+            f"{name} has {prompt} tokens{more}, and the model's positions change beyond {original}: make the "
+            "prompt longer or shorter, so that prompt and new tokens lie on one side"
+        )
+
+
+def depends_on_the_longest(model: PreTrainedModel) -> bool:
+    """Whether a prompt's positions depend on the others in its batch, so that it has to be read alone."""
+    return _switches_at(model) is not None
+
+
+def _switches_at(model: PreTrainedModel) -> int | None:
+    """The number of tokens beyond which rotary positions turn at other angles ("longrope")."""
+    config = model.config.get_text_config(decoder=True)
+    parameters = getattr(config, "rope_parameters", None) or {}
+    if parameters.get("rope_type") != "longrope":
+        return None
+    known = parameters.get("original_max_position_embeddings")
+    return int(known or config.original_max_position_embeddings)

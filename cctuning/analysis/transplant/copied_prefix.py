@@ -25,8 +25,8 @@ class CopiedRows:
     def __init__(self, model: PreTrainedModel, cache: DynamicCache, slots: int) -> None:
         self.model = model
         self.slots = slots
-        self._prompt = cache.get_seq_length()
-        self._cache = _fork(cache)
+        self.token_forwards = [0]
+        self._cache = _fork(cache) if cache.get_seq_length() else DynamicCache()
         self._cache.batch_repeat_interleave(slots)
 
     def read(self, tokens: Tensor) -> Tensor:
@@ -34,6 +34,7 @@ class CopiedRows:
         return self._read(tokens, self._cache)
 
     def _read(self, tokens: Tensor, cache: DynamicCache) -> Tensor:
+        self.token_forwards[0] += tokens.numel()
         seen, new = cache.get_seq_length(), tokens.shape[1]
         given = {}
         if "position_ids" in inspect.signature(self.model.forward).parameters:

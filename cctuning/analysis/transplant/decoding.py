@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from cctuning.analysis.transplant.rules import Rules, choose
 from cctuning.analysis.transplant.trees import Trees
@@ -18,15 +19,17 @@ from cctuning.analysis.transplant.trees import Trees
 # On devices that work ahead of us, we look only so often whether rows have ended: looking means waiting.
 _STEPS = {"cpu": 1}
 _MOST_STEPS = 4
-# A batch is made smaller when at most this share of its rows goes on: of one question, and of several, where
-# prefixes have to be copied.
-_SHARE, _SHARE_OF_MANY = 15 / 16, 3 / 4
+# A batch is made smaller when at most this share of its rows goes on: where only the rows' own tokens are
+# copied, and where prefixes of several questions are.
+_SHARE, _SHARE_WITH_PREFIX = 0.98, 0.75
 
 
 class Rows(Protocol):
     """A batch that reads on from prompts: `SharedRows` or `CopiedRows`."""
 
+    model: PreTrainedModel
     slots: int
+    token_forwards: list[int]  # for each question that the batch began with, padding and copies included
 
     @property
     def questions(self) -> int:
@@ -48,47 +51,63 @@ class Decoded(NamedTuple):
     tokens: Tensor  # (R, new) int64, padded after the end token
     new_tokens: Tensor  # (R,) int64
     log_probabilities: Tensor  # (R,) float64, of the raw logits
-    reads: Tensor  # (Q,) int64: how many tokens were read for each question
 
 
-def decode(batch: Rows, logits: Tensor, rules: Sequence[Rules], max_new_tokens: int) -> Decoded:
-    """What the rows write after their first logits (R, V)."""
+def decode(
+    batch: Rows, logits: Tensor, states: Sequence[int], rules: Sequence[Rules], max_new_tokens: int
+) -> Decoded:
+    """What the rows write after their first logits (R, V).
+
+    Rows of one state (R,) have the same keys and values so far: where they choose the same first token, one
+    of them is read on for all.
+    """
     device, rows = logits.device, len(logits)
-    # One more row than there are, for copies that fill up a batch: what they write is of no use.
     pad = rules[0].pad if rules else 0
+    # One more row than there are, for copies that fill up a batch: what they write is of no use.
     tokens = torch.full((rows + 1, max_new_tokens), pad, device=device)
     lengths = torch.zeros(rows + 1, dtype=torch.long, device=device)
     totals = torch.zeros(rows + 1, dtype=torch.float64, device=device)
-    reads = torch.zeros(batch.questions, dtype=torch.long)
 
-    place = torch.arange(rows, device=device)
-    ended = torch.zeros(rows, dtype=torch.bool, device=device)
+    place = torch.arange(rows, device=device)  # of the batch's rows among all
+    done = torch.zeros(rows, dtype=torch.bool, device=device)
+    twins, firsts = place, totals[:rows]
     asked = list(range(batch.questions))
     every = _STEPS.get(device.type, _MOST_STEPS)
     for step in range(max_new_tokens):
         chosen, ends = choose([rules[question] for question in asked], tokens[place, :step], logits)
-        goes_on = ~ended
         nats = -functional.cross_entropy(logits, chosen, reduction="none").double()
-        totals.index_add_(0, place, goes_on * nats)
-        lengths.index_add_(0, place, goes_on.long())
-        tokens[place, step] = torch.where(ended, pad, chosen)
-        ended = ended | ends
+        totals.index_add_(0, place, nats * ~done)
+        lengths.index_add_(0, place, (~done).long())
+        tokens[place, step] = torch.where(done, pad, chosen)
+        done = done | ends
         if step + 1 == max_new_tokens:
             break
-        if (step + 1) % every == 0:
-            alive = ~ended.cpu()
+        if step == 0:
+            twins, firsts = _twins(states, chosen).to(device), totals[:rows].clone()
+            done = done | (twins != place)
+        if step % every == 0:
+            alive = ~done.cpu()
             if not alive.any():
                 break
             if (smaller := _smaller(alive.view(batch.questions, batch.slots))) is not None:
                 questions, index, copies = smaller
                 batch.keep(questions, index.to(device))
                 flat = index.flatten().to(device)
-                place = place[flat].masked_fill(copies.flatten().to(device), rows)
-                ended, chosen = ended[flat], chosen[flat]
+                is_copy = copies.flatten().to(device)
+                place, done = place[flat].masked_fill(is_copy, rows), done[flat] | is_copy
+                chosen = chosen[flat]
                 asked = [asked[question] for question in questions]
-        reads[asked] += batch.slots
         logits = batch.read(chosen[:, None])[:, -1]
-    return Decoded(tokens[:rows], lengths[:rows], totals[:rows], reads)
+    # What a twin wrote after the first token, which is the same for both.
+    tokens, lengths, rest = tokens[twins], lengths[twins], (totals[:rows] - firsts)[twins]
+    return Decoded(tokens, lengths, firsts + rest)
+
+
+def _twins(states: Sequence[int], chosen: Tensor) -> Tensor:
+    """For each row the first one (R,) with the same state and token."""
+    seen: dict[tuple[int, int], int] = {}
+    pairs = zip(states, chosen.tolist(), strict=True)
+    return torch.tensor([seen.setdefault(pair, row) for row, pair in enumerate(pairs)])
 
 
 def _smaller(alive: Tensor) -> tuple[list[int], Tensor, Tensor] | None:
@@ -97,13 +116,14 @@ def _smaller(alive: Tensor) -> tuple[list[int], Tensor, Tensor] | None:
     Gives the questions, their rows (Q', C') as numbers in the batch, and which of these are copies of others
     only, since every question has the same number of rows.
     """
-    questions = alive.any(-1).nonzero()[:, 0]
-    counts = alive.sum(-1)[questions]
+    counts = alive.sum(-1)
+    questions = counts.nonzero()[:, 0]
     slots = int(counts.max())
-    share = _SHARE if len(alive) == 1 else _SHARE_OF_MANY
-    if len(questions) * slots > share * alive.numel():
+    if len(questions) * slots > _SHARE_WITH_PREFIX * alive.numel():
+        questions = torch.arange(len(alive))  # not worth to copy prefixes
+    if len(questions) * slots > _SHARE * alive.numel():
         return None
     order = alive[questions].long().argsort(dim=-1, descending=True, stable=True)[:, :slots]
-    copies = torch.arange(slots) >= counts[:, None]
+    copies = torch.arange(slots) >= counts[questions, None]
     order = torch.where(copies, order[:, :1], order)
     return questions.tolist(), order + questions[:, None] * alive.shape[1], copies

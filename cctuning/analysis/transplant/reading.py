@@ -1,124 +1,108 @@
-"""Prompts are read once: what is moved out of the source's, and what the target's rows go on from."""
+"""Prompts are read once: what is moved out of the source's, and what the target's rows go on from.
+
+Padding stands on the right and needs no mask: attention is causal. Letters: Q prompts, b of them read at
+once, T tokens, L layers, d hidden size, V vocabulary.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
-from cctuning.analysis.transplant.attention import States
-from cctuning.analysis.transplant.interface import GoesPast, attention_by
+from cctuning.analysis.transplant.interface import attention_by
+from cctuning.analysis.transplant.keeper import Keeper
 from cctuning.analysis.transplant.shared_prefix import Prefix
 from cctuning.analysis.transplant.sublayer_outputs import recorded
+from cctuning.prefill import groups_of_like_length, tokens_at_once
 
 
 class Read(NamedTuple):
-    """Prompts of B questions, read."""
+    """Prompts that were read."""
 
-    activations: Tensor  # (B, L, d): the sub-layers' outputs at each prompt's last token
-    tokens: tuple[int, ...]  # B: how many tokens went through the decoder, padding included
+    activations: Tensor  # (Q, L, d): the sub-layers' outputs at each prompt's last token
+    tokens: tuple[int, ...]  # Q: how many tokens went through the decoder, padding included
 
 
 def read_sources(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> Read:
-    """What is moved out of source prompts. Padding on the right needs no mask: attention is causal."""
-    ids, last = _padded(prompts, model.device)
-    with recorded(model, sublayer, last) as outputs:
-        model.get_decoder()(input_ids=ids, use_cache=False)
-    return Read(_stacked(outputs), (ids.shape[1],) * len(prompts))
+    """What is moved out of source prompts."""
+    decoder = model.get_decoder()
+    return _read(model, prompts, sublayer, lambda ids, _: decoder(input_ids=ids, use_cache=False))
 
 
 def read_targets(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> tuple[Read, Prefix]:
-    """Target prompts' own outputs, and the prefix that their rows share: all but their last tokens.
+    """Target prompts' own outputs, and the prefixes that their rows share: all but their last tokens.
 
     Raises `GoesPast` where the model's attention cannot be computed on a shared prefix.
     """
-    ids, last = _padded(prompts, model.device)
-    keeper = _Keeper()
-    with recorded(model, sublayer, last) as outputs, attention_by(model, keeper):
-        model.get_decoder()(input_ids=ids, use_cache=False)
-    if len(keeper.states) != len(outputs):
-        raise GoesPast(f"{len(keeper.states)} of {len(outputs)} layers compute attention by the interface")
-    lengths = tuple(len(prompt) - 1 for prompt in prompts)
-    states = {
-        module: States(*(_left_padded(state, lengths) for state in own))
-        for module, own in keeper.states.items()
-    }
-    return Read(_stacked(outputs), (ids.shape[1],) * len(prompts)), Prefix(states, lengths)
+    decoder = model.get_decoder()
+    keeper = Keeper([len(prompt) - 1 for prompt in prompts])
 
+    def forward(ids: Tensor, group: list[int]) -> None:
+        keeper.begin(group)
+        with attention_by(model, keeper):
+            decoder(input_ids=ids, use_cache=False)
 
-class _Keeper:
-    """In charge of attention while a prefix is read: as transformers computes it, and keeps what it is of."""
-
-    def __init__(self) -> None:
-        self.states: dict[nn.Module, States] = {}
-
-    def attend(
-        self,
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Any,
-        scaling: float,
-        softcap: float | None,
-    ) -> Tensor:
-        if module in self.states:
-            raise GoesPast(f"{type(module).__name__} computes attention twice")
-        self.states[module] = States(key, value)
-        if softcap is not None:
-            return _capped(query, key, value, mask, scaling, softcap)
-        output, _ = AttentionInterface()["sdpa"](module, query, key, value, mask, scaling=scaling)
-        return output
-
-    def mask(self, mask_function: Callable[..., Tensor], **given: Any) -> Any:
-        return AttentionMaskInterface()["sdpa"](mask_function=mask_function, **given)
-
-
-def _capped(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, softcap: float
-) -> Tensor:
-    """Causal attention with a soft cap on its scores, head by head; (B, H, T, d) -> (B, T, H, v)."""
-    groups, length = query.shape[1] // key.shape[1], query.shape[2]
-    if mask is None:
-        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()[None, None]
-    half = query.dtype in (torch.float16, torch.bfloat16)
-    outputs = []
-    for head in range(query.shape[1]):
-        scores = query[:, head] @ key[:, head // groups].mT * scaling
-        scores = (torch.tanh(scores / softcap) * softcap).masked_fill_(~mask[:, 0], -torch.inf)
-        weights = scores.softmax(-1, dtype=torch.float32 if half else None).to(query.dtype)
-        outputs.append(weights @ value[:, head // groups])
-    return torch.stack(outputs, 2)
+    read = _read(model, prompts, sublayer, forward)
+    return read, keeper.prefix(layers=read.activations.shape[1])
 
 
 def read_copied(model: PreTrainedModel, prompt: Tensor, sublayer: str) -> tuple[Read, DynamicCache]:
     """The same of one prompt, with its keys and values in a cache of transformers."""
-    ids, last = _padded([prompt], model.device)
-    cache = DynamicCache()
-    with recorded(model, sublayer, last) as outputs:
-        model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True)
+    decoder, cache = model.get_decoder(), DynamicCache()
+    read = _read(
+        model,
+        [prompt],
+        sublayer,
+        lambda ids, _: decoder(input_ids=ids, past_key_values=cache, use_cache=True),
+    )
     cache.crop(-1)
-    return Read(_stacked(outputs), (len(prompt),)), cache
+    return read, cache
 
 
-def _padded(prompts: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Prompts (B, T) with zeros on the right, and the places of their last tokens (B,)."""
-    ids = nn.utils.rnn.pad_sequence(list(prompts), batch_first=True).to(device)
-    return ids, torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+def read_whole(model: PreTrainedModel, prompt: Tensor, layers: int) -> tuple[Tensor, Prefix]:
+    """Logits (1, V) of what follows a prompt, and all of it as a prefix; `GoesPast` as above."""
+    keeper = Keeper([len(prompt)])
+    keeper.begin([0])
+    with attention_by(model, keeper):
+        logits = _last_logits(model, prompt, use_cache=False)
+    return logits, keeper.prefix(layers=layers)
 
 
-def _left_padded(state: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Keys or values (B, K, T, ·) of prompts as those of their prefixes, (B, K, P, ·), with padding first."""
-    if len(set(lengths)) == 1:
-        return state[:, :, : lengths[0]]
-    moved = state.new_zeros(*state.shape[:2], max(lengths), state.shape[-1])
-    for row, length in enumerate(lengths):
-        moved[row, :, moved.shape[2] - length :] = state[row, :, :length]
-    return moved
+def read_whole_copied(model: PreTrainedModel, prompt: Tensor) -> tuple[Tensor, DynamicCache]:
+    """The same, with keys and values in a cache of transformers."""
+    cache = DynamicCache()
+    return _last_logits(model, prompt, past_key_values=cache, use_cache=True), cache
 
 
-def _stacked(outputs: list[Tensor]) -> Tensor:
-    return torch.stack([output.to(outputs[0].device) for output in outputs], 1)
+def _last_logits(model: PreTrainedModel, prompt: Tensor, **given: Any) -> Tensor:
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        given["logits_to_keep"] = 1
+    logits = model(input_ids=prompt[None].to(model.device), **given).logits[:, -1]
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _read(
+    model: PreTrainedModel,
+    prompts: Sequence[Tensor],
+    sublayer: str,
+    forward: Callable[[Tensor, list[int]], Any],
+) -> Read:
+    """Reads the prompts in groups of like length: `forward` takes ids (b, T) and the prompts' numbers."""
+    outputs: list[Tensor] = [torch.empty(0)] * len(prompts)
+    tokens = [0] * len(prompts)
+    lengths = [len(prompt) for prompt in prompts]
+    for group in groups_of_like_length(lengths, tokens_at_once(model.device.type)):
+        rows = [prompts[number] for number in group]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
+        last = torch.tensor([lengths[number] - 1 for number in group], device=model.device)
+        with recorded(model, sublayer, last) as layers:
+            forward(ids, group)
+        stacked = torch.stack([layer.to(model.device) for layer in layers], 1)
+        for number, own in zip(group, stacked, strict=True):
+            outputs[number], tokens[number] = own, ids.shape[1]
+    return Read(torch.stack(outputs), tuple(tokens))

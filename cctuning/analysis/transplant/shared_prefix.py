@@ -33,11 +33,14 @@ class Prefix:
         return max(self.lengths)
 
     def select(self, questions: Sequence[int]) -> Prefix:
-        """The prefixes of some of the questions."""
+        """The prefixes of some of the questions, without the padding that these do not need."""
+        lengths = tuple(self.lengths[question] for question in questions)
+        start = self.width - max(lengths)
         states = {
-            module: States(*(state[list(questions)] for state in own)) for module, own in self.states.items()
+            module: States(*(state[list(questions), :, start:] for state in own))
+            for module, own in self.states.items()
         }
-        return Prefix(states, tuple(self.lengths[question] for question in questions))
+        return Prefix(states, lengths)
 
 
 class SuffixLayer(CacheLayerMixin):
@@ -105,6 +108,8 @@ class SharedRows:
         self.prefix = prefix
         self.slots = slots
         self._layers = [SuffixLayer(prefix.width, capacity) for _ in prefix.states]
+        self.token_forwards = [0] * len(prefix.lengths)
+        self._asked = list(range(len(prefix.lengths)))
         self._trees: Trees | None = None
         self._attended: list[nn.Module] = []
 
@@ -143,6 +148,8 @@ class SharedRows:
                 use_cache=True,
             ).logits
         self._check()
+        for question in self._asked:
+            self.token_forwards[question] += self.slots * tokens.shape[1]
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def _check(self) -> None:
@@ -159,8 +166,10 @@ class SharedRows:
         """Goes on with some of the questions, and some rows (len(questions), C') of those."""
         if len(questions) < self.questions:
             self.prefix = self.prefix.select(questions)
+            self._asked = [self._asked[question] for question in questions]
         self.slots = rows.shape[1]
         for layer in self._layers:
+            layer.prefix = self.prefix.width
             layer.keep(rows.flatten())
 
     def attend(

@@ -7,32 +7,26 @@ P_S + P_T tokens go through the decoder for all L² pairs and 20 new tokens, wha
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from cctuning.analysis.transplant.batch import Plan, run
 from cctuning.analysis.transplant.checks import (
     check_cells,
     check_new_tokens,
     check_pairs,
     check_question,
+    check_rows,
     check_sublayer,
+    depends_on_the_longest,
 )
-from cctuning.analysis.transplant.copied_prefix import CopiedRows
-from cctuning.analysis.transplant.decoding import Decoded, decode
-from cctuning.analysis.transplant.interface import GoesPast
-from cctuning.analysis.transplant.options import option_log_probabilities
+from cctuning.analysis.transplant.chunks import batches, need, rows_that_fit
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.questions import Cell, Question, Sweep
-from cctuning.analysis.transplant.reading import Read, read_copied, read_sources, read_targets
-from cctuning.analysis.transplant.rules import Rules, rules_of
-from cctuning.analysis.transplant.shared_prefix import SharedRows
-from cctuning.analysis.transplant.sublayer_outputs import layers_of, replaced
-from cctuning.analysis.transplant.trees import Trees, trees_of
+from cctuning.analysis.transplant.sublayer_outputs import layers_of
 
 
 def transplant_sweep(
@@ -87,133 +81,35 @@ def sweep(
         layers = len(layers_of(causal))
         checked = check_pairs(None, layers) if cells is None else check_cells(cells, layers)
         check_new_tokens(max_new_tokens, bool(questions) and all(q.option_ids for q in questions))
+        check_rows(rows)
         questions = [
             check_question(causal, question, f"questions[{number}]", max_new_tokens)
             for number, question in enumerate(questions)
         ]
-    return _sweep(model, questions, checked, sublayer, max_new_tokens, rows)
+    return _sweep(model, questions, Plan(checked, sublayer, max_new_tokens, rows))
 
 
-def _sweep(
-    model: Any,
-    questions: Sequence[Question],
-    cells: Sequence[Cell],
-    sublayer: str,
-    max_new_tokens: int,
-    rows: int | None,
-) -> Iterator[Sweep]:
-    for question in questions:
-        # The model is as it was whenever we are not asked for more.
-        with plain(model) as causal:
-            results = _batch(causal, [question], cells, sublayer, max_new_tokens, rows or 256)
-        yield from results
+def _sweep(model: Any, questions: Sequence[Question], plan: Plan) -> Iterator[Sweep]:
+    with plain(model) as causal:
+        together = _questions_at_once(causal, questions, plan)
+    lengths = [len(question.target_ids) for question in questions]
+    for group in batches(lengths, together):
+        results: dict[int, Sweep] = {}
+        for places in group:
+            # The model is as it was whenever we are not at work.
+            with plain(model) as causal:
+                swept = run(causal, [questions[place] for place in places], plan)
+            results |= dict(zip(places, swept, strict=True))
+        yield from (results[place] for place in sorted(results))
 
 
-def _batch(
-    model: PreTrainedModel,
-    questions: Sequence[Question],
-    cells: Sequence[Cell],
-    sublayer: str,
-    max_new_tokens: int,
-    rows: int,
-) -> list[Sweep]:
-    """Several questions; of a model that computes attention past our hands, one by one."""
-    try:
-        return _shared(model, questions, cells, sublayer, max_new_tokens, rows)
-    except GoesPast:
-        return [_copied(model, question, cells, sublayer, max_new_tokens, rows) for question in questions]
-
-
-def _shared(
-    model: PreTrainedModel,
-    questions: Sequence[Question],
-    cells: Sequence[Cell],
-    sublayer: str,
-    max_new_tokens: int,
-    rows: int,
-) -> list[Sweep]:
-    """Several questions in one batch, or many cells in several, on shared prefixes."""
-    targets = [question.target_ids for question in questions]
-    target, prefix = read_targets(model, targets, sublayer)
-    source = read_sources(model, [question.source_ids for question in questions], sublayer)
-    rules = [rules_of(model, ids, max_new_tokens) for ids in targets] if max_new_tokens else []
-    trees = trees_of([question.option_ids for question in questions])
-    capacity = max(max_new_tokens, 1 + trees.tokens.shape[1])
-    parts = []
-    for chunk in _chunks(cells, max(1, rows // len(questions))):
-        batch = SharedRows(model, prefix, len(chunk), capacity)
-        parts.append(
-            _rows(batch, questions, chunk, sublayer, source.activations, trees, rules, max_new_tokens)
-        )
-    return _results(parts, source, target)
-
-
-def _copied(
-    model: PreTrainedModel,
-    question: Question,
-    cells: Sequence[Cell],
-    sublayer: str,
-    max_new_tokens: int,
-    rows: int,
-) -> Sweep:
-    """One question, whose prompt is copied for each row."""
-    target, cache = read_copied(model, question.target_ids, sublayer)
-    source = read_sources(model, [question.source_ids], sublayer)
-    rules = [rules_of(model, question.target_ids, max_new_tokens)] if max_new_tokens else []
-    trees = trees_of([question.option_ids])
-    parts = []
-    for chunk in _chunks(cells, rows):
-        batch = CopiedRows(model, cache, len(chunk))
-        parts.append(
-            _rows(batch, [question], chunk, sublayer, source.activations, trees, rules, max_new_tokens)
-        )
-    return _results(parts, source, target)[0]
-
-
-def _chunks(cells: Sequence[Cell], rows: int) -> list[Sequence[Cell]]:
-    """The cells in as few parts of at most `rows` as it takes, none much smaller than another."""
-    parts = -(-len(cells) // rows)
-    bounds = [len(cells) * part // parts for part in range(parts + 1)]
-    return [cells[start:stop] for start, stop in itertools.pairwise(bounds)]
-
-
-def _rows(
-    batch: Any,
-    questions: Sequence[Question],
-    cells: Sequence[Cell],
-    sublayer: str,
-    activations: Tensor,
-    trees: Trees,
-    rules: Sequence[Rules],
-    max_new_tokens: int,
-) -> tuple[Decoded, list[Tensor]]:
-    """What some cells of a batch of questions give: answers, and scores of options."""
-    model = batch.model
-    last = torch.stack([question.target_ids[-1:] for question in questions]).to(model.device)
-    with replaced(model, sublayer, [cells] * len(questions), activations):
-        logits = batch.read(last.repeat_interleave(len(cells), 0))[:, -1]
-    scores = option_log_probabilities(batch, logits, trees)
-    return decode(batch, logits, rules, max_new_tokens), scores
-
-
-def _results(parts: Sequence[tuple[Decoded, list[Tensor]]], source: Read, target: Read) -> list[Sweep]:
-    results = []
-    for question in range(len(source.tokens)):
-        answers = []
-        for decoded, _ in parts:
-            count = len(decoded.tokens) // len(source.tokens)
-            answers.append([tensor[question * count : (question + 1) * count] for tensor in decoded[:3]])
-        tokens, new_tokens, log_probabilities = (torch.cat(own).cpu() for own in zip(*answers, strict=True))
-        reads = sum(int(decoded.reads[question]) for decoded, _ in parts)
-        results.append(
-            Sweep(
-                tokens=tokens,
-                new_tokens=new_tokens,
-                log_probabilities=log_probabilities,
-                option_log_probabilities=torch.cat([scores[question] for _, scores in parts]).cpu(),
-                source_activations=source.activations[question].cpu(),
-                target_activations=target.activations[question].cpu(),
-                token_forwards=source.tokens[question] + target.tokens[question] + reads,
-            )
-        )
-    return results
+def _questions_at_once(model: PreTrainedModel, questions: Sequence[Question], plan: Plan) -> int:
+    """How many questions share a batch: more than one where their cells leave room for it."""
+    if depends_on_the_longest(model):
+        return 1
+    cells = len(plan.cells)
+    prompt = max((len(question.target_ids) for question in questions), default=1)
+    nodes = max((sum(map(len, question.option_ids)) for question in questions), default=0)
+    needed = need(model, prompt=prompt, suffix=max(plan.max_new_tokens, 1 + nodes), nodes=nodes)
+    rows = plan.rows or rows_that_fit(model, needed.row + needed.question // cells)
+    return max(1, rows // cells)

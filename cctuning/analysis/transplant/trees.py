@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,3 +52,23 @@ def trees_of(sequences: Sequence[Sequence[Sequence[int]]]) -> Trees:
             if len(beginning) > 1:
                 ancestors[tree, node] |= ancestors[tree, known[beginning[:-1]]]
     return Trees(tokens, depths, ancestors, tuple(predictions))
+
+
+def forest_of(sequences: Sequence[Sequence[int]], nodes: int) -> Iterator[tuple[list[int], Trees]]:
+    """Places in `sequences` and a tree of these; the trees have at most so many nodes, or one sequence.
+
+    In alphabetical order, so that sequences with the same beginning meet in one tree.
+    """
+    order = sorted(range(len(sequences)), key=lambda place: tuple(sequences[place]))
+    members: list[int] = []
+    known: set[tuple[int, ...]] = set()
+    for place in order:
+        sequence = sequences[place]
+        beginnings = {tuple(sequence[:end]) for end in range(1, len(sequence))}
+        if members and len(known | beginnings) > max(nodes, len(known)):
+            yield members, trees_of([[sequences[member] for member in members]])
+            members, known = [], set()
+        members.append(place)
+        known |= beginnings
+    if members:
+        yield members, trees_of([[sequences[member] for member in members]])

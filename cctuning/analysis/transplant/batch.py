@@ -1,0 +1,122 @@
+"""A batch of questions under all cells: read, swapped, scored, decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from cctuning.analysis.transplant.chunks import chunks, need, rows_that_fit
+from cctuning.analysis.transplant.copied_prefix import CopiedRows
+from cctuning.analysis.transplant.decoding import Decoded, Rows, decode
+from cctuning.analysis.transplant.interface import GoesPast
+from cctuning.analysis.transplant.options import option_log_probabilities
+from cctuning.analysis.transplant.questions import Cell, Question, Sweep
+from cctuning.analysis.transplant.reading import Read, read_copied, read_sources, read_targets
+from cctuning.analysis.transplant.rules import Rules, rules_of
+from cctuning.analysis.transplant.shared_prefix import SharedRows
+from cctuning.analysis.transplant.sublayer_outputs import replaced
+from cctuning.analysis.transplant.trees import trees_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with every question."""
+
+    cells: Sequence[Cell]
+    sublayer: str
+    max_new_tokens: int
+    rows: int | None  # read at once; None: as many as free memory holds
+
+
+def run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan) -> list[Sweep]:
+    """Sweeps of a few questions, on shared prefixes; one by one where the model goes past our attention."""
+    try:
+        return _run(model, questions, plan, copied=False)
+    except GoesPast:
+        return [_run(model, [question], plan, copied=True)[0] for question in questions]
+
+
+def _run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan, *, copied: bool) -> list[Sweep]:
+    targets = [question.target_ids for question in questions]
+    trees = trees_of([question.option_ids for question in questions])
+    nodes = trees.tokens.shape[1]
+    capacity = max(plan.max_new_tokens, 1 + nodes)
+    if copied:
+        target, cache = read_copied(model, targets[0], plan.sublayer)
+    else:
+        target, prefix = read_targets(model, targets, plan.sublayer)
+    source = read_sources(model, [question.source_ids for question in questions], plan.sublayer)
+    rules = _rules(model, targets, plan.max_new_tokens)
+
+    bytes_of_row = need(model, prompt=len(targets[0]), suffix=capacity, nodes=nodes, copied=copied).row
+    rows = plan.rows or rows_that_fit(model, bytes_of_row)
+    parts = []
+    for cells in chunks(plan.cells, max(1, rows // len(questions))):
+        batch: Rows = (
+            CopiedRows(model, cache, len(cells))
+            if copied
+            else SharedRows(model, prefix, len(cells), capacity)
+        )
+        first = _first_logits(batch, targets, cells, plan.sublayer, source.activations)
+        scores = option_log_probabilities(batch, first, trees)
+        states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
+        decoded = decode(batch, first, states, rules, plan.max_new_tokens)
+        parts.append(_Part(decoded, scores, batch.token_forwards))
+    return [_result(question, parts, source, target) for question in range(len(questions))]
+
+
+class _Part(NamedTuple):
+    """What some cells gave for Q questions."""
+
+    decoded: Decoded
+    option_log_probabilities: list[Tensor]  # Q times (C, options)
+    token_forwards: list[int]
+
+
+def _rules(model: PreTrainedModel, prompts: Sequence[Tensor], max_new_tokens: int) -> list[Rules]:
+    if max_new_tokens == 0:
+        return []
+    first = rules_of(model, prompts[0], max_new_tokens)
+    if first.alike:
+        return [first] * len(prompts)
+    return [first, *(rules_of(model, prompt, max_new_tokens) for prompt in prompts[1:])]
+
+
+def _first_logits(
+    batch: Rows, prompts: Sequence[Tensor], cells: Sequence[Cell], sublayer: str, activations: Tensor
+) -> Tensor:
+    """Logits (R, V) after the prompts' last tokens, each row with its cell's swaps."""
+    last = torch.stack([prompt[-1:] for prompt in prompts]).to(batch.model.device)
+    with replaced(batch.model, sublayer, [cells] * len(prompts), activations):
+        return batch.read(last.repeat_interleave(len(cells), 0))[:, -1]
+
+
+def _states(questions: int, cells: Sequence[Cell], *, last_layer: int) -> list[int]:
+    """Which rows (R,) have the same keys and values: the last layer's output is in no key and no value."""
+    known: dict[tuple[int, frozenset[tuple[int, int]]], int] = {}
+    inner = [frozenset(swap for swap in cell if swap[1] != last_layer) for cell in cells]
+    keys = [(question, swaps) for question in range(questions) for swaps in inner]
+    return [known.setdefault(key, len(known)) for key in keys]
+
+
+def _result(question: int, parts: Sequence[_Part], source: Read, target: Read) -> Sweep:
+    """One question's cells, out of all parts."""
+    questions = len(source.tokens)
+    own = [[tensor.chunk(questions)[question] for tensor in part.decoded] for part in parts]
+    tokens, new_tokens, log_probabilities = (torch.cat(part).cpu() for part in zip(*own, strict=True))
+    return Sweep(
+        tokens=tokens,
+        new_tokens=new_tokens,
+        log_probabilities=log_probabilities,
+        option_log_probabilities=torch.cat([part.option_log_probabilities[question] for part in parts]).cpu(),
+        source_activations=source.activations[question].cpu(),
+        target_activations=target.activations[question].cpu(),
+        token_forwards=source.tokens[question]
+        + target.tokens[question]
+        + sum(part.token_forwards[question] for part in parts),
+    )
