@@ -9,7 +9,8 @@ from playwright.sync_api import sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+# Of a module: playwright's event loop must not run on under the tests of others.
+@pytest.fixture(scope="module")
 def chromium():
     """Chromium of the system. Without one the tests are skipped, or fail where BROWSER_TESTS=required."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)

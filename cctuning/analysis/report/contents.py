@@ -90,10 +90,11 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
     plain = [quantity for quantity in quantities if "_by_" not in quantity]
     if plain:
         rows: list[list[Cell | str]] = [
-            [*place, *(_estimate(quantity, own.get(quantity)) for quantity in plain)]
+            [*place, _asked(own), *(_estimate(quantity, own.get(quantity)) for quantity in plain)]
             for place, own in estimates.items()
         ]
-        yield table(title, f"{note} {_SHARES}".strip(), [*_PLACE, *map(_words, plain)], rows)
+        columns = [*_PLACE, "questions", *map(_words, plain)]
+        yield table(title, f"{note} {_SHARES}".strip(), columns, rows)
     for quantity in quantities:
         axis = quantity.partition("_by_")[2]
         if axis in _LAYERS:
@@ -115,6 +116,11 @@ def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]
                 for language, estimate in languages.items():
                     found.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
     return found
+
+
+def _asked(estimates: Mapping[str, Content]) -> Cell:
+    """How many questions a language has."""
+    return count(max(estimate["questions"] for estimate in estimates.values()))
 
 
 def _estimate(quantity: str, estimate: Content | None) -> Cell:

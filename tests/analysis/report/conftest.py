@@ -19,7 +19,7 @@ class Opened:
         self.page.wait_for_selector("body[data-ready]", timeout=60_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(chromium):
     """Opens a report; keyword arguments are those of playwright's `new_context`."""
     pages = []

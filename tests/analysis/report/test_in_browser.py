@@ -228,24 +228,6 @@ def test_rows_can_be_filtered(page, path):
     assert len(page.locator("tbody tr").evaluate_all(shown)) == page.locator("tbody tr").count()
 
 
-def test_scripts_that_the_page_does_not_know_do_not_run(opened, path):
-    """The policy, tried: neither a script nor a picture nor a request from within gets through."""
-    report = opened(path)
-    report.page.evaluate("""() => {
-      const script = document.createElement("script");
-      script.textContent = "window.hacked = 1";
-      const picture = document.createElement("img");
-      picture.src = "https://example.org/a.png";
-      const holder = document.createElement("div");
-      holder.innerHTML = "<img src=x onerror='window.hacked = 1'>";
-      document.body.append(script, picture, holder);
-    }""")
-    said = report.page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')")
-    assert said == "refused"
-    assert report.page.evaluate("window.hacked") is None
-    assert any("Content Security Policy" in error for error in report.errors)
-
-
 @pytest.fixture(scope="module")
 def hostile(opened, tmp_path_factory):
     grids, summary, questions = hostile_study()
@@ -292,24 +274,39 @@ def test_a_phone_has_no_horizontal_scrolling(opened, path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_has_contrast(opened, path, scheme):
-    report = opened(path, color_scheme=scheme)
-    report.page.get_by_label("open all prompts").check()
-    found = report.page.evaluate(CONTRASTS)
+def test_every_text_has_contrast(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        "document.getElementById('languages').layout.font.color"
+        " === getComputedStyle(document.documentElement).getPropertyValue('--text')"
+    )
+    page.get_by_label("open all prompts").check()
+    found = page.evaluate(CONTRASTS)
     assert len(found) > 150
     assert [entry for entry in found if entry[0] < 4.5] == []
-    ground = report.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (max(map(int, ground[4:-1].split(","))) < 60) == (scheme == "dark")
+    page.emulate_media(color_scheme="light")
 
 
-def test_paper_is_light_and_complete(opened, path):
-    page = opened(path, color_scheme="dark").page
+def test_paper_is_light_and_complete(page):
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
     page.wait_for_function("document.getElementById('map').layout.font.color === '#1b1f24'")
     assert not page.locator("nav").is_visible()
     for box in page.locator(".scroll").all():
         assert box.evaluate("box => box.scrollHeight <= box.clientHeight + 1")
+    page.emulate_media(media="screen", color_scheme="light")
+
+
+def test_links_within_the_page_keep_what_is_chosen(page, study):
+    grid = find(study[0], "xnli", "ur")
+    page.get_by_label("Language", exact=True).select_option("ur")
+    page.wait_for_function("location.hash.startsWith('#xnli/ur')")
+    page.get_by_role("link", name="Tables", exact=True).click()
+    page.wait_for_function("location.hash === '#tables'")
+    assert page.get_by_label("Language", exact=True).input_value() == "ur"
+    check_cards(page, grid, 0, 0)
 
 
 def test_a_browser_that_cannot_unpack_says_so_and_keeps_the_tables(chromium, path):
@@ -323,3 +320,21 @@ def test_a_browser_that_cannot_unpack_says_so_and_keeps_the_tables(chromium, pat
     layers = [int(text) for text in column_of(table, "source layer")[0]]
     assert layers == sorted(layers)
     page.close()
+
+
+def test_scripts_that_the_page_does_not_know_do_not_run(hostile):
+    """The policy, tried: neither a script nor a picture nor a request from within gets through."""
+    _, report = hostile
+    report.page.evaluate("""() => {
+      const script = document.createElement("script");
+      script.textContent = "window.hacked = 1";
+      const picture = document.createElement("img");
+      picture.src = "https://example.org/a.png";
+      const holder = document.createElement("div");
+      holder.innerHTML = "<img src=x onerror='window.hacked = 1'>";
+      document.body.append(script, picture, holder);
+    }""")
+    said = report.page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')")
+    assert said == "refused"
+    assert report.page.evaluate("window.hacked") is None
+    assert any("Content Security Policy" in error for error in report.errors)

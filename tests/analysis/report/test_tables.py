@@ -21,13 +21,13 @@ def test_a_measure_that_nobody_foresaw_has_its_table():
     quantities = {"a_new_share": {"sw": ESTIMATE, "mean": ESTIMATE}, "another": {"sw": ESTIMATE}}
     [table] = tables_of(summary_of("new_measure", quantities))
     assert (table.title, table.note) == ("New measure", "In %, with 95 % intervals.")
-    assert table.columns == ["benchmark", "language", "sub-layer", "a new share", "another"]
+    assert table.columns == ["benchmark", "language", "sub-layer", "questions", "a new share", "another"]
     assert texts(table) == [
-        ["xnli", "sw", "ffn", "50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"],
-        ["xnli", "mean", "ffn", "50.0 [25.0, 75.0]", "–"],
+        ["xnli", "sw", "ffn", "4", "50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"],
+        ["xnli", "mean", "ffn", "4", "50.0 [25.0, 75.0]", "–"],
     ]
-    assert [cell.value for cell in table.rows[1]] == [None, None, None, 0.5, None]
-    assert table.numeric == [False, False, False, True, True]
+    assert [cell.value for cell in table.rows[1]] == [None, None, None, 4, 0.5, None]
+    assert table.numeric == [False, False, False, True, True, True]
 
 
 def test_numbers_by_layer_are_columns():
@@ -46,7 +46,7 @@ def test_perplexities_are_no_shares():
     estimate = {"value": 12.345, "low": 1.0, "high": 1234.5, "questions": 4}
     quantities = {"plain_perplexity": {"sw": estimate}, "quantiles_by_level": {"sw": LAYERS}}
     plain, quantiles = tables_of(summary_of("perplexity", quantities))
-    assert texts(plain)[0][3] == "12.3 [1, 1.23e+03]"
+    assert texts(plain)[0][4] == "12.3 [1, 1.23e+03]"
     assert texts(quantiles)[0][3:] == ["0", "–", "1"]
     assert quantiles.note == "Perplexity, at these quantiles."
 

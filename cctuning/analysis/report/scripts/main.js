@@ -113,8 +113,10 @@ function listen() {
     showGrid();
   });
   addEventListener("hashchange", () => {
-    readAddress();
-    showGrid();
+    if (isAddress()) {
+      readAddress();
+      showGrid();
+    }
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showGrid);
   matchMedia("print").addEventListener("change", showGrid);

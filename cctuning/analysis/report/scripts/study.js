@@ -40,7 +40,9 @@ function chooseCell(source, target) {
 // The pair with the most right answers, as the strategy that takes it breaks ties.
 const bestCell = (grid) => grid.strategies.overall;
 
-// A link to what is shown: #benchmark/language/sub-layer/source/target
+// A link to what is shown: #benchmark/language/sub-layer/source/target. Links within the page have no strokes.
+const isAddress = () => location.hash.includes("/");
+
 function readAddress() {
   const [benchmark, language, sublayer, source, target] = location.hash
     .slice(1)
