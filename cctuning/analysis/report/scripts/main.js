@@ -31,7 +31,6 @@ function sayCell(question) {
 
 async function showCell() {
   fillControls();
-  writeAddress();
   const grid = study.grid;
   const block = await blockOf(grid);
   if (grid !== study.grid) return; // another one was chosen meanwhile
@@ -43,6 +42,7 @@ async function showCell() {
     String(study.question),
   );
   await drawMap(block.questions[study.question]);
+  writeAddress(); // of what is shown now
 }
 
 async function showGrid() {
