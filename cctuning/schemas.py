@@ -228,6 +228,69 @@ class EvaluateRecipe:
 
 
 @dataclass
+class ProbeRecipe:
+    """Settings of probe.py."""
+
+    model: str  # folder or hub name; a connected model is probed without its connection
+    benchmarks: list[str]  # which ones, by name
+
+    run_name: str = "probe"  # default: the recipe's name
+    output_dir: str | None = None  # default: probing/RUN_NAME in the model's folder
+    dry_run: bool = False  # show what would be asked and what it costs, and ask nothing
+    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+
+    # Model
+    trust_remote_code: bool = False  # run code that comes with the model
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Questions
+    pilot: str = "data/pilot"  # folder of local files, or hub: every layer is put into every layer
+    unseen: str | None = None  # the same, of questions that chosen pairs are tried on; null: none
+    languages: list[str] = field(default_factory=list)  # default: all that there are
+    limit: int | None = number(None, at_least=1)  # the first pilot questions of each language; null: all
+    unseen_limit: int | None = number(None, at_least=1)  # the same of unseen questions
+    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
+    on_bad_prompt: str = one_of("error", "leave_out")  # too long, without parallel, with special tokens
+
+    # Transplants
+    sublayers: list[str] = list_of("ffn", "attention", "attention_residual", "block")  # noqa: RUF009
+    direction: str = one_of(
+        "auto", "to_language", "to_centre"
+    )  # auto: into the language; culture: into English
+    centre: str = "en"  # the language at the other end
+    max_new_tokens: int = number(20, at_least=1)  # the longest answer
+    unseen_cells: str = one_of("chosen", "all")  # pairs that the pilot chose, or all pairs there too
+    option_scores: bool = True  # log-probabilities of the options of a choice in every cell
+    plain_scores: bool = True  # log-probabilities of all answers under the model as it is
+    activations: bool = True  # keep what was moved: chooser probes learn from it
+    rows: int | None = number(None, at_least=1)  # cells of a forward pass; null: by free memory
+
+    # What stands beside the chosen pairs on unseen questions
+    prompting: list[str] = list_of(*PROMPTINGS)  # chain of thought; the prompts of both languages  # noqa: RUF009
+    cot_new_tokens: int = number(512, at_least=1)  # the longest chain of thought
+    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most, where nothing is transplanted
+    beside: list[str] = field(default_factory=list)  # folders that evaluate.py wrote, say of an ML-SFT model
+
+    # What is made of the cells
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of resampling and probes
+    lens: bool = True  # intermediate decoding of a question that a transplant sets right
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks:
+            raise ValueError("benchmarks=[] names none to ask")
+        for key in ("benchmarks", "languages", "sublayers", "prompting"):
+            names = [name.strip().lower() for name in getattr(self, key)]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+        if not self.sublayers:
+            raise ValueError("sublayers=[] names none to transplant")
+        if self.unseen is None and self.beside:
+            raise ValueError("beside= is compared on unseen questions: set unseen= too")
+
+
+@dataclass
 class CompareRecipe:
     """Settings of compare.py."""
 

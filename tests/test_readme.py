@@ -16,6 +16,7 @@ from cctuning.schemas import (
     CompareRecipe,
     EvaluateRecipe,
     FitRecipe,
+    ProbeRecipe,
     StudyRecipe,
     TrainRecipe,
     VisualizeRecipe,
@@ -33,12 +34,14 @@ SCHEMAS = {
     "compare.py": CompareRecipe,
     "chat.py": ChatRecipe,
     "study.py": StudyRecipe,
+    "probe.py": ProbeRecipe,
     "visualize.py": VisualizeRecipe,
 }
 RECIPES = {
     "evaluate.py": ROOT / "recipes" / "evaluation",
     "compare.py": ROOT / "recipes" / "comparison",
     "study.py": ROOT / "recipes" / "studies",
+    "probe.py": ROOT / "recipes" / "probing",
     "visualize.py": ROOT / "recipes" / "visualize",
 }
 CACHES = {".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "__pycache__"}

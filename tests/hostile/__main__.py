@@ -7,6 +7,7 @@ from tests.hostile import (
     evaluation_cases,
     model_cases,
     preparation_cases,
+    probe_cases,
     recipe_cases,
     run_cases,
     study_cases,
@@ -25,6 +26,7 @@ GROUPS = (
     evaluation_cases.CASES,
     comparison_cases.CASES,
     study_cases.CASES,
+    probe_cases.CASES,
     visualize_cases.CASES,
     preparation_cases.CASES,
 )

@@ -1,11 +1,12 @@
-"""Wrong recipes and damaged folders of evaluations, comparisons and studies are told; nothing is written."""
+"""Wrong recipes and damaged folders of evaluations, comparisons, studies and probes: nothing is written."""
 
 import pytest
 
-from tests.hostile import comparison_cases, evaluation_cases, study_cases
+from tests.hostile import comparison_cases, evaluation_cases, probe_cases, study_cases
 from tests.hostile.cases import check
 
-CASES = [case for module in (evaluation_cases, comparison_cases, study_cases) for case in module.CASES.cases]
+MODULES = (evaluation_cases, comparison_cases, study_cases, probe_cases)
+CASES = [case for module in MODULES for case in module.CASES.cases]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

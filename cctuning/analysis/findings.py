@@ -1,0 +1,106 @@
+"""What comes of a study: measures, choosers, tables, figures and the report, all out of the saved cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cctuning.analysis.cells.activations import Activations
+from cctuning.analysis.cells.applied import Applied
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.choosers import Judgement, features, judge_pilot, judge_unseen
+from cctuning.analysis.measures.strategies import OVERALL, choose
+from cctuning.analysis.measures.summary import summarise
+from cctuning.analysis.measures.tables import write_tables
+from cctuning.evaluation.compared import Evaluation
+from cctuning.evaluation.item import Item
+from cctuning.files import write_whole
+
+Key = tuple[str, str, str]  # sub-layer, benchmark, language
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that a study has found, for its findings."""
+
+    grids: Mapping[Key, Grid]  # of the pilot
+    items: Mapping[tuple[str, str], Sequence[Item]]  # its questions, by benchmark and language
+    activations: Mapping[Key, Activations] = field(default_factory=dict)  # empty where they are not kept
+    applied: Mapping[Key, Applied] = field(default_factory=dict)  # chosen pairs on unseen questions
+    unseen: Mapping[Key, Grid | Applied] = field(default_factory=dict)  # those, or whole grids
+    unseen_activations: Mapping[Key, Activations] = field(default_factory=dict)
+    others: Mapping[str, Evaluation] = field(default_factory=dict)  # of the unseen questions, by name
+
+
+def measure(found: Found, *, centre: str, seed: int) -> tuple[dict[str, Any], list[Judgement]]:
+    """All measures, and what choosers are worth.
+
+    Raises `ValueError` as `measures.summary.summarise` does.
+    """
+    summary = summarise(
+        found.grids.values(),
+        found.applied.values(),
+        items=found.items,
+        others=found.others,
+        centre=centre,
+        seed=seed,
+    )
+    return summary, judge(found, seed=seed)
+
+
+def judge(found: Found, *, seed: int) -> list[Judgement]:
+    """All choosers on the pilot, by cross-validation, and on unseen questions where there are some.
+
+    A pilot of one question cannot be divided, and is left out.
+    """
+    vectors = _features(found.activations, seed)
+    unseen_vectors = _features(found.unseen_activations, seed)
+    judgements = []
+    for sublayer, benchmark in dict.fromkeys(key[:2] for key in found.grids):
+        grids = _of(found.grids, sublayer, benchmark)
+        if len({id for grid in grids.values() for id in grid.questions}) < 2:
+            continue
+        own = _of(vectors, sublayer, benchmark) or None
+        judgements.append(judge_pilot(grids, own, seed=seed))
+        if unseen := _of(found.unseen, sublayer, benchmark):
+            theirs = _of(unseen_vectors, sublayer, benchmark) or None
+            judgements.append(judge_unseen(grids, unseen, own, theirs, seed=seed))
+    return judgements
+
+
+def shown_by_lens(found: Found) -> dict[Key, tuple[str, tuple[int, int]]]:
+    """A question, by id, and a pair to look at with a logit lens, for each sub-layer and benchmark.
+
+    It is the first question that the model gets wrong as it is, and right under the pair that OverAll
+    chooses, in the first language that has one; the languages' own order counts. None where there is none.
+    """
+    shown: dict[Key, tuple[str, tuple[int, int]]] = {}
+    seen = set()
+    for key, grid in found.grids.items():
+        pair = choose(grid)[OVERALL]
+        won = grid.cells.correct[:, *pair] & ~grid.target.correct
+        if key[:2] not in seen and won.any():
+            seen.add(key[:2])
+            shown[key] = grid.questions[int(won.argmax())], pair
+    return shown
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> None:
+    """Writes summary.json and tables/. Raises `OSError`."""
+    whole = {**summary, "choosers": [asdict(judgement) for judgement in judgements]}
+    text = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False)
+    write_whole(folder / SUMMARY_FILE, text + "\n")
+    write_tables(folder / "tables", whole)
+
+
+def _features(activations: Mapping[Key, Activations], seed: int) -> dict[Key, Any]:
+    return {key: features(*own, seed=seed) for key, own in activations.items()}
+
+
+def _of(by_key: Mapping[Key, Any], sublayer: str, benchmark: str) -> dict[str, Any]:
+    """What is there of a sub-layer and a benchmark, by language."""
+    return {key[2]: own for key, own in by_key.items() if key[:2] == (sublayer, benchmark)}

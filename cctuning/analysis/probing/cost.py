@@ -1,0 +1,49 @@
+"""What a study will cost, in tokens that go through the model's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.preview import lengths
+
+
+def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
+    """At most so many for all pairs of `layers` layers: cells times new tokens, and each prompt once."""
+    cells = layers**2 + 1
+    return sum(cells * new_tokens + question.tokens for question in probe.task.questions)
+
+
+def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
+    """The same where each pair is a generation of its own, which reads the asked prompt again."""
+    return sum(
+        layers**2 * (len(question.asked.ids) + new_tokens - 1) + layers * len(question.parallel.ids)
+        for question in probe.task.questions
+        if question.parallel
+    )
+
+
+def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int) -> Table:
+    """Questions, prompt lengths and token-forwards of every task."""
+    count = sum(len(probe.task.questions) for probe in probes)
+    table = Table(title=f"{count:,} questions, every one of {layers} layers into every one")
+    table.add_column("benchmark")
+    table.add_column("language")
+    for heading in ("questions", "asked", "source", "left out", "token-forwards", "one pair at a time"):
+        table.add_column(heading, justify="right")
+    for probe in probes:
+        questions = probe.task.questions
+        left_out = len({id for ids in probe.found.left_out.values() for id in ids})
+        table.add_row(
+            probe.task.benchmark.title,
+            probe.language,
+            f"{len(questions):,}",
+            lengths([len(question.asked.ids) for question in questions]),
+            lengths([len(question.parallel.ids) for question in questions if question.parallel]),
+            str(left_out or ""),
+            f"{sublayers * token_forwards(probe, layers, new_tokens):,}",
+            f"{sublayers * naive_token_forwards(probe, layers, new_tokens):,}",
+        )
+    return table

@@ -1,0 +1,106 @@
+"""From which language into which: items, each with the prompt that its activations come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cctuning.evaluation.benchmark import Benchmark
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.reading import ItemSet
+
+TO_LANGUAGE, TO_CENTRE = "to_language", "to_centre"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where activations come from, and where they go.
+
+    `to_language`: the prompt in each language is asked, with activations of its parallel in the centre
+    language (En -> X). `to_centre`: the other way round (X -> En). XTransplant takes the first for
+    multilingual benchmarks and the second for those of culture, which are asked in English.
+    """
+
+    name: str
+    centre: str = "en"
+
+    @classmethod
+    def of(cls, name: str, centre: str, benchmark: Benchmark) -> Direction:
+        """`name`, or for `auto` the paper's direction of a benchmark."""
+        if name == "auto":
+            name = TO_CENTRE if benchmark.asked_in_english else TO_LANGUAGE
+        return cls(name, centre)
+
+
+@dataclass(frozen=True)
+class DirectedSet:
+    """The items of a benchmark in one language, made ready for a direction.
+
+    `asked` holds what activations go into: its items' `prompt_en` is the prompt that they come from,
+    whatever language that is in. `judges` holds the same items as the data have them, and `sources` those
+    of the source prompts, which judge what the model answers to either, all in the same order.
+    """
+
+    asked: ItemSet
+    judges: Sequence[Item]
+    sources: Sequence[Item]
+    asked_in: str  # the language of the asked prompts
+    sources_of: str  # the language whose questions the sources are: one set of them may serve all languages
+
+
+def direct(
+    found: ItemSet, direction: Direction, centre: Mapping[int | str, Item] | None, *, leave_out: bool = False
+) -> DirectedSet:
+    """The items of `found` with their parallels in the direction's centre language.
+
+    `centre`: its items by id; None where the benchmark's own English prompts serve (`asked_in_english`).
+    Raises `ValueError` for an item without a parallel there, unless those are to be left out, and for a
+    centre that the benchmark cannot have.
+    """
+    benchmark = found.benchmark
+    if benchmark.asked_in_english:
+        return _of_culture(found, direction)
+    if not benchmark.parallel:
+        # Its languages hold different items, each with an English version of its own.
+        return _alone(found, direction)
+    assert centre is not None
+    missing = [item for item in found.items if item.id not in centre]
+    if missing and not leave_out:
+        first = missing[0]
+        raise ValueError(
+            f"{first.file or benchmark.title}, row {first.number}, id {first.id!r}: has no parallel in "
+            f"{direction.centre!r}. Set on_bad_prompt=leave_out to probe the others"
+        )
+    if missing:
+        found = found.without({f"no parallel in {direction.centre}": [item.id for item in missing]})
+    others = [centre[item.id] for item in found.items]
+    if direction.name == TO_LANGUAGE:
+        asked = [replace(own, prompt_en=other.prompt) for own, other in zip(found.items, others, strict=True)]
+        return DirectedSet(replace(found, items=asked), found.items, others, found.language, direction.centre)
+    asked = [replace(other, prompt_en=own.prompt) for own, other in zip(found.items, others, strict=True)]
+    return DirectedSet(replace(found, items=asked), others, found.items, direction.centre, found.language)
+
+
+def _of_culture(found: ItemSet, direction: Direction) -> DirectedSet:
+    """Both prompts of an item are there, and one judges as the other; `prompt_en` is asked."""
+    _english_only(found.benchmark, direction)
+    if direction.name == TO_CENTRE:
+        return DirectedSet(found, found.items, found.items, "en", found.language)
+    turned = [replace(item, prompt=item.prompt_en, prompt_en=item.prompt) for item in found.items]
+    return DirectedSet(replace(found, items=turned), found.items, found.items, found.language, found.language)
+
+
+def _alone(found: ItemSet, direction: Direction) -> DirectedSet:
+    _english_only(found.benchmark, direction)
+    if direction.name == TO_LANGUAGE:
+        return DirectedSet(found, found.items, found.items, found.language, found.language)
+    turned = [replace(item, prompt=item.prompt_en, prompt_en=item.prompt) for item in found.items]
+    return DirectedSet(replace(found, items=turned), found.items, found.items, "en", found.language)
+
+
+def _english_only(benchmark: Benchmark, direction: Direction) -> None:
+    if direction.centre != "en":
+        raise ValueError(
+            f"centre={direction.centre}: the languages of {benchmark.title} hold different questions, so "
+            "only their English versions are parallel. Set centre=en, or leave it out of benchmarks="
+        )

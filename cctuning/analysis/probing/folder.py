@@ -1,0 +1,135 @@
+"""The folder of a study: where everything lies in it, and whether it belongs to this study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.analysis.cells.reading import CellFiles
+from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
+from cctuning.files import write_whole
+
+SETTINGS_FILE = "probe.json"
+GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
+
+
+class StudyFolderError(ValueError):
+    """A folder that holds something else than the study that should go on there."""
+
+
+class StudyFolder:
+    """Paths in the folder of a study. `which` is pilot or unseen."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def pieces(self, which: str, sublayer: str, probe: ProbeTask, *, whole_grid: bool) -> list[Piece]:
+        """The pieces of a task under a sub-layer."""
+        size = GRID_PIECE if whole_grid else BATCH_PIECE
+        return pieces_of(self.path / "cells" / which / sublayer, probe, size)
+
+    def source_pieces(self, which: str, probes: Sequence[ProbeTask]) -> list[tuple[str, Piece]]:
+        """With their benchmarks' names, the pieces of the source prompts of some tasks, asked as they are."""
+        return source_pieces(self.path / "cells" / which / "source", probes, BATCH_PIECE)
+
+    def cell_files(
+        self, which: str, sublayer: str, probe: ProbeTask, probes: Sequence[ProbeTask], *, whole_grid: bool
+    ) -> CellFiles:
+        """The files of a task's cells; `probes`: all tasks, which share files of source prompts."""
+        sources = self.path / "cells" / which / "source" / probe.benchmark / probe.sources_of
+        return CellFiles(
+            benchmark=probe.benchmark,
+            language=probe.language,
+            sublayer=sublayer,
+            asked_in=probe.asked_in,
+            questions=probe.ids,
+            cells=[piece.path for piece in self.pieces(which, sublayer, probe, whole_grid=whole_grid)],
+            sources=[
+                piece.path for _, piece in self.source_pieces(which, probes) if piece.path.parent == sources
+            ],
+        )
+
+    def questions_file(self, which: str, probe: ProbeTask) -> Path:
+        """The texts of a task's questions, a JSON object a line."""
+        return self.path / "questions" / which / f"{probe.benchmark}_{probe.language}.jsonl"
+
+    def write_questions(self, which: str, probe: ProbeTask) -> None:
+        """Writes the questions of a task: what was asked, its source, options and gold answers."""
+        path = self.questions_file(which, probe)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in question_rows(probe)]
+        write_whole(path, "".join(lines))
+
+    def open(self, settings: Mapping[str, Any], *, resume: str) -> None:
+        """Makes the folder ready for a study under `settings`.
+
+        With resume=never what an earlier study left goes. Raises `StudyFolderError` for the folder of
+        something else, and for a study that was made in another way.
+        """
+        path = self.path / SETTINGS_FILE
+        if resume == "never":
+            self._clear()
+        elif path.exists():
+            self._refuse_others(path, settings)
+        elif foreign := next((name for name in _FOREIGN if (self.path / name).exists()), None):
+            raise StudyFolderError(
+                f"{self.path} holds {foreign}, and no {SETTINGS_FILE} that says probe.py wrote it: set "
+                "another output_dir"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+
+    def _clear(self) -> None:
+        if self.path.exists() and not (self.path / SETTINGS_FILE).exists() and any(self._content()):
+            raise StudyFolderError(
+                f"{self.path} holds {next(self._content()).name}, and no {SETTINGS_FILE} that says probe.py "
+                "wrote it, so resume=never removes nothing there: set another output_dir"
+            )
+        for name in ("cells", "questions", "prompting"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        (self.path / SETTINGS_FILE).unlink(missing_ok=True)
+
+    def _content(self) -> Any:
+        return (entry for entry in self.path.iterdir() if not entry.name.startswith("."))
+
+    def _refuse_others(self, path: Path, settings: Mapping[str, Any]) -> None:
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            differing = [
+                f"{name} was {known.get(name)!r} and is {settings.get(name)!r}"
+                for name in {**known, **settings}
+                if known.get(name) != settings.get(name)
+            ]
+        except (ValueError, AttributeError, TypeError) as error:
+            raise StudyFolderError(
+                f"{path} was not written by probe.py or is damaged: set another output_dir, or resume=never"
+            ) from error
+        if differing:
+            raise StudyFolderError(
+                f"{self.path} holds a study with other settings: {'; '.join(differing)}. Set another "
+                "output_dir, or resume=never to ask everything anew"
+            )
+
+
+_FOREIGN = ("config.json", "recipe.yaml", "results.json", "cells")
+
+
+def question_rows(probe: ProbeTask) -> list[dict[str, Any]]:
+    """The questions of a task as their file and the report have them."""
+    rows = []
+    for question in probe.task.questions:
+        assert question.parallel is not None
+        item = question.item
+        rows.append(
+            {
+                "id": str(item.id),
+                "prompt": question.asked.text,
+                "source_prompt": question.parallel.text,
+                "answers": list(item.answers),
+                "options": dict(item.options) if item.options else None,
+            }
+        )
+    return rows

@@ -1,0 +1,70 @@
+"""Answers of the engine as rows of cells: their text, their score, their log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from cctuning.analysis.probing.tasks import Asked
+from cctuning.analysis.transplant import Cell, Sweep
+from cctuning.evaluation.benchmark import Metric
+from cctuning.prompts import PromptFormat
+
+# Distinct answers, as tokens -> their log-probabilities under the model as it is (answers,), in nats.
+Plain = Callable[[Sequence[Sequence[int]]], Tensor]
+
+
+def cell_rows(
+    asked: Asked,
+    language: str,
+    cells: Sequence[Cell],
+    found: Sweep,
+    prompts: PromptFormat,
+    metric: Metric,
+    plain: Plain | None,
+) -> list[dict[str, Any]]:
+    """The rows of one question, a cell each, as `cells.store.SCHEMA` has them.
+
+    A cell without swaps is the model as it is: of kind `target`, or `source` where nothing could have been
+    transplanted. Each distinct answer is put into words, scored and given to `plain` once.
+    """
+    answers = [
+        tuple(tokens[:length])
+        for tokens, length in zip(found.tokens.tolist(), found.new_tokens.tolist(), strict=True)
+    ]
+    distinct = list(dict.fromkeys(answers))
+    texts = {answer: prompts.response_text(answer) for answer in distinct}
+    scores = {text: float(metric.score(text, asked.item)) for text in set(texts.values())}
+    under_plain = dict.fromkeys(distinct, None) if plain is None else _by_answer(distinct, plain(distinct))
+    options = found.option_log_probabilities.tolist() if asked.option_ids else [None] * len(cells)
+    log_probabilities = found.log_probabilities.tolist()
+    as_it_is = "target" if asked.source else "source"
+    rows = []
+    for cell, answer, log_probability, of_options in zip(
+        cells, answers, log_probabilities, options, strict=True
+    ):
+        text = texts[answer]
+        rows.append(
+            {
+                "question": str(asked.item.id),
+                "language": language,
+                "kind": "transplant" if cell else as_it_is,
+                "source_layer": cell[0][0] if cell else None,
+                "target_layer": cell[0][1] if cell else None,
+                "tokens": list(answer),
+                "text": text,
+                "log_probability": log_probability,
+                "plain_log_probability": under_plain[answer],
+                "option_log_probabilities": of_options,
+                "score": scores[text],
+                "correct": math.isclose(scores[text], 1.0),
+            }
+        )
+    return rows
+
+
+def _by_answer(distinct: Sequence[tuple[int, ...]], values: Tensor) -> dict[tuple[int, ...], Any]:
+    return dict(zip(distinct, values.tolist(), strict=True))

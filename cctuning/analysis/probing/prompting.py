@@ -1,0 +1,80 @@
+"""The rivals that need no transplant: the same questions under other promptings, as evaluate.py asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.analysis.probing.tasks import ProbeTask, judged_by
+from cctuning.evaluation.responses import Asking, ask
+from cctuning.evaluation.results import summarise, write_results
+from cctuning.evaluation.samples import make_samples
+from cctuning.evaluation.store import StoredTask, open_folder, write_samples
+from cctuning.evaluation.tasks import Task, make_task, split_faulty
+from cctuning.prompts import PromptFormat
+from cctuning.shares import ALONE, Share
+
+
+def prompted_tasks(
+    probes: Sequence[ProbeTask],
+    prompts: PromptFormat,
+    prompting: str,
+    *,
+    positions: int | None,
+    new_tokens: int,
+    leave_out: bool = False,
+) -> list[Task]:
+    """The questions of a study under the prompting `cot` or `pim`. Raises what `split_faulty` raises."""
+    tasks = []
+    for probe in probes:
+        task, _ = split_faulty(
+            make_task(probe.found, prompts, mode="none", prompting=prompting),
+            probe.found,
+            prompts,
+            positions=positions,
+            new_tokens=new_tokens,
+            leave_out=leave_out,
+        )
+        tasks.append(judged_by(task, [question.item for question in probe.task.questions]))
+    return tasks
+
+
+def ask_prompted(
+    model: Any,
+    prompts: PromptFormat,
+    tasks: Sequence[Task],
+    folder: Path,
+    prompting: str,
+    how: Asking,
+    settings: Mapping[str, Any],
+    *,
+    share: Share = ALONE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Asks everything, and leaves a folder as evaluate.py does: samples, results.json, a table.
+
+    What an interrupted call has left is gone on with. Of several processes the first one writes.
+    """
+    config = {
+        **settings,
+        "inference": "none",
+        "prompting": prompting,
+        "max_new_tokens": how.max_new_tokens,
+        "log_likelihood": how.log_likelihood,
+    }
+    if share.process == 0:
+        stored = {
+            task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), {})
+            for task in tasks
+        }
+        open_folder(folder, config, stored)
+    samples = {}
+    for task in tasks:
+        responses = ask(model, prompts, task, folder, how, share=share, progress=progress)
+        if share.process == 0:
+            made = make_samples(task, responses, prompting=prompting)
+            write_samples(folder, task.name, made)
+            samples[task.benchmark.name, task.language] = made
+    if share.process == 0:
+        write_results(folder, summarise(samples, config=config | {"run_name": prompting}))

@@ -1,0 +1,76 @@
+"""The tasks of a study: benchmarks read in all languages, and made ready for a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cctuning.analysis.probing.directions import Direction, direct
+from cctuning.analysis.probing.tasks import ProbeTask, make_probe_task
+from cctuning.evaluation.benchmark import Benchmark
+from cctuning.evaluation.item import Item
+from cctuning.evaluation.items import available_languages
+from cctuning.evaluation.reading import HUB, read_item_sets
+from cctuning.nearest import did_you_mean
+from cctuning.prompts import PromptFormat
+
+
+def read_probe_tasks(
+    benchmarks: Sequence[Benchmark],
+    data: str,
+    prompts: PromptFormat,
+    *,
+    direction: str,
+    centre: str,
+    languages: Sequence[str] = (),
+    limit: int | None = None,
+    leave_out_faults: bool = False,
+    leave_out: bool = False,
+    positions: int | None = None,
+    new_tokens: int = 20,
+) -> list[ProbeTask]:
+    """The questions of all benchmarks in the folder `data`, language by language.
+
+    `direction` and `centre` are those of `Direction.of`, the others those of `read_item_sets` and
+    `make_probe_task`. Raises `ValueError` for a benchmark whose answers are neither right nor wrong, and what
+    those raise.
+    """
+    if graded := [benchmark for benchmark in benchmarks if benchmark.kind == "summary"]:
+        raise ValueError(
+            f"benchmarks: an answer to {graded[0].title} has a degree, and is neither right nor wrong, so "
+            "there are no bounds of it: leave it out"
+        )
+    sets = read_item_sets(
+        benchmarks, data, languages=languages, limit=limit, leave_out_faults=leave_out_faults
+    )
+    directions = {one.name: Direction.of(direction, centre, one) for one in benchmarks}
+    centres = {one.name: _centre_items(one, data, directions[one.name]) for one in benchmarks}
+    return [
+        make_probe_task(
+            direct(
+                found,
+                directions[found.benchmark.name],
+                centres[found.benchmark.name],
+                leave_out=leave_out,
+            ),
+            prompts,
+            positions=positions,
+            new_tokens=new_tokens,
+            leave_out=leave_out,
+        )
+        for found in sets
+    ]
+
+
+def _centre_items(benchmark: Benchmark, data: str, direction: Direction) -> dict[int | str, Item] | None:
+    """The centre language's items by id; None for a benchmark whose languages hold different questions."""
+    if not benchmark.parallel:
+        return None
+    known = benchmark.languages if data == HUB else available_languages(data, benchmark)
+    if direction.centre not in known:
+        raise ValueError(
+            f"centre: no {direction.centre!r} for {benchmark.name} in {data}, only "
+            f"{', '.join(sorted(known))}{did_you_mean(direction.centre, known)}"
+        )
+    # All of them: another language's first questions may be others.
+    sets = read_item_sets([benchmark], data, languages=[direction.centre])
+    return {item.id: item for found in sets for item in found.items}

@@ -1,0 +1,132 @@
+"""A study from questions to cells: the pilot's grids, the chosen pairs, the unseen questions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cctuning.analysis.cells.activations import Activations, activations_path, read_activations
+from cctuning.analysis.cells.applied import Applied
+from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.reading import Pair, read_applied, read_grid
+from cctuning.analysis.probing.folder import StudyFolder
+from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
+from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.analysis.transplant import Cell
+from cctuning.prompts import PromptFormat
+from cctuning.shares import ALONE, Share
+
+Key = tuple[str, str, str]  # sub-layer, benchmark, language
+Pairs = Mapping[str, Pair]  # of each strategy
+Progress = Callable[[int], None]  # is told how many more questions are done
+
+PILOT, UNSEEN = "pilot", "unseen"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A model, the folder that keeps its cells, and how they are made.
+
+    `settings` is what all cells depend on beside the questions: it says where they may be gone on with.
+    """
+
+    folder: StudyFolder
+    model: Any
+    prompts: PromptFormat
+    settings: Mapping[str, Any]
+    sublayers: Sequence[str]
+    max_new_tokens: int = 20
+    option_scores: bool = True
+    plain_scores: bool = True
+    keep_activations: bool = False
+    rows: int | None = None
+    share: Share = ALONE
+
+    def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Progress) -> None:
+        """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
+        jobs = [
+            Job(piece, self._how(sublayer, None), probe.metric)
+            for sublayer in self.sublayers
+            for probe in probes
+            for piece in self.folder.pieces(which, sublayer, probe, whole_grid=True)
+        ]
+        self._do(which, probes, jobs, progress)
+
+    def sweep_pairs(
+        self, which: str, probes: Sequence[ProbeTask], pairs: Mapping[Key, Pairs], progress: Progress
+    ) -> None:
+        """The pairs that were chosen for each task, and the model as it is.
+
+        What was made with other pairs is made again.
+        """
+        jobs = []
+        for sublayer in self.sublayers:
+            for probe in probes:
+                chosen = sorted(set(pairs[sublayer, probe.benchmark, probe.language].values()))
+                how = self._how(sublayer, ((), *((pair,) for pair in chosen)))
+                pieces = self.folder.pieces(which, sublayer, probe, whole_grid=False)
+                jobs += [Job(piece, how, probe.metric, redo=True) for piece in pieces]
+        self._do(which, probes, jobs, progress)
+
+    def grids(self, which: str, probes: Sequence[ProbeTask]) -> dict[Key, Grid]:
+        """The grids of all tasks, read from their files."""
+        return {
+            (sublayer, probe.benchmark, probe.language): read_grid(
+                self.folder.cell_files(which, sublayer, probe, probes, whole_grid=True)
+            )
+            for sublayer in self.sublayers
+            for probe in probes
+        }
+
+    def applied(
+        self, which: str, probes: Sequence[ProbeTask], pairs: Mapping[Key, Pairs], *, whole_grid: bool
+    ) -> dict[Key, Applied]:
+        """What the chosen pairs answered to all tasks, read from their files, or from whole grids."""
+        found = {}
+        for sublayer in self.sublayers:
+            for probe in probes:
+                files = self.folder.cell_files(which, sublayer, probe, probes, whole_grid=whole_grid)
+                key = (sublayer, probe.benchmark, probe.language)
+                found[key] = read_applied(files, pairs[key], probe.fingerprints)
+        return found
+
+    def activations(
+        self, which: str, probes: Sequence[ProbeTask], *, whole_grid: bool
+    ) -> dict[Key, Activations]:
+        """What was moved into the questions of all tasks, where `keep_activations` has it kept."""
+        return {
+            (sublayer, probe.benchmark, probe.language): read_activations(
+                [
+                    activations_path(piece.path)
+                    for piece in self.folder.pieces(which, sublayer, probe, whole_grid=whole_grid)
+                ],
+                probe.ids,
+            )
+            for sublayer in self.sublayers
+            for probe in probes
+        }
+
+    def _do(self, which: str, probes: Sequence[ProbeTask], jobs: Sequence[Job], progress: Progress) -> None:
+        as_it_is = replace(self._how("ffn", ((),)), activations=False)
+        metrics = {probe.benchmark: probe.metric for probe in probes}
+        sources = [
+            Job(piece, as_it_is, metrics[benchmark], redo=True)
+            for benchmark, piece in self.folder.source_pieces(which, probes)
+        ]
+        work = functools.partial(
+            do_jobs, self.model, self.prompts, settings=self.settings, share=self.share, rows=self.rows
+        )
+        work(sources)
+        work(jobs, progress=progress)
+
+    def _how(self, sublayer: str, cells: tuple[Cell, ...] | None) -> Sweeping:
+        return Sweeping(
+            sublayer,
+            cells,
+            self.max_new_tokens,
+            plain=self.plain_scores,
+            options=self.option_scores,
+            activations=self.keep_activations,
+        )

@@ -1,0 +1,359 @@
+"""Probes a model with XTransplant: every layer into every layer, between prompts in two languages.
+
+python probe.py recipe=xtransplant_xnli model=meta-llama/Llama-2-7b-chat-hf
+python probe.py recipe=xtransplant_xnli model=outputs/mine sublayers=[ffn,attention] languages=[sw,th]
+accelerate launch --num_processes 8 probe.py recipe=xtransplant_xnli model=outputs/mine
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cctuning.analysis.figures import draw_figures
+from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
+from cctuning.analysis.lens import draw, logit_lens
+from cctuning.analysis.measures.screen import screen_tables
+from cctuning.analysis.measures.strategies import choose
+from cctuning.analysis.probing.cost import cost_table
+from cctuning.analysis.probing.folder import StudyFolder, question_rows
+from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
+from cctuning.analysis.probing.reading import read_probe_tasks
+from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
+from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.analysis.report import write_report
+from cctuning.engines import join_equals, leave_processes
+from cctuning.entry import run
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.compared import Evaluation, name_evaluations, read_evaluation
+from cctuning.evaluation.modes import set_mode
+from cctuning.evaluation.preview import question_panel
+from cctuning.evaluation.responses import Asking
+from cctuning.inference import stop_tokens
+from cctuning.loading import load_tokenizer
+from cctuning.locks import only_run_in
+from cctuning.model import load_model, load_model_config
+from cctuning.model_names import model_name, naming_model
+from cctuning.prompts import PromptFormat, choose_template
+from cctuning.recipe import RECIPES, recipe_from_command_line, save_recipe
+from cctuning.runs import check_trusted
+from cctuning.schemas import ProbeRecipe
+from cctuning.shares import Share, from_the_first
+
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the recipe and the questions, sweeps, chooses pairs, tries them, and writes what comes of it."""
+    recipe = recipe_from_command_line(ProbeRecipe, __doc__ or "", folder=RECIPES / "probing")
+    state = join_equals("probe.py", use_cpu=recipe.use_cpu)
+    share = Share(state.process_index, state.num_processes)
+    console.quiet = not state.is_main_process
+    check_trusted(recipe.model, recipe.trust_remote_code)
+    with naming_model("model", recipe.model):
+        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
+        config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
+    choose_template(tokenizer, recipe.template)
+    prompts = PromptFormat(tokenizer)
+    positions = getattr(config, "max_position_embeddings", None)
+    pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
+    unseen = []
+    if recipe.unseen is not None:
+        unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
+        check_same_sets(pilot, unseen)
+    for path in recipe.beside:
+        read_evaluation(path)  # before anything is asked, which takes long
+    folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
+    if recipe.dry_run:
+        show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
+        return
+    with only_run_in(folder.path) if state.is_main_process else nullcontext():
+        settings = what_cells_depend_on(recipe)
+        if state.is_main_process:
+            folder.open(settings, resume=recipe.resume)
+            save_recipe(recipe, folder.path / "recipe.yaml")
+        state.wait_for_everyone()  # nobody goes on with what is being removed
+        study = Study(
+            folder,
+            load(recipe, prompts).to(state.device),
+            prompts,
+            settings,
+            recipe.sublayers,
+            recipe.max_new_tokens,
+            recipe.option_scores,
+            recipe.plain_scores,
+            recipe.activations,
+            recipe.rows,
+            share,
+        )
+        probe(recipe, study, pilot, unseen, positions)
+
+
+def read_tasks(
+    recipe: ProbeRecipe, data: str, limit: int | None, prompts: PromptFormat, positions: int | None
+) -> list[ProbeTask]:
+    """The tasks of the pilot or of the unseen questions."""
+    return read_probe_tasks(
+        [find_benchmark(name) for name in recipe.benchmarks],
+        data,
+        prompts,
+        direction=recipe.direction,
+        centre=recipe.centre,
+        languages=recipe.languages,
+        limit=limit,
+        leave_out_faults=recipe.leave_out_faults,
+        leave_out=recipe.on_bad_prompt == "leave_out",
+        positions=positions,
+        new_tokens=recipe.max_new_tokens,
+    )
+
+
+def default_output_dir(recipe: ProbeRecipe) -> Path:
+    """In the model's folder, or for a model on the hub under outputs/."""
+    own = Path(recipe.model)
+    base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
+    return base / "probing" / recipe.run_name
+
+
+def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
+    """Raises `ValueError` for unseen questions in a language that has no pilot to choose pairs on."""
+    known = {(probe.benchmark, probe.language) for probe in pilot}
+    for probe in unseen:
+        if (probe.benchmark, probe.language) not in known:
+            raise ValueError(
+                f"unseen= has {probe.task.benchmark.title} in {probe.language!r}, and pilot= has not, so no "
+                "pair could be chosen for it: set languages=[...] to those of both"
+            )
+
+
+def what_cells_depend_on(recipe: ProbeRecipe) -> dict[str, Any]:
+    """All that cells depend on beside the questions: what a folder that goes on must agree in."""
+    names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
+    settings = {name: getattr(recipe, name) for name in (*names, "activations")}
+    return {"model": model_name(recipe.model)} | settings
+
+
+def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
+    """The model without its connection, which stops where responses stop."""
+    with naming_model("model", recipe.model):
+        model = load_model(
+            recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code
+        ).eval()
+    set_mode(model, "none")
+    model.generation_config.eos_token_id = stop_tokens(model, prompts)
+    model.generation_config.pad_token_id = prompts.pad_token_id
+    return model
+
+
+def probe(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    positions: int | None,
+) -> None:
+    """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both."""
+    sublayers = ", ".join(study.sublayers)
+    times = len(study.sublayers)
+    with progress_bar(f"pilot questions, {sublayers}", times * count(pilot)) as update:
+        study.sweep_grids(PILOT, pilot, lambda more: update(advance=more))
+    pairs: dict[Key, Pairs] = {}
+    if unseen:
+        pairs = chosen_pairs(study, pilot)
+        with progress_bar(f"unseen questions, {sublayers}", times * count(unseen)) as update:
+            if recipe.unseen_cells == "all":
+                study.sweep_grids(UNSEEN, unseen, lambda more: update(advance=more))
+            else:
+                study.sweep_pairs(UNSEEN, unseen, pairs, lambda more: update(advance=more))
+        ask_otherwise(recipe, study, unseen, positions)
+    if study.share.process == 0:
+        write_findings(recipe, study, pilot, unseen, pairs)
+
+
+def write_findings(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[Key, Pairs],
+) -> None:
+    """Everything that is made of the cells, from their files."""
+    folder = study.folder.path
+    for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
+        for task in probes:
+            study.folder.write_questions(which, task)
+    with console.status("measures and choosers"):
+        found = gather(recipe, study, pilot, unseen, pairs)
+        summary, judgements = measure(found, centre=recipe.centre, seed=recipe.seed)
+        write_summary(folder, summary, judgements)
+    with console.status("figures and report"):
+        draw_figures(folder / "figures", summary, judgements)
+        questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
+        write_report(
+            folder,
+            found.grids.values(),
+            summary,
+            questions,
+            judgements,
+            title=f"XTransplant: {Path(recipe.model).name}",
+            notes=notes(recipe, pilot),
+        )
+    if recipe.lens:
+        draw_lenses(study, pilot, shown_by_lens(found))
+    for table in screen_tables(summary):
+        console.print(table)
+    console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)
+
+
+def draw_lenses(
+    study: Study, pilot: Sequence[ProbeTask], shown: Mapping[Key, tuple[str, tuple[int, int]]]
+) -> None:
+    """Intermediate decoding of the questions that are to be shown, a folder each."""
+    tasks = {(task.benchmark, task.language): task for task in pilot}
+    for (sublayer, benchmark, language), (id, pair) in shown.items():
+        task = tasks[benchmark, language]
+        question = task.task.questions[task.ids.index(id)]
+        assert question.parallel is not None
+        lens = logit_lens(
+            study.model,
+            study.prompts.tokenizer,
+            torch.tensor(question.parallel.ids),
+            torch.tensor(question.asked.ids),
+            [pair],
+            sublayer=sublayer,
+        )
+        draw(study.folder.path / "figures" / f"lens_{sublayer}_{benchmark}_{language}_{id}", lens)
+
+
+def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[str]:
+    """What a reader of the report has to know."""
+    languages = dict.fromkeys(task.language for task in pilot)
+    said = [
+        f"Model: {recipe.model}. {count(pilot):,} pilot questions in {len(languages)} languages.",
+        f"Centre language: {recipe.centre}. Direction: {recipe.direction}. "
+        f"At most {recipe.max_new_tokens} new tokens, greedily.",
+    ]
+    left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in pilot)
+    return [*said, f"{left_out:,} questions were left out."] if left_out else said
+
+
+def gather(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[Key, Pairs],
+) -> Found:
+    """All that the study has found, and what was evaluated beside it."""
+    whole = recipe.unseen_cells == "all"
+    applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
+    kept = recipe.activations
+    return Found(
+        grids=study.grids(PILOT, pilot),
+        items={
+            (task.benchmark, task.language): [question.item for question in task.task.questions]
+            for task in pilot
+        },
+        activations=study.activations(PILOT, pilot, whole_grid=True) if kept else {},
+        applied=applied,
+        unseen=study.grids(UNSEEN, unseen) if whole else applied,
+        unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
+        others=evaluations(recipe, study.folder.path),
+    )
+
+
+def evaluations(recipe: ProbeRecipe, folder: Path) -> dict[str, Evaluation]:
+    """What stands beside the chosen pairs: other promptings, and folders that evaluate.py wrote."""
+    own = {
+        name: read_evaluation(folder / "prompting" / name) for name in recipe.prompting if name != "original"
+    }
+    beside = [read_evaluation(path) for path in recipe.beside]
+    return own | dict(zip(name_evaluations(beside), beside, strict=True))
+
+
+def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[Key, Pairs]:
+    """The pairs of all strategies for each task; of several processes the first one reads the grids."""
+    listed = []
+    if study.share.process == 0:
+        listed = [[*key, choose(grid)] for key, grid in study.grids(PILOT, pilot).items()]
+    listed = from_the_first(listed, study.share, study.model.device)
+    return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
+
+
+def ask_otherwise(
+    recipe: ProbeRecipe, study: Study, unseen: Sequence[ProbeTask], positions: int | None
+) -> None:
+    """Asks the unseen questions under the other promptings."""
+    for prompting in recipe.prompting:
+        if prompting == "original":  # every file of cells has it
+            continue
+        new_tokens = recipe.cot_new_tokens if prompting == "cot" else recipe.max_new_tokens
+        tasks = prompted_tasks(
+            unseen,
+            study.prompts,
+            prompting,
+            positions=positions,
+            new_tokens=new_tokens,
+            leave_out=recipe.on_bad_prompt == "leave_out",
+        )
+        how = Asking(new_tokens, recipe.batch_size, log_likelihood=False)
+        with progress_bar(f"unseen questions, {prompting}", count(unseen)) as update:
+            ask_prompted(
+                study.model,
+                study.prompts,
+                tasks,
+                study.folder.path / "prompting" / prompting,
+                prompting,
+                how,
+                study.settings,
+                share=study.share,
+                progress=lambda more: update(advance=more),
+            )
+
+
+def count(probes: Sequence[ProbeTask]) -> int:
+    """How many questions there are."""
+    return sum(len(probe.task.questions) for probe in probes)
+
+
+def show(
+    recipe: ProbeRecipe,
+    folder: StudyFolder,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    layers: int,
+    tokenizer: Any,
+) -> None:
+    """What a study would ask and what that costs, without asking it."""
+    resolved = dataclasses.asdict(recipe) | {"output_dir": str(folder.path)}
+    console.print_json(json.dumps(resolved))
+    console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
+    if unseen:
+        console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
+    console.print(question_panel(pilot[0].task, tokenizer))
+    console.print("Nothing was asked.")
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar on the screen; yields what is called with advance= or completed= to move it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        yield functools.partial(bars.update, bars.add_task(what, total=total))
+
+
+if __name__ == "__main__":
+    run(main, stopped="stopped: the same command goes on from here")
+    leave_processes()
