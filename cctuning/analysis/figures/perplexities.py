@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from cctuning.analysis.figures.style import WIDTH, Content, own_languages, percents
 from cctuning.evaluation.figures import COLOURS
 
-_RARE = 0.002  # bins with fewer answers than that, above all others, are not drawn
+_RARE = 0.002  # bins with fewer answers than that, below and above all others, are not drawn
 _WHOSE = {"original_": ("original answers", COLOURS[1], "--"), "": ("under transplants", COLOURS[0], "-")}
 
 
@@ -33,25 +33,33 @@ def draw_perplexities(perplexity: Content, edges: Sequence[float]) -> Figure | N
         if shares[0] is not None:
             left.stairs(percents(shares), ends, color=colour, linestyle=dashes, linewidth=1.3, label=label)
         _quantiles(right, perplexity[f"{prefix}quantiles_by_level"], languages, prefix)
-    last = max(
+    common = [
         place
         for prefix in _WHOSE
         for place, share in enumerate(perplexity[f"{prefix}histogram_by_bin"]["pooled"]["value"])
         if share and share >= _RARE
-    )
-    left.set_xlim(edges[0], ends[last + 1])
+    ]
+    left.set_xlim(ends[min(common)], ends[max(common) + 1])
     left.set(xscale="log", xlabel="perplexity of an answer", ylabel="answers, %", title="all languages")
     left.set_ylim(bottom=0)
     right.set_yticks(range(len(languages)), languages)
     right.set_ylim(len(languages) - 0.4, -0.6)
     right.set(xscale="log", xlabel="perplexity", title="median, middle half (thick), 5 to 95 % (thin)")
     for axes in (left, right):
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=_steps(math.log10(high / low))))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3, linewidth=0.5)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def _steps(decades: float) -> tuple[float, ...]:
+    """Which numbers of a power of ten are written at an axis that spans so many."""
+    if decades > 3:
+        return (1,)
+    return (1, 2, 5) if decades > 0.7 else (1, 1.2, 1.5, 2, 3, 4, 5, 7, 8)
 
 
 def _quantiles(axes: Axes, quantiles: Content, languages: Sequence[str], prefix: str) -> None:

@@ -75,7 +75,7 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
     if summary.get("pairs"):
         yield _pair_table(summary["pairs"])
     for name, content in summary.items():
-        if name not in ("about", "pairs", "unseen"):
+        if name not in ("about", "pairs", "unseen", "choosers"):
             yield from _measure_tables(name, content, summary["about"]["axes"])
 
 

@@ -221,7 +221,7 @@ async function drawBounds(id, kind, counts) {
     height: 340,
     margin: { l: 55, r: 10, t: 10, b: 50 },
     xaxis: layerAxis(`${kind} layer, from 0`, grid.layers, at(id).clientWidth),
-    yaxis: axisOf("accuracy, %"),
+    yaxis: axisOf("accuracy, %", { rangemode: "nonnegative" }),
     showlegend: true,
     legend: { orientation: "h", x: 0, y: -0.28, yanchor: "top", itemclick: false, itemdoubleclick: false },
   });
@@ -262,7 +262,7 @@ async function drawLanguages() {
     height: 380,
     margin: { l: 55, r: 10, t: 10, b: 50 },
     xaxis: axisOf("language of the questions", { type: "category", showgrid: false }),
-    yaxis: axisOf("accuracy, %"),
+    yaxis: axisOf("accuracy, %", { rangemode: "nonnegative" }),
     shapes: spans,
     showlegend: true,
     legend: { orientation: "h", x: 0, y: -0.25, yanchor: "top", itemclick: false, itemdoubleclick: false },
