@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel
 from cctuning.analysis.transplant.chunks import chunks, need, rows_that_fit
 from cctuning.analysis.transplant.copied_prefix import CopiedRows
 from cctuning.analysis.transplant.decoding import Decoded, Rows, decode
-from cctuning.analysis.transplant.interface import GoesPast
+from cctuning.analysis.transplant.interface import GoesPast, attention_by
 from cctuning.analysis.transplant.options import option_log_probabilities
 from cctuning.analysis.transplant.questions import Cell, Question, Sweep
 from cctuning.analysis.transplant.reading import Read, read_copied, read_sources, read_targets
@@ -57,15 +58,18 @@ def _run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan, *, c
     rows = plan.rows or rows_that_fit(model, bytes_of_row)
     parts = []
     for cells in chunks(plan.cells, max(1, rows // len(questions))):
-        batch: Rows = (
-            CopiedRows(model, cache, len(cells))
-            if copied
-            else SharedRows(model, prefix, len(cells), capacity)
-        )
-        first = _first_logits(batch, targets, cells, plan.sublayer, source.activations)
-        scores = option_log_probabilities(batch, first, trees)
-        states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
-        decoded = decode(batch, first, states, rules, plan.max_new_tokens)
+        batch: Rows
+        attention: AbstractContextManager[None]
+        if copied:
+            batch, attention = CopiedRows(model, cache, len(cells)), nullcontext()
+        else:
+            batch = shared = SharedRows(model, prefix, len(cells), capacity)
+            attention = attention_by(model, shared)
+        with attention:
+            first = _first_logits(batch, targets, cells, plan.sublayer, source.activations)
+            scores = option_log_probabilities(batch, first, trees)
+            states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
+            decoded = decode(batch, first, states, rules, plan.max_new_tokens)
         parts.append(_Part(decoded, scores, batch.token_forwards))
     return [_result(question, parts, source, target) for question in range(len(questions))]
 

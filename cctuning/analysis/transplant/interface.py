@@ -85,13 +85,15 @@ AttentionMaskInterface.register(NAME, _mask)
 def attention_by(model: PreTrainedModel, in_charge: InCharge) -> Iterator[None]:
     """Inside the block the model's decoder computes attention through `in_charge`.
 
+    In a block within a block the decoder need not be told again, which takes as long as some of its layers.
     Raises `GoesPast` where the decoder has attention of its own that cannot be set.
     """
     decoder = model.get_decoder()
     before = decoder.config._attn_implementation
     token = _IN_CHARGE.set(in_charge)
     try:
-        _set_attention(decoder, NAME)
+        if before != NAME:
+            _set_attention(decoder, NAME)
         if decoder.config._attn_implementation != NAME:
             raise GoesPast(f"{type(decoder).__name__} has attention of its own")
         yield

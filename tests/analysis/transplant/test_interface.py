@@ -140,3 +140,19 @@ def test_a_module_that_is_not_run_is_an_error(monkeypatch):
     monkeypatch.setattr(paths, lambda *_: next(calls))
     with pytest.raises(RuntimeError, match="ffn outputs 0 times for 1 layers: the architecture table"):
         transplant_sweep(model, SOURCE, TARGET, pairs=[(0, 1)], max_new_tokens=2)
+
+
+def test_the_attention_is_not_set_for_every_token(monkeypatch):
+    model = build("llama")
+    told = []
+    setting = type(model.model).set_attn_implementation
+    monkeypatch.setattr(
+        type(model.model),
+        "set_attn_implementation",
+        lambda decoder, name: (told.append(name), setting(decoder, name)),
+    )
+    transplant_sweep(model, SOURCE, TARGET, max_new_tokens=2)
+    few = len(told)
+    transplant_sweep(model, SOURCE, TARGET, max_new_tokens=9)
+    assert len(told) == 2 * few
+    assert model.config._attn_implementation == told[1] != told[0]
