@@ -1,4 +1,6 @@
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from cctuning.export import export_monolingual
 from cctuning.model import load_model
 from cctuning.recipe import RECIPES, load_recipe
 from cctuning.schemas import VisualizeRecipe
+from demo.stages import RUNS
 from tests.hostile import models
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
@@ -51,17 +54,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-def drawn(folder, *arguments):
-    return call(visualize, f"output_dir={folder / 'out'}", "use_cpu=true", *arguments)
+def drawn(folder, *arguments, output=None):
+    return call(visualize, f"output_dir={output or folder / 'out'}", "use_cpu=true", *arguments)
 
 
-def of_models(folder, *more, cctuning="run"):
+def of_models(folder, *more, cctuning="run", output=None):
     return drawn(
         folder,
         f"models.base={folder / 'base'}",
         f"models.cctuning={folder / cctuning}",
         f"data={folder / 'cities.jsonl'}",
         *more,
+        output=output,
     )
 
 
@@ -160,5 +164,24 @@ def test_rows_that_were_left_out_are_told(folder):
 
 def test_the_shipped_recipe_is_read():
     recipe = load_recipe(["recipe=tiny"], VisualizeRecipe, folder=RECIPES / "visualize")
+    left = {f"outputs/demo/seed0/{name}" for name in ("base", *RUNS)}
     assert list(recipe.shown_models()) == ["base", "sft", "cctuning"]
-    assert recipe.runs and recipe.data
+    assert {*recipe.shown_models().values(), *recipe.runs} == left
+    assert all(Path(name).is_file() for name in recipe.data)
+
+
+def test_a_missing_package_is_named_before_any_work(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    ended = of_models(folder, "dry_run=true")
+    assert ended.status == 1
+    assert 'It comes with: pip install -e ".[analysis]"' in ended.err
+
+
+def test_an_interruption_leaves_nothing_behind(folder, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(visualize, "map_model", stop)
+    ended = of_models(folder, f"runs={folder / 'cc'}", output=folder / "new")
+    assert (ended.status, ended.err.strip()) == (130, "stopped")
+    assert not (folder / "new").exists()

@@ -53,7 +53,9 @@ def _check_last(model: Any, found: Tensor, logits: Tensor) -> None:
     """Raises `ValueError` where the last layer's logits are not the model's, up to rounding."""
     scale = float(logits.abs().max())
     error = float((found - logits).abs().max())
-    if not error <= 64 * torch.finfo(logits.dtype).eps * scale:
+    eps = torch.finfo(logits.dtype).eps
+    # Sums of products are rounded as often as they are long; half precisions are summed in a better one.
+    if not error <= (4 if eps > 1e-4 else 64) * eps * scale:
         name = type(model).__name__
         raise ValueError(
             f"{name}: final norm and LM head on the last layer's output are {error:.3g} off the model's own "

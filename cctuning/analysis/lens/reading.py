@@ -105,7 +105,9 @@ def _read(
         more, own_logits, _ = _forward(model, answer[:-1], range(len(answer) - 1), cache)
         outputs = [torch.cat(both) for both in zip(outputs, more, strict=True)]
         logits = torch.cat([logits, own_logits])
-    guesses = [_guesses(tokenizer, layer.log_softmax(-1)) for layer in lens_logits(model, outputs, logits)]
+    guesses = [
+        _guesses(tokenizer, layer.double().softmax(-1)) for layer in lens_logits(model, outputs, logits)
+    ]
     text = [token_text(tokenizer, token) for token in [prompt[-1], *answer]]
     said = tokenizer.decode(answer, skip_special_tokens=True)
     return Reading(tuple(text[:-1]), tuple(text[1:]), str(said), tuple(guesses))
@@ -122,9 +124,9 @@ def _forward(
     return outputs, result.logits[0, places], result.past_key_values
 
 
-def _guesses(tokenizer: Any, log_probabilities: Tensor) -> tuple[tuple[Guess, ...], ...]:
-    """The likeliest tokens of each place, from log-probabilities (n, vocabulary)."""
-    values, tokens = log_probabilities.float().exp().topk(min(TOP, log_probabilities.shape[-1]))
+def _guesses(tokenizer: Any, probabilities: Tensor) -> tuple[tuple[Guess, ...], ...]:
+    """The likeliest tokens of each place, from probabilities (n, vocabulary)."""
+    values, tokens = probabilities.topk(min(TOP, probabilities.shape[-1]))
     return tuple(
         tuple(
             Guess(token, token_text(tokenizer, token), probability)

@@ -12,12 +12,14 @@ from cctuning.analysis.lens import draw, glyphs
 from tests.analysis.lens.made import LENS, WORDS
 
 
-@pytest.fixture(params=["fonts", "no fonts"])
-def folder(request, tmp_path, monkeypatch):
-    if request.param == "no fonts":
-        monkeypatch.setattr(glyphs, "_text_fonts", lambda: [])
-    draw(tmp_path / "lens", LENS)
-    return tmp_path / "lens"
+@pytest.fixture(params=["fonts", "no fonts"], scope="module")
+def folder(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "lens"
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "no fonts":
+            patch.setattr(glyphs, "_text_fonts", lambda: [])
+        draw(folder, LENS)
+    return folder
 
 
 class Cells(html.parser.HTMLParser):
