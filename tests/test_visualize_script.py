@@ -106,6 +106,17 @@ def test_how_a_connected_model_is_connected(folder, model, inference, mode):
     assert [one["connection"] for one in report(folder)["models"]] == ["none", mode]
 
 
+@pytest.mark.parametrize("model", ["run", "run/monolingual"])
+def test_a_connection_changes_what_is_drawn(folder, model):
+    def pairs(inference):
+        of_models(folder, f"inference={inference}", cctuning=model)
+        return [one["pairs"] for one in report(folder)["models"]]
+
+    (base, connected), (base_again, plain) = pairs("auto"), pairs("none")
+    assert base == base_again
+    assert connected != plain
+
+
 def test_the_same_command_gives_the_same_numbers(folder):
     of_models(folder)
     before = {path.name: path.read_bytes() for path in (folder / "out").glob("*.csv")}
