@@ -49,6 +49,14 @@ TEMPLATES: dict[str, str] = {
     ),
 }
 
+# No template at all: the text goes on where the prompt ends, as the authors of XTransplant ask.
+RAW = "raw"
+_RAW_TEMPLATE = (
+    _BOS + "{% for message in messages %}"
+    "{{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    "{% endfor %}"
+)
+
 _NEEDED_TOKENS = {
     "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     "qwen": ("<|im_start|>", "<|im_end|>"),
@@ -63,8 +71,9 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") 
     """Gives `tokenizer` the chat template it will be saved with.
 
     `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where
-    it has one (instruct models), else plain (base models). Raises `ValueError` where the tokenizer lacks the
-    template's special tokens, and `FileNotFoundError` for a path without a file.
+    it has one (instruct models), else plain (base models). `raw` adds nothing but BOS: for asking only, since
+    no token then marks the response start. Raises `ValueError` where the tokenizer lacks the template's
+    special tokens, and `FileNotFoundError` for a path without a file.
     """
     if template == "auto":
         tokenizer.chat_template = tokenizer.chat_template or TEMPLATES["plain"]
@@ -77,6 +86,8 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") 
                 "use template=plain, or the template of the model's own family"
             )
         tokenizer.chat_template = TEMPLATES[template]
+    elif template == RAW:
+        tokenizer.chat_template = _RAW_TEMPLATE
     elif Path(template).is_file():
         try:
             tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
@@ -92,8 +103,9 @@ class PromptFormat:
     """Token ids of prompts and responses for a tokenizer with a chat template.
 
     `stop_token_id` ends every response; `response_marker` are the ids that end every prompt, by which a model
-    finds the response start in a text that it did not generate. Raises `ValueError` for a tokenizer without a
-    template or a stop token, and for a template that cannot be trained with (`template_checks`).
+    finds the response start in a text that it did not generate (none under `raw`). Raises `ValueError` for a
+    tokenizer without a template or a stop token, and for a template that cannot be trained with
+    (`template_checks`).
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -102,9 +114,12 @@ class PromptFormat:
         self.tokenizer = tokenizer
         self.stop_token_id = self._find_stop_token()
         self._control_tokens = _control_tokens(tokenizer)
+        self._raw = tokenizer.chat_template == _RAW_TEMPLATE
         self._check_bos()
-        self.response_marker = _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
-        if not self.response_marker:
+        self.response_marker = (
+            [] if self._raw else _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
+        )
+        if not self.response_marker and not self._raw:
             raise ValueError(
                 "the chat template adds nothing after the prompt, so no token marks the response start"
             )
@@ -128,6 +143,11 @@ class PromptFormat:
 
     def prompts_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokens of many prompts, in one call of the tokenizer."""
+        if self._raw:
+            # Apart from its text, BOS leaves the text as the tokenizer begins one: SentencePiece's mark of a
+            # word's start does not come behind a token that is spelled out.
+            bos = self.tokenizer.bos_token_id
+            return [([] if bos is None else [bos]) + ids for ids in self._ids(texts)]
         return self._ids([self.prompt_text(text) for text in texts])
 
     def response_ids(self, text: str) -> list[int]:

@@ -16,6 +16,7 @@ CONNECTED = ("monolingual", "bilingual", "translated", "none")
 PROMPTINGS = ("original", "cot", "pim")
 ROOM_TO_THINK = ["max_new_tokens=512"]  # for a chain of thought
 TEMPLATES = ("llama3", "qwen", "mistral", "plain")
+ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
 
 
 @dataclass
@@ -199,7 +200,7 @@ class EvaluateRecipe:
     trust_remote_code: bool = False  # run code that comes with the model
     dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
     attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
-    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
     use_cpu: bool = False  # even where there is a GPU
 
     # Questions

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import LlamaTokenizer
 
 from cctuning.prompts import TEMPLATES, PromptFormat, choose_template, set_generation_tokens
 from tests.tiny import tiny_llama, tiny_tokenizer
@@ -124,3 +125,37 @@ def test_a_template_that_jinja_cannot_read_is_one_clear_error(tmp_path):
 def test_no_texts_have_no_tokens():
     prompts = PromptFormat(tiny_tokenizer())
     assert prompts.prompts_ids([]) == [] and prompts.responses_ids([]) == []
+
+
+def sentencepiece_like_tokenizer():
+    """As Llama 2 and Mistral have it: a mark of a word's start before a text's first word, and BOS."""
+    words = ["<unk>", "<s>", "</s>", "▁", "H", "i", ":", "▁H", "▁Hi", "Hi"]
+    merges = [("▁", "H"), ("▁H", "i"), ("H", "i")]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=True)
+
+
+def test_raw_prompts_are_what_the_tokenizer_itself_makes_of_the_text():
+    tokenizer = sentencepiece_like_tokenizer()
+    choose_template(tokenizer, "raw")
+    prompts = PromptFormat(tokenizer)
+    ids = prompts.prompt_ids("Hi:")
+    assert ids == tokenizer("Hi:")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["<s>", "▁Hi", ":"]
+    assert prompts.prompt_text("Hi:") == "<s>Hi:"
+    assert prompts.response_ids("Hi")[-1] == tokenizer.eos_token_id and not prompts.response_marker
+
+
+def test_a_tokenizer_without_bos_gets_none_in_raw_prompts():
+    tokenizer = tiny_tokenizer("raw")
+    tokenizer.bos_token = None
+    assert tokenizer.decode(PromptFormat(tokenizer).prompt_ids("Mji?")) == "Mji?"
+
+
+def test_raw_is_for_asking_only(tmp_path):
+    path = tmp_path / "template.jinja"
+    path.write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
+    tokenizer = tiny_tokenizer()
+    choose_template(tokenizer, str(path))
+    with pytest.raises(ValueError, match="no token marks the response start"):
+        PromptFormat(tokenizer)
