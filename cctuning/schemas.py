@@ -243,7 +243,7 @@ class ProbeRecipe:
     # Model
     trust_remote_code: bool = False  # run code that comes with the model
     dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
-    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
     use_cpu: bool = False  # even where there is a GPU
 
     # Questions

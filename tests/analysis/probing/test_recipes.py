@@ -1,0 +1,53 @@
+"""The recipes that ship for probe.py: what each asks of which model, and in which words."""
+
+import itertools
+
+import pytest
+
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.recipe import RECIPES, load_recipe
+from cctuning.schemas import ProbeRecipe
+
+FOLDER = RECIPES / "probing"
+BENCHMARKS = ("xnli", "xquad", "xcopa", "globalopinionqa")
+# As the hub names the models of the paper.
+MODELS = {
+    "llama2": "meta-llama/Llama-2-7b-chat-hf",
+    "mistral": "mistralai/Mistral-7B-Instruct-v0.3",
+    "qwen2": "Qwen/Qwen2-7B-Instruct",
+    "chinese_alpaca2": "hfl/chinese-alpaca-2-7b",
+}
+
+
+def recipe_of(name, *arguments):
+    return load_recipe([f"recipe={name}", *arguments], ProbeRecipe, folder=FOLDER)
+
+
+def test_there_is_a_recipe_for_each_benchmark_and_each_of_the_papers_models():
+    of_benchmarks = [f"xtransplant_{benchmark}" for benchmark in BENCHMARKS]
+    of_models = [f"{name}_{model}" for name, model in itertools.product(of_benchmarks, MODELS)]
+    names = {path.stem for path in FOLDER.glob("*.yaml")}
+    assert names == {"tiny", "xtransplant", *of_benchmarks, *of_models}
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_a_benchmarks_recipe_takes_any_model_and_asks_it_in_its_own_template(benchmark):
+    recipe = recipe_of(f"xtransplant_{benchmark}", "model=outputs/mine")
+    assert (recipe.benchmarks, recipe.model, recipe.template) == ([benchmark], "outputs/mine", "auto")
+    assert find_benchmark(benchmark).name == benchmark
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_the_papers_models_are_asked_without_a_template(benchmark, model):
+    recipe = recipe_of(f"xtransplant_{benchmark}_{model}")
+    assert (recipe.benchmarks, recipe.model, recipe.template) == ([benchmark], MODELS[model], "raw")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("xtransplant*.yaml")))
+def test_every_study_has_the_papers_settings(name):
+    recipe = recipe_of(name, "model=m")
+    assert (recipe.pilot, recipe.unseen) == ("data/pilot", "data/unseen")
+    assert (recipe.max_new_tokens, recipe.direction, recipe.centre) == (20, "auto", "en")
+    assert recipe.sublayers == ["ffn", "attention"] and recipe.prompting == ["original", "cot", "pim"]
+    assert recipe.run_name == name and recipe.limit is None
