@@ -8,18 +8,16 @@ accelerate launch --num_processes 8 evaluate.py recipe=paper model=outputs/llama
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
@@ -38,6 +36,7 @@ from cctuning.loading import load_tokenizer
 from cctuning.locks import only_run_in
 from cctuning.model import load_model, load_model_config
 from cctuning.model_names import model_name, naming_model
+from cctuning.progress import progress_bar
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.recipe import RECIPES, recipe_from_command_line, save_recipe
 from cctuning.runs import check_trusted
@@ -144,7 +143,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
             return list(texts)
         translated: list[str | None] = []
         if translator is not None:
-            with progress_bar(f"{source} -> {target}", len(texts)) as update:
+            with progress_bar(console, f"{source} -> {target}", len(texts)) as update:
                 found = translate_all(
                     translator,
                     texts,
@@ -212,7 +211,7 @@ def evaluate(
     how = Asking(recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood)
     total = sum(len(task.questions) for task, _ in tasks)
     samples: dict[str, list[dict[str, Any]]] = {}
-    with progress_bar(f"questions, {mode}", total) as update:
+    with progress_bar(console, f"questions, {mode}", total) as update:
         for task, _ in tasks:
             responses = ask(
                 model, prompts, task, folder, how, share=share, progress=lambda more: update(advance=more)
@@ -278,14 +277,6 @@ def show(
     console.print(question_panel(tasks[0], tokenizer))
     translated = " Parallel prompts are shown before their translation." if mode == "translated" else ""
     console.print(f"Nothing was asked.{translated}")
-
-
-@contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar on the screen; yields what is called with advance= or completed= to move it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        yield functools.partial(bars.update, bars.add_task(what, total=total))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ accelerate launch --num_processes 8 probe.py recipe=xtransplant_xnli model=outpu
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
@@ -46,6 +44,7 @@ from cctuning.loading import load_tokenizer
 from cctuning.locks import only_run_in
 from cctuning.model import load_model, load_model_config
 from cctuning.model_names import model_name, naming_model
+from cctuning.progress import progress_bar
 from cctuning.prompts import PromptFormat, choose_template
 from cctuning.recipe import RECIPES, recipe_from_command_line, save_recipe
 from cctuning.runs import check_trusted
@@ -167,12 +166,12 @@ def probe(
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both."""
     sublayers = ", ".join(study.sublayers)
     times = len(study.sublayers)
-    with progress_bar(f"pilot questions, {sublayers}", times * count(pilot)) as update:
+    with progress_bar(console, f"pilot questions, {sublayers}", times * count(pilot)) as update:
         study.sweep_grids(PILOT, pilot, lambda more: update(advance=more))
     pairs: dict[Key, Pairs] = {}
     if unseen:
         pairs = chosen_pairs(study, pilot)
-        with progress_bar(f"unseen questions, {sublayers}", times * count(unseen)) as update:
+        with progress_bar(console, f"unseen questions, {sublayers}", times * count(unseen)) as update:
             if recipe.unseen_cells == "all":
                 study.sweep_grids(UNSEEN, unseen, lambda more: update(advance=more))
             else:
@@ -309,7 +308,7 @@ def ask_otherwise(
             leave_out=recipe.on_bad_prompt == "leave_out",
         )
         how = Asking(new_tokens, recipe.batch_size, log_likelihood=False)
-        with progress_bar(f"unseen questions, {prompting}", count(unseen)) as update:
+        with progress_bar(console, f"unseen questions, {prompting}", count(unseen)) as update:
             ask_prompted(
                 study.model,
                 study.prompts,
@@ -344,14 +343,6 @@ def show(
         console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
     console.print(question_panel(pilot[0].task, tokenizer))
     console.print("Nothing was asked.")
-
-
-@contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar on the screen; yields what is called with advance= or completed= to move it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        yield functools.partial(bars.update, bars.add_task(what, total=total))
 
 
 if __name__ == "__main__":

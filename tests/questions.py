@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
@@ -11,7 +13,7 @@ from cctuning.evaluation.questions import encode_questions
 from cctuning.evaluation.tasks import Task
 from cctuning.export import export_monolingual
 from cctuning.model import load_model
-from cctuning.prompts import PromptFormat
+from cctuning.prompts import PromptFormat, set_generation_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -34,6 +36,20 @@ def exported_model(folder):
     torch.manual_seed(1)
     export_monolingual(run_model(), TOKENIZER, torch.randn(32, 32).double(), folder)
     return load_model(folder)
+
+
+def save_models(folder, **models):
+    """Writes models, by name, with their tokenizer and the tokens that end a response."""
+    for name, model in models.items():
+        set_generation_tokens(model, PROMPTS)
+        model.save_pretrained(folder / name)
+        TOKENIZER.save_pretrained(folder / name)
+
+
+def write_items(path, records):
+    """Writes a file of questions, a JSON object a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 def questions(count=9, *, parallel=False, options=0):

@@ -10,7 +10,15 @@ from cctuning.evaluation import responses
 from cctuning.evaluation.results import read_results
 from cctuning.inference import answer
 from cctuning.prompts import set_generation_tokens
-from tests.questions import PROMPTS, TOKENIZER, exported_model, plain_model, run_model
+from tests.questions import (
+    PROMPTS,
+    TOKENIZER,
+    exported_model,
+    plain_model,
+    run_model,
+    save_models,
+    write_items,
+)
 from tests.scripts import call
 
 LANGUAGES = ("sw", "en")
@@ -29,21 +37,13 @@ def rows(language, count, **more):
     ]
 
 
-def write(path, records):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Folders of a plain model, a run and an exported model."""
     folder = tmp_path_factory.mktemp("models")
     plain, run = plain_model(), run_model()
     run.response_marker = tuple(PROMPTS.response_marker)
-    for name, model in {"plain": plain, "run": run}.items():
-        set_generation_tokens(model, PROMPTS)
-        model.save_pretrained(folder / name)
-        TOKENIZER.save_pretrained(folder / name)
+    save_models(folder, plain=plain, run=run)
     exported_model(folder / "exported")
     return folder
 
@@ -54,11 +54,11 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"1": "yes", "2": "no", "3": "maybe"}
     for language in LANGUAGES:
-        write(
+        write_items(
             tmp_path / f"data/benchmarks/XNLI/{language}.jsonl",
             rows(language, 5, answer=["2"], options=options),
         )
-        write(tmp_path / f"data/benchmarks/MKQA/{language}.jsonl", rows(language, 4, answer=["x"]))
+        write_items(tmp_path / f"data/benchmarks/MKQA/{language}.jsonl", rows(language, 4, answer=["x"]))
     return tmp_path
 
 
@@ -92,7 +92,7 @@ def test_every_mode_asks_what_chat_would(folder, models, kind, inference, mode):
     translations = [
         {"text": row["prompt"], "translation": english_of(row["prompt"], "sw")} for row in rows("sw", 5)
     ]
-    write(folder / "translations.jsonl", translations)
+    write_items(folder / "translations.jsonl", translations)
     ended = evaluate(
         models / kind,
         f"inference={inference}",
@@ -211,7 +211,7 @@ def test_known_faults_are_left_out_and_counted(folder, models):
 def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, row, inference, reason, kind):
     bad = rows("sw", 4, answer=["x"])
     bad[2] |= row
-    write(folder / "data/benchmarks/MKQA/sw.jsonl", bad)
+    write_items(folder / "data/benchmarks/MKQA/sw.jsonl", bad)
     ended = evaluate(models / "run", f"inference={inference}", benchmarks="mkqa")
     assert ended.status == 1
     assert "sw.jsonl, row 3, id 2" in ended.err
@@ -222,7 +222,7 @@ def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, ro
 
 
 def test_what_may_surprise_is_said(folder, models):
-    write(
+    write_items(
         folder / "data/benchmarks/XNLI/yo.jsonl",
         rows("yo", 2, answer=["2"], options={"1": "a", "2": "b", "3": "c"}),
     )
@@ -271,7 +271,7 @@ def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_pa
 def test_results_say_what_was_not_translated(folder, models):
     known = [row for row in rows("sw", 4) if row["id"] not in (1, 2)]
     found = [{"text": row["prompt"], "translation": english_of(row["prompt"], "sw")} for row in known]
-    write(folder / "translations.jsonl", found)
+    write_items(folder / "translations.jsonl", found)
     settings = ["inference=translated", "translator.kind=file", "translator.model=translations.jsonl"]
     for _ in range(2):  # asked, and read again
         ended = evaluate(models / "run", *settings, benchmarks="mkqa")

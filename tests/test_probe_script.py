@@ -15,9 +15,9 @@ from cctuning.analysis.cells.store import read_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.loading import load_tokenizer
 from cctuning.model import load_model
-from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
+from cctuning.prompts import PromptFormat, choose_template
 from tests.analysis import naive
-from tests.questions import PROMPTS, TOKENIZER, plain_model, run_model
+from tests.questions import plain_model, run_model, save_models, write_items
 from tests.scripts import call
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,19 +40,11 @@ def rows(language, ids, **more):
     ]
 
 
-def write(path, records):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Folders of a plain model and of a run with a connection."""
     folder = tmp_path_factory.mktemp("models")
-    for name, model in {"plain": plain_model(), "run": run_model()}.items():
-        set_generation_tokens(model, PROMPTS)
-        model.save_pretrained(folder / name)
-        TOKENIZER.save_pretrained(folder / name)
+    save_models(folder, plain=plain_model(), run=run_model())
     return folder
 
 
@@ -62,9 +54,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for which, ids in (("pilot", range(2)), ("unseen", range(10, 13))):
         for language in LANGUAGES:
-            write(tmp_path / f"data/{which}/XNLI/{language}.jsonl", rows(language, ids))
+            write_items(tmp_path / f"data/{which}/XNLI/{language}.jsonl", rows(language, ids))
             own = rows(language, ids, answer=["A"], options={"A": "x", "B": "y"})
-            write(tmp_path / f"data/{which}/GlobalOpinionQA/{language}.jsonl", own)
+            write_items(tmp_path / f"data/{which}/GlobalOpinionQA/{language}.jsonl", own)
     return tmp_path
 
 
@@ -210,7 +202,7 @@ def test_more_languages_and_questions_join_what_is_there(models, folder):
 
 def test_changed_questions_are_not_taken_for_the_old_ones(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
-    write(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
+    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
     ended = probe(models / "plain", "languages=[sw]")
     assert ended.status == 1
     assert "holds cells of other questions" in ended.err and "resume=never" in ended.err
