@@ -167,6 +167,7 @@ def main() -> None:
         model = make_model(options.shape, options.hidden, layers, device, dtype)
         found = contenders(layers, options.sample, options.rows)
         tasks = [make_task(model, length, options.new_tokens) for length in options.prompt_lengths]
+        print(f"L = {layers}: memory, then times for P =", *options.prompt_lengths, "...", flush=True)
         # All memory first: on a CPU it is measured in copies of this process, which so far holds the model.
         memory = [{name: memory_of(one, task) for name, one in found.items()} for task in tasks]
         for task, peaks in zip(tasks, memory, strict=True):
