@@ -17,28 +17,29 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-import torch
 from rich.console import Console
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
-from cctuning.analysis.lens import draw, logit_lens
 from cctuning.analysis.measures.screen import screen_tables
-from cctuning.analysis.measures.strategies import choose
+from cctuning.analysis.measures.strategies import STRATEGIES, choose
+from cctuning.analysis.probing.beside import read_beside
 from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder, question_rows
+from cctuning.analysis.probing.lenses import draw_lenses
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
-from cctuning.analysis.probing.reading import read_probe_tasks
+from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
 from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.compared import Evaluation, name_evaluations, read_evaluation
+from cctuning.evaluation.compared import Evaluation, read_evaluation
 from cctuning.evaluation.modes import set_mode
 from cctuning.evaluation.preview import question_panel
 from cctuning.evaluation.responses import Asking
+from cctuning.evaluation.tasks import Task
 from cctuning.inference import stop_tokens
 from cctuning.loading import load_tokenizer
 from cctuning.locks import only_run_in
@@ -72,14 +73,17 @@ def main() -> None:
     if recipe.unseen is not None:
         unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
         check_same_sets(pilot, unseen)
-    for path in recipe.beside:
-        read_evaluation(path)  # before anything is asked, which takes long
+    # Before anything is asked, which takes long.
+    otherwise = asked_otherwise(recipe, unseen, prompts, positions)
+    beside = read_beside(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
+    warn_of_faults(recipe, pilot, unseen)
     folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
     if recipe.dry_run:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
         return
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
-        settings = what_cells_depend_on(recipe)
+        # The first one's: folders of a model on several machines are as old as they were copied.
+        settings = from_the_first(what_cells_depend_on(recipe), share, state.device)
         if state.is_main_process:
             folder.open(settings, resume=recipe.resume)
             save_recipe(recipe, folder.path / "recipe.yaml")
@@ -97,7 +101,7 @@ def main() -> None:
             recipe.rows,
             share,
         )
-        probe(recipe, study, pilot, unseen, positions)
+        probe(recipe, study, pilot, unseen, otherwise, beside)
 
 
 def read_tasks(
@@ -137,6 +141,21 @@ def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> 
             )
 
 
+def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
+    """Says how many questions with known faults take part."""
+    if recipe.leave_out_faults:
+        return
+    for key, probes in (("pilot", pilot), ("unseen", unseen)):
+        faults = count_faults(probes, getattr(recipe, key) or "")
+        if faults:
+            listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())
+            console.print(
+                f"warning: {key} questions with known faults ({listed}) take part; leave_out_faults=true "
+                "leaves them out",
+                soft_wrap=True,
+            )
+
+
 def what_cells_depend_on(recipe: ProbeRecipe) -> dict[str, Any]:
     """All that cells depend on beside the questions: what a folder that goes on must agree in."""
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
@@ -161,7 +180,8 @@ def probe(
     study: Study,
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
-    positions: int | None,
+    otherwise: Mapping[str, tuple[list[Task], Asking]],
+    beside: Mapping[str, Evaluation],
 ) -> None:
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both."""
     sublayers = ", ".join(study.sublayers)
@@ -176,9 +196,9 @@ def probe(
                 study.sweep_grids(UNSEEN, unseen, lambda more: update(advance=more))
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, lambda more: update(advance=more))
-        ask_otherwise(recipe, study, unseen, positions)
+        ask_otherwise(study, otherwise)
     if study.share.process == 0:
-        write_findings(recipe, study, pilot, unseen, pairs)
+        write_findings(recipe, study, pilot, unseen, pairs, beside)
 
 
 def write_findings(
@@ -187,6 +207,7 @@ def write_findings(
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
     pairs: Mapping[Key, Pairs],
+    beside: Mapping[str, Evaluation],
 ) -> None:
     """Everything that is made of the cells, from their files."""
     folder = study.folder.path
@@ -194,11 +215,14 @@ def write_findings(
         for task in probes:
             study.folder.write_questions(which, task)
     with console.status("measures and choosers"):
-        found = gather(recipe, study, pilot, unseen, pairs)
+        found = gather(recipe, study, pilot, unseen, pairs, beside)
         summary, judgements = measure(found, centre=recipe.centre, seed=recipe.seed)
+        study.folder.clear_findings()
         write_summary(folder, summary, judgements)
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
+        shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
+        draw_lenses(study, pilot, shown, folder / "figures")
         questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
         write_report(
             folder,
@@ -207,45 +231,35 @@ def write_findings(
             questions,
             judgements,
             title=f"XTransplant: {Path(recipe.model).name}",
-            notes=notes(recipe, pilot),
+            notes=notes(recipe, pilot, unseen),
         )
-    if recipe.lens:
-        draw_lenses(study, pilot, shown_by_lens(found))
     for table in screen_tables(summary):
         console.print(table)
     console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)
 
 
-def draw_lenses(
-    study: Study, pilot: Sequence[ProbeTask], shown: Mapping[Key, tuple[str, tuple[int, int]]]
-) -> None:
-    """Intermediate decoding of the questions that are to be shown, a folder each."""
-    tasks = {(task.benchmark, task.language): task for task in pilot}
-    for (sublayer, benchmark, language), (id, pair) in shown.items():
-        task = tasks[benchmark, language]
-        question = task.task.questions[task.ids.index(id)]
-        assert question.parallel is not None
-        lens = logit_lens(
-            study.model,
-            study.prompts.tokenizer,
-            torch.tensor(question.parallel.ids),
-            torch.tensor(question.asked.ids),
-            [pair],
-            sublayer=sublayer,
-        )
-        draw(study.folder.path / "figures" / f"lens_{sublayer}_{benchmark}_{language}_{id}", lens)
-
-
-def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[str]:
+def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
     """What a reader of the report has to know."""
-    languages = dict.fromkeys(task.language for task in pilot)
-    said = [
-        f"Model: {recipe.model}. {count(pilot):,} pilot questions in {len(languages)} languages.",
-        f"Centre language: {recipe.centre}. Direction: {recipe.direction}. "
-        f"At most {recipe.max_new_tokens} new tokens, greedily.",
-    ]
-    left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in pilot)
-    return [*said, f"{left_out:,} questions were left out."] if left_out else said
+    said = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
+    for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
+        languages = dict.fromkeys(task.language for task in probes)
+        left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in probes)
+        faulty = sum(count_faults(probes, str(data)).values())
+        if probes:
+            said.append(
+                f"{count(probes):,} {which} questions in {len(languages)} languages, from "
+                f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
+                "take part."
+            )
+    into_centre = {task.task.benchmark.title for task in pilot if task.asked_in != task.language}
+    from_centre = {task.task.benchmark.title for task in pilot} - into_centre
+    for titles, direction in (
+        (from_centre, f"asked in each language, with activations from {recipe.centre}"),
+        (into_centre, f"asked in {recipe.centre}, with activations from each language"),
+    ):
+        if titles:
+            said.append(f"{', '.join(sorted(titles))}: {direction}.")
+    return [*said, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
 
 
 def gather(
@@ -254,8 +268,11 @@ def gather(
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
     pairs: Mapping[Key, Pairs],
+    beside: Mapping[str, Evaluation],
 ) -> Found:
     """All that the study has found, and what was evaluated beside it."""
+    folder = study.folder.path / "prompting"
+    prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
     whole = recipe.unseen_cells == "all"
     applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
     kept = recipe.activations
@@ -269,17 +286,8 @@ def gather(
         applied=applied,
         unseen=study.grids(UNSEEN, unseen) if whole else applied,
         unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
-        others=evaluations(recipe, study.folder.path),
+        others={**prompted, **beside},
     )
-
-
-def evaluations(recipe: ProbeRecipe, folder: Path) -> dict[str, Evaluation]:
-    """What stands beside the chosen pairs: other promptings, and folders that evaluate.py wrote."""
-    own = {
-        name: read_evaluation(folder / "prompting" / name) for name in recipe.prompting if name != "original"
-    }
-    beside = [read_evaluation(path) for path in recipe.beside]
-    return own | dict(zip(name_evaluations(beside), beside, strict=True))
 
 
 def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[Key, Pairs]:
@@ -291,24 +299,35 @@ def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[Key, Pairs]:
     return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
 
 
-def ask_otherwise(
-    recipe: ProbeRecipe, study: Study, unseen: Sequence[ProbeTask], positions: int | None
-) -> None:
-    """Asks the unseen questions under the other promptings."""
-    for prompting in recipe.prompting:
-        if prompting == "original":  # every file of cells has it
-            continue
+def others_than_original(recipe: ProbeRecipe) -> list[str]:
+    """The promptings that have to be asked for themselves: every file of cells has the original."""
+    return [prompting for prompting in recipe.prompting if prompting != "original"]
+
+
+def asked_otherwise(
+    recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
+) -> dict[str, tuple[list[Task], Asking]]:
+    """The unseen questions under the other promptings, and how those are asked."""
+    found = {}
+    for prompting in others_than_original(recipe) if unseen else ():
         new_tokens = recipe.cot_new_tokens if prompting == "cot" else recipe.max_new_tokens
         tasks = prompted_tasks(
             unseen,
-            study.prompts,
+            prompts,
             prompting,
             positions=positions,
             new_tokens=new_tokens,
             leave_out=recipe.on_bad_prompt == "leave_out",
         )
-        how = Asking(new_tokens, recipe.batch_size, log_likelihood=False)
-        with progress_bar(console, f"unseen questions, {prompting}", count(unseen)) as update:
+        found[prompting] = tasks, Asking(new_tokens, recipe.batch_size, log_likelihood=False)
+    return found
+
+
+def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking]]) -> None:
+    """Asks the unseen questions under the other promptings."""
+    for prompting, (tasks, how) in otherwise.items():
+        total = sum(len(task.questions) for task in tasks)
+        with progress_bar(console, f"unseen questions, {prompting}", total) as update:
             ask_prompted(
                 study.model,
                 study.prompts,

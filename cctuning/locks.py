@@ -65,8 +65,11 @@ def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
     """The lock's file, open and locked; None where it is no longer the one that others would find."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{unwritable}: {error.strerror}") from error
+    try:
         file = lock.open("a")
-    except FileNotFoundError:
+    except FileNotFoundError:  # another process has taken the folder away
         return None
     except OSError as error:
         raise OSError(f"{unwritable}: {error.strerror}") from error

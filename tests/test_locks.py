@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,4 +73,10 @@ def test_a_file_has_one_user_at_a_time_and_nothing_is_left(tmp_path):
         pytest.raises(OSError, match="file/cache cannot be written"),
         only_user_of(tmp_path / "file" / "cache"),
     ):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be made")
+def test_a_folder_that_cannot_be_made_is_told():
+    with pytest.raises(OSError, match="output_dir=/proc/x cannot be written"), only_run_in("/proc/x"):
         pass

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+import evaluate
 import probe as script
 from cctuning.analysis.cells.store import read_cells
 from cctuning.analysis.probing import sweeping
@@ -196,8 +197,77 @@ def test_more_languages_and_questions_join_what_is_there(models, folder):
     before = files(folder / "out")
     assert probe(models / "plain").status == 0
     after = files(folder / "out")
-    assert before.items() <= after.items()
+    grids = {path: content for path, content in before.items() if "/ffn/" in path}
+    assert grids and grids.items() <= after.items()
+    assert [row["question"] for row in cells(folder, "pilot", "source", "xnli", "en")] == ["0", "1"]
     assert len(cells(folder, "pilot", "ffn", "xnli", "sw")) == 2 * (LAYERS**2 + 1)
+
+
+def test_nothing_of_an_earlier_study_stays_among_what_is_made(models, folder):
+    assert probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]").status == 0
+    assert list((folder / "out/figures").glob("*attention*"))
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    assert not list((folder / "out/figures").glob("*attention*"))
+    assert cells(folder, "pilot", "attention", "xnli", "sw")  # which took long
+
+
+def test_chosen_pairs_and_whole_grids_of_unseen_questions_lie_apart(models, folder):
+    more = ["languages=[sw]", "unseen=data/unseen", "unseen_limit=1"]
+    assert probe(models / "plain", *more).status == 0
+    chosen = cells(folder, "unseen_pairs", "ffn", "xnli", "sw")
+    assert probe(models / "plain", *more, "unseen_cells=all").status == 0
+    grid = cells(folder, "unseen", "ffn", "xnli", "sw")
+    assert len(grid) == LAYERS**2 + 1
+    known = {(row["source_layer"], row["target_layer"]): row["tokens"] for row in grid}
+    assert all(known[row["source_layer"], row["target_layer"]] == row["tokens"] for row in chosen)
+
+
+def test_each_process_says_what_it_did(models, folder):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    with (folder / "out/work/process_0.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    assert sum(line["questions"] for line in lines) == 2 + 2  # grids and sources
+    assert all(line["token_forwards"] > 0 and line["seconds"] >= 0 for line in lines)
+
+
+def test_an_evaluation_of_other_questions_is_told_before_anything_is_asked(models, folder):
+    write_items(folder / "data/others/XNLI/sw.jsonl", rows("sw", range(20, 22)))
+    settings = ["benchmarks=[xnli]", "data=data/others", "use_cpu=true", "max_new_tokens=2", "inference=none"]
+    assert call(evaluate, *settings, f"model={models / 'plain'}", "output_dir=other").status == 0
+    ended = probe(models / "plain", "languages=[sw]", "unseen=data/unseen", "beside=[other]")
+    assert ended.status == 1
+    assert "other holds none of the unseen questions" in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_promptings_and_evaluations_stand_beside_the_chosen_pairs(models, folder):
+    settings = ["benchmarks=[xnli]", "data=data/unseen", "use_cpu=true", "max_new_tokens=5", "inference=none"]
+    assert call(evaluate, *settings, f"model={models / 'plain'}", "output_dir=sft").status == 0
+    more = ["unseen=data/unseen", "prompting=[original,cot,pim]", "cot_new_tokens=6", "beside=[sft]"]
+    ended = probe(models / "plain", *more)
+    assert ended.status == 0, ended.err
+    scores = json.loads((folder / "out/summary.json").read_text(encoding="utf-8"))["unseen"]["ffn"]["scores"]
+    names = {one["name"] for one in scores}
+    assert {"original", "overall", "source_last", "target_first", "cot", "pim"} < names
+    # The same model asked by evaluate.py is right where the study's own cells say so.
+    (beside,) = names - {"original", "source", "overall", "source_last", "target_first", "cot", "pim"}
+    own = {(one["language"], one["name"]): one["score"] for one in scores if one["is_main"]}
+    assert all(own[language, beside] == own[language, "original"] for language in LANGUAGES)
+
+
+def test_too_long_a_chain_of_thought_is_told_before_anything_is_asked(models, folder):
+    ended = probe(models / "plain", "unseen=data/unseen", "prompting=[cot]", "cot_new_tokens=5000")
+    assert ended.status == 1 and "positions" in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_known_faults_are_counted_or_left_out_of_both_languages(models, folder):
+    faults = {"pilot/XNLI": {"en": {"garbled": [1]}}}
+    (folder / "data/anomalies.json").write_text(json.dumps(faults), encoding="utf-8")
+    ended = probe(models / "plain", "dry_run=true")
+    assert "XNLI en 1) take part" in " ".join(ended.out.split())
+    assert probe(models / "plain", "languages=[sw]", "leave_out_faults=true").status == 0
+    assert {row["question"] for row in cells(folder, "pilot", "ffn", "xnli", "sw")} == {"0"}
 
 
 def test_changed_questions_are_not_taken_for_the_old_ones(models, folder):

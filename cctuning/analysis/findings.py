@@ -72,18 +72,19 @@ def judge(found: Found, *, seed: int) -> list[Judgement]:
     return judgements
 
 
-def shown_by_lens(found: Found) -> dict[Key, tuple[str, tuple[int, int]]]:
+def shown_by_lens(found: Found, centre: str) -> dict[Key, tuple[str, tuple[int, int]]]:
     """A question, by id, and a pair to look at with a logit lens, for each sub-layer and benchmark.
 
     It is the first question that the model gets wrong as it is, and right under the pair that OverAll
-    chooses, in the first language that has one; the languages' own order counts. None where there is none.
+    chooses, in the first language that has one; the languages' own order counts. The centre language, whose
+    prompts are their own sources, is passed over.
     """
     shown: dict[Key, tuple[str, tuple[int, int]]] = {}
     seen = set()
     for key, grid in found.grids.items():
         pair = choose(grid)[OVERALL]
         won = grid.cells.correct[:, *pair] & ~grid.target.correct
-        if key[:2] not in seen and won.any():
+        if key[:2] not in seen and key[2] != centre and won.any():
             seen.add(key[:2])
             shown[key] = grid.questions[int(won.argmax())], pair
     return shown

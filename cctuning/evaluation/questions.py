@@ -56,17 +56,28 @@ class Fault(NamedTuple):
     message: str
 
 
-def fault(question: Question, prompts: PromptFormat, positions: int | None, new_tokens: int) -> Fault | None:
-    """Why a question cannot be asked; None where it can. `positions`: the model's most, None for any."""
+def fault(
+    question: Question,
+    prompts: PromptFormat,
+    positions: int | None,
+    new_tokens: int,
+    *,
+    both_answered: bool = False,
+) -> Fault | None:
+    """Why a question cannot be asked; None where it can.
+
+    `positions`: the model's most, None for any. `both_answered`: the parallel prompt is answered too.
+    """
     texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
     if not all(text.strip() for text in texts):
         message = (
-            "it has no parallel prompt, which inference=bilingual and prompting=pim need: make the files "
-            "with a translator (python -m data_prep.benchmarks --help)"
+            "it has no parallel prompt, which inference=bilingual, prompting=pim and probe.py need: make the "
+            "files with a translator (python -m data_prep.benchmarks --help)"
         )
         return Fault("no parallel prompt", message)
     read = len(question.asked.ids) + new_tokens
-    longest = max(read, len(question.parallel.ids) if question.parallel else 0)
+    parallel = len(question.parallel.ids) + both_answered * new_tokens if question.parallel else 0
+    longest = max(read, parallel)
     if positions is not None and longest > positions:
         message = f"{longest} tokens of prompt and response, and the model has {positions} positions"
         return Fault("too long", message)

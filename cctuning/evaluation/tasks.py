@@ -81,14 +81,15 @@ def split_faulty(
     positions: int | None,
     new_tokens: int,
     leave_out: bool,
+    both_answered: bool = False,
 ) -> tuple[Task, ItemSet]:
-    """The task and its items without the questions that the model cannot be asked.
+    """The task and its items without the questions that the model cannot be asked (`questions.fault`).
 
     Raises `ValueError` for the first of them unless they are to be left out.
     """
     faults: dict[str, list[int | str]] = {}
     for question in task.questions:
-        if reason := fault(question, prompts, positions, new_tokens):
+        if reason := fault(question, prompts, positions, new_tokens, both_answered=both_answered):
             item = question.item
             if not leave_out:
                 raise ValueError(

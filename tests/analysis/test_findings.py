@@ -51,14 +51,15 @@ def test_the_lens_shows_the_first_question_that_the_chosen_pair_sets_right():
     swahili = with_answers(swahili, [0], [(0, 3, 0), (2, 3, 0), (4, 3, 0), (1, 0, 0)])
     found = Found({("ffn", "xnli", "de"): german, ("ffn", "xnli", "sw"): swahili}, {})
     assert choose(swahili)["overall"] == (3, 0)
-    assert shown_by_lens(found) == {("ffn", "xnli", "sw"): (swahili.questions[2], (3, 0))}
+    assert shown_by_lens(found, "en") == {("ffn", "xnli", "sw"): (swahili.questions[2], (3, 0))}
+    assert shown_by_lens(found, "sw") == {}
 
 
 def test_nothing_is_shown_where_nothing_is_won():
     made = {
         key: with_answers(grid, range(6), [(0, 0, 0)]) for key, grid in grids(benchmarks=("xnli",)).items()
     }
-    assert shown_by_lens(Found(made, {})) == {}
+    assert shown_by_lens(Found(made, {}), "en") == {}
 
 
 def test_choosers_are_judged_on_the_pilot_and_on_unseen_questions():

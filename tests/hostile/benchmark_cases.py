@@ -352,9 +352,9 @@ def special_token(folder: Path) -> list[str]:
 @case(
     "no parallel text, and `prompting=pim`",
     error=(
-        "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual and "
-        "prompting=pim need: make the files with a translator (python -m data_prep.benchmarks --help). Set "
-        "on_bad_prompt=leave_out to ask the others"
+        "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual, "
+        "prompting=pim and probe.py need: make the files with a translator (python -m data_prep.benchmarks "
+        "--help). Set on_bad_prompt=leave_out to ask the others"
     ),
 )
 def pim_without_parallel(folder: Path) -> list[str]:

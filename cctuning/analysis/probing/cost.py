@@ -11,7 +11,11 @@ from cctuning.preview import lengths
 
 
 def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
-    """At most so many for all pairs of `layers` layers: cells times new tokens, and each prompt once."""
+    """At most so many for all pairs of `layers` layers: cells times new tokens, and each prompt once.
+
+    Scores of options, and of answers under the model as it is, come on top, and so do source prompts that are
+    asked as they are.
+    """
     cells = layers**2 + 1
     return sum(cells * new_tokens + question.tokens for question in probe.task.questions)
 
@@ -26,12 +30,16 @@ def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
 
 
 def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int) -> Table:
-    """Questions, prompt lengths and token-forwards of every task."""
+    """Questions, prompt lengths and the token-forwards of the grids of every task."""
     count = sum(len(probe.task.questions) for probe in probes)
     table = Table(title=f"{count:,} questions, every one of {layers} layers into every one")
-    table.add_column("benchmark")
-    table.add_column("language")
-    for heading in ("questions", "asked", "source", "left out", "token-forwards", "one pair at a time"):
+    table.caption = (
+        "grids: token-forwards at most; by pair: where each pair is a generation of its own. Scores of "
+        "options and answers, and sources as they are, come on top."
+    )
+    table.add_column("benchmark", overflow="fold")
+    table.add_column("lang.")
+    for heading in ("questions", "asked", "source", "left out", "grids", "by pair"):
         table.add_column(heading, justify="right")
     for probe in probes:
         questions = probe.task.questions

@@ -36,9 +36,10 @@ class Direction:
 class DirectedSet:
     """The items of a benchmark in one language, made ready for a direction.
 
-    `asked` holds what activations go into: its items' `prompt_en` is the prompt that they come from,
-    whatever language that is in. `judges` holds the same items as the data have them, and `sources` those
-    of the source prompts, which judge what the model answers to either, all in the same order.
+    `asked` holds what activations go into, as `evaluation.prompting.prompts_of` takes it: the parallel of a
+    prompt is the one that they come from, whatever language that is in. `judges` holds the same items as the
+    data have them, and `sources` those of the source prompts, which judge what the model answers to either,
+    all in the same order.
     """
 
     asked: ItemSet
@@ -53,17 +54,14 @@ def direct(
 ) -> DirectedSet:
     """The items of `found` with their parallels in the direction's centre language.
 
-    `centre`: its items by id; None where the benchmark's own English prompts serve (`asked_in_english`).
+    `centre`: its items by id; None where the benchmark's own English prompts serve, since its languages hold
+    different questions.
     Raises `ValueError` for an item without a parallel there, unless those are to be left out, and for a
     centre that the benchmark cannot have.
     """
     benchmark = found.benchmark
-    if benchmark.asked_in_english:
+    if centre is None:
         return _of_culture(found, direction)
-    if not benchmark.parallel:
-        # Its languages hold different items, each with an English version of its own.
-        return _alone(found, direction)
-    assert centre is not None
     missing = [item for item in found.items if item.id not in centre]
     if missing and not leave_out:
         first = missing[0]
@@ -82,25 +80,14 @@ def direct(
 
 
 def _of_culture(found: ItemSet, direction: Direction) -> DirectedSet:
-    """Both prompts of an item are there, and one judges as the other; `prompt_en` is asked."""
-    _english_only(found.benchmark, direction)
-    if direction.name == TO_CENTRE:
-        return DirectedSet(found, found.items, found.items, "en", found.language)
-    turned = [replace(item, prompt=item.prompt_en, prompt_en=item.prompt) for item in found.items]
-    return DirectedSet(replace(found, items=turned), found.items, found.items, found.language, found.language)
-
-
-def _alone(found: ItemSet, direction: Direction) -> DirectedSet:
-    _english_only(found.benchmark, direction)
-    if direction.name == TO_LANGUAGE:
-        return DirectedSet(found, found.items, found.items, found.language, found.language)
-    turned = [replace(item, prompt=item.prompt_en, prompt_en=item.prompt) for item in found.items]
-    return DirectedSet(replace(found, items=turned), found.items, found.items, "en", found.language)
-
-
-def _english_only(benchmark: Benchmark, direction: Direction) -> None:
+    """Both prompts of an item are there, and it judges either."""
     if direction.centre != "en":
         raise ValueError(
-            f"centre={direction.centre}: the languages of {benchmark.title} hold different questions, so "
-            "only their English versions are parallel. Set centre=en, or leave it out of benchmarks="
+            f"centre={direction.centre}: the languages of {found.benchmark.title} hold different questions, "
+            "so only their English versions are parallel. Set centre=en, or leave it out of benchmarks="
         )
+    to_centre = direction.name == TO_CENTRE
+    # A benchmark that is asked in English asks `prompt_en`, with `prompt` as its parallel.
+    asked = replace(found, benchmark=replace(found.benchmark, asked_in_english=to_centre))
+    asked_in = "en" if to_centre else found.language
+    return DirectedSet(asked, found.items, found.items, asked_in, found.language)

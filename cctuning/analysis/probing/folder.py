@@ -13,6 +13,8 @@ from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_
 from cctuning.files import write_whole
 
 SETTINGS_FILE = "probe.json"
+_KEPT = ("cells", "questions", "prompting", "work")  # what takes long
+_MADE = ("summary.json", "report.html", "tables", "figures")  # what is made of it
 GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
 
 
@@ -28,8 +30,10 @@ class StudyFolder:
 
     def pieces(self, which: str, sublayer: str, probe: ProbeTask, *, whole_grid: bool) -> list[Piece]:
         """The pieces of a task under a sub-layer."""
-        size = GRID_PIECE if whole_grid else BATCH_PIECE
-        return pieces_of(self.path / "cells" / which / sublayer, probe, size)
+        if whole_grid:
+            return pieces_of(self.path / "cells" / which / sublayer, probe, GRID_PIECE)
+        # Apart: few cells of a question must not be taken for a grid, nor for its cells a second time.
+        return pieces_of(self.path / "cells" / f"{which}_pairs" / sublayer, probe, BATCH_PIECE)
 
     def source_pieces(self, which: str, probes: Sequence[ProbeTask]) -> list[tuple[str, Piece]]:
         """With their benchmarks' names, the pieces of the source prompts of some tasks, asked as they are."""
@@ -66,34 +70,32 @@ class StudyFolder:
     def open(self, settings: Mapping[str, Any], *, resume: str) -> None:
         """Makes the folder ready for a study under `settings`.
 
-        With resume=never what an earlier study left goes. Raises `StudyFolderError` for the folder of
+        With resume=never all that an earlier study left goes. Raises `StudyFolderError` for the folder of
         something else, and for a study that was made in another way.
         """
         path = self.path / SETTINGS_FILE
-        if resume == "never":
-            self._clear()
-        elif path.exists():
-            self._refuse_others(path, settings)
-        elif foreign := next((name for name in _FOREIGN if (self.path / name).exists()), None):
+        there = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        foreign = sorted(name for name in there if not name.startswith("."))
+        if foreign and not path.exists():
             raise StudyFolderError(
-                f"{self.path} holds {foreign}, and no {SETTINGS_FILE} that says probe.py wrote it: set "
+                f"{self.path} holds {foreign[0]}, and no {SETTINGS_FILE} that says probe.py wrote it: set "
                 "another output_dir"
             )
+        if path.exists() and resume != "never":
+            self._refuse_others(path, settings)
+        if resume == "never":
+            self.clear_findings()
+            for name in _KEPT:
+                shutil.rmtree(self.path / name, ignore_errors=True)
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 
-    def _clear(self) -> None:
-        if self.path.exists() and not (self.path / SETTINGS_FILE).exists() and any(self._content()):
-            raise StudyFolderError(
-                f"{self.path} holds {next(self._content()).name}, and no {SETTINGS_FILE} that says probe.py "
-                "wrote it, so resume=never removes nothing there: set another output_dir"
-            )
-        for name in ("cells", "questions", "prompting"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        (self.path / SETTINGS_FILE).unlink(missing_ok=True)
-
-    def _content(self) -> Any:
-        return (entry for entry in self.path.iterdir() if not entry.name.startswith("."))
+    def clear_findings(self) -> None:
+        """Takes away what an earlier call, perhaps of other languages or sub-layers, made of its cells."""
+        for name in _MADE:
+            if (self.path / name).is_dir():
+                shutil.rmtree(self.path / name)
+            (self.path / name).unlink(missing_ok=True)
 
     def _refuse_others(self, path: Path, settings: Mapping[str, Any]) -> None:
         try:
@@ -112,9 +114,6 @@ class StudyFolder:
                 f"{self.path} holds a study with other settings: {'; '.join(differing)}. Set another "
                 "output_dir, or resume=never to ask everything anew"
             )
-
-
-_FOREIGN = ("config.json", "recipe.yaml", "results.json", "cells")
 
 
 def question_rows(probe: ProbeTask) -> list[dict[str, Any]]:

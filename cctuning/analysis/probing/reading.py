@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cctuning.analysis.probing.directions import Direction, direct
 from cctuning.analysis.probing.tasks import ProbeTask, make_probe_task
 from cctuning.evaluation.benchmark import Benchmark
+from cctuning.evaluation.faults import read_faults, without_faults
 from cctuning.evaluation.item import Item
 from cctuning.evaluation.items import available_languages
 from cctuning.evaluation.reading import HUB, read_item_sets
@@ -43,14 +44,17 @@ def read_probe_tasks(
         benchmarks, data, languages=languages, limit=limit, leave_out_faults=leave_out_faults
     )
     directions = {one.name: Direction.of(direction, centre, one) for one in benchmarks}
-    centres = {one.name: _centre_items(one, data, directions[one.name]) for one in benchmarks}
+    centres = {
+        one.name: _centre_items(one, data, directions[one.name], leave_out_faults) for one in benchmarks
+    }
     return [
         make_probe_task(
             direct(
                 found,
                 directions[found.benchmark.name],
                 centres[found.benchmark.name],
-                leave_out=leave_out,
+                # Without faulty items of the centre, others have no parallel.
+                leave_out=leave_out or leave_out_faults,
             ),
             prompts,
             positions=positions,
@@ -61,7 +65,9 @@ def read_probe_tasks(
     ]
 
 
-def _centre_items(benchmark: Benchmark, data: str, direction: Direction) -> dict[int | str, Item] | None:
+def _centre_items(
+    benchmark: Benchmark, data: str, direction: Direction, leave_out_faults: bool
+) -> dict[int | str, Item] | None:
     """The centre language's items by id; None for a benchmark whose languages hold different questions."""
     if not benchmark.parallel:
         return None
@@ -72,5 +78,16 @@ def _centre_items(benchmark: Benchmark, data: str, direction: Direction) -> dict
             f"{', '.join(sorted(known))}{did_you_mean(direction.centre, known)}"
         )
     # All of them: another language's first questions may be others.
-    sets = read_item_sets([benchmark], data, languages=[direction.centre])
+    sets = read_item_sets([benchmark], data, languages=[direction.centre], leave_out_faults=leave_out_faults)
     return {item.id: item for found in sets for item in found.items}
+
+
+def count_faults(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:
+    """How many questions have a fault that is known, by benchmark and language (`evaluation.faults`)."""
+    faults = {} if data == HUB else read_faults(data)
+    counts = {}
+    for probe in probes:
+        items = [question.item for question in probe.task.questions]
+        kept, _ = without_faults(items, faults, probe.task.benchmark)
+        counts[f"{probe.task.benchmark.title} {probe.language}"] = len(items) - len(kept)
+    return {name: count for name, count in counts.items() if count}

@@ -116,7 +116,13 @@ class Study:
             for benchmark, piece in self.folder.source_pieces(which, probes)
         ]
         work = functools.partial(
-            do_jobs, self.model, self.prompts, settings=self.settings, share=self.share, rows=self.rows
+            do_jobs,
+            self.model,
+            self.prompts,
+            settings=self.settings,
+            share=self.share,
+            rows=self.rows,
+            work=self.folder.path / "work" / f"process_{self.share.process}.jsonl",
         )
         work(sources)
         work(jobs, progress=progress)

@@ -6,7 +6,8 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.tasks import Asked, Piece
 from cctuning.analysis.transplant import Cell, Question, answer_log_probabilities, sweep
 from cctuning.evaluation.benchmark import Metric
+from cctuning.growing_files import add_lines
 from cctuning.prompts import PromptFormat
 from cctuning.shares import ALONE, Share
 
@@ -59,6 +61,18 @@ class Job:
                 return False
             raise
 
+    def is_done_by_another(self, settings: Mapping[str, Any], begun: float) -> bool:
+        """Whether another process has written the cells, after the time `begun` where they were others."""
+        try:
+            return replace(self, redo=False).is_done(settings)
+        except CellsError as error:
+            if self.piece.path.stat().st_mtime < begun:
+                return False
+            raise CellsError(
+                f"{self.piece.path} was just written by another process, for other questions or in another "
+                "way: all of them need the same data and the same recipe"
+            ) from error
+
 
 def do_jobs(
     model: Any,
@@ -68,14 +82,18 @@ def do_jobs(
     *,
     share: Share = ALONE,
     rows: int | None = None,
+    work: Path,
     progress: Progress = lambda done: None,
 ) -> None:
     """Writes the cells of all jobs that are not done yet; returns when all are, those of others too.
 
     Of several processes each takes its turn of the jobs, and they meet in the files. `settings` is what
     cells depend on beside questions and jobs, such as the model's name. `rows`: of one forward pass at most;
-    None: by free memory. Raises `CellsError` before anything is asked where other cells are in the way.
+    None: by free memory. `work`: a file of this process, to which a line is added for each job: its
+    questions, token-forwards and seconds. Raises `CellsError` before anything is asked where other cells are
+    in the way, and where another process writes others than this one would.
     """
+    begun = time.time()
     missing = []
     for number, job in enumerate(jobs):
         if job.is_done(settings):
@@ -87,15 +105,36 @@ def do_jobs(
         if number % share.processes != share.process:
             others.append(job)
             continue
-        cells, activations = _sweep_piece(model, prompts, job, rows)
-        if activations:
-            write_activations(activations_path(job.piece.path), activations)
-        write_cells(job.piece.path, cells, fingerprint=job.fingerprint(settings))
+        _do(model, prompts, job, settings, rows, work)
         progress(len(job.piece.questions))
     for job in others:
-        while not replace(job, redo=True).is_done(settings):
+        while not job.is_done_by_another(settings, begun):
             time.sleep(_LOOK_AGAIN)
         progress(len(job.piece.questions))
+
+
+def _do(
+    model: Any, prompts: PromptFormat, job: Job, settings: Mapping[str, Any], rows: int | None, work: Path
+) -> None:
+    """Writes the cells of a job, what was moved, and what it took."""
+    start = time.monotonic()
+    path = job.piece.path
+    found = _sweep_piece(model, prompts, job, rows)
+    if found.activations:
+        write_activations(activations_path(path), found.activations)
+    write_cells(path, found.cells, fingerprint=job.fingerprint(settings))
+    # With another limit the last questions were in another piece: every answer is there once.
+    for old in path.parent.glob(f"{path.stem.split('-')[0]}-*"):
+        if old.stem != path.stem:
+            old.unlink()
+    work.parent.mkdir(parents=True, exist_ok=True)
+    line = {
+        "cells": "/".join(path.parts[-4:]),
+        "questions": len(job.piece.questions),
+        "token_forwards": found.token_forwards,
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    add_lines(work, [line])
 
 
 def grid_cells(layers: int) -> tuple[Cell, ...]:
@@ -103,15 +142,21 @@ def grid_cells(layers: int) -> tuple[Cell, ...]:
     return ((), *(((source, target),) for source in range(layers) for target in range(layers)))
 
 
-def _sweep_piece(
-    model: Any, prompts: PromptFormat, job: Job, rows: int | None
-) -> tuple[list[dict[str, Any]], dict[str, tuple[Tensor, Tensor]]]:
-    """The rows of a piece's cells, and of each question what was moved, where that is kept."""
+class _Swept(NamedTuple):
+    """What came of a piece."""
+
+    cells: list[dict[str, Any]]  # rows
+    activations: dict[str, tuple[Tensor, Tensor]]  # of each question, where they are kept
+    token_forwards: int
+
+
+def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) -> _Swept:
     piece, how = job.piece, job.how
     cells = grid_cells(model.config.get_text_config().num_hidden_layers) if how.cells is None else how.cells
     questions = [_for_engine(asked, how) for asked in piece.questions]
     kept: dict[str, tuple[Tensor, Tensor]] = {}
     written: list[dict[str, Any]] = []
+    token_forwards = 0
     found = sweep(
         model, questions, cells, sublayer=how.sublayer, max_new_tokens=how.max_new_tokens, rows=rows
     )
@@ -128,7 +173,8 @@ def _sweep_piece(
         )
         if how.activations:
             kept[str(asked.item.id)] = one.source_activations, one.target_activations
-    return written, kept
+        token_forwards += one.token_forwards
+    return _Swept(written, kept, token_forwards)
 
 
 def _for_engine(asked: Asked, how: Sweeping) -> Question:

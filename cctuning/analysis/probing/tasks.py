@@ -79,6 +79,7 @@ def make_probe_task(
         positions=positions,
         new_tokens=new_tokens,
         leave_out=leave_out,
+        both_answered=True,
     )
     ordered = [sources[question.item.id] for question in task.questions]
     return ProbeTask(judged_by(task, directed.judges), ordered, directed.asked_in, directed.sources_of, kept)

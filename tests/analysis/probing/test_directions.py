@@ -25,10 +25,10 @@ def item_set(benchmark, language, numbers=(1, 2)):
     return ItemSet(benchmark, language, [item(language, number) for number in numbers])
 
 
-def prompts_and_judges(directed, benchmark):
+def prompts_and_judges(directed):
     """Of the first item: the asked prompt, the source prompt, and the gold answers that judge each."""
     asked = directed.asked.items[0]
-    return *prompts_of(asked, benchmark), asked.answers[0], directed.sources[0].answers[0]
+    return *prompts_of(asked, directed.asked.benchmark), asked.answers[0], directed.sources[0].answers[0]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def prompts_and_judges(directed, benchmark):
 def test_parallel_benchmarks(name, centre, expected, asked_in, sources_of):
     others = {number: item(centre, number) for number in (2, 1, 3)}
     directed = direct(item_set(XNLI, "sw"), Direction(name, centre), others)
-    assert prompts_and_judges(directed, XNLI) == expected
+    assert prompts_and_judges(directed) == expected
     assert (directed.asked_in, directed.sources_of) == (asked_in, sources_of)
     assert [one.id for one in directed.sources] == [1, 2]
 
@@ -54,7 +54,7 @@ def test_parallel_benchmarks(name, centre, expected, asked_in, sources_of):
 )
 def test_culture_is_asked_in_english_by_default(name, asked, source, asked_in):
     directed = direct(item_set(CULTURE, "sw"), Direction(name), None)
-    assert prompts_and_judges(directed, CULTURE) == (asked, source, "gold sw", "gold sw")
+    assert prompts_and_judges(directed) == (asked, source, "gold sw", "gold sw")
     assert (directed.asked_in, directed.sources_of) == (asked_in, "sw")
 
 

@@ -1,0 +1,42 @@
+"""Logit lenses of questions of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from cctuning.analysis.cells.reading import Pair
+from cctuning.analysis.lens import draw, logit_lens
+from cctuning.analysis.probing.study import Key, Study
+from cctuning.analysis.probing.tasks import ProbeTask
+
+
+def draw_lenses(
+    study: Study, probes: Sequence[ProbeTask], shown: Mapping[Key, tuple[str, Pair]], folder: Path
+) -> dict[str, Path]:
+    """Draws each question, by id, with and without a transplant; returns titles and pages.
+
+    A page lies in a folder of its own in `folder`, named by the question's place, since ids may be anything.
+    """
+    tasks = {(probe.benchmark, probe.language): probe for probe in probes}
+    pages = {}
+    for (sublayer, benchmark, language), (id, pair) in shown.items():
+        probe = tasks[benchmark, language]
+        place = probe.ids.index(id)
+        question = probe.task.questions[place]
+        assert question.parallel is not None
+        lens = logit_lens(
+            study.model,
+            study.prompts.tokenizer,
+            torch.tensor(question.parallel.ids),
+            torch.tensor(question.asked.ids),
+            [pair],
+            sublayer=sublayer,
+        )
+        own = folder / f"lens_{benchmark}_{sublayer}_{language}_{place}"
+        draw(own, lens)
+        title = f"{probe.task.benchmark.title}, {language}, {sublayer}, question {id}: {pair[0]} → {pair[1]}"
+        pages[title] = own / "lens.html"
+    return pages
