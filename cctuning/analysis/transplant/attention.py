@@ -14,7 +14,7 @@ from torch import Tensor
 
 # Scores that are in memory at a time: on a CPU as many as its caches hold, on other devices
 _SCORES = {"cpu": 2**22}
-_MOST_SCORES = 2**26
+_MOST_SCORES = 2**25
 
 
 @dataclass(frozen=True)

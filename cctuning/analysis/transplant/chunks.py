@@ -11,9 +11,9 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
-# More rows at once are not faster.
-_ROWS = {"cpu": 192}
-_MOST_ROWS = 1024
+# More rows at once are not faster: of one question, and of several, each of which brings its own prefix.
+_ROWS, _MOST_ROWS = {"cpu": 512}, 1024
+_ROWS_OF_SEVERAL, _MOST_ROWS_OF_SEVERAL = {"cpu": 128}, 256
 _SHARE = 0.8  # of the memory that is free
 _SORTED = 256  # questions that are sorted by length at a time
 
@@ -46,8 +46,8 @@ def need(model: PreTrainedModel, *, prompt: int, suffix: int, nodes: int, copied
     # Logits as they come, in float32, and as log-probabilities.
     logits = config.vocab_size * (element + 3 * 4)
     read = max(1, nodes)
-    # Suffixes are copied when rows leave, the prefix when questions of several lengths are joined.
-    row = 2 * suffix * token + read * (active + logits) + (2 * prompt * token if copied else 0)
+    # A layer's suffixes are copied when rows leave, the prefix when questions of several lengths are joined.
+    row = suffix * token * 5 // 4 + read * (active + logits) + (2 * prompt * token if copied else 0)
     return Need(row, 2 * prompt * token)
 
 
@@ -55,6 +55,13 @@ def rows_that_fit(model: PreTrainedModel, bytes_of_row: int, most: int | None = 
     """How many rows of so many bytes are read at once: what fits, and is not more than is of use."""
     most = most or _ROWS.get(model.device.type, _MOST_ROWS)
     return max(1, min(most, int(_SHARE * free_memory(model.device)) // bytes_of_row))
+
+
+def questions_that_fit(model: PreTrainedModel, needed: Need, cells: int) -> int:
+    """How many questions with so many cells each share a batch."""
+    most = _ROWS_OF_SEVERAL.get(model.device.type, _MOST_ROWS_OF_SEVERAL)
+    rows = rows_that_fit(model, needed.row + needed.question // cells, most)
+    return max(1, rows // cells)
 
 
 def free_memory(device: torch.device) -> int:

@@ -23,7 +23,7 @@ from cctuning.analysis.transplant.checks import (
     check_sublayer,
     depends_on_the_longest,
 )
-from cctuning.analysis.transplant.chunks import batches, need, rows_that_fit
+from cctuning.analysis.transplant.chunks import batches, need, questions_that_fit
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.questions import Cell, Question, Sweep
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
@@ -111,5 +111,4 @@ def _questions_at_once(model: PreTrainedModel, questions: Sequence[Question], pl
     prompt = max((len(question.target_ids) for question in questions), default=1)
     nodes = max((sum(map(len, question.option_ids)) for question in questions), default=0)
     needed = need(model, prompt=prompt, suffix=max(plan.max_new_tokens, 1 + nodes), nodes=nodes)
-    rows = plan.rows or rows_that_fit(model, needed.row + needed.question // cells)
-    return max(1, rows // cells)
+    return max(1, plan.rows // cells) if plan.rows else questions_that_fit(model, needed, cells)
