@@ -96,7 +96,10 @@ def test_end_tokens_with_processors():
     assert min(map(len, check(model, 10))) >= 4
 
 
-def test_log_probabilities_end_with_the_answer():
+@pytest.mark.parametrize("share", [0.0, 0.98])
+def test_log_probabilities_end_with_the_answer(share, monkeypatch):
+    """Of rows that leave, and of rows that stay in the batch after their end."""
+    monkeypatch.setattr("cctuning.analysis.transplant.decoding._SHARE", share)
     model = build("llama")
     ends(model, 4)
     (result,) = sweep(model, QUESTIONS[:1], CELLS, max_new_tokens=10)
