@@ -74,7 +74,7 @@ def replaced(
         hidden = output[0] if isinstance(output, tuple) else output
         rows, questions, sources = torch.tensor(table[layer], device=activations.device).T
         moved = activations[questions, sources].to(hidden)
-        hidden = hidden.clone()
+        hidden = hidden.clone()  # whoever else holds this tensor keeps it as it was
         hidden[rows.to(hidden.device), -1] = moved
         done.append(layer)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
