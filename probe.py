@@ -36,8 +36,10 @@ from cctuning.engines import join_equals, leave_processes
 from cctuning.entry import run
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.compared import Evaluation, read_evaluation
+from cctuning.evaluation.faults import faults_file
 from cctuning.evaluation.modes import set_mode
 from cctuning.evaluation.preview import question_panel
+from cctuning.evaluation.reading import HUB
 from cctuning.evaluation.responses import Asking
 from cctuning.evaluation.tasks import Task
 from cctuning.inference import stop_tokens
@@ -142,12 +144,15 @@ def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> 
 
 
 def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
-    """Says how many questions with known faults take part."""
-    if recipe.leave_out_faults:
-        return
+    """Says how many questions with known faults take part, or that none are known."""
     for key, probes in (("pilot", pilot), ("unseen", unseen)):
-        faults = count_faults(probes, getattr(recipe, key) or "")
-        if faults:
+        data = str(getattr(recipe, key))
+        if recipe.leave_out_faults and probes and (data == HUB or not faults_file(data)):
+            console.print(
+                f"warning: {data} has no anomalies.json, so leave_out_faults leaves out nothing",
+                soft_wrap=True,
+            )
+        if faults := count_faults(probes, data):
             listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())
             console.print(
                 f"warning: {key} questions with known faults ({listed}) take part; leave_out_faults=true "
@@ -360,7 +365,8 @@ def show(
     console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
     if unseen:
         console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
-    console.print(question_panel(pilot[0].task, tokenizer))
+    said = "source, where activations come from:"
+    console.print(question_panel(pilot[0].task, tokenizer, parallel=said))
     console.print("Nothing was asked.")
 
 

@@ -34,13 +34,13 @@ def tasks_table(tasks: Sequence[Task], sets: Sequence[ItemSet]) -> Table:
     return table
 
 
-def question_panel(task: Task, tokenizer: Any) -> Panel:
-    """The first question of a task; brackets mark the response start."""
+def question_panel(task: Task, tokenizer: Any, *, parallel: str = "parallel, for the connection:") -> Panel:
+    """The first question of a task; brackets mark the response start. `parallel`: said of its parallel."""
     question = task.questions[0]
     shown: list[Text] = [marked_prompt(tokenizer, question.asked.ids)]
     if question.parallel:
-        parallel = marked_prompt(tokenizer, question.parallel.ids)
-        shown += [Text("\nparallel, for the connection:", style="bold"), parallel]
+        other = marked_prompt(tokenizer, question.parallel.ids)
+        shown += [Text(f"\n{parallel}", style="bold"), other]
     item = question.item
     return Panel(
         Group(*shown),

@@ -30,28 +30,29 @@ def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
 
 
 def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int) -> Table:
-    """Questions, prompt lengths and the token-forwards of the grids of every task."""
+    """Questions, prompt lengths and the token-forwards of the grids of every task, in 80 columns."""
     count = sum(len(probe.task.questions) for probe in probes)
+    left_out = sum(len({id for ids in probe.found.left_out.values() for id in ids}) for probe in probes)
     table = Table(title=f"{count:,} questions, every one of {layers} layers into every one")
     table.caption = (
-        "grids: token-forwards at most; by pair: where each pair is a generation of its own. Scores of "
-        "options and answers, and sources as they are, come on top."
+        "asked, source: tokens, median/95th percentile/longest. grids: token-forwards at most; by pair: how "
+        "many times as many where each pair is a generation of its own. Scores of options and answers, and "
+        f"sources as they are, come on top. {left_out:,} questions were left out."
     )
-    table.add_column("benchmark", overflow="fold")
-    table.add_column("lang.")
-    for heading in ("questions", "asked", "source", "left out", "grids", "by pair"):
-        table.add_column(heading, justify="right")
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for heading in ("n", "asked", "source", "grids", "by pair"):
+        table.add_column(heading, justify="right", no_wrap=heading != "by pair")
     for probe in probes:
         questions = probe.task.questions
-        left_out = len({id for ids in probe.found.left_out.values() for id in ids})
+        own = token_forwards(probe, layers, new_tokens)
         table.add_row(
             probe.task.benchmark.title,
             probe.language,
             f"{len(questions):,}",
             lengths([len(question.asked.ids) for question in questions]),
             lengths([len(question.parallel.ids) for question in questions if question.parallel]),
-            str(left_out or ""),
-            f"{sublayers * token_forwards(probe, layers, new_tokens):,}",
-            f"{sublayers * naive_token_forwards(probe, layers, new_tokens):,}",
+            f"{sublayers * own:,}",
+            f"{naive_token_forwards(probe, layers, new_tokens) / own:.1f} x",
         )
     return table
