@@ -1,6 +1,7 @@
 """What the screen shows of a study is what its summary says."""
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from cctuning.analysis.measures.screen import screen_tables
@@ -8,16 +9,16 @@ from cctuning.analysis.measures.summary import summarise
 from tests.analysis.made import made_applied, made_grid
 
 
-def shown(tables):
-    console = Console(width=120)
+def shown(tables, width=120):
+    console = Console(width=width)
     with console.capture() as captured:
         console.print(*tables)
     return captured.get()
 
 
 def rows(text):
-    found = [line for line in text.splitlines() if "XNLI" in line]
-    return [[cell.split("[")[0].strip() for cell in line.split("│")[1:-1]] for line in found]
+    """The cells of all rows, those below the first line of a row too."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line]
 
 
 def test_means_of_the_pilot_and_of_unseen_questions():
@@ -29,9 +30,32 @@ def test_means_of_the_pilot_and_of_unseen_questions():
     original = 100 * np.mean([grid.target.correct.mean() for grid in grids])
     upper = 100 * np.mean([grid.cells.correct.any((1, 2)).mean() for grid in grids])
     overall = 100 * np.mean([one.strategies["overall"].correct.mean() for one in applied])
-    pilot, unseen = rows(text)
+    pilot, intervals, *unseen = rows(text)
     assert pilot[:3] == ["XNLI", "ffn", f"{original:.1f}"] and pilot[4] == f"{upper:.1f}"
-    assert unseen[4] == f"{overall:.1f}"  # after original and source
+    assert intervals[:2] == ["", ""] and intervals[2][0] == "["
+    assert unseen[0][:3] == ["XNLI", "ffn", "original"]
+    found = {row[2]: row[3] for row in unseen}
+    assert [*found] == ["original", "source", "overall", "source_last", "target_first"]
+    assert found["overall"].startswith(f"{overall:.1f} [")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_nothing_is_broken_on_narrow_screens(width):
+    every = {"value": 1.0, "low": 0.92, "high": 1.0}
+    bounds = {name: {"mean": every} for name in ("original", "source", "upper_bound", "chance_bound")}
+    score = {"benchmark": "globalopinionqa", "language": None, "is_main": True, "score": 1.0}
+    names = ["original", "target_first", "a-model-with-a-longer-name"]
+    scores = [score | {"name": name, "interval": [0.92, 1.0]} for name in names]
+    summary = {
+        "bounds": {"attention": {"globalopinionqa": bounds}},
+        "unseen": {"attention": {"scores": scores}},
+    }
+    text = shown(screen_tables(summary), width)
+    assert max(map(len, text.splitlines())) <= width
+    pilot, intervals, *unseen = rows(text)
+    assert pilot == ["GlobalOpinionQA", "attention", *["100.0"] * 4]
+    assert intervals == ["", "", *["[92, 100]"] * 4]
+    assert [row[2:] for row in unseen] == [[name, "100.0 [92, 100]"] for name in names]
 
 
 def test_without_unseen_questions_there_are_no_columns_of_them():
