@@ -30,10 +30,17 @@ class Judgement:
     sublayer: str
     unseen: bool  # whether it chose on unseen questions; else on the pilot, by cross-validation
     questions: Mapping[str, int]  # of each language
+    candidates: Mapping[str, int]  # of each language, how many pairs were chosen from: L², or those applied
     languages: Mapping[str, tuple[Verdict, ...]]
     mean: tuple[Verdict, ...]  # over languages, each counted equally
     pooled: tuple[Verdict, ...]  # over the questions of all languages, each counted equally
     left_out: Mapping[str, str]  # choosers that could not choose here, and why
+
+    @property
+    def candidates_text(self) -> str:
+        """How many pairs were chosen from in all languages: "9", "2 to 3"."""
+        least, most = min(self.candidates.values()), max(self.candidates.values())
+        return f"{least} to {most}" if least < most else str(most)
 
 
 def judge_pilot(
@@ -70,8 +77,8 @@ def judge_unseen(
     """Judges on unseen questions what is learnt from all of the pilot's `grids`.
 
     Where only some pairs were swept on them (`Applied`), those are what is chosen from, and what the upper
-    bound is over. The ids of unseen questions have nothing to do with those of the pilot. Raises `ValueError`
-    for a language without a pilot.
+    bound and the random pair are over; `candidates` says how many. The ids of unseen questions have nothing
+    to do with those of the pilot. Raises `ValueError` for a language without a pilot.
     """
     grid = next(iter(grids.values()))
     for language, own in unseen.items():
@@ -123,6 +130,7 @@ def _judgement(
         sublayer=grid.sublayer,
         unseen=unseen,
         questions={language: len(known.correct) for language, known in judged.items()},
+        candidates={language: len(known.asked.pairs) for language, known in judged.items()},
         languages={language: tuple(row[language] for row in rows) for language in judged},
         mean=tuple(row[MEAN] for row in rows),
         pooled=tuple(row[POOLED] for row in rows),

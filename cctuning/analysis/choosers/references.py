@@ -32,6 +32,8 @@ REFERENCES: dict[str, Callable[[Known], Array]] = {
     "upper_bound": upper_bound,
 }
 
+MEANS_OVER_PAIRS = ("random_pair",)  # of those: what a question scores there is no single answer's
+
 
 def _always(accuracy: Array, asked: Asked) -> Choice:
     """The best of the pairs, with ties as the strategies have them."""

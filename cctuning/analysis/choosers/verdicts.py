@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cctuning.analysis.choosers.asked import Array
+from cctuning.analysis.choosers.references import MEANS_OVER_PAIRS
 from cctuning.analysis.measures.estimates import Estimate, Resampling
 from cctuning.evaluation.statistics import Interval
 
@@ -19,7 +21,7 @@ class Score:
     """An accuracy in [0, 1], or a difference of two in [-1, 1], with its 95 % interval."""
 
     value: float
-    interval: Interval
+    interval: Interval | None  # None of a mean over pairs that is the same for every question
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ def verdicts(
 
     `pairs`: how many distinct ones it chose, likewise.
     """
-    accuracy = resampling.estimate({language: own[name] for language, own in scores.items()})
+    one_answer = name not in MEANS_OVER_PAIRS
+    accuracy = resampling.estimate(
+        {language: own[name] for language, own in scores.items()}, limits=(0.0, 1.0) if one_answer else None
+    )
     over = {
         baseline: resampling.estimate(
-            {language: own[name] - own[baseline] for language, own in scores.items()}, limits=(-1.0, 1.0)
+            {language: own[name] - own[baseline] for language, own in scores.items()},
+            limits=(-1.0, 1.0) if one_answer else None,
         )
         for baseline in BASELINES
         if baseline != name
@@ -58,4 +64,5 @@ def verdicts(
 
 
 def _score(estimate: Estimate) -> Score:
-    return Score(float(estimate.value), Interval(float(estimate.low), float(estimate.high)))
+    ends = Interval(float(estimate.low), float(estimate.high))
+    return Score(float(estimate.value), None if math.isnan(ends.low) else ends)

@@ -94,9 +94,9 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
         "upper_bound_or_original": lambda grid: answered(grid) | grid.target.correct,
         "bound_by_source_layer": answered_from_source,
         "bound_by_target_layer": answered_into_target,
-        "right_by_tries": right_in_tries,
     }
     found = {name: resampling.estimate(each(measure, grids)) for name, measure in quantities.items()}
+    found["right_by_tries"] = resampling.estimate(each(right_in_tries, grids), limits=None)
     found["accuracy_by_pair"] = resampling.estimate(
         each(lambda grid: grid.cells.correct, grids), resamples=PAIR_RESAMPLES
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.measures.bounds import answered
-from cctuning.analysis.measures.estimates import MEAN, Estimates, Resampling, Scores, each
+from cctuning.analysis.measures.estimates import MEAN, Estimates, Limits, Resampling, Scores, each
 from cctuning.analysis.measures.outcomes import gains
 
 OTHERS = "others"  # in the place of a language: the mean over all languages but the centre
@@ -25,18 +25,18 @@ def measure_centre(grids: Mapping[str, Grid], centre: str, resampling: Resamplin
     """
     if centre not in grids:
         return {}
-    quantities: dict[str, tuple[Callable[[Grid], Scores], float]] = {
-        "original": (lambda grid: grid.target.correct, 0.0),
-        "accuracy": (lambda grid: grid.cells.correct.mean((1, 2)), 0.0),
-        "gain": (lambda grid: gains(grid).mean((1, 2)), -1.0),
-        "win": (lambda grid: (gains(grid) > 0).mean((1, 2)), 0.0),
-        "lose": (lambda grid: (gains(grid) < 0).mean((1, 2)), 0.0),
-        "upper_bound": (answered, 0.0),
+    one_answer: Limits = (0.0, 1.0)  # else a mean over pairs
+    quantities: dict[str, tuple[Callable[[Grid], Scores], Limits | None]] = {
+        "original": (lambda grid: grid.target.correct, one_answer),
+        "accuracy": (lambda grid: grid.cells.correct.mean((1, 2)), None),
+        "gain": (lambda grid: gains(grid).mean((1, 2)), None),
+        "win": (lambda grid: (gains(grid) > 0).mean((1, 2)), None),
+        "lose": (lambda grid: (gains(grid) < 0).mean((1, 2)), None),
+        "upper_bound": (answered, one_answer),
     }
     others = {language: grid for language, grid in grids.items() if language != centre}
     found = {}
-    for name, (measure, lowest) in quantities.items():
-        limits = (lowest, 1.0)
+    for name, (measure, limits) in quantities.items():
         own = resampling.estimate(each(measure, {centre: grids[centre]}), limits=limits)
         found[name] = {centre: own[centre]}
         if others:

@@ -63,6 +63,6 @@ def measure_chance(
     told = {language: ~np.isnan(own) for language, own in found.items()}
     return {
         "chance_bound": resampling.estimate(
-            {language: np.nan_to_num(own) for language, own in found.items()}, told
+            {language: np.nan_to_num(own) for language, own in found.items()}, told, limits=None
         )
     }

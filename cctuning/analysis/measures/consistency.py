@@ -56,9 +56,9 @@ def measure_consistency(grids: Mapping[str, Grid], resampling: Resampling) -> di
     return {
         "consistency": _mean_of_told(cells, everything, resampling),
         "original": _mean_of_told(target, (), resampling),
-        "difference": _mean_of_told(changes, everything, resampling, lowest=-1.0),
+        "difference": _mean_of_told(changes, everything, resampling),
         "told": resampling.estimate(
-            {language: _told(own).mean(everything) for language, own in cells.items()}
+            {language: _told(own).mean(everything) for language, own in cells.items()}, limits=None
         ),
         "original_told": resampling.estimate({language: _told(own) for language, own in target.items()}),
         "consistency_by_source_layer": _mean_of_told(cells, (2,), resampling),
@@ -76,13 +76,12 @@ def _mean_of_told(
     axes: tuple[int, ...],
     resampling: Resampling,
     *,
-    lowest: float = 0.0,
     resamples: int | None = None,
 ) -> Estimates:
     """The mean over all scores that are no NaN, of all questions and over `axes` of each."""
     return resampling.estimate(
         {language: np.nan_to_num(own).sum(axes) for language, own in scores.items()},
         {language: _told(own).sum(axes) for language, own in scores.items()},
-        limits=(lowest, 1.0),
+        limits=None if axes else (0.0, 1.0),  # of one answer
         resamples=resamples,
     )

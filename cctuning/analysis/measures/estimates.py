@@ -32,7 +32,10 @@ _TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A quantity with the ends of its 95 % interval, of one shape. NaN: there is nothing to tell it from."""
+    """A quantity with the ends of its 95 % interval, of one shape.
+
+    NaN: there is nothing to tell the quantity from, or nothing to tell how sure it is.
+    """
 
     value: Array
     low: Array
@@ -103,9 +106,13 @@ class Resampling:
         """The means over questions of every language's scores, (Q, ...); then MEAN and POOLED.
 
         With `weights`, of the same shape, a mean is Σ scores / Σ weights: scores are sums over that many
-        answers to a question. Without any it is NaN, and the language is left out of MEAN. `limits`: the
-        lowest and the highest score there can be, for scores that are all alike, of which resampling shows no
-        doubt; None: there are none. `resamples`: only so many of the draws.
+        answers to a question. Without any it is NaN, and the language is left out of MEAN.
+
+        Where all scores are alike, resampling shows no doubt. `limits` are for scores of one answer to a
+        question, right and wrong, or of a difference of two: the lowest and the highest there can be. The
+        interval is then the exact one of a unanimous vote. None is for means over several answers, as of all
+        layer pairs, of which no such thing is known: they have no interval there (NaN). `resamples`: only so
+        many of the draws.
         """
         found: Estimates = {}
         means = _Means(limits)
@@ -200,7 +207,9 @@ def _estimate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of columns that are all NaN, and stay so
         ends = np.asarray(quantile(resampled, _TAILS, axis=0))
-    if limits is not None:
+    if limits is None:
+        ends = np.where(alike, np.nan, ends)
+    else:
         lowest, highest = limits
         for place in map(tuple, np.argwhere(alike & ~np.isnan(value))):
             count = int(counts[place])

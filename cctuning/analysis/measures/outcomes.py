@@ -25,20 +25,19 @@ def measure_outcomes(grids: Mapping[str, Grid], resampling: Resampling) -> dict[
     pairs with that layer, (L,). `_by_pair`: (L, L). `pairs_better`, `pairs_equal`, `pairs_worse`: the shares
     of pairs whose accuracy is above, at and below the original's.
     """
-    shares: dict[str, Callable[[Grid], Scores]] = {
+    means_over_pairs: dict[str, Callable[[Grid], Scores]] = {
         "win": lambda grid: (gains(grid) > 0).mean((1, 2)),
         "tie": lambda grid: (gains(grid) == 0).mean((1, 2)),
         "lose": lambda grid: (gains(grid) < 0).mean((1, 2)),
         "accuracy": lambda grid: grid.cells.correct.mean((1, 2)),
-    }
-    differences: dict[str, Callable[[Grid], Scores]] = {
         "gain": lambda grid: gains(grid).mean((1, 2)),
         "gain_by_source_layer": lambda grid: gains(grid).mean(2),
         "gain_by_target_layer": lambda grid: gains(grid).mean(1),
     }
-    found = {name: resampling.estimate(each(measure, grids)) for name, measure in shares.items()}
-    for name, measure in differences.items():
-        found[name] = resampling.estimate(each(measure, grids), limits=(-1.0, 1.0))
+    found = {
+        name: resampling.estimate(each(measure, grids), limits=None)
+        for name, measure in means_over_pairs.items()
+    }
     found["gain_by_pair"] = resampling.estimate(
         each(gains, grids), limits=(-1.0, 1.0), resamples=PAIR_RESAMPLES
     )

@@ -83,8 +83,10 @@ def _pilot_table(bound: Content, outcomes: Content, strategies: Content, pairs: 
 def _cell(estimate: Content, *, signed: bool = False) -> str:
     if estimate["value"] is None:
         return ""
-    sure = Interval(estimate["low"], estimate["high"])
-    return f"{percent(estimate['value'], signed=signed)} {bounds(sure, signed=signed)}"
+    text = percent(estimate["value"], signed=signed)
+    if estimate["low"] is None:
+        return text
+    return f"{text} {bounds(Interval(estimate['low'], estimate['high']), signed=signed)}"
 
 
 def _answers_table(summary: Content) -> str:
@@ -107,7 +109,8 @@ def _answers_table(summary: Content) -> str:
 def _number(estimate: Content) -> str:
     if estimate["value"] is None:
         return ""
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*(estimate[key] for key in ("value", "low", "high")))
+    text = f"{estimate['value']:.2f}"
+    return text if estimate["low"] is None else f"{text} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
 
 
 def _sublayers_table(content: Content) -> str:

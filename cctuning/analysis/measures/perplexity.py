@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Estimate, Estimates, Resampling
+from cctuning.analysis.measures.estimates import MEAN, POOLED, Estimate, Estimates, Limits, Resampling
 from cctuning.evaluation.statistics import Array
 
 SHORTEST = 6  # tokens
@@ -67,16 +67,20 @@ def _distribution(values: Mapping[str, Array], resampling: Resampling) -> dict[s
     means = resampling.estimate(
         {language: np.nan_to_num(own).sum(1) for language, own in values.items()}, counts, limits=None
     )
+    limits: Limits | None = (0.0, 1.0)
+    if any(own.shape[1] > 1 for own in values.values()):
+        limits = None  # means over several answers
     quantiles = resampling.described({language: _quantiles(own) for language, own in values.items()})
     everything = np.concatenate([own.ravel() for own in values.values()])
     quantiles[POOLED] = replace(quantiles[MEAN], value=_quantiles(everything))
     return {
-        "long": resampling.estimate({language: own.mean(1) for language, own in told.items()}),
+        "long": resampling.estimate({language: own.mean(1) for language, own in told.items()}, limits=limits),
         "perplexity": {language: _exp(estimate) for language, estimate in means.items()},
         "quantiles_by_level": quantiles,
         "histogram_by_bin": resampling.estimate(
             {language: _binned(own) for language, own in values.items()},
             {language: np.tile(own[:, None], len(EDGES)) for language, own in counts.items()},
+            limits=limits,
         ),
     }
 
@@ -105,4 +109,5 @@ def _above(cells: Mapping[str, Array], target: Mapping[str, Array], resampling: 
     return resampling.estimate(
         {language: (own > target[language]).sum(1) for language, own in cells.items()},
         {language: own.sum(1) for language, own in both.items()},
+        limits=None,
     )

@@ -36,7 +36,7 @@ def measure_sublayers(
         first, second = each(measure, grids), each(measure, others)
         found[name] = resampling.estimate(
             {language: second[language].astype(float) - first[language] for language in grids},
-            limits=(-1.0, 1.0),
+            limits=(-1.0, 1.0) if measure is answered else None,  # all others are means over pairs
         )
     mine, theirs = each(answered, grids), each(answered, others)
     names = [next(iter(own.values())).sublayer for own in (grids, others)]

@@ -24,7 +24,7 @@ _SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
 _DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
 _DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
 _VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
-_CHOOSERS = [*_PLACE, "asked", "chooser", "pairs"]
+_CHOOSERS = [*_PLACE, "asked", "chooser", "candidates", "pairs"]
 _CHOOSERS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
 _UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
 
@@ -98,13 +98,16 @@ def _unseen_lines(content: Content) -> Iterator[Line]:
 def _chooser_lines(judgements: Sequence[Content]) -> Iterator[Line]:
     for one in judgements:
         asked = "unseen" if one["unseen"] else "pilot"
+        several = {*one["candidates"].values()}
+        common = several.pop() if len(several) == 1 else None
         for language, verdicts in [
             *one["languages"].items(),
             ("mean", one["mean"]),
             ("pooled", one["pooled"]),
         ]:
             for verdict in verdicts:
-                line = [one["sublayer"], one["benchmark"], language, asked, verdict["name"], verdict["pairs"]]
+                line = [one["sublayer"], one["benchmark"], language, asked, verdict["name"]]
+                line += [one["candidates"].get(language, common), verdict["pairs"]]
                 for score in (verdict[name] for name in _VERDICTS):
-                    line += [score["value"], *score["interval"]] if score else [None] * 3
+                    line += [score["value"], *(score["interval"] or (None, None))] if score else [None] * 3
                 yield line

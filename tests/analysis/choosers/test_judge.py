@@ -44,6 +44,7 @@ def test_all_choosers_and_references_are_judged_in_every_language_and_over_all(j
     assert (judged.benchmark, judged.sublayer, judged.unseen) == ("xnli", "ffn", False)
     assert judged.questions == {"de": 20, "fr": 20}
     assert judged.left_out == {}
+    assert judged.candidates == {"de": 9, "fr": 9}
 
 
 def test_references_are_those_of_the_grids(judged, grids):
@@ -114,6 +115,24 @@ def test_applied_strategies_are_chosen_from():
     right = np.any([answers.correct for answers in strategies], axis=0)
     assert found["upper_bound"].accuracy.value == pytest.approx(right.mean())
     assert 1 <= found["vote"].pairs <= 3
+    assert judged.candidates == {"de": 3, "fr": 3} and judged.candidates_text == "3"
+    same = {"overall": (2, 0), "source_last": (2, 0), "target_first": (0, 0)}
+    unseen["fr"] = made_applied(rng, grids["fr"], same)
+    assert judge_unseen(grids, unseen, resamples=20).candidates_text == "2 to 3"
+
+
+def test_a_mean_over_pairs_that_is_the_same_everywhere_has_no_interval():
+    """No pair answers any question: for one answer that is a vote, for the mean over pairs it is not."""
+    grid = made_grid(np.random.default_rng(0), questions=4, layers=2)
+    wrong = replace(grid.cells, correct=np.zeros_like(grid.cells.correct))
+    target = replace(grid.target, correct=np.zeros_like(grid.target.correct))
+    judged = judge_pilot({"de": replace(grid, cells=wrong, target=target)}, resamples=RESAMPLES)
+    found = by_name(judged.mean)
+    assert found["random_pair"].accuracy.interval is None
+    assert found["random_pair"].over_fixed_pair.interval is None
+    assert found["upper_bound"].accuracy.interval == found["vote"].accuracy.interval
+    assert found["vote"].accuracy.interval.high == pytest.approx(1 - 0.025**0.25)  # Clopper and Pearson
+    assert json.loads(json.dumps(asdict(judged), allow_nan=False))
 
 
 def test_unseen_questions_without_a_pilot_are_refused(grids):

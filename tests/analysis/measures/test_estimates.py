@@ -92,8 +92,17 @@ def test_scores_that_are_all_alike_are_not_certain():
     assert found[MEAN].low < 0.5 < found[MEAN].high
     signed = resampling().estimate({"de": np.zeros(5)}, limits=(-1.0, 1.0))["de"]
     assert signed.low == -signed.high < 0
-    unlimited = resampling().estimate({"de": np.full(5, 3.0)}, limits=None)["de"]
-    assert (unlimited.low, unlimited.high) == (3.0, 3.0)
+
+
+def test_means_over_several_answers_that_are_all_alike_have_no_interval():
+    scores = {"de": np.stack([np.zeros(5), np.linspace(0, 1, 5)], 1), "sw": np.zeros((3, 2))}
+    found = resampling().estimate(scores, limits=None)
+    assert np.isnan(found["de"].low).tolist() == np.isnan(found["de"].high).tolist() == [True, False]
+    assert found["de"].value.tolist() == [0, 0.5]
+    assert np.isnan(found["sw"].low).all() and found["sw"].value.tolist() == [0, 0]
+    # Together they are not alike where one language's are not.
+    assert np.isnan(found[MEAN].high).tolist() == np.isnan(found[POOLED].high).tolist() == [True, False]
+    assert 0 < found[MEAN].low[1] < found[MEAN].high[1] < 0.5
 
 
 def test_descriptions_have_no_intervals():

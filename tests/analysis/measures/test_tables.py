@@ -132,7 +132,17 @@ def test_choosers_are_lines_of_their_own(tmp_path, written):
     vote = next(verdict for verdict in judged.languages["fr"] if verdict.name == "vote")
     row = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "vote"))
     assert (row["asked"], row["benchmark"], int(row["pairs"])) == ("pilot", "xnli", vote.pairs)
+    assert {row["candidates"] for row in found} == {str(grids["de"].layers ** 2)}
     assert float(row["over_original"]) == vote.over_original.value
     assert float(row["over_fixed_pair_ci95_low"]) == vote.over_fixed_pair.interval.low
     original = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "original"))
     assert (original["over_original"], original["pairs"]) == ("", "")
+
+
+def test_candidates_of_several_languages_are_a_number_where_they_are_the_same(tmp_path, written):
+    _, summary = written
+    grids = {language: made_grid(np.random.default_rng(0), language=language) for language in ("de", "fr")}
+    judged = asdict(judge_pilot(grids, resamples=20)) | {"candidates": {"de": 3, "fr": 2}}
+    write_tables(tmp_path, summary | {"choosers": [judged]})
+    found = {row["language"]: row["candidates"] for row in lines(tmp_path, "choosers.csv")}
+    assert found == {"de": "3", "fr": "2", "mean": "", "pooled": ""}
