@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cctuning.analysis.figures.style import COLUMN, WIDTH, Content, shown_languages
+from cctuning.analysis.figures.style import COLUMN, WIDTH, Content, head, shown_languages
 from cctuning.analysis.measures.categories import CATEGORIES
 from cctuning.analysis.measures.estimates import MEAN
 from cctuning.evaluation.figures import COLOURS
@@ -34,12 +34,12 @@ _OUTCOMES = (
 _BASES = {(True, True): COLOURS[2], (True, False): COLOURS[5], (False, True): COLOURS[4]}
 
 
-def draw_outcomes(outcomes: Content) -> Figure:
+def draw_outcomes(outcomes: Content, title: str) -> Figure:
     """The shares of all answers, over questions and pairs, that win, tie and lose against the original."""
-    return _draw(outcomes, _OUTCOMES, "answers, %", (COLUMN + 1, 0.9), 3)
+    return _draw(outcomes, _OUTCOMES, title, "answers, %", (COLUMN + 1, 1.1), 3)
 
 
-def draw_categories(categories: Content) -> Figure:
+def draw_categories(categories: Content, title: str) -> Figure:
     """The shares of questions: source right or wrong, target right or wrong, any transplant or none."""
     parts = [
         _Part(
@@ -50,7 +50,7 @@ def draw_categories(categories: Content) -> Figure:
         )
         for (source, target, transplant), name in CATEGORIES.items()
     ]
-    return _draw(categories, parts, "questions, %", (WIDTH, 1.3), 3)
+    return _draw(categories, parts, title, "questions, %", (WIDTH, 1.5), 3)
 
 
 def _sign(right: bool) -> str:
@@ -58,7 +58,12 @@ def _sign(right: bool) -> str:
 
 
 def _draw(
-    quantities: Content, parts: Sequence[_Part], label: str, size: tuple[float, float], columns: int
+    quantities: Content,
+    parts: Sequence[_Part],
+    title: str,
+    label: str,
+    size: tuple[float, float],
+    columns: int,
 ) -> Figure:
     """Bars of 100 %, with the share of every part that has room for it."""
     languages = shown_languages(quantities[parts[0].quantity])
@@ -90,7 +95,7 @@ def _draw(
     if MEAN in languages:
         axes.axhline(len(languages) - 1.5, color="0.3", linewidth=0.6)  # above it
     axes.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=columns)
+    head(figure, title, *axes.get_legend_handles_labels(), columns=columns)
     return figure
 
 

@@ -17,6 +17,7 @@ from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities
 from cctuning.analysis.figures.style import drawing, save
 from cctuning.analysis.figures.tries import draw_tries
+from cctuning.evaluation.benchmarks import find_benchmark
 
 
 def draw_figures(
@@ -41,14 +42,15 @@ def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     for sublayer, benchmarks in summary["bounds"].items():
         for benchmark, bounds in benchmarks.items():
             place = f"{benchmark}_{sublayer}"
+            title = _title(benchmark, sublayer, "pilot")
             outcomes = summary["outcomes"][sublayer][benchmark]
             pairs = summary["pairs"][sublayer][benchmark]
-            yield f"heatmaps_{place}", draw_heatmaps(outcomes["gain_by_pair"], pairs)
-            yield f"bounds_{place}", draw_bounds(bounds)
-            yield f"tries_{place}", draw_tries(bounds, axes["tries"])
-            yield f"outcomes_{place}", draw_outcomes(outcomes)
-            yield f"categories_{place}", draw_categories(summary["categories"][sublayer][benchmark])
-            perplexities = draw_perplexities(summary["perplexity"][sublayer][benchmark], axes["bin"])
+            yield f"heatmaps_{place}", draw_heatmaps(outcomes["gain_by_pair"], pairs, title)
+            yield f"bounds_{place}", draw_bounds(bounds, title)
+            yield f"tries_{place}", draw_tries(bounds, axes["tries"], title)
+            yield f"outcomes_{place}", draw_outcomes(outcomes, title)
+            yield f"categories_{place}", draw_categories(summary["categories"][sublayer][benchmark], title)
+            perplexities = draw_perplexities(summary["perplexity"][sublayer][benchmark], axes["bin"], title)
             if perplexities is not None:
                 yield f"perplexities_{place}", perplexities
     for benchmark in dict.fromkeys(name for own in summary["outcomes"].values() for name in own):
@@ -57,7 +59,10 @@ def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
             for sublayer, benchmarks in summary["outcomes"].items()
             if benchmark in benchmarks
         }
-        yield f"gains_{benchmark}", draw_gains(by_sublayer)
+        yield (
+            f"gains_{benchmark}",
+            draw_gains(by_sublayer, _title(benchmark, " and ".join(by_sublayer), "pilot")),
+        )
 
 
 def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> Iterator[tuple[str, Figure]]:
@@ -65,8 +70,12 @@ def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> 
         scores = [score for score in found["scores"] if score["benchmark"] != "average"]
         for benchmark in dict.fromkeys(score["benchmark"] for score in scores):
             own = [score for score in scores if score["benchmark"] == benchmark]
-            yield f"unseen_{benchmark}_{sublayer}", draw_unseen(own)
+            yield f"unseen_{benchmark}_{sublayer}", draw_unseen(own, _title(benchmark, sublayer, "unseen"))
     for judgement in judgements:
         questions = "unseen" if judgement.unseen else "pilot"
         name = f"choosers_{judgement.benchmark}_{judgement.sublayer}_{questions}"
-        yield name, draw_choosers(judgement)
+        yield name, draw_choosers(judgement, _title(judgement.benchmark, judgement.sublayer, questions))
+
+
+def _title(benchmark: str, sublayer: str, questions: str) -> str:
+    return f"{find_benchmark(benchmark).title}, {sublayer}, {questions} questions"

@@ -10,14 +10,22 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, layer_ticks, percents, shown_languages
+from cctuning.analysis.figures.style import (
+    CHANGES,
+    WIDTH,
+    Content,
+    head,
+    layer_ticks,
+    percents,
+    shown_languages,
+)
 from cctuning.analysis.measures.strategies import STRATEGIES
 
 _MOST = 5  # maps side by side
 _SIGNS = dict(zip(STRATEGIES, ("*", "s", "D"), strict=True))
 
 
-def draw_heatmaps(gains: Content, pairs: Content) -> Figure:
+def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     """`gains`: `gain_by_pair` by language; `pairs`: the strategies' pairs by language.
 
     The last map of several is the mean over languages. Rows are source layers, from 0 at the bottom.
@@ -31,7 +39,7 @@ def draw_heatmaps(gains: Content, pairs: Content) -> Figure:
     figure, grid = plt.subplots(
         lines,
         columns,
-        figsize=(side * columns + 0.6, side * lines + 0.6),
+        figsize=(side * columns + 0.6, side * lines + 0.8),
         layout="constrained",
         squeeze=False,
         sharex=True,
@@ -51,11 +59,8 @@ def draw_heatmaps(gains: Content, pairs: Content) -> Figure:
     figure.supxlabel("target layer, from 0", fontsize="medium")
     figure.supylabel("source layer, from 0", fontsize="medium")
     figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label="change of accuracy, points")
-    handles = [
-        plt.Line2D([], [], linestyle="", label=name, marker=marker, **_LOOK)
-        for name, marker in _SIGNS.items()
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    handles = [plt.Line2D([], [], linestyle="", marker=marker, **_LOOK) for marker in _SIGNS.values()]
+    head(figure, title, handles, list(_SIGNS), columns=len(handles))
     return figure
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,17 +16,23 @@ from cctuning.evaluation.figures import COLOURS, MARKERS
 _SIDES = ("source", "target")
 
 
-def draw_bounds(bounds: Content) -> Figure:
-    """Bounds by source and by target layer (eq. 5, 6) beside the original and the upper bound (eq. 4)."""
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.7), layout="constrained", sharey=True)
+def draw_bounds(bounds: Content, title: str) -> Figure:
+    """Bounds by source and by target layer (eq. 5, 6) beside the original and the upper bound (eq. 4).
+
+    And, where it is known, beside what the upper bound would be by chance.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.0), layout="constrained", sharey=True)
+    figure.suptitle(title)
     levels = {
         "instance-aware upper bound": ("upper_bound", "-.", COLOURS[2]),
         "original": ("original", "--", COLOURS[1]),
+        "upper bound by chance": ("chance_bound", (0, (1, 1, 3, 1)), COLOURS[4]),
         "asked in the source language": ("source", ":", COLOURS[3]),
     }
+    known = {label: level for label, level in levels.items() if level[0] in bounds}
     for axes, side in zip(panels, _SIDES, strict=True):
         _curves(axes, bounds[f"bound_by_{side}_layer"], COLOURS[0], "o", "bound")
-        for label, (quantity, dashes, colour) in levels.items():
+        for label, (quantity, dashes, colour) in known.items():
             mean = percents(bounds[quantity]["mean"]["value"])
             axes.axhline(mean, linestyle=dashes, color=colour, linewidth=1.2, label=label)
         _finish(axes, side, bounds[f"bound_by_{side}_layer"])
@@ -34,9 +42,10 @@ def draw_bounds(bounds: Content) -> Figure:
     return figure
 
 
-def draw_gains(outcomes: Mapping[str, Content]) -> Figure:
+def draw_gains(outcomes: Mapping[str, Content], title: str) -> Figure:
     """How a layer changes accuracy on average, by source and by target layer; `outcomes` by sub-layer."""
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.7), layout="constrained", sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.9), layout="constrained", sharey=True)
+    figure.suptitle(title)
     for axes, side in zip(panels, _SIDES, strict=True):
         for number, (sublayer, quantities) in enumerate(outcomes.items()):
             _curves(
@@ -63,16 +72,14 @@ def _curves(
         label = "each language" if number == 0 else None
         axes.plot(percents(estimates[language]["value"]), color="0.75", linewidth=0.5, label=label)
     mean = estimates["mean"]
-    values = percents(mean["value"])
-    axes.fill_between(
-        range(len(values)),
-        percents(mean["low"]),
-        percents(mean["high"]),
-        color=colour,
-        alpha=0.2,
-        linewidth=0,
-        label=f"95 % interval, {name}",
-    )
+    values, low, high = (np.array(percents(mean[end]), dtype=float) for end in ("value", "low", "high"))
+    layers = np.arange(len(values))
+    band: dict[str, Any] = {"color": colour, "alpha": 0.2}
+    axes.fill_between(layers, low, high, linewidth=0, label=f"95 % interval, {name}", **band)
+    # Not every layer has an interval, and a band needs two beside each other.
+    known = np.pad(~np.isnan(low), 1)
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    axes.vlines(layers[alone], low[alone], high[alone], linewidth=4, **band)
     axes.plot(values, marker=marker, color=colour, markersize=2.5, linewidth=1.4, label=f"{name}, mean")
 
 

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cctuning.analysis.choosers import Judgement, Score
-from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, error_bar
+from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, error_bar, head
+from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
 from cctuning.evaluation.figures import COLOURS, MARKERS
 
 _REFERENCES = ("original", "random_pair", "fixed_pair", "fixed_pair_of_all", "upper_bound")
 
 
-def draw_unseen(scores: Sequence[Content]) -> Figure:
+def draw_unseen(scores: Sequence[Content], title: str) -> Figure:
     """One benchmark's methods: accuracy over languages, and the difference to the original in each language.
 
     `scores` have the shape of `ComparedScore`; only the metric that the papers report is drawn.
@@ -32,17 +33,21 @@ def draw_unseen(scores: Sequence[Content]) -> Figure:
             at = names.index(score["name"]), languages.index(score["language"])
             changes[at] = 100 * score["difference"]["value"]
     figure, (left, right) = _two_panels(names, len(languages))
+    _say(figure, title, "strategy or other method", "no transplant", "original")
     for place, name in enumerate(names):
         mean = means[name]
         low, high = mean["interval"]
-        _dot(left, {"value": mean["score"], "low": low, "high": high}, place, name == "original")
-    _finish_left(left, names, means["original"]["score"])
+        _dot(left, {"value": mean["score"], "low": low, "high": high}, place, name in (ORIGINAL, SOURCE))
+    _finish_left(left, names, means[ORIGINAL]["score"])
     _draw_map(right, changes, names, languages, "difference to the original, points")
     return figure
 
 
-def draw_choosers(judgement: Judgement) -> Figure:
-    """A benchmark's choosers: accuracy over languages, and the difference to the fixed pair in each."""
+def draw_choosers(judgement: Judgement, title: str) -> Figure:
+    """A benchmark's choosers: accuracy over languages, and the difference to the fixed pair in each.
+
+    How many pairs they chose from is added to `title`.
+    """
     names = [verdict.name for verdict in judgement.mean]
     languages = list(judgement.languages)
     changes = np.full((len(names), len(languages)), np.nan)
@@ -51,6 +56,9 @@ def draw_choosers(judgement: Judgement) -> Figure:
             if verdict.over_fixed_pair:
                 changes[row, column] = 100 * verdict.over_fixed_pair.value
     figure, (left, right) = _two_panels(names, len(languages))
+    among = judgement.candidates_text
+    title = f"{title}, chosen among {among} pair{'' if among == '1' else 's'}"
+    _say(figure, title, "chooser", "what they are compared with", "fixed pair")
     for place, verdict in enumerate(judgement.mean):
         _dot(left, _estimate(verdict.accuracy), place, verdict.name in _REFERENCES)
     fixed = next(verdict for verdict in judgement.mean if verdict.name == "fixed_pair")
@@ -59,15 +67,16 @@ def draw_choosers(judgement: Judgement) -> Figure:
     return figure
 
 
-def _estimate(score: Score) -> dict[str, float]:
-    return {"value": score.value, "low": score.interval.low, "high": score.interval.high}
+def _estimate(score: Score) -> dict[str, float | None]:
+    low, high = score.interval or (None, None)
+    return {"value": score.value, "low": low, "high": high}
 
 
 def _two_panels(names: Sequence[str], languages: int) -> tuple[Figure, Any]:
     figure, panels = plt.subplots(
         1,
         2,
-        figsize=(WIDTH, 0.9 + 0.2 * len(names)),
+        figsize=(WIDTH, 1.3 + 0.2 * len(names)),
         layout="constrained",
         width_ratios=[1, 0.35 + 0.11 * languages],
         sharey=True,
@@ -75,14 +84,26 @@ def _two_panels(names: Sequence[str], languages: int) -> tuple[Figure, Any]:
     return figure, panels
 
 
-def _dot(axes: Axes, estimate: Mapping[str, float], place: int, reference: bool) -> None:
-    """What is not a method is grey and square."""
-    look = {"colour": "0.4", "marker": MARKERS[1]} if reference else {"colour": COLOURS[0], "marker": "o"}
-    error_bar(axes, estimate, place, **look)
+_REFERENCE = {"colour": "0.4", "marker": MARKERS[1]}  # what is not a method is grey and square
+_METHOD = {"colour": COLOURS[0], "marker": MARKERS[0]}
+_LEVEL: dict[str, Any] = {"color": "0.4", "linestyle": "--", "linewidth": 0.8}
+
+
+def _say(figure: Figure, title: str, method: str, reference: str, level: str) -> None:
+    """The title, and what the signs of the left panel are."""
+    signs = [
+        plt.Line2D([], [], linestyle="", color=look["colour"], marker=look["marker"], markersize=4.5)
+        for look in (_METHOD, _REFERENCE)
+    ]
+    head(figure, title, [*signs, plt.Line2D([], [], **_LEVEL)], [method, reference, level], columns=3)
+
+
+def _dot(axes: Axes, estimate: Mapping[str, float | None], place: int, reference: bool) -> None:
+    error_bar(axes, estimate, place, **(_REFERENCE if reference else _METHOD))
 
 
 def _finish_left(axes: Axes, names: Sequence[str], level: float) -> None:
-    axes.axvline(100 * level, color="0.4", linestyle="--", linewidth=0.8, zorder=0)
+    axes.axvline(100 * level, zorder=0, **_LEVEL)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set(xlabel="accuracy, %, mean of languages", title="with 95 % intervals")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ CHANGES = "PuOr"  # orange for losses, violet for gains, white for none: differ 
 _STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
+    "figure.titlesize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -80,6 +81,14 @@ def layer_ticks(layers: int, most: int = 8) -> list[int]:
     """Whole layers from 0, at even steps, `most` at most."""
     step = next(step for step in (1, 2, 4, 5, 8, 10, 20, 50, 100, layers) if layers <= step * most)
     return list(range(0, layers, step))
+
+
+def head(figure: Figure, title: str, handles: Sequence[Any], labels: Sequence[Any], *, columns: int) -> None:
+    """The title of a figure, and below it what its signs are."""
+    size = matplotlib.rcParams["axes.titlesize"]
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=columns, title=title, title_fontsize=size
+    )
 
 
 def error_bar(axes: Axes, estimate: Content, place: float, *, colour: str, marker: str) -> None:

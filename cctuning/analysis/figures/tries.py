@@ -11,9 +11,10 @@ from cctuning.analysis.figures.style import COLUMN, Content, own_languages, perc
 from cctuning.evaluation.figures import COLOURS
 
 
-def draw_tries(bounds: Content, tries: Sequence[int]) -> Figure:
+def draw_tries(bounds: Content, tries: Sequence[int], title: str) -> Figure:
     """The share of questions that any of n random pairs answers, with what the same tries give by chance."""
-    figure, axes = plt.subplots(figsize=(COLUMN, 2.7), layout="constrained")
+    figure, axes = plt.subplots(figsize=(COLUMN, 2.9), layout="constrained")
+    figure.suptitle(title)
     curves = bounds["right_by_tries"]
     languages = own_languages(curves)
     for number, language in enumerate(languages if len(languages) > 1 else []):

@@ -1,11 +1,13 @@
 """Figures show the summary's numbers, all of them inside their edges, in the same bytes each time."""
 
+import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.image import AxesImage
 
 from cctuning.analysis.choosers import judge_pilot
@@ -14,7 +16,7 @@ from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
 from cctuning.analysis.figures.heatmaps import draw_heatmaps
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
-from cctuning.analysis.figures.perplexities import draw_perplexities
+from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
 from cctuning.analysis.figures.style import drawing, layer_ticks
 from cctuning.analysis.figures.tries import draw_tries
 from cctuning.analysis.measures.categories import CATEGORIES
@@ -22,6 +24,8 @@ from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import summarise
 from tests.analysis.made import made_applied, made_grid
 
+TITLE = "XNLI, ffn, pilot questions"
+SIDES = ("source", "target")
 LANGUAGES = ("ar", "de", "en", "sw", "th", "ur", "zh")
 
 
@@ -62,15 +66,15 @@ def figures(summary, judgement):
     axes = summary["about"]["axes"]
     outcomes = of(summary, "outcomes")
     return {
-        "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs")),
-        "bounds": draw_bounds(of(summary, "bounds")),
-        "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}),
-        "tries": draw_tries(of(summary, "bounds"), axes["tries"]),
-        "outcomes": draw_outcomes(outcomes),
-        "categories": draw_categories(of(summary, "categories")),
-        "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"]),
-        "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"]),
-        "choosers": draw_choosers(judgement),
+        "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs"), TITLE),
+        "bounds": draw_bounds(of(summary, "bounds"), TITLE),
+        "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}, TITLE),
+        "tries": draw_tries(of(summary, "bounds"), axes["tries"], TITLE),
+        "outcomes": draw_outcomes(outcomes, TITLE),
+        "categories": draw_categories(of(summary, "categories"), TITLE),
+        "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"], TITLE),
+        "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"], TITLE),
+        "choosers": draw_choosers(judgement, TITLE),
     }
 
 
@@ -91,12 +95,13 @@ def test_every_axis_says_what_it_is(style, summary, judgement):
     for name, figure in figures(summary, judgement).items():
         said = " ".join(text.get_text() for text in figure.findobj(plt.Text))
         assert "%" in said or "points" in said, name
+        assert TITLE in said, name
         if name in ("heatmaps", "bounds", "gains"):
             assert "source layer, from 0" in said and "target layer, from 0" in said, name
 
 
 def test_heatmaps_are_the_gains_on_one_scale(style, summary, grids):
-    figure = draw_heatmaps(of(summary, "outcomes")["gain_by_pair"], of(summary, "pairs"))
+    figure = draw_heatmaps(of(summary, "outcomes")["gain_by_pair"], of(summary, "pairs"), TITLE)
     images = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images and axes.get_title()}
     assert list(images) == [*LANGUAGES, "mean"]
     gains = {
@@ -120,7 +125,7 @@ def test_heatmaps_are_the_gains_on_one_scale(style, summary, grids):
 
 def test_curves_over_layers(style, summary, grids):
     own = grids[: len(LANGUAGES)]
-    bounds = draw_bounds(of(summary, "bounds"))
+    bounds = draw_bounds(of(summary, "bounds"), TITLE)
     for axes, across in zip(bounds.axes, (2, 1), strict=True):
         lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
         mean = np.mean([grid.cells.correct.any(across).mean(0) for grid in own], axis=0)
@@ -131,9 +136,14 @@ def test_curves_over_layers(style, summary, grids):
         assert np.allclose(
             lines["asked in the source language"], 100 * np.mean([grid.source.correct.mean() for grid in own])
         )
+        assert "upper bound by chance" not in lines  # it is not in this summary
         assert sum(line.get_color() == "0.75" for line in axes.lines) == len(LANGUAGES)
         assert len([one for one in axes.collections if isinstance(one, FillBetweenPolyCollection)]) == 1
-    gains = draw_gains({name: found["xnli"] for name, found in summary["outcomes"].items()})
+    chance = {"chance_bound": {"mean": {"value": 0.25}}}
+    for axes in draw_bounds(of(summary, "bounds") | chance, TITLE).axes:
+        [line] = [line for line in axes.lines if line.get_label() == "upper bound by chance"]
+        assert line.get_ydata()[0] == 25
+    gains = draw_gains({name: found["xnli"] for name, found in summary["outcomes"].items()}, TITLE)
     for axes, across in zip(gains.axes, (2, 1), strict=True):
         lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.lines}
         for number, sublayer in enumerate(("ffn", "attention")):
@@ -145,10 +155,25 @@ def test_curves_over_layers(style, summary, grids):
             assert np.allclose(lines[f"{sublayer}, mean"], 100 * mean)
 
 
+def test_intervals_without_neighbours_are_seen(style, summary):
+    outcomes = of(summary, "outcomes")
+    mean = {
+        "value": [0.0] * 6,
+        "low": [None, -0.1, None, -0.2, -0.2, None],
+        "high": [None, 0.1, None, 0, 0, None],
+    }
+    alike = {f"gain_by_{side}_layer": outcomes[f"gain_by_{side}_layer"] | {"mean": mean} for side in SIDES}
+    for axes in draw_gains({"ffn": outcomes | alike}, TITLE).axes:
+        [line] = [one for one in axes.collections if isinstance(one, LineCollection)]
+        assert [segment.tolist() for segment in line.get_segments()] == [[[1, -10], [1, 10]]]
+        [band] = [one for one in axes.collections if isinstance(one, FillBetweenPolyCollection)]
+        assert {x for path in band.get_paths() for x in path.vertices[:, 0] if x != 1} == {3, 4}
+
+
 @pytest.mark.parametrize("kind", ["outcomes", "categories"])
 def test_bars_are_whole(style, summary, kind):
     names = ["win", "tie", "lose"] if kind == "outcomes" else list(CATEGORIES.values())
-    figure = (draw_outcomes if kind == "outcomes" else draw_categories)(of(summary, kind))
+    figure = (draw_outcomes if kind == "outcomes" else draw_categories)(of(summary, kind), TITLE)
     [axes] = figure.axes
     places = [label.get_text() for label in axes.get_yticklabels()]
     assert places == [*LANGUAGES, "mean"]
@@ -162,21 +187,23 @@ def test_bars_are_whole(style, summary, kind):
 
 
 def test_tries_end_at_the_upper_bound(style, summary):
-    axes = draw_tries(of(summary, "bounds"), summary["about"]["axes"]["tries"]).axes[0]
+    axes = draw_tries(of(summary, "bounds"), summary["about"]["axes"]["tries"], TITLE).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     curve = lines["any pair, mean"]
     assert list(curve.get_xdata()) == [1, 2, 4, 8, 16, 32, 36]
     assert abs(curve.get_ydata()[-1] - 100 * of(summary, "bounds")["upper_bound"]["mean"]["value"]) < 1e-9
     assert "all pairs, by chance" not in lines
     chance = {"mean": {"value": 0.25}}
-    with_chance = draw_tries(of(summary, "bounds") | {"chance_bound": chance}, [1, 2, 4, 8, 16, 32, 36])
+    with_chance = draw_tries(
+        of(summary, "bounds") | {"chance_bound": chance}, [1, 2, 4, 8, 16, 32, 36], TITLE
+    )
     [mark] = [line for line in with_chance.axes[0].lines if line.get_label() == "all pairs, by chance"]
     assert mark.get_ydata()[0] == 25
 
 
 def test_perplexities_are_medians_and_shares(style, summary):
     perplexity, edges = of(summary, "perplexity"), summary["about"]["axes"]["bin"]
-    left, right = draw_perplexities(perplexity, edges).axes
+    left, right = draw_perplexities(perplexity, edges, TITLE).axes
     medians = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert medians == [perplexity["quantiles_by_level"][language]["value"][2] for language in LANGUAGES]
     steps = {patch.get_label(): patch.get_data() for patch in left.patches}
@@ -187,7 +214,42 @@ def test_perplexities_are_medians_and_shares(style, summary):
 
 def test_perplexities_of_short_answers_alone_are_no_figure(style, summary):
     nothing = {"pooled": {"value": [None] * 41}}
-    assert draw_perplexities({"histogram_by_bin": nothing}, summary["about"]["axes"]["bin"]) is None
+    assert draw_perplexities({"histogram_by_bin": nothing}, summary["about"]["axes"]["bin"], TITLE) is None
+
+
+def test_a_language_without_long_answers_says_so(style, summary):
+    perplexity = of(summary, "perplexity")
+    without = {
+        name: languages | {"sw": languages["sw"] | {"value": [None] * 5}}
+        if "quantiles" in name
+        else languages
+        for name, languages in perplexity.items()
+    }
+    _, right = draw_perplexities(without, summary["about"]["axes"]["bin"], TITLE).axes
+    [note] = [text for text in right.texts if text.get_text() == "no answer over 5 tokens"]
+    assert note.get_position()[1] == LANGUAGES.index("sw")
+    assert not draw_perplexities(perplexity, summary["about"]["axes"]["bin"], TITLE).axes[1].texts
+
+
+@pytest.mark.parametrize(
+    "low, high",
+    [(1, 12.6), (0.9, 300), (40, 90), (1.02, 1.3), (1, 12_600), (500, 3e9), (9, 2e17), (1.0001, 1.0003)],
+)
+def test_perplexities_have_numbers_on_their_axis(style, low, high):
+    ticks = perplexity_ticks(low, high)
+    assert 2 <= len(ticks) <= 7 and ticks == sorted(set(ticks))
+    assert low <= ticks[0] and ticks[-1] <= high
+    # They reach over most of the axis.
+    assert math.log(ticks[-1] / ticks[0]) > 0.4 * math.log(high / low)
+
+
+def test_numbers_are_written_at_the_axes_of_perplexities(style, summary):
+    figure = draw_perplexities(of(summary, "perplexity"), summary["about"]["axes"]["bin"], TITLE)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.xaxis.get_ticklabels(which="both") if tick.get_text()]
+        assert len([tick for tick in ticks if low <= tick.get_position()[0] <= high]) >= 2
 
 
 def shown_map(figure):
@@ -198,7 +260,7 @@ def shown_map(figure):
 def test_unseen_methods_beside_the_original(style, summary):
     scores = summary["unseen"]["ffn"]["scores"]
     names = list(dict.fromkeys(score["name"] for score in scores))
-    figure = draw_unseen(scores)
+    figure = draw_unseen(scores, TITLE)
     values, languages = shown_map(figure)
     assert languages == list(LANGUAGES)
     for score in scores:
@@ -216,8 +278,42 @@ def test_unseen_methods_beside_the_original(style, summary):
             assert abs(means[names.index(score["name"])] - 100 * score["score"]) < 1e-9
 
 
+def legend_of(figure):
+    [legend] = figure.legends
+    return {
+        text.get_text(): (line.get_color(), line.get_marker())
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+
+
+def signs_of(figure, names):
+    """(colour, marker) of the sign of each row."""
+    marks = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+    return {names[int(line.get_ydata()[0])]: (line.get_color(), line.get_marker()) for line in marks}
+
+
+def test_legends_say_what_is_compared_with_what(style, summary, judgement):
+    figure = draw_choosers(judgement, TITLE)
+    signs, legend = signs_of(figure, [verdict.name for verdict in judgement.mean]), legend_of(figure)
+    assert signs["vote"] == legend["chooser"] != signs["upper_bound"]
+    assert signs["upper_bound"] == signs["random_pair"] == legend["what they are compared with"]
+    assert "fixed pair" in legend
+    scores = summary["unseen"]["ffn"]["scores"]
+    figure = draw_unseen(scores, TITLE)
+    names = list(dict.fromkeys(score["name"] for score in scores))
+    signs, legend = signs_of(figure, names), legend_of(figure)
+    assert signs["overall"] == legend["strategy or other method"] != signs["original"]
+    assert signs["original"] == signs["source"] == legend["no transplant"]
+
+
+def test_choosers_say_among_how_many_pairs(style, judgement):
+    few = replace(judgement, candidates={"de": 2, "sw": 3})
+    assert "chosen among 36 pairs" in draw_choosers(judgement, TITLE).legends[0].get_title().get_text()
+    assert "chosen among 2 to 3 pairs" in draw_choosers(few, TITLE).legends[0].get_title().get_text()
+
+
 def test_choosers_beside_the_upper_bound(style, judgement):
-    figure = draw_choosers(judgement)
+    figure = draw_choosers(judgement, TITLE)
     values, languages = shown_map(figure)
     assert languages == list(LANGUAGES)
     marks = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
