@@ -15,10 +15,11 @@ QuestionTexts: TypeAlias = Mapping[str, Any]
 """`id`, `prompt` (what is asked), `source_prompt` (what activations come from), `answers`, `options`."""
 
 
-def overview(grid: Grid) -> dict[str, Any]:
+def overview(grid: Grid, chance: float | None = None) -> dict[str, Any]:
     """What the heatmap and the bounds of a grid show: counts of right answers out of its questions.
 
-    `cells` has source layer i into target layer j at i * L + j.
+    `cells` has source layer i into target layer j at i * L + j. `chance` is the upper bound by chance, a
+    share in [0, 1], where it is known.
     """
     questions = len(grid.questions)
     return {
@@ -33,6 +34,7 @@ def overview(grid: Grid) -> dict[str, Any]:
         "target": int(grid.target.correct.sum()),
         "source": int(grid.source.correct.sum()),
         "upper": round(bounds.upper_bound(grid) * questions),
+        "chance": None if chance is None else chance * questions,
         "sourceBounds": _counts(bounds.source_bounds(grid), questions),
         "targetBounds": _counts(bounds.target_bounds(grid), questions),
         "strategies": {name: list(pair) for name, pair in strategies.choose(grid).items()},

@@ -61,7 +61,9 @@ _UNSEEN = (
 _CHOOSERS = (
     "Which pair for this question?",
     "Choosers pick a pair for each question without knowing the answer. Differences to the original and to "
-    "the best fixed pair, on the same questions, in points. On the pilot by cross-validation.",
+    "the best fixed pair, on the same questions, in points. On the pilot by cross-validation. Candidates are "
+    "the pairs that were chosen from, and that random pair and upper bound are over: on unseen questions "
+    "only those that were swept there, often the strategies' alone.",
 )
 _SHARES = "In %, with 95 % intervals."
 
@@ -182,6 +184,7 @@ def _chooser_table(judgements: Sequence[Judgement]) -> Table:
     rows: list[list[Cell | str]] = []
     for one in judgements:
         questions = "unseen" if one.unseen else "pilot"
+        together = Cell(one.candidates_text, max(one.candidates.values()))
         for language, verdicts in [*one.languages.items(), ("mean", one.mean)]:
             for verdict in verdicts:
                 row: list[Cell | str] = [
@@ -193,12 +196,16 @@ def _chooser_table(judgements: Sequence[Judgement]) -> Table:
                 ]
                 row += [_score(verdict.accuracy), _score(verdict.over_original, signed=True)]
                 row += [_score(verdict.over_fixed_pair, signed=True), count(verdict.pairs)]
+                row.append(count(one.candidates[language]) if language in one.candidates else together)
                 rows.append(row)
-    columns = [*_PLACE, "questions", "chooser", "accuracy", "over original", "over fixed pair", "pairs"]
+    columns = [*_PLACE, "questions", "chooser", "accuracy", "over original", "over fixed pair"]
+    columns += ["pairs chosen", "candidates"]
     left_out = {f"{_words(name)}: {why}" for one in judgements for name, why in one.left_out.items()}
     note = " ".join([_CHOOSERS[1], _SHARES, *(f"Left out: {line}." for line in sorted(left_out))])
     return table(_CHOOSERS[0], note, columns, rows)
 
 
 def _score(score: Score | None, *, signed: bool = False) -> Cell:
-    return share(None) if score is None else share(score.value, *score.interval, signed=signed)
+    if score is None:
+        return share(None)
+    return share(score.value, *(score.interval or (None, None)), signed=signed)

@@ -15,14 +15,24 @@ _SCRIPTS = ("unpack", "page", "study", "plots", "answers", "tables", "main")
 
 
 def render(
-    title: str, notes: Sequence[str], tables: Sequence[Table], islands: Mapping[str, str], plotly: str
+    title: str,
+    notes: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    tables: Sequence[Table],
+    islands: Mapping[str, str],
+    plotly: str,
 ) -> str:
-    """The page as HTML. `islands`: packed data by element id; `plotly`: the library's text, which may run."""
+    """The page as HTML.
+
+    `links`: text and address. `islands`: packed data by element id; `plotly`: the library's text, which may
+    run.
+    """
     script = own_script()
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(_read("page.html.j2")).render(
         title=printable(title),
         notes=[printable(note) for note in notes],
+        links=[(printable(text), address) for text, address in links],
         tables=tables,
         islands=islands,
         policy=policy(script, plotly),

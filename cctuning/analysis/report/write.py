@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.choosers import Judgement
@@ -30,26 +31,45 @@ def write_report(
     *,
     title: str = "XTransplant",
     notes: Sequence[str] = (),
+    links: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Writes the report of a study into `folder` and returns its path; a kill leaves the old one or the new.
 
     `grids`: of any benchmarks, languages and sub-layers, in the order in which they are offered.
     `summary`: what `measures.summary.summarise` made of them. `questions`: by benchmark and language.
-    `judgements`: of choosers. `notes`: lines below the title, such as the model's name. The same content
-    gives the same bytes.
+    `judgements`: of choosers. `notes`: lines below the title, such as the model's name. `links`: text and
+    path, relative to `folder`, of other pages of the study; those that are not there are left out. The same
+    content gives the same bytes.
 
-    Raises `ValueError` where there is no grid, and where a grid's questions are missing.
+    Raises `ValueError` where there is no grid, where a grid's questions are missing, and for a link that is
+    no relative path.
     """
     islands: dict[str, str] = {}
     overviews = []
     for number, grid in enumerate(grids):
         asked = questions.get((grid.benchmark, grid.language), ())
         islands[f"block-{number}"] = packed_json(block(grid, asked))
-        overviews.append(overview(grid))
+        overviews.append(overview(grid, _chance(summary, grid)))
     if not overviews:
         raise ValueError("A report needs at least one grid of answers. Run the sweep first.")
     plotly = get_plotlyjs()
     islands |= {"overview": packed_json(overviews), "plotly": packed(plotly)}
     path = Path(folder) / REPORT_FILE
-    write_whole(path, render(title, notes, list(tables_of(summary, judgements)), islands, plotly))
+    tables = list(tables_of(summary, judgements))
+    write_whole(path, render(title, notes, _addresses(path.parent, links), tables, islands, plotly))
     return path
+
+
+def _chance(summary: Mapping[str, Any], grid: Grid) -> float | None:
+    """The upper bound by chance of a grid, where the summary has it."""
+    quantities = summary.get("bounds", {}).get(grid.sublayer, {}).get(grid.benchmark, {})
+    estimate = quantities.get("chance_bound", {}).get(grid.language)
+    return None if estimate is None else estimate["value"]
+
+
+def _addresses(folder: Path, links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The links whose files are there, their paths as addresses that mean the same."""
+    for text, path in links:
+        if PurePosixPath(path).is_absolute():
+            raise ValueError(f"The link {text!r} must be a path relative to the report, not {path}")
+    return [(text, quote(path)) for text, path in links if (folder / path).is_file()]

@@ -26,6 +26,11 @@ def unpacked(text):
     return json.loads(gzip.decompress(base64.b64decode(text, validate=True)))
 
 
+def test_an_overview_has_the_bound_by_chance_where_it_is_known(grid):
+    assert overview(grid)["chance"] is None
+    assert overview(grid, 0.25)["chance"] == 0.25 * 7
+
+
 def test_a_block_is_the_grid(grid):
     found = unpacked(packed_json(block(grid, made_questions(grid))))["questions"]
     assert [question["id"] for question in found] == list(grid.questions)

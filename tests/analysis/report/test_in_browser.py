@@ -348,3 +348,38 @@ def test_scripts_that_the_page_does_not_know_do_not_run(hostile):
     assert said == "refused"
     assert report.page.evaluate("window.hacked") is None
     assert any("Content Security Policy" in error for error in report.errors)
+
+
+def test_bounds_stand_beside_chance(opened, study, tmp_path):
+    grids, summary, questions, _ = study
+    chance = {grid.language: {"value": 0.35, "low": None, "high": None, "questions": 5} for grid in grids}
+    bounds = {
+        sublayer: {
+            benchmark: found | ({"chance_bound": chance} if sublayer == "ffn" else {})
+            for benchmark, found in own.items()
+        }
+        for sublayer, own in summary["bounds"].items()
+    }
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "lens.html").write_text("<title>lens</title>")
+    shown = opened(
+        write_report(
+            tmp_path, grids, summary | {"bounds": bounds}, questions, links=[("Lens", "figures/lens.html")]
+        )
+    )
+    for sublayer, wanted in (("ffn", [35, 35]), ("attention", None)):
+        shown.page.goto(f"{shown.url}#xnli/de/{sublayer}/0/0")
+        wait_until(shown.page, f"document.querySelector('#sublayer').value === '{sublayer}'")
+        for side in ("source", "target"):
+            wait_until(
+                shown.page,
+                f"document.getElementById('{side}-bounds').data.length === {5 if wanted else 4}",
+            )
+            lines = shown.page.evaluate(
+                f"document.getElementById('{side}-bounds').data.map((one) => [one.name, one.y])"
+            )
+            found = dict(lines).get("upper bound by chance")
+            assert found is None if wanted is None else found == pytest.approx(wanted)
+    shown.page.get_by_role("link", name="Lens").click()
+    assert shown.page.title() == "lens"
+    assert shown.errors == []

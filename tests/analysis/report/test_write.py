@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import html
 import re
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -79,3 +81,21 @@ def test_the_texts_of_options_may_be_missing(study, tmp_path):
     grids, summary, questions, _ = study
     without = {key: [{**question, "options": None} for question in own] for key, own in questions.items()}
     assert write_report(tmp_path, grids, summary, without).is_file()
+
+
+def test_links_lead_to_pages_that_are_there(study, tmp_path):
+    """Their texts and paths are never read as HTML, nor as a script or another place's address."""
+    names = ["figures/lens a/lens.html", "javascript:alert(1)", 'a"b?c#d.html']
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    links = [(f"<b>{number}</b>", name) for number, name in enumerate([*names, "figures/none.html"])]
+    page = write_report(tmp_path, *study, links=links).read_text(encoding="utf-8")
+    found = re.findall(r'<li><a href="([^#"]+)">([^<]*)</a></li>', page)
+    assert [html.unescape(text) for _, text in found] == ["<b>0</b>", "<b>1</b>", "<b>2</b>"]
+    here = (tmp_path / "report.html").as_uri()
+    assert [urljoin(here, html.unescape(address)) for address, _ in found] == [
+        (tmp_path / name).as_uri() for name in names
+    ]
+    with pytest.raises(ValueError, match="The link 'away' must be a path relative to the report"):
+        write_report(tmp_path, *study, links=[("away", "//example.org/x.html")])

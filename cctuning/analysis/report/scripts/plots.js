@@ -215,6 +215,7 @@ async function drawBounds(id, kind, counts) {
       hovertemplate: `${kind} layer %{x}: %{y:.1f} %<extra></extra>`,
     },
     level("original", grid.target, "dash", "second"),
+    ...(grid.chance === null ? [] : [level("upper bound by chance", grid.chance, "longdashdot", "fifth")]),
     level("asked in the source language", grid.source, "dot", "fourth"),
   ];
   const layout = layoutOf({
