@@ -55,4 +55,8 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
             f"{sublayers * own:,}",
             f"{naive_token_forwards(probe, layers, new_tokens) / own:.1f} x",
         )
+    total = sum(token_forwards(probe, layers, new_tokens) for probe in probes)
+    by_pair = sum(naive_token_forwards(probe, layers, new_tokens) for probe in probes)
+    table.add_section()
+    table.add_row("all", "", f"{count:,}", "", "", f"{sublayers * total:,}", f"{by_pair / total:.1f} x")
     return table

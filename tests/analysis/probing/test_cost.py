@@ -1,10 +1,12 @@
 """The cost that is announced is the one that the engine counts, at most."""
 
+from io import StringIO
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
-from cctuning.analysis.probing.cost import naive_token_forwards, token_forwards
+from cctuning.analysis.probing.cost import cost_table, naive_token_forwards, token_forwards
 from cctuning.analysis.probing.reading import read_probe_tasks
 from cctuning.analysis.probing.sweeping import grid_cells
 from cctuning.analysis.transplant import Question, sweep
@@ -68,3 +70,19 @@ def test_one_pair_at_a_time_reads_what_the_reference_reads(monkeypatch):
     # The reference reads the source again for every pair; a fair rival reads it once for each source layer.
     again = sum(len(source) for source, _ in pairs_of(probe)) * (layers**2 - layers)
     assert sum(read) - again == naive_token_forwards(probe, layers, NEW)
+
+
+def test_the_table_adds_up_and_fits_a_terminal():
+    (probe,) = probes()
+    console = Console(width=80, file=StringIO())
+    console.print(cost_table([probe, probe], 32, 20, sublayers=2))
+    text = console.file.getvalue()
+    one, by_pair = token_forwards(probe, 32, 20), naive_token_forwards(probe, 32, 20)
+    *_, last = (line for line in text.splitlines() if "all" in line.split(" "))
+    assert [cell for cell in last.replace("│", " ").split() if cell != "x"] == [
+        "all",
+        "4",
+        f"{4 * one:,}",
+        f"{by_pair / one:.1f}",
+    ]
+    assert f"{2 * one:,}" in text and "…" not in text
