@@ -227,7 +227,7 @@ def write_findings(
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
         shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
-        draw_lenses(study, pilot, shown, folder / "figures")
+        lenses = draw_lenses(study, pilot, shown, folder / "figures")
         questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
         write_report(
             folder,
@@ -237,6 +237,10 @@ def write_findings(
             judgements,
             title=f"XTransplant: {Path(recipe.model).name}",
             notes=notes(recipe, pilot, unseen),
+            links=[
+                (f"Logit lens: {title}", page.relative_to(folder).as_posix())
+                for title, page in lenses.items()
+            ],
         )
     for table in screen_tables(summary):
         console.print(table)
