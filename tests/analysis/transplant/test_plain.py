@@ -4,10 +4,10 @@ import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
-from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.analysis.transplant import Question, answer_log_probabilities, sweep, transplant_sweep
 from tests.analysis import naive
 from tests.models import build, random_ids
+from tests.questions import exported_model
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 QUESTIONS = [Question(SOURCE, TARGET), Question(SOURCE, TARGET[2:])]
@@ -79,12 +79,15 @@ def test_either_attention_of_the_model(implementation):
     assert model.config._attn_implementation == implementation
 
 
-def test_a_connection_is_switched_off():
-    plain = build("llama")
-    wanted = transplant_sweep(plain, SOURCE, TARGET, max_new_tokens=4)
-    nats = answer_log_probabilities(plain, TARGET, [[5, 6, 7]])
-    model = CCTuningModel.wrap(build("llama"), ConnectionConfig())
+def test_a_connection_is_switched_off(tmp_path):
+    model = exported_model(tmp_path)
+    connected = model.generate(TARGET[None], max_new_tokens=4, do_sample=False)
+    model.connected = False
+    unconnected = model.generate(TARGET[None], max_new_tokens=4, do_sample=False)
+    wanted = naive.grid(model, SOURCE, TARGET, "ffn", 4)
+    nats = naive.option_log_probabilities(model, SOURCE, TARGET, [], "ffn", [[5, 6, 7]])
     model.connected = True
+    assert not torch.equal(connected, unconnected)
     assert torch.equal(transplant_sweep(model, SOURCE, TARGET, max_new_tokens=4), wanted)
     torch.testing.assert_close(answer_log_probabilities(model, TARGET, [[5, 6, 7]]), nats)
     assert model.connected
