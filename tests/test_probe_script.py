@@ -96,6 +96,10 @@ def test_a_whole_study(models, folder):
         path.name for path in out.iterdir()
     }
     assert list(out.glob("figures/*.png")) and list(out.glob("figures/*.svg"))
+    # A folder of cells is one Parquet data set: nothing else lies among them.
+    assert pq.read_table(out / "cells/pilot/ffn").num_rows == sum(
+        pq.read_metadata(path).num_rows for path in (out / "cells/pilot/ffn").rglob("*.parquet")
+    )
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert json.dumps(summary, allow_nan=False)
 

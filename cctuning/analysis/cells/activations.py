@@ -1,4 +1,4 @@
-"""What was moved, and what it took the place of: activations beside the cells, for probes to learn from."""
+"""What was moved, and what it took the place of: the activations of cells, for probes to learn from."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ class Activations(NamedTuple):
 
 
 def activations_path(cells: Path) -> Path:
-    """The file that lies beside a file of cells."""
-    return cells.with_suffix(".safetensors")
+    """The file that belongs to a file of cells: it lies under `activations` as that lies under `cells`.
+
+    Apart from them, so that any folder of cells can be read as one Parquet data set.
+    """
+    above = len(cells.parts) - 1 - cells.parts[::-1].index("cells")
+    return Path(*cells.parts[:above], "activations", *cells.parts[above + 1 :]).with_suffix(".safetensors")
 
 
 def write_activations(path: Path, found: Mapping[str, tuple[Tensor, Tensor]]) -> None:
@@ -60,8 +64,8 @@ def read_activations(paths: Sequence[Path], questions: Sequence[str]) -> Activat
                 found |= {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise CellsError(
-                f"{path} cannot be read ({error}). Take the file of cells beside it away too, and both are "
-                "made again"
+                f"{path} cannot be read ({error}). Take away the file of its cells, which lies under cells "
+                "as this one does under activations, and both are made again"
             ) from error
     missing = [id for id in questions if f"{id}.source" not in found or f"{id}.target" not in found]
     if missing:

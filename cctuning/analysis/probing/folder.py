@@ -13,7 +13,7 @@ from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_
 from cctuning.files import write_whole
 
 SETTINGS_FILE = "probe.json"
-_KEPT = ("cells", "questions", "prompting", "work")  # what takes long
+_KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
 _MADE = ("summary.json", "report.html", "tables", "figures")  # what is made of it
 GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
 

@@ -1,5 +1,7 @@
 """Activations come back by question, in any order; what is missing or damaged is told."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ def pair(seed):
 
 
 def test_they_come_back_by_question(tmp_path):
-    cells = [tmp_path / "deep" / f"{number}.parquet" for number in (0, 1)]
+    cells = [tmp_path / "cells" / "deep" / f"{number}.parquet" for number in (0, 1)]
     write_activations(activations_path(cells[0]), {"7": pair(7), "x.y": pair(1)})
     write_activations(activations_path(cells[1]), {"8": pair(8)})
     found = read_activations([activations_path(path) for path in cells], ["8", "x.y", "7"])
@@ -22,6 +24,11 @@ def test_they_come_back_by_question(tmp_path):
         source, target = pair(seed)
         assert np.array_equal(found.source[place], source.float().numpy())
         assert np.array_equal(found.target[place], target.float().numpy())
+
+
+def test_they_lie_apart_from_the_cells():
+    cells = Path("cells/mine/cells/pilot/ffn/xnli/sw/0-0.parquet")
+    assert activations_path(cells) == Path("cells/mine/activations/pilot/ffn/xnli/sw/0-0.safetensors")
 
 
 def test_a_layer_that_shares_memory_with_another_is_written_too(tmp_path):
