@@ -8,6 +8,7 @@ accelerate launch --num_processes 8 probe.py recipe=xtransplant_xnli model=outpu
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,9 @@ from cctuning.evaluation.preview import question_panel
 from cctuning.evaluation.reading import HUB
 from cctuning.evaluation.responses import Asking
 from cctuning.evaluation.tasks import Task
+from cctuning.extras import extra
 from cctuning.inference import stop_tokens
+from cctuning.language_id import identify
 from cctuning.loading import load_tokenizer
 from cctuning.locks import only_run_in
 from cctuning.model import load_model, load_model_config
@@ -63,6 +66,7 @@ def main() -> None:
     state = join_equals("probe.py", use_cpu=recipe.use_cpu)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
+    check_packages()
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
@@ -104,6 +108,14 @@ def main() -> None:
             share,
         )
         probe(recipe, study, pilot, unseen, otherwise, beside)
+
+
+def check_packages() -> None:
+    """Raises `ImportError` for what the findings need and is not installed: before, not after, long work."""
+    with extra("analysis"):
+        importlib.import_module("plotly")
+        importlib.import_module("sklearn")
+    identify(["a"])
 
 
 def read_tasks(
@@ -227,7 +239,11 @@ def write_findings(
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
         shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
-        lenses = draw_lenses(study, pilot, shown, folder / "figures")
+        lenses = {}
+        try:
+            lenses = draw_lenses(study, pilot, shown, folder / "figures")
+        except ValueError as error:  # a picture more or less
+            console.print(f"warning: no logit lens: {error}", soft_wrap=True)
         questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
         write_report(
             folder,

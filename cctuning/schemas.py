@@ -236,7 +236,7 @@ class ProbeRecipe:
     benchmarks: list[str]  # which ones, by name
 
     run_name: str = "probe"  # default: the recipe's name
-    output_dir: str | None = None  # default: probing/RUN_NAME in the model's folder
+    output_dir: str | None = None  # default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME
     dry_run: bool = False  # show what would be asked and what it costs, and ask nothing
     resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
 
@@ -269,7 +269,7 @@ class ProbeRecipe:
     rows: int | None = number(None, at_least=1)  # cells of a forward pass; null: by free memory
 
     # What stands beside the chosen pairs on unseen questions
-    prompting: list[str] = list_of(*PROMPTINGS)  # chain of thought; the prompts of both languages  # noqa: RUF009
+    prompting: list[str] = list_of(*PROMPTINGS)  # original is always there; cot, pim beside it  # noqa: RUF009
     cot_new_tokens: int = number(512, at_least=1)  # the longest chain of thought
     batch_size: int = number(32, at_least=1)  # prompts in a batch, at most, where nothing is transplanted
     beside: list[str] = field(default_factory=list)  # folders that evaluate.py wrote, say of an ML-SFT model
@@ -287,8 +287,15 @@ class ProbeRecipe:
                 raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
-        if self.unseen is None and self.beside:
-            raise ValueError("beside= is compared on unseen questions: set unseen= too")
+        if self.unseen is None:
+            asked = {
+                "beside": self.beside,
+                "unseen_limit": self.unseen_limit,
+                "unseen_cells=all": self.unseen_cells == "all",
+                "prompting": set(self.prompting) - {"original"},
+            }
+            if said := next((key for key, value in asked.items() if value), None):
+                raise ValueError(f"{said} is about unseen questions: set unseen= too")
 
 
 @dataclass

@@ -300,6 +300,15 @@ def test_the_other_direction_and_another_centre(models, folder):
     assert (row["prompt"], row["source_prompt"]) == ("Swali zh?", "Swali sw?")
 
 
+@pytest.mark.parametrize("package", ["plotly", "sklearn"])
+def test_a_missing_package_is_told_before_anything_is_asked(models, folder, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    ended = probe(models / "plain")
+    assert ended.status == 1
+    assert f'"{package}" is not installed' in ended.err and ".[analysis]" in ended.err
+    assert not (folder / "out").exists()
+
+
 def test_a_dry_run_shows_and_writes_nothing(models, folder):
     ended = probe(models / "plain", "dry_run=true")
     assert ended.status == 0

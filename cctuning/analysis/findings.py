@@ -1,4 +1,4 @@
-"""What comes of a study: measures, choosers, tables, figures and the report, all out of the saved cells."""
+"""What comes of a study: measures, choosers and tables, all out of the saved cells."""
 
 from __future__ import annotations
 

@@ -150,7 +150,8 @@ class _Rows:
             return found
         lacking = [id for id, row in zip(self.files.questions, wanted, strict=True) if (row < 0).any()]
         wrong = f"question {lacking[0]} lacks a cell" if lacking else "a cell is there twice"
-        place = f" in {self.files.cells[0].parent}" if self.files.cells else ""
+        paths = self.files.sources if kind == "source" else self.files.cells
+        place = f" in {paths[0].parent}" if paths else ""
         raise CellsError(
             f"{self.files.benchmark}, {self.files.language}, kind {kind}: {wrong}{place}. Take the folder "
             "away, and it is made again"

@@ -81,8 +81,13 @@ def read_cells(paths: Sequence[str | Path]) -> pa.Table:
             with Path(path).open("rb") as file:
                 table = pq.read_table(file)
         except (pa.ArrowException, OSError) as error:
-            raise CellsError(f"{path} cannot be read ({error})") from error
+            raise CellsError(
+                f"{path} cannot be read ({error}). Take it away, and it is made again"
+            ) from error
         if table.schema.names != SCHEMA.names:
-            raise CellsError(f"{path} is no file of cells: its columns are {', '.join(table.schema.names)}")
+            raise CellsError(
+                f"{path} is no file of cells: its columns are {', '.join(table.schema.names)}. Take it away, "
+                "and it is made again"
+            )
         tables.append(table.cast(SCHEMA))
     return pa.concat_tables(tables) if tables else SCHEMA.empty_table()

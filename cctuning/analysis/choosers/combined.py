@@ -17,11 +17,6 @@ from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule, best
 from cctuning.analysis.choosers.vote import votes
 from cctuning.extras import extra
 
-with extra("analysis"):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
 
 def most_probable(asked: Asked) -> NDArray[np.bool_]:
     """(Q, C): the pairs that give their answer with the highest probability of all that give it."""
@@ -60,6 +55,10 @@ def _learn(pilot: Sequence[Known]) -> Rule:
     table, gold = np.concatenate(rows), np.concatenate(right)
     if len(set(gold.tolist())) < 2:
         return lambda asked: best(votes(asked.answer, np.ones(asked.answer.shape)), asked.log_probability)
+    with extra("analysis"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, gold)
 
     def rule(asked: Asked) -> Choice:

@@ -8,9 +8,6 @@ from numpy.typing import ArrayLike
 from cctuning.analysis.choosers.asked import Array
 from cctuning.extras import extra
 
-with extra("analysis"):
-    from sklearn.random_projection import SparseRandomProjection
-
 SIZE = 512
 
 
@@ -26,6 +23,8 @@ def features(source: ArrayLike, target: ArrayLike, *, size: int = SIZE, seed: in
     flat = joined.reshape(len(joined), -1)
     if flat.shape[1] <= size:
         return flat
+    with extra("analysis"):
+        from sklearn.random_projection import SparseRandomProjection
     projection = SparseRandomProjection(size, dense_output=True, random_state=seed)
     return np.asarray(projection.fit(flat[:1]).transform(flat), dtype=np.float64)
 

@@ -24,11 +24,6 @@ from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule
 from cctuning.analysis.choosers.folds import folds
 from cctuning.extras import extra
 
-with extra("analysis"):
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
 RANKS = (1, 2, 4, 8, 16)
 PENALTIES = tuple(10.0**power for power in range(1, 7))
 _FOLDS = 5
@@ -63,6 +58,10 @@ class Probe:
 
     def fitted(self, penalty: float) -> Prediction:
         """For features (m, k) and a rank: by how much each pair is above the average one, (m, L²)."""
+        with extra("analysis"):
+            from sklearn.linear_model import Ridge
+            from sklearn.pipeline import make_pipeline
+            from sklearn.preprocessing import StandardScaler
         ridge = make_pipeline(StandardScaler(), Ridge(penalty, solver="cholesky"))
         ridge.fit(self.features, self.along)
 

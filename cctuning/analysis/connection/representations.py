@@ -15,8 +15,6 @@ from cctuning.examples import check_token
 from cctuning.inference import plan_batches
 from cctuning.prompts import PromptFormat
 
-POOLINGS = ("response_start", "mean")
-
 
 def represent(
     model: Any,

@@ -7,6 +7,7 @@ share of questions that are answered all the same is what the number and variety
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -39,7 +40,7 @@ def right_by_chance(
         answers = [texts[place] for place in np.unique(grid.cells.text[question])]
         for shift in shifts:
             other = items[(question + shift) % count]
-            found[question] += any(score(answer, other) == 1 for answer in answers)
+            found[question] += any(math.isclose(score(answer, other), 1.0) for answer in answers)
     return found / len(shifts)
 
 

@@ -30,7 +30,7 @@ def read_beside(
         if not any(own & known.get(name, set()) for name, own in asked.items()):
             raise ValueError(
                 f"beside: {evaluation.folder} holds none of the unseen questions of this study, only other "
-                f"ones of {', '.join(sorted(asked))}"
+                f"ones of {', '.join(sorted(asked))} (with direction=to_centre they are those of the centre)"
             )
     names = name_evaluations(evaluations)
     if clash := next((name for name in names if name in taken), None):

@@ -86,7 +86,8 @@ class StudyFolder:
         if resume == "never":
             self.clear_findings()
             for name in _KEPT:
-                shutil.rmtree(self.path / name, ignore_errors=True)
+                if (self.path / name).exists():
+                    shutil.rmtree(self.path / name)
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
 

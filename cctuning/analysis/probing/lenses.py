@@ -19,6 +19,7 @@ def draw_lenses(
     """Draws each question, by id, with and without a transplant; returns titles and pages.
 
     A page lies in a folder of its own in `folder`, named by the question's place, since ids may be anything.
+    Raises `ValueError` for a model that has no logit lens (`lens.logit_lens`), and `OSError`.
     """
     tasks = {(probe.benchmark, probe.language): probe for probe in probes}
     pages = {}

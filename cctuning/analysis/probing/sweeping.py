@@ -129,7 +129,7 @@ def _do(
             old.unlink()
     work.parent.mkdir(parents=True, exist_ok=True)
     line = {
-        "cells": "/".join(path.parts[-4:]),
+        "cells": "/".join(path.parts[-5:]),
         "questions": len(job.piece.questions),
         "token_forwards": found.token_forwards,
         "seconds": round(time.monotonic() - start, 3),

@@ -1,5 +1,5 @@
 """The report of a study, to be read in a browser."""
 
-from cctuning.analysis.report.write import REPORT_FILE, write_report
+from cctuning.analysis.report.write import write_report
 
-__all__ = ["REPORT_FILE", "write_report"]
+__all__ = ["write_report"]

@@ -50,7 +50,7 @@ _TITLES = {
     ),
     "sublayers": (
         "Sub-layers compared",
-        "The second less the first of the two, on the same questions, in points.",
+        "The first less the second of the two that are named, on the same questions, in points.",
     ),
 }
 _UNSEEN = (

@@ -16,9 +16,6 @@ from cctuning.analysis.report.page import render
 from cctuning.extras import extra
 from cctuning.files import write_whole
 
-with extra("analysis"):
-    from plotly.offline import get_plotlyjs
-
 REPORT_FILE = "report.html"
 
 
@@ -52,6 +49,8 @@ def write_report(
         overviews.append(overview(grid, _chance(summary, grid)))
     if not overviews:
         raise ValueError("A report needs at least one grid of answers. Run the sweep first.")
+    with extra("analysis"):
+        from plotly.offline import get_plotlyjs
     plotly = get_plotlyjs()
     islands |= {"overview": packed_json(overviews), "plotly": packed(plotly)}
     path = Path(folder) / REPORT_FILE

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Scores that are in memory at a time: on a CPU as many as its caches hold, on other devices
+# Scores that are in memory at a time: on a CPU as many as its caches hold, elsewhere as many as keep it busy.
 _SCORES = {"cpu": 2**22}
 _MOST_SCORES = 2**25
 
@@ -46,8 +46,8 @@ def attend(
 
     softmax(cap(scaling · q · [prefix keys, suffix keys])) · [prefix values, suffix values], where
     cap(x) = softcap · tanh(x / softcap). The softmax is computed in at least float32. The prefix is not
-    copied for its rows: their queries are the rows of one matrix product. At most `_SCORES` scores are kept
-    at a time, so memory does not grow with R · P.
+    copied for its rows: their queries are the rows of one matrix product. About `_SCORES` scores, or
+    those of one row of each question, are kept at a time, so memory does not grow with R · P.
     """
     questions = prefix.keys.shape[0]
     rows, heads, new, _ = query.shape
