@@ -289,10 +289,10 @@ class ProbeRecipe:
             raise ValueError("sublayers=[] names none to transplant")
         if self.unseen is None:
             asked = {
-                "beside": self.beside,
-                "unseen_limit": self.unseen_limit,
-                "unseen_cells=all": self.unseen_cells == "all",
-                "prompting": set(self.prompting) - {"original"},
+                "beside=": self.beside,
+                "unseen_limit=": self.unseen_limit,
+                "unseen_cells=": self.unseen_cells == "all",
+                "prompting=": set(self.prompting) - {"original"},
             }
             if said := next((key for key, value in asked.items() if value), None):
                 raise ValueError(f"{said} is about unseen questions: set unseen= too")

@@ -95,7 +95,7 @@ def graded_benchmark(folder: Path) -> list[str]:
 
 @case(
     "evaluations beside no unseen questions",
-    error=("beside (on the command line): beside is about unseen questions: set unseen= too"),
+    error=("beside (on the command line): beside= is about unseen questions: set unseen= too"),
     status=2,
 )
 def beside_nothing(folder: Path) -> list[str]:
