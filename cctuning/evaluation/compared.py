@@ -15,6 +15,7 @@ from cctuning.evaluation.summary import scores_of
 
 _SHOWN = 5  # ids or tasks that a message names
 # What changes scores and is not the model: a comparison across it is named.
+_FEW = 10  # questions that each language of a mean should have at least
 _SETTINGS = ("prompting", "max_new_tokens", "limit", "leave_out_faults", "template", "dtype")
 
 
@@ -137,6 +138,28 @@ def common_questions(
     if not common_only:
         raise ValueError(f"{what}: common_only=true compares the {len(common):,} that all were asked")
     return common, f"{what}; the {len(common):,} that all were asked are compared"
+
+
+def small_languages(asked: Mapping[str, Sequence[Id]], evaluation: Evaluation) -> list[str]:
+    """Warns of benchmarks in which a few questions of a language count as much as many of another, in words.
+
+    `asked`: the ids to compare of each task. A mean over languages draws questions within each, and one
+    that holds a single question never varies: the mean's interval and test take its answer for certain.
+    """
+    found = []
+    for benchmark in dict.fromkeys(evaluation.tasks[task].benchmark for task in asked):
+        own = {name: task for name in asked if (task := evaluation.tasks[name]).benchmark == benchmark}
+        counts = {task.language: len(asked[name]) for name, task in own.items()}
+        small = {language: count for language, count in counts.items() if count < _FEW}
+        first = next(iter(own.values()))
+        if first.parallel or not small or max(counts.values()) < _FEW:
+            continue
+        listed = ", ".join(f"{language} {count}" for language, count in small.items())
+        found.append(
+            f"{first.title}: languages with fewer than {_FEW} questions ({listed}) count as much as the "
+            "others in the mean, whose interval and test do not know how little they rest on there"
+        )
+    return found
 
 
 def unfair(evaluations: Sequence[Evaluation], names: Sequence[str], tasks: Sequence[str]) -> list[str]:

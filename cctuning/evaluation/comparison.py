@@ -12,6 +12,7 @@ from cctuning.evaluation.compared import (
     TaskScores,
     common_questions,
     common_tasks,
+    small_languages,
     unfair,
 )
 from cctuning.evaluation.paired import PairedScores
@@ -134,6 +135,7 @@ def compare(
     for task in tasks:
         asked[task], warning = common_questions(task, evaluations, names, common_only=common_only)
         warnings += [warning] if warning else []
+    warnings += small_languages(asked, evaluations[0])
     scores: list[ComparedScore] = []
     means: list[list[_Mean]] = []
     for benchmark in dict.fromkeys(evaluations[0].tasks[task].benchmark for task in tasks):

@@ -217,6 +217,27 @@ def test_what_is_unfair_is_named(evaluations, tmp_path):
     ]
 
 
+def test_languages_of_very_few_questions_are_named(tmp_path):
+    def opinions(seed):
+        made = samples("globalopinionqa", ("en", "fr", "uk"), count=40, seed=seed)
+        made["globalopinionqa", "uk"] = made["globalopinionqa", "uk"][:1]
+        return made | samples("xnli", count=3, seed=seed)  # parallel: three questions for all
+
+    both = [read_evaluation(write_evaluation(tmp_path / str(seed), opinions(seed))) for seed in (1, 2)]
+    (warning,) = compare(both, ["a", "b"], resamples=1000).warnings
+    assert "GlobalOpinionQA" in warning and "fewer than 10 questions (uk 1)" in warning
+
+
+def test_a_small_sample_of_every_language_is_compared_without_a_word(tmp_path):
+    both = [
+        read_evaluation(
+            write_evaluation(tmp_path / str(seed), samples("globalopinionqa", count=4, seed=seed))
+        )
+        for seed in (1, 2)
+    ]
+    assert compare(both, ["a", "b"], resamples=1000).warnings == []
+
+
 def test_models_on_the_same_terms_are_compared_without_a_word(comparison):
     assert comparison.warnings == []
 

@@ -48,7 +48,7 @@ def compare_unseen(
         ).as_json()
         scores += [score for score in found["scores"] if score["name"] == name]
         warnings += found["warnings"]
-    return {"scores": scores, "warnings": warnings}
+    return {"scores": scores, "warnings": list(dict.fromkeys(warnings))}
 
 
 def _evaluation(name: str, applied: Sequence[Applied]) -> Evaluation:
