@@ -25,16 +25,16 @@ from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerFast
 from benchmarks.interleaved import as_row, compare, write_report
 from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.evaluation.asking.questions import Prompt, Question
+from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.modes import set_mode
-from cctuning.evaluation.questions import Prompt, Question
-from cctuning.evaluation.responses import Asking, ask
-from cctuning.evaluation.tasks import Task
+from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
-from cctuning.inference import stop_tokens
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat, choose_template
+from cctuning.generation.generate import stop_tokens
+from cctuning.generation.modes import set_mode
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:

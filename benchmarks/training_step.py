@@ -22,9 +22,9 @@ from trl import SFTConfig
 from benchmarks.interleaved import as_row, compare, write_report
 from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel, CCTuningTrainer
-from cctuning.collate import ParallelCollator
-from cctuning.examples import Example
-from cctuning.rows import Row
+from cctuning.data.collate import ParallelCollator
+from cctuning.data.encoding import Example
+from cctuning.data.rows import Row
 
 SHARES = {"1:1": 1 / 2, "1:2": 1 / 3, "2:1": 2 / 3}  # of prompt tokens in prompt and response
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks.interleaved import write_report
 from benchmarks.peak_memory import peak, reset_peak
-from cctuning.transform import LeastSquares
+from cctuning.transform.least_squares import LeastSquares
 
 BATCH = 8  # pairs
 HELD_OUT = 96  # pairs

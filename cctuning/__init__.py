@@ -6,16 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cctuning.model import CCTuningModel
-    from cctuning.modeling_cctuning import ConnectionConfig
-    from cctuning.trainer import CCTuningTrainer
+    from cctuning.connection.model import CCTuningModel
+    from cctuning.connection.modeling_cctuning import ConnectionConfig
+    from cctuning.training.trainer import CCTuningTrainer
 
 __all__ = ["CCTuningModel", "CCTuningTrainer", "ConnectionConfig"]
 
 _HOMES = {
-    "CCTuningModel": "cctuning.model",
-    "CCTuningTrainer": "cctuning.trainer",
-    "ConnectionConfig": "cctuning.modeling_cctuning",
+    "CCTuningModel": "cctuning.connection.model",
+    "CCTuningTrainer": "cctuning.training.trainer",
+    "ConnectionConfig": "cctuning.connection.modeling_cctuning",
 }
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cctuning import modeling_cctuning
-from cctuning.modeling_cctuning import CrossLingualConnection
-from cctuning.prompts import PromptFormat
+from cctuning.connection import modeling_cctuning
+from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.data.prompts import PromptFormat
 
 MODELING_FILE = Path(modeling_cctuning.__file__)
 

@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from cctuning.prompts import PromptFormat, set_generation_tokens
+from cctuning.data.prompts import PromptFormat, set_generation_tokens
 from demo.tokenizer import build_tokenizer
 from demo.world import Row, World, make_world
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cctuning import stages as processes
-from cctuning.stages import Stage
+from cctuning.tools import processes
+from cctuning.tools.processes import Stage
 from demo.stages import ROOT
 
 # One thread per process: the stages share the cores among themselves.

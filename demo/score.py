@@ -14,9 +14,9 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from cctuning.inference import Answer, answer
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import Answer, answer
 from demo.stages import CONNECTED
 from demo.world import Row, World, make_world, translation_prompt
 

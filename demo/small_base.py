@@ -24,9 +24,9 @@ from transformers import (
     set_seed,
 )
 
-from cctuning.entry import run
-from cctuning.prompts import PromptFormat, choose_template, set_generation_tokens
-from cctuning.rows import Row, read_rows
+from cctuning.commands.run import run
+from cctuning.data.prompts import PromptFormat, choose_template, set_generation_tokens
+from cctuning.data.rows import Row, read_rows
 
 BLOCK, BATCH = 256, 16  # tokens of a training example, examples of a step
 LEARNING_RATE = 1e-3

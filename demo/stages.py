@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cctuning.stages import Stage
+from cctuning.tools.processes import Stage
 from demo.world import DATA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ def _base(folder: Path, seed: int, steps: int) -> Stage:
 
 def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[str]) -> Stage:
     command = _python(
-        "train.py",
+        *("-m", "cctuning", "train"),
         "recipe=tiny",
         f"model_name_or_path={folder / 'base'}",
         f"output_dir={folder / run}",
@@ -61,7 +61,7 @@ def _tuning(folder: Path, seed: int, run: str, steps: int, overrides: Sequence[s
 
 
 def _fit(folder: Path, seed: int, run: str) -> Stage:
-    command = _python("fit_transform.py", f"model={folder / run}", f"seed={seed}", "batch_size=64")
+    command = _python("-m", "cctuning", "fit", f"model={folder / run}", f"seed={seed}", "batch_size=64")
     return Stage(f"seed{seed}/{run}/fit", command, folder / run / "monolingual", (f"seed{seed}/{run}",))
 
 
@@ -86,7 +86,7 @@ def fingerprints(stages: Sequence[Stage]) -> Mapping[str, str]:
 
     A stage whose digest has changed since it was finished has to run again, and so have all that need it.
     """
-    code = [path for folder in ("demo", "cctuning", ".") for path in sorted((ROOT / folder).glob("*.py"))]
+    code = [path for folder in ("demo", "cctuning") for path in sorted((ROOT / folder).rglob("*.py"))]
     sources = [RECIPE, *sorted(DATA.glob("*.jsonl")), *code]
     # How results are shown may change without any stage's result changing.
     shown = {"__main__.py", "runner.py", "results.py", "figure.py", "stages.py"}

@@ -7,13 +7,13 @@ import json
 import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.questions import encode_questions
-from cctuning.evaluation.tasks import Task
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat, set_generation_tokens
+from cctuning.evaluation.asking.questions import encode_questions
+from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat, set_generation_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -3,9 +3,9 @@
 import json
 import random
 
+from cctuning.evaluation.asking.sample_files import RESULTS_FILE
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.results import summarise
-from cctuning.evaluation.sample_files import RESULTS_FILE
+from cctuning.evaluation.results.results import summarise
 
 CONFIG = {
     "model": "outputs/made/monolingual",

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from cctuning.entry import run
+from cctuning.commands.run import run
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 # A run of train.py in a test.

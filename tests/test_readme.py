@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from cctuning.keys import keys_of
-from cctuning.schemas import (
+from cctuning.commands.schemas import (
     ChatRecipe,
     CompareRecipe,
     EvaluateRecipe,
@@ -21,6 +20,7 @@ from cctuning.schemas import (
     TrainRecipe,
     VisualizeRecipe,
 )
+from cctuning.settings.keys import keys_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from cctuning.prompts import choose_template
-from cctuning.rows import Row
+from cctuning.data.prompts import choose_template
+from cctuning.data.rows import Row
 
 SENTENCES = {
     "sw": ("Mji mkuu wa Kenya ni upi?", "Nairobi.", "Capital of Kenya?"),

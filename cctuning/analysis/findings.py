@@ -15,9 +15,9 @@ from cctuning.analysis.choosers import Judgement, features, judge_pilot, judge_u
 from cctuning.analysis.measures.strategies import OVERALL, choose
 from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.measures.tables import write_tables
-from cctuning.evaluation.compared import Evaluation
-from cctuning.evaluation.item import Item
-from cctuning.files import write_whole
+from cctuning.evaluation.comparison.evaluations import Evaluation
+from cctuning.evaluation.items.item import Item
+from cctuning.tools.files import write_whole
 
 Key = tuple[str, str, str]  # sub-layer, benchmark, language
 SUMMARY_FILE = "summary.json"

@@ -11,10 +11,10 @@ from typing import Any
 
 from datasets import Dataset
 
+from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.items import read_items
-from cctuning.evaluation.prompting import prompts_of
+from cctuning.evaluation.items.files import read_items
+from cctuning.evaluation.items.item import Item
 
 FOLDER_VARIABLE = "CCTUNING_BENCHMARKS"
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cctuning.fields import is_blank
-from cctuning.growing_files import BrokenLineError, add_lines, recover_lines
-from cctuning.locks import only_user_of
+from cctuning.data.fields import is_blank
+from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
+from cctuning.tools.locks import only_user_of
 from cctuning.translation.checks import faults
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from cctuning.fields import is_blank
-from cctuning.language_id import identify, language_consistency
+from cctuning.data.fields import is_blank
+from cctuning.data.language_id import identify, language_consistency
 from cctuning.translation.languages import find_language
 
 # Characters for the same content, per script, against 1 for Latin.

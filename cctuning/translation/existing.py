@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cctuning.fields import (
+from cctuning.data.fields import (
     NO_LANGUAGE_CODE,
     UNKNOWN_LANGUAGE,
     is_blank,
@@ -18,8 +18,8 @@ from cctuning.fields import (
     shown,
     type_name,
 )
-from cctuning.formats import DataError
-from cctuning.sources import find_sources
+from cctuning.data.formats import DataError
+from cctuning.data.sources import find_sources
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import TranslationError, Untranslated
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from peft import PeftModel
 
-from cctuning.inference import generate_batch, plan_batches, stop_tokens
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import generate_batch, plan_batches, stop_tokens
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
 

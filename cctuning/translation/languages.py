@@ -9,8 +9,8 @@ from pathlib import Path
 
 import langcodes
 
-from cctuning.fields import NO_LANGUAGE_CODE, is_language_code, shown
-from cctuning.nearest import nearest
+from cctuning.data.fields import NO_LANGUAGE_CODE, is_language_code, shown
+from cctuning.settings.near_matches import nearest
 from cctuning.translation.translator import TranslationError
 
 _TABLE = Path(__file__).with_name("languages.tsv")

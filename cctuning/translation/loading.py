@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cctuning.nearest import did_you_mean
+from cctuning.settings.near_matches import did_you_mean
 from cctuning.translation.existing import ExistingTranslations
 from cctuning.translation.translator import TranslationError, Translator
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from cctuning.adapters import base_of
-from cctuning.extras import extra
-from cctuning.loading import ADAPTER_FILE, load_causal_lm, load_seq2seq_lm, load_tokenizer
-from cctuning.model_names import model_name, naming_model
-from cctuning.prompts import PromptFormat, choose_template
+from cctuning.connection.adapters import base_of
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.pretrained.loading import ADAPTER_FILE, load_causal_lm, load_seq2seq_lm, load_tokenizer
+from cctuning.pretrained.names import model_name, naming_model
+from cctuning.tools.extras import extra
 from cctuning.translation.families import family_of
 from cctuning.translation.language_model import LanguageModelTranslator
 from cctuning.translation.translator import TranslationError, Translator

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sentencex
 
-from cctuning.fields import shown
+from cctuning.data.fields import shown
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import Untranslated
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from cctuning.inference import plan_batches
+from cctuning.generation.generate import plan_batches
 from cctuning.translation.families import Family
 from cctuning.translation.sentences import translate_by_sentence
 from cctuning.translation.translator import Untranslated, not_ended, output_limit

@@ -9,7 +9,7 @@ import pytest
 from cctuning.analysis.cells.activations import Activations
 from cctuning.analysis.findings import Found, judge, measure, shown_by_lens, write_summary
 from cctuning.analysis.measures.strategies import choose
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from tests.analysis.made import made_applied, made_grid
 
 PAIRS = {"overall": (0, 1), "source_last": (3, 1), "target_first": (0, 0)}

@@ -3,7 +3,7 @@
 import torch
 from transformers import set_seed
 
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
 from demo.base import batch, encode, new_model, tokenizer_of, train
 from demo.world import make_world
 

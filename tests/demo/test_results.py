@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from cctuning.inference import Answer
+from cctuning.generation.generate import Answer
 from demo import figure, results
 from demo.score import per_language
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cctuning.stages import Stage
+from cctuning.tools.processes import Stage
 from demo.runner import StageError, run_stages
 
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
-from cctuning.inference import answer
-from cctuning.loading import load_tokenizer
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import answer
+from cctuning.pretrained.loading import load_tokenizer
 from demo import small_base
 from tests.scripts import write_rows
 

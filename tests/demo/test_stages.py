@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-import fit_transform
-import train
-from cctuning.recipe import load_recipe
-from cctuning.schemas import TrainRecipe
-from cctuning.stages import Stage
+from cctuning.commands import fit_transform
+from cctuning.commands import train_model as train
+from cctuning.commands.schemas import TrainRecipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.tools.processes import Stage
 from demo import base
 from demo.score import score_seed
 from demo.stages import CONNECTED, ROOT, RUNS, fingerprints, make_stages, tuning_steps

@@ -1,6 +1,6 @@
 """The demo's tokenizer: one token a word in every script, and the package's prompt format around them."""
 
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
 from demo.base import tokenizer_of
 from demo.tokenizer import ANSWER, build_tokenizer
 from demo.world import make_world

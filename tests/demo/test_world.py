@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from cctuning.data.rows import read_rows as read_training_rows
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.items import available_languages, read_items
-from cctuning.rows import read_rows as read_training_rows
+from cctuning.evaluation.items.files import available_languages, read_items
 from demo.words import ANSWERS, ENGLISH, LANGUAGES, QUESTIONS
 from demo.world import (
     BENCHMARK,

@@ -19,9 +19,9 @@ import pyarrow.parquet
 import yaml
 
 from cctuning.evaluation.benchmarks import BENCHMARKS
-from cctuning.evaluation.frames import find_frame
-from cctuning.evaluation.hub import Reader, load_items
-from cctuning.evaluation.items import write_items
+from cctuning.evaluation.items.files import write_items
+from cctuning.evaluation.items.hub import Reader, load_items
+from cctuning.evaluation.items.prompt_templates import find_frame
 from cctuning.translation import Translation
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -2,9 +2,9 @@
 
 import pytest
 
+from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
-from cctuning.recipe import RECIPES, load_recipe
-from cctuning.schemas import EvaluateRecipe
+from cctuning.settings.recipe import RECIPES, load_recipe
 
 CC_TUNING = ("xnli", "xstorycloze", "mmmlu", "mkqa", "xquad", "xlsum")
 

@@ -17,14 +17,14 @@ from lm_eval.tasks import TaskManager
 from transformers import AutoModelForCausalLM
 
 from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.benchmarks import BENCHMARKS
 from cctuning.evaluation.harness import FOLDER_VARIABLE, load_questions, score
-from cctuning.evaluation.items import read_items
-from cctuning.evaluation.prompting import prompts_of
+from cctuning.evaluation.items.files import read_items
 from cctuning.export import export_monolingual
-from cctuning.inference import answer
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat
+from cctuning.generation.generate import answer
 from tests.tiny import SENTENCES, tiny_llama, tiny_tokenizer
 
 TASKS = Path(__file__).parents[2] / "lm_eval_tasks"

@@ -50,7 +50,7 @@ def asked_of_changed(folder: Path, row: Mapping[str, Any] = OTHER, **values: Any
     "no folder of benchmarks",
     error=(
         "data is no folder of benchmarks: it should hold MKQA/ar.jsonl (python -m "
-        "data_prep.benchmarks --help)"
+        "cctuning.preparation.benchmarks --help)"
     ),
 )
 def no_data(folder: Path) -> list[str]:
@@ -61,7 +61,7 @@ def no_data(folder: Path) -> list[str]:
     "a file as the folder of benchmarks",
     error=(
         "data is no folder of benchmarks: it should hold MKQA/ar.jsonl (python -m "
-        "data_prep.benchmarks --help)"
+        "cctuning.preparation.benchmarks --help)"
     ),
 )
 def file_as_data(folder: Path) -> list[str]:
@@ -365,7 +365,7 @@ def pim_without_parallel(folder: Path) -> list[str]:
     "a language without a line for `prompting=cot`",
     error=(
         "prompting=cot has no line in the language 'eo', only in am, …: add one to "
-        "cctuning/evaluation/frames/step_by_step.yaml"
+        "cctuning/evaluation/items/prompt_templates/step_by_step.yaml"
     ),
 )
 def cot_without_line(folder: Path) -> list[str]:

@@ -23,11 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cctuning.__main__ import COMMANDS
 from tests.scripts import Ended, call
 
 Make = Callable[[Path], list[str]]
 ANY = "…"  # in an error: text that is not ours, such as a library's words
 FOLDER = "FOLDER"  # in an error: the case's folder
+
+
+_MODULES = {name: f"cctuning.commands.{module}" for name, module in COMMANDS.items()}
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Case:
         """Whether the script ended as it must, with this error and nothing more."""
         parts = [re.escape(part) for part in f"error: {self.error}\n".split(ANY)]
         seen = ended.err.replace(str(folder), FOLDER)
-        if self.script.startswith("data_prep"):  # argparse shows how the script is called, and its name
+        if "preparation" in self.script:  # argparse shows how the script is called, and its name
             seen = re.sub(r"[^\n]*\r", "", seen)  # bars
             seen = re.sub(r"^usage: .*\n[^\n]*(?=error: )", "", seen, count=1, flags=re.DOTALL)
         return ended.status == self.status and re.fullmatch(".*".join(parts), seen, re.DOTALL) is not None
@@ -81,7 +85,7 @@ def check(case: Case, folder: Path) -> None:
     try:
         arguments = case.make(inner)
         before = _snapshot(folder)
-        ended = call(importlib.import_module(case.script), *arguments)
+        ended = call(importlib.import_module(_MODULES.get(case.script, case.script)), *arguments)
     finally:
         os.chdir(before_in)
     assert case.shows(ended, inner), f"status {ended.status}\n{ended.err}\nin place of\nerror: {case.error}"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import evaluate
+from cctuning.commands import evaluate_model as evaluate
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA, OTHER, arguments
 from tests.hostile.cases import Group

@@ -352,8 +352,8 @@ def encoder(folder: Path) -> list[str]:
     error=(
         "model_name_or_path=base: model type 'arcee' is not in the architecture table. If its decoder "
         "layers add their feed-forward output to the residual stream, one line in ARCHITECTURES of "
-        "cctuning.decoders is enough (docs/architectures.md says how). Known: bloom, cohere, cohere2, "
-        "deepseek_v3, falcon, gemma, gemma2, gemma3_text, glm, glm4, gpt2, gpt_neox, gptj, granite, "
+        "cctuning.pretrained.architectures is enough (docs/architectures.md says how). Known: bloom, cohere, "
+        "cohere2, deepseek_v3, falcon, gemma, gemma2, gemma3_text, glm, glm4, gpt2, gpt_neox, gptj, granite, "
         "llama, mistral, mixtral, olmo, olmo2, olmoe, phi, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, "
         "smollm3, stablelm, starcoder2"
     ),

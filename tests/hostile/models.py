@@ -13,10 +13,10 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.commands.schemas import TrainRecipe
 from cctuning.export import export_monolingual
-from cctuning.recipe import save_recipe
-from cctuning.runs import FINISHED_FILE, RECIPE_FILE
-from cctuning.schemas import TrainRecipe
+from cctuning.settings.recipe import save_recipe
+from cctuning.training.runs import FINISHED_FILE, RECIPE_FILE
 from tests.scripts import write_base, write_rows
 from tests.tiny import tiny_llama, tiny_tokenizer
 

@@ -14,13 +14,13 @@ from tests.hostile.data_cases import OTHER, ROW, lines
 
 CASES = Group("Preparing data")
 case = functools.partial(CASES.case, status=2)
-settings_case = functools.partial(case, script="data_prep.settings")
-translate_case = functools.partial(case, script="data_prep.translate")
-clean_case = functools.partial(case, script="data_prep.clean")
-check_case = functools.partial(case, script="data_prep.check")
-sdrrl_case = functools.partial(case, script="data_prep.sdrrl.__main__")
-aya_case = functools.partial(case, script="data_prep.aya")
-benchmarks_case = functools.partial(case, script="data_prep.benchmarks")
+settings_case = functools.partial(case, script="cctuning.preparation.settings")
+translate_case = functools.partial(case, script="cctuning.preparation.translate")
+clean_case = functools.partial(case, script="cctuning.preparation.clean")
+check_case = functools.partial(case, script="cctuning.preparation.check")
+sdrrl_case = functools.partial(case, script="cctuning.preparation.sdrrl.__main__")
+aya_case = functools.partial(case, script="cctuning.preparation.aya")
+benchmarks_case = functools.partial(case, script="cctuning.preparation.benchmarks")
 
 
 def rows(folder: Path, *changed: dict[str, Any]) -> str:

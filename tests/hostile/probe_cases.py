@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import probe
+from cctuning.commands import probe_model as probe
 from tests.hostile import models
 from tests.hostile.cases import Group
 from tests.scripts import call

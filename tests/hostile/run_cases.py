@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from cctuning.model import CONNECTION_FILE, CONNECTION_WEIGHTS
-from cctuning.runs import RECIPE_FILE
+from cctuning.connection.model import CONNECTION_FILE, CONNECTION_WEIGHTS
+from cctuning.training.runs import RECIPE_FILE
 from tests.hostile import models
 from tests.hostile.cases import Group
 from tests.hostile.models import FIT, WEIGHTS, asked, trained
@@ -26,7 +26,7 @@ ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
         "model=run: run/connection.safetensors is a pickle and no safetensors file: pickles may run "
         "code and are not read"
     ),
-    script="fit_transform",
+    script="fit",
 )
 def connection_pickle(folder: Path) -> list[str]:
     models.pickled(models.run(folder) / CONNECTION_WEIGHTS)
@@ -104,9 +104,7 @@ def connection_other_tensor(folder: Path) -> list[str]:
     return asked("run")
 
 
-@CASES.case(
-    "half a `connection.json`", error="model=run: run/connection.json is no JSON: …", script="fit_transform"
-)
+@CASES.case("half a `connection.json`", error="model=run: run/connection.json is no JSON: …", script="fit")
 def settings_broken(folder: Path) -> list[str]:
     models.halve(models.run(folder) / CONNECTION_FILE)
     return FIT
@@ -197,7 +195,7 @@ def settings_missing(folder: Path) -> list[str]:
 @CASES.case(
     "a run's `recipe.yaml` without a setting",
     error="run/recipe.yaml: cutoff_len is missing, and must be int",
-    script="fit_transform",
+    script="fit",
 )
 def recipe_without_setting(folder: Path) -> list[str]:
     path = models.run(folder) / RECIPE_FILE
@@ -209,7 +207,7 @@ def recipe_without_setting(folder: Path) -> list[str]:
 @CASES.case(
     "a run's `recipe.yaml` with text for a number",
     error="run/recipe.yaml: cutoff_len is 'long', and must be int",
-    script="fit_transform",
+    script="fit",
 )
 def recipe_with_text(folder: Path) -> list[str]:
     path = models.run(folder) / RECIPE_FILE
@@ -220,7 +218,7 @@ def recipe_with_text(folder: Path) -> list[str]:
 @CASES.case(
     "a run's `recipe.yaml` that is no YAML",
     error="run/recipe.yaml is not readable YAML: …",
-    script="fit_transform",
+    script="fit",
 )
 def recipe_no_yaml(folder: Path) -> list[str]:
     (models.run(folder) / RECIPE_FILE).write_text("data: [rows.jsonl\nseed: 1")
@@ -230,7 +228,7 @@ def recipe_no_yaml(folder: Path) -> list[str]:
 @CASES.case(
     "a Python object in a run's `recipe.yaml`",
     error="run/recipe.yaml is not readable YAML: …",
-    script="fit_transform",
+    script="fit",
 )
 def recipe_with_code(folder: Path) -> list[str]:
     with (models.run(folder) / RECIPE_FILE).open("a") as file:
@@ -244,7 +242,7 @@ def recipe_with_code(folder: Path) -> list[str]:
         "run was trained with trust_remote_code=true: its model needs code that came with it; look at "
         "that code, then say trust_remote_code=true here too"
     ),
-    script="fit_transform",
+    script="fit",
 )
 def run_with_code(folder: Path) -> list[str]:
     models.run(folder, trust_remote_code=True)
@@ -270,7 +268,7 @@ def run_with_code_in_chat(folder: Path) -> list[str]:
         "model=run: its files name code of their own to run, which is not done unasked: look at that "
         "code, then say trust_remote_code=true"
     ),
-    script="fit_transform",
+    script="fit",
 )
 def run_names_code(folder: Path) -> list[str]:
     run = models.run(folder)
@@ -282,7 +280,7 @@ def run_names_code(folder: Path) -> list[str]:
 @CASES.case(
     "a run of plain fine-tuning, to be fitted",
     error="run was trained without a connection (ML-SFT), or not to its end: nothing to fit",
-    script="fit_transform",
+    script="fit",
 )
 def plain_run(folder: Path) -> list[str]:
     (models.run(folder) / CONNECTION_FILE).unlink()
@@ -292,7 +290,7 @@ def plain_run(folder: Path) -> list[str]:
 @CASES.case(
     "an exported model, to be fitted",
     error="exported is an exported model: name the run that it was made of",
-    script="fit_transform",
+    script="fit",
 )
 def fit_of_an_exported_model(folder: Path) -> list[str]:
     models.exported(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from cctuning.runs import FINISHED_FILE
+from cctuning.training.runs import FINISHED_FILE
 from tests.hostile.cases import Group
 
 CASES = Group("Studies")

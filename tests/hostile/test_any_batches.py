@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.collate import ParallelCollator
-from cctuning.examples import IGNORED, Example, training_set
+from cctuning.data.collate import ParallelCollator
+from cctuning.data.encoding import IGNORED, Example, training_set
 from tests.tiny import tiny_rows
 
 PAD = 2

@@ -7,10 +7,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cctuning.data.formats import DataError
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.faults import read_faults, without_faults
-from cctuning.evaluation.items import BadItemsError, read_items, write_items
-from cctuning.formats import DataError
+from cctuning.evaluation.items.files import BadItemsError, read_items, write_items
+from cctuning.evaluation.items.known_issues import read_faults, without_faults
 from tests.hostile.benchmark_cases import MKQA, XNLI
 from tests.hostile.test_any_rows import as_line, values
 

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.keys import Choice, keys_of
-from cctuning.recipe import RecipeError, load_recipe, save_recipe
-from cctuning.schemas import TrainRecipe
+from cctuning.commands.schemas import TrainRecipe
+from cctuning.settings.keys import Choice, keys_of
+from cctuning.settings.recipe import RecipeError, load_recipe, save_recipe
 
 KEYS = keys_of(TrainRecipe)
 NEEDED = ["model_name_or_path=m", "data=rows.jsonl"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.fields import OPTIONAL, REQUIRED
-from cctuning.formats import DataError
-from cctuning.rows import read_rows, rows_from_records, write_rejects
+from cctuning.data.fields import OPTIONAL, REQUIRED
+from cctuning.data.formats import DataError
+from cctuning.data.rows import read_rows, rows_from_records, write_rejects
 
 FIELDS = (*REQUIRED, *OPTIONAL)
 GOOD = {

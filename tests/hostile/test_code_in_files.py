@@ -2,8 +2,8 @@
 
 import pytest
 
-import chat
-import fit_transform
+from cctuning.commands import chat_with_model as chat
+from cctuning.commands import fit_transform
 from tests.hostile import models
 from tests.scripts import call
 

@@ -13,8 +13,8 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from tests.engine_runs import ENGINES, SETTINGS, loss_deviation, run_on_two, weight_deviation
-from tests.engine_worker import run
+from tests.distributed.engine_runs import ENGINES, SETTINGS, loss_deviation, run_on_two, weight_deviation
+from tests.distributed.engine_worker import run
 from tests.scripts import write_base, write_rows
 
 STEPS = 8

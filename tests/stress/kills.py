@@ -29,8 +29,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from cctuning.checkpoints import MARKER, checkpoint_folders, newest_complete
-from cctuning.runs import FINISHED_FILE
+from cctuning.training.checkpoints import MARKER, checkpoint_folders, newest_complete
+from cctuning.training.runs import FINISHED_FILE
 from tests.scripts import ON_CPU, write_base, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]

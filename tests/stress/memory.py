@@ -22,12 +22,12 @@ from pathlib import Path
 
 import torch
 
-from cctuning.engines import Engine
-from cctuning.memory import estimate_memory
-from cctuning.memory.step import Step
-from tests.engine_worker import environment_of, forget_engine
-from tests.measured import measured_peak
-from tests.memory_shapes import SHAPES, lora, step_of, train
+from cctuning.distributed.engines import Engine
+from cctuning.training.memory import estimate_memory
+from cctuning.training.memory.step import Step
+from tests.distributed.engine_worker import environment_of, forget_engine
+from tests.training.memory.measured import measured_peak
+from tests.training.memory.shapes import SHAPES, lora, step_of, train
 
 ENGINES = ("ddp", "fsdp2", "zero2", "zero3")
 ENGINE_SHAPES = ("wide",)

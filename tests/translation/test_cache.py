@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cctuning.locks import LockedError
+from cctuning.tools.locks import LockedError
 from cctuning.translation import Translation, TranslationError, Untranslated, translate_all
 from cctuning.translation.translator import UnknownSourceError
 from tests.translation.fakes import FakeTranslator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cctuning.formats import json_records
+from cctuning.data.formats import json_records
 from cctuning.translation import faults
 
 RIGHT = [

@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from cctuning.sources import DataError
+from cctuning.data.sources import DataError
 from cctuning.translation import TranslationError, Untranslated, load_translator
 from cctuning.translation.existing import ExistingTranslations
 

@@ -5,10 +5,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
-from cctuning.inference import answer
-from cctuning.model import load_model
-from cctuning.prompts import PromptFormat
+from cctuning.generation.generate import answer
 from cctuning.translation import Untranslated, load_translator
 from cctuning.translation.language_model import LanguageModelTranslator, without_fine_tuning
 from cctuning.translation.translator import output_limit

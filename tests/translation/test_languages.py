@@ -3,7 +3,7 @@
 import pytest
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
 
-from cctuning.fields import is_language_code
+from cctuning.data.fields import is_language_code
 from cctuning.translation.languages import _table, find_language
 from cctuning.translation.translator import TranslationError
 

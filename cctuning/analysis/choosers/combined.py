@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cctuning.analysis.choosers.asked import Array, Asked, Known
 from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule, best
 from cctuning.analysis.choosers.vote import votes
-from cctuning.extras import extra
+from cctuning.tools.extras import extra
 
 
 def most_probable(asked: Asked) -> NDArray[np.bool_]:

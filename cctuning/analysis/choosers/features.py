@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cctuning.analysis.choosers.asked import Array
-from cctuning.extras import extra
+from cctuning.tools.extras import extra
 
 SIZE = 512
 

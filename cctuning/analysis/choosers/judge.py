@@ -17,7 +17,7 @@ from cctuning.analysis.choosers.registry import CHOOSERS
 from cctuning.analysis.choosers.verdicts import Verdict, verdicts
 from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.statistics import RESAMPLES, generator
+from cctuning.stats.bootstrap import RESAMPLES, generator
 
 FOLDS = 10
 

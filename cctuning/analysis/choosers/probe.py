@@ -22,7 +22,7 @@ import numpy as np
 from cctuning.analysis.choosers.asked import Array, Asked, Known
 from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule
 from cctuning.analysis.choosers.folds import folds
-from cctuning.extras import extra
+from cctuning.tools.extras import extra
 
 RANKS = (1, 2, 4, 8, 16)
 PENALTIES = tuple(10.0**power for power in range(1, 7))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cctuning.analysis.choosers.asked import Array
 from cctuning.analysis.choosers.references import MEANS_OVER_PAIRS
 from cctuning.analysis.measures.estimates import Estimate, Resampling
-from cctuning.evaluation.statistics import Interval
+from cctuning.stats.bootstrap import Interval
 
 BASELINES = ("original", "fixed_pair")  # what all others are compared with
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from cctuning.analysis.figures.style import COLUMN, WIDTH, Content, head, shown_languages
 from cctuning.analysis.measures.categories import CATEGORIES
 from cctuning.analysis.measures.estimates import MEAN
-from cctuning.evaluation.figures import COLOURS
+from cctuning.evaluation.results.figures import COLOURS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cctuning.analysis.figures.style import WIDTH, Content, layer_ticks, own_languages, percents
-from cctuning.evaluation.figures import COLOURS, MARKERS
+from cctuning.evaluation.results.figures import COLOURS, MARKERS
 
 _SIDES = ("source", "target")
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cctuning.analysis.choosers import Judgement, Score
 from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, error_bar, head
 from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
-from cctuning.evaluation.figures import COLOURS, MARKERS
+from cctuning.evaluation.results.figures import COLOURS, MARKERS
 
 _REFERENCES = ("original", "random_pair", "fixed_pair", "fixed_pair_of_all", "upper_bound")
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cctuning.analysis.figures.style import WIDTH, Content, own_languages, percents
 from cctuning.analysis.measures.perplexity import SHORTEST
-from cctuning.evaluation.figures import COLOURS
+from cctuning.evaluation.results.figures import COLOURS
 
 _RARE = 0.002  # bins with fewer answers than that, below and above all others, are not drawn
 _NONE = f"no answer over {SHORTEST - 1} tokens"

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from cctuning.analysis.figures.style import COLUMN, Content, own_languages, percents
-from cctuning.evaluation.figures import COLOURS
+from cctuning.evaluation.results.figures import COLOURS
 
 
 def draw_tries(bounds: Content, tries: Sequence[int], title: str) -> Figure:

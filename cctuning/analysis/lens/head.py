@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cctuning.decoders import final_norm
+from cctuning.connection.sublayers import final_norm
 
 
 @torch.no_grad()

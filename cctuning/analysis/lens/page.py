@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from cctuning.analysis.lens.figure import COLOURS, ink, plot_lens
 from cctuning.analysis.lens.reading import Guess, Lens, Reading
-from cctuning.files import write_whole
+from cctuning.tools.files import write_whole
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

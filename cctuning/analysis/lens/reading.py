@@ -15,7 +15,7 @@ from cctuning.analysis.lens.token_text import token_text
 from cctuning.analysis.transplant import Cell, Question, Swap, sweep
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.sublayer_outputs import layers_of, replaced
-from cctuning.modeling_cctuning import record_outputs
+from cctuning.connection.modeling_cctuning import record_outputs
 
 TOP = 5  # tokens kept of each layer and place
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each, spread
-from cctuning.evaluation.statistics import Array
+from cctuning.stats.bootstrap import Array
 
 Right = NDArray[np.bool_]
 

@@ -15,8 +15,8 @@ from numpy.random import Generator
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.measures.estimates import Estimates, Resampling
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.statistics import Array, generator
+from cctuning.evaluation.items.item import Item
+from cctuning.stats.bootstrap import Array, generator
 
 ROUNDS = 5  # other questions that judge each question's answers
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Answers, Grid
 from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, each
-from cctuning.evaluation.statistics import Array
-from cctuning.language_id import language_consistency
+from cctuning.data.language_id import language_consistency
+from cctuning.stats.bootstrap import Array
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Consistency:
 
 
 def consistency(grid: Grid) -> Consistency:
-    """Whether answers are in the language that was asked in, by `cctuning.language_id`, each text once.
+    """Whether answers are in the language that was asked in, by `cctuning.data.language_id`, each text once.
 
     It cannot be said of short answers, such as a label alone. Raises `ValueError` for what is no language.
     """

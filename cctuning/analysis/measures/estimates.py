@@ -1,6 +1,6 @@
 """How sure means over questions are, for arrays of any shape: 95 % intervals by resampling the questions.
 
-As in `cctuning.evaluation.statistics`: as many questions as there are, drawn with replacement; where the
+As in `cctuning.stats.bootstrap`: as many questions as there are, drawn with replacement; where the
 languages of a benchmark hold the same questions, a question is drawn for all of them at once.
 """
 
@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.evaluation.statistics import RESAMPLES, Array, resampled_means, unanimous_interval
+from cctuning.stats.bootstrap import RESAMPLES, Array, resampled_means, unanimous_interval
 
 MEAN = "mean"  # in the place of a language: the mean over languages, each counted equally
 POOLED = "pooled"  # the mean over the questions of all languages, each counted equally

@@ -8,7 +8,7 @@ import numpy as np
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each
-from cctuning.evaluation.statistics import Array
+from cctuning.stats.bootstrap import Array
 
 
 def gains(grid: Grid) -> Array:

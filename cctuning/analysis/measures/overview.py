@@ -8,8 +8,8 @@ from typing import Any
 from cctuning.analysis.measures.estimates import MEAN, POOLED
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.statistics import Interval
-from cctuning.evaluation.text_tables import bounds, markdown_table, percent
+from cctuning.reporting.text_tables import bounds, markdown_table, percent
+from cctuning.stats.bootstrap import Interval
 
 Content = Mapping[str, Any]
 

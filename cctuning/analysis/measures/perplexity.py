@@ -13,7 +13,7 @@ import numpy as np
 
 from cctuning.analysis.cells.grid import Answers, Grid
 from cctuning.analysis.measures.estimates import MEAN, POOLED, Estimate, Estimates, Limits, Resampling
-from cctuning.evaluation.statistics import Array
+from cctuning.stats.bootstrap import Array
 
 SHORTEST = 6  # tokens
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles

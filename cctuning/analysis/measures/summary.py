@@ -23,9 +23,9 @@ from cctuning.analysis.measures.strategies import choose, measure_strategies
 from cctuning.analysis.measures.sublayers import measure_sublayers
 from cctuning.analysis.measures.unseen import compare_unseen
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.compared import Evaluation
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.statistics import RESAMPLES, generator
+from cctuning.evaluation.comparison.evaluations import Evaluation
+from cctuning.evaluation.items.item import Item
+from cctuning.stats.bootstrap import RESAMPLES, generator
 
 MEASURES = ("bounds", "strategies", "outcomes", "categories", "consistency", "perplexity", "centre")
 

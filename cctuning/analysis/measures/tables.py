@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from cctuning.analysis.measures.overview import overview_text
-from cctuning.evaluation.text_tables import csv_table
-from cctuning.files import write_whole
+from cctuning.reporting.text_tables import csv_table
+from cctuning.tools.files import write_whole
 
 Content = Mapping[str, Any]
 Line = list[Any]

@@ -10,8 +10,8 @@ from typing import Any
 from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Answers
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.compared import Evaluation, TaskScores
-from cctuning.evaluation.comparison import COMPARISON_RESAMPLES, compare
+from cctuning.evaluation.comparison.compare import COMPARISON_RESAMPLES, compare
+from cctuning.evaluation.comparison.evaluations import Evaluation, TaskScores
 
 ORIGINAL, SOURCE = "original", "source"  # the model as it is, asked the target and the source prompt
 
@@ -28,7 +28,7 @@ def compare_unseen(
     `applied`: the languages and benchmarks of one sub-layer, all with the same strategies. `others`:
     evaluations of the unseen questions by name, of chains of thought, prompts in two languages, fine-tuned
     models; each is compared with the original on the questions that both were asked. Returns `scores`, in
-    the shape of `cctuning.evaluation.comparison.ComparedScore` (a language of None is the mean over
+    the shape of `cctuning.evaluation.comparison.compare.ComparedScore` (a language of None is the mean over
     languages, the benchmark `average` that over benchmarks), and `warnings`. Raises `ValueError` for another
     evaluation that has a strategy's name, and for one without any of the same questions.
     """

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cctuning.analysis.probing.tasks import ProbeTask
-from cctuning.evaluation.compared import Evaluation, name_evaluations, read_evaluation
+from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluations, read_evaluation
 
 
 def read_beside(

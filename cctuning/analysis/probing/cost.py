@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from cctuning.analysis.probing.tasks import ProbeTask
-from cctuning.preview import lengths
+from cctuning.data.preview import lengths
 
 
 def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.reading import ItemSet
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.selection import ItemSet
 
 TO_LANGUAGE, TO_CENTRE = "to_language", "to_centre"
 

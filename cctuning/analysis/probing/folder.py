@@ -10,7 +10,7 @@ from typing import Any
 
 from cctuning.analysis.cells.reading import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
-from cctuning.files import write_whole
+from cctuning.tools.files import write_whole
 
 SETTINGS_FILE = "probe.json"
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cctuning.analysis.probing.tasks import Asked
 from cctuning.analysis.transplant import Cell, Sweep
-from cctuning.evaluation.benchmark import Metric
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.items.benchmark import Metric
 
 # Distinct answers, as tokens -> their log-probabilities under the model as it is (answers,), in nats.
 Plain = Callable[[Sequence[Sequence[int]]], Tensor]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.analysis.probing.tasks import ProbeTask, judged_by
-from cctuning.evaluation.responses import Asking, ask
-from cctuning.evaluation.results import summarise, write_results
-from cctuning.evaluation.samples import make_samples
-from cctuning.evaluation.store import StoredTask, open_folder, write_samples
-from cctuning.evaluation.tasks import Task, make_task, split_faulty
-from cctuning.prompts import PromptFormat
-from cctuning.shares import ALONE, Share
+from cctuning.data.prompts import PromptFormat
+from cctuning.distributed.sharing import ALONE, Share
+from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.samples import make_samples
+from cctuning.evaluation.asking.store import StoredTask, open_folder, write_samples
+from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
+from cctuning.evaluation.results.results import summarise, write_results
 
 
 def prompted_tasks(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from cctuning.analysis.probing.directions import Direction, direct
 from cctuning.analysis.probing.tasks import ProbeTask, make_probe_task
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.faults import read_faults, without_faults
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.items import available_languages
-from cctuning.evaluation.reading import HUB, read_item_sets
-from cctuning.nearest import did_you_mean
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.files import available_languages
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.selection import HUB, read_item_sets
+from cctuning.settings.near_matches import did_you_mean
 
 
 def read_probe_tasks(

@@ -15,8 +15,8 @@ from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant import Cell
-from cctuning.prompts import PromptFormat
-from cctuning.shares import ALONE, Share
+from cctuning.data.prompts import PromptFormat
+from cctuning.distributed.sharing import ALONE, Share
 
 Key = tuple[str, str, str]  # sub-layer, benchmark, language
 Pairs = Mapping[str, Pair]  # of each strategy

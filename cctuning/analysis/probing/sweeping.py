@@ -17,10 +17,10 @@ from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.tasks import Asked, Piece
 from cctuning.analysis.transplant import Cell, Question, answer_log_probabilities, sweep
-from cctuning.evaluation.benchmark import Metric
-from cctuning.growing_files import add_lines
-from cctuning.prompts import PromptFormat
-from cctuning.shares import ALONE, Share
+from cctuning.data.prompts import PromptFormat
+from cctuning.distributed.sharing import ALONE, Share
+from cctuning.evaluation.items.benchmark import Metric
+from cctuning.tools.growing_files import add_lines
 
 Progress = Callable[[int], None]  # is told how many more questions are done
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.analysis.probing.directions import DirectedSet
-from cctuning.evaluation.benchmark import Metric
-from cctuning.evaluation.compared import fingerprint
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.questions import Prompt, Question
-from cctuning.evaluation.reading import ItemSet
-from cctuning.evaluation.samples import document
-from cctuning.evaluation.tasks import Task, make_task, split_faulty
-from cctuning.prompts import PromptFormat
+from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.asking.questions import Prompt, Question
+from cctuning.evaluation.asking.samples import document
+from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
+from cctuning.evaluation.comparison.evaluations import fingerprint
+from cctuning.evaluation.items.benchmark import Metric
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.selection import ItemSet
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cctuning.evaluation.statistics import Interval
-from cctuning.evaluation.text_tables import bounds, percent
+from cctuning.reporting.text_tables import bounds, percent
+from cctuning.stats.bootstrap import Interval
 
 NOTHING = "–"  # a cell without a value
 

@@ -13,8 +13,8 @@ from cctuning.analysis.report.blocks import QuestionTexts, block, overview
 from cctuning.analysis.report.contents import tables_of
 from cctuning.analysis.report.islands import packed, packed_json
 from cctuning.analysis.report.page import render
-from cctuning.extras import extra
-from cctuning.files import write_whole
+from cctuning.tools.extras import extra
+from cctuning.tools.files import write_whole
 
 REPORT_FILE = "report.html"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from cctuning.analysis.transplant.questions import SUBLAYERS, Cell, Question
-from cctuning.nearest import did_you_mean
+from cctuning.settings.near_matches import did_you_mean
 
 
 def check_sublayer(sublayer: str) -> None:

@@ -18,7 +18,7 @@ from cctuning.analysis.transplant.interface import attention_by
 from cctuning.analysis.transplant.keeper import Keeper
 from cctuning.analysis.transplant.shared_prefix import Prefix
 from cctuning.analysis.transplant.sublayer_outputs import recorded
-from cctuning.prefill import groups_of_like_length, tokens_at_once
+from cctuning.generation.prefill import groups_of_like_length, tokens_at_once
 
 
 class Read(NamedTuple):

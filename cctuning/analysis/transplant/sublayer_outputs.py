@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from cctuning.analysis.transplant.questions import Cell
-from cctuning.decoders import sublayer_paths
-from cctuning.modeling_cctuning import record_outputs
+from cctuning.connection.modeling_cctuning import record_outputs
+from cctuning.connection.sublayers import sublayer_paths
 
 
 def layers_of(model: PreTrainedModel) -> list[nn.Module]:
@@ -88,5 +88,5 @@ def replaced(
     if sorted(done) != sorted(table):
         raise RuntimeError(
             f"{type(model).__name__} ran the modules that hold its layers' {sublayer} outputs {len(done)} "
-            f"times for {len(table)} layers: the architecture table (cctuning.decoders) does not fit it"
+            f"times for {len(table)} layers: the architecture table (architectures.py) does not fit it"
         )

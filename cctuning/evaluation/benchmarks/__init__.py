@@ -1,6 +1,5 @@
 """The benchmarks by name. One file each; a new one is added to the list below."""
 
-from cctuning.evaluation.benchmark import Benchmark
 from cctuning.evaluation.benchmarks.globalopinionqa import GLOBALOPINIONQA
 from cctuning.evaluation.benchmarks.mkqa import MKQA
 from cctuning.evaluation.benchmarks.mmmlu import MMMLU
@@ -9,7 +8,8 @@ from cctuning.evaluation.benchmarks.xlsum import XLSUM
 from cctuning.evaluation.benchmarks.xnli import XNLI
 from cctuning.evaluation.benchmarks.xquad import XQUAD
 from cctuning.evaluation.benchmarks.xstorycloze import XSTORYCLOZE
-from cctuning.nearest import did_you_mean
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.settings.near_matches import did_you_mean
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark

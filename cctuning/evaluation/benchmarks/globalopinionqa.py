@@ -8,10 +8,10 @@ import ast
 import string
 from typing import Any
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.frames import load_data
-from cctuning.evaluation.metrics import CHOICE_OF_LETTERS
-from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.prompt_templates import load_data
+from cctuning.evaluation.items.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.scoring.metrics import CHOICE_OF_LETTERS
 
 _MAJORITY = 0.8  # share of the most frequent answer from which on XTransplant takes a question
 

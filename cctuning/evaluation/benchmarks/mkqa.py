@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import SHORT_ANSWER
-from cctuning.evaluation.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.scoring.metrics import SHORT_ANSWER
 
 _CODES = {"zh": "zh_cn"}  # the others are the same there
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import CHOICE
-from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.scoring.metrics import CHOICE
 
 _LABELS = ("A", "B", "C", "D")
 _CONFIGS = {

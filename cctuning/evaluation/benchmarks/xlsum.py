@@ -1,8 +1,8 @@
 """XLSum: a news article in one sentence. Each language has articles of its own."""
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import SUMMARY
-from cctuning.evaluation.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.scoring.metrics import SUMMARY
 
 _CONFIGS = {
     **{"ar": "arabic", "en": "english", "fr": "french", "hi": "hindi", "id": "indonesian"},

@@ -1,8 +1,8 @@
 """XNLI: does a hypothesis follow from its premise?"""
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import CHOICE_BY_TEXT
-from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.scoring.metrics import CHOICE_BY_TEXT
 
 
 def _questions(read: Read, language: str) -> list[RawQuestion]:

@@ -1,8 +1,8 @@
 """XQuAD: questions whose answer stands in a paragraph."""
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import SHORT_ANSWER
-from cctuning.evaluation.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import HubSet, RawQuestion, Read
+from cctuning.evaluation.scoring.metrics import SHORT_ANSWER
 
 
 def _questions(read: Read, language: str) -> list[RawQuestion]:

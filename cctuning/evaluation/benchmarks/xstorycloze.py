@@ -1,8 +1,8 @@
 """XStoryCloze: which of two sentences ends a story of four?"""
 
-from cctuning.evaluation.benchmark import Benchmark
-from cctuning.evaluation.metrics import CHOICE
-from cctuning.evaluation.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.raw_questions import RawQuestion, Read, parquet_of_script
+from cctuning.evaluation.scoring.metrics import CHOICE
 
 
 def _questions(read: Read, language: str) -> list[RawQuestion]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.options import named_options
 
 LAST_TOKENS = 20  # tokens at the end of a response that are judged where no option is named

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import regex
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.numerals import ascii_digits
 from cctuning.evaluation.scoring.words import folded, visible, words
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Mapping
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 
 _ASCII_BRACKETS = str.maketrans("（）", "()")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.words import folded, words
-from cctuning.extras import extra
+from cctuning.tools.extras import extra
 
 
 class _Words:

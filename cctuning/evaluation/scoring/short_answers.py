@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.articles import ARTICLES, PREFIXES
 from cctuning.evaluation.scoring.numerals import ascii_digits, joined_thousands, plain_dates, plain_number
 from cctuning.evaluation.scoring.words import folded, words

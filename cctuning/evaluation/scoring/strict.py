@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.options import named_options
 from cctuning.evaluation.scoring.paper import gold_and_options
 from cctuning.evaluation.scoring.short_answers import exact_match, f1

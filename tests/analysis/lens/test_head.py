@@ -6,8 +6,8 @@ from torch import nn
 
 from cctuning import CCTuningModel, decoders
 from cctuning.analysis.lens.head import lens_logits
-from cctuning.decoders import Architecture
-from cctuning.modeling_cctuning import record_outputs
+from cctuning.connection.modeling_cctuning import record_outputs
+from cctuning.pretrained.architectures import Architecture
 from tests.models import ARCHITECTURES, build, random_ids
 from tests.naive import layers_of
 

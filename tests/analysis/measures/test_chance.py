@@ -6,7 +6,7 @@ import pytest
 from cctuning.analysis.measures.bounds import answered
 from cctuning.analysis.measures.chance import measure_chance, right_by_chance
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_bounds import resampling
 

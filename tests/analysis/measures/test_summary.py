@@ -9,7 +9,7 @@ import pytest
 from cctuning.analysis.measures.bounds import pair_accuracy, upper_bound
 from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import MEASURES, summarise
-from cctuning.evaluation.item import Item
+from cctuning.evaluation.items.item import Item
 from tests.analysis.made import made_applied, made_grid
 
 LANGUAGES = ("en", "de", "sw")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.measures.unseen import compare_unseen
-from cctuning.evaluation.compared import Evaluation, TaskScores, fingerprint, read_evaluation
-from cctuning.evaluation.statistics import mcnemar_p
+from cctuning.evaluation.comparison.evaluations import Evaluation, TaskScores, fingerprint, read_evaluation
+from cctuning.stats.bootstrap import mcnemar_p
 from tests.analysis.made import made_applied, made_grid
 from tests.samples import samples, write_evaluation
 

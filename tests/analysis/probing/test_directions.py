@@ -6,11 +6,11 @@ import pytest
 
 from cctuning.analysis.probing.directions import TO_CENTRE, TO_LANGUAGE, Direction, direct
 from cctuning.analysis.probing.reading import read_probe_tasks
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.prompting import prompts_of
-from cctuning.evaluation.reading import ItemSet
-from cctuning.prompts import PromptFormat, choose_template
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.selection import ItemSet
 from tests.tiny import tiny_tokenizer
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

@@ -5,9 +5,9 @@ import torch
 from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.tasks import Asked
 from cctuning.analysis.transplant import Sweep
-from cctuning.evaluation.benchmark import Metric
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.questions import Prompt
+from cctuning.evaluation.asking.questions import Prompt
+from cctuning.evaluation.items.benchmark import Metric
+from cctuning.evaluation.items.item import Item
 from tests.questions import PROMPTS
 
 ITEM = Item(7, "sw", "Mji?", "City?", ("Nairobi",))

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from cctuning.commands.schemas import ProbeRecipe
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.recipe import RECIPES, load_recipe
-from cctuning.schemas import ProbeRecipe
+from cctuning.settings.recipe import RECIPES, load_recipe
 
 FOLDER = RECIPES / "probing"
 BENCHMARKS = ("xnli", "xquad", "xcopa", "globalopinionqa")

@@ -9,9 +9,9 @@ import pytest
 from cctuning.analysis.cells.store import CellsError, write_cells
 from cctuning.analysis.probing.sweeping import Job, Sweeping, grid_cells
 from cctuning.analysis.probing.tasks import Asked, Piece
-from cctuning.evaluation.benchmark import Metric
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.questions import Prompt
+from cctuning.evaluation.asking.questions import Prompt
+from cctuning.evaluation.items.benchmark import Metric
+from cctuning.evaluation.items.item import Item
 
 METRIC = Metric("accuracy", "paper", lambda text, item: 0.0)
 

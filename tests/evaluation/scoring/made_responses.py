@@ -7,8 +7,8 @@ import os
 import random
 
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.item import Item
-from cctuning.evaluation.items import available_languages, read_items
+from cctuning.evaluation.items.files import available_languages, read_items
+from cctuning.evaluation.items.item import Item
 
 REAL = os.environ.get("CCTUNING_BENCHMARKS")
 CHOICES = ("XNLI", "XStoryCloze", "MMMLU", "XCOPA", "GlobalOpinionQA")

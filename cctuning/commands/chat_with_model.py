@@ -1,0 +1,92 @@
+"""Asks a model questions: a CC-Tuning run, an exported model, or any other.
+
+python chat.py model=outputs/tiny/monolingual
+python chat.py model=outputs/tiny question="..." english="..."
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from cctuning.commands.schemas import ChatRecipe
+from cctuning.connection.model import CCTuningModel, is_exported, load_model
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.generation.generate import Answer, answer
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import naming_model
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.training.runs import check_trusted
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Answers the question of the command line, or asks for questions until the input ends."""
+    recipe = recipe_from_command_line(ChatRecipe, __doc__ or "", folder=RECIPES / "chat")
+    check_trusted(recipe.model, recipe.trust_remote_code)
+    with naming_model("model", recipe.model):
+        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
+    choose_template(tokenizer, "auto")
+    prompts = PromptFormat(tokenizer)
+    with naming_model("model", recipe.model):
+        model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
+    if torch.cuda.is_available() and not recipe.use_cpu:
+        model = model.to("cuda")
+    if recipe.english and not hasattr(model, "fuse"):
+        raise ValueError(
+            f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
+        )
+    if recipe.question:
+        reply(model, prompts, recipe, recipe.question, recipe.english)
+        return
+    converse(model, prompts, recipe)
+
+
+def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
+    """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D."""
+    console.print(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.", soft_wrap=True)
+    while True:
+        try:
+            question = console.input("\n[bold]question>[/] ").strip()
+            if not question:
+                return
+            english = (
+                console.input("[bold]in English (or empty)>[/] ").strip() if hasattr(model, "fuse") else ""
+            )
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            return
+        reply(model, prompts, recipe, question, english or None)
+
+
+def describe(directory: str, model: Any) -> str:
+    """What kind of model it is, in words."""
+    if is_exported(directory):
+        return "monolingual, connected through its Transform Matrix"
+    if isinstance(model, CCTuningModel):
+        return "bilingual, connected where you give the question in English too"
+    return "a plain model, not connected"
+
+
+def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None) -> None:
+    """Prints the answer and the layer that was chosen."""
+    [said] = answer(
+        model,
+        prompts,
+        [question],
+        english=[english] if english else None,
+        max_new_tokens=recipe.max_new_tokens,
+    )
+    console.print(said.text or "(an empty answer)", markup=False, soft_wrap=True)
+    console.print(f"[dim]{origin(said, english)}[/]", soft_wrap=True)
+
+
+def origin(said: Answer, english: str | None) -> str:
+    """Where the connection came from, in words."""
+    if not said.connected:
+        return "not connected"
+    source = "the English prompt" if english else "the model's own outputs, transformed"
+    return f"{'all layers' if said.layer is None else f'layer {said.layer}'} of {source}"

@@ -1,0 +1,67 @@
+"""Compares result folders of evaluate.py on the same questions; the first one is the baseline.
+
+python compare.py results=[outputs/a/evaluation/paper-none,outputs/b/evaluation/paper-monolingual]
+python compare.py results=[DIR_A,DIR_B,DIR_C] names=[ML-SFT,bilingual,monolingual] output_dir=outputs/mine
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from cctuning.commands.schemas import CompareRecipe
+from cctuning.evaluation.comparison.compare import Comparison, compare
+from cctuning.evaluation.comparison.evaluations import name_evaluations, read_evaluation
+from cctuning.evaluation.comparison.figures import plot_comparison
+from cctuning.evaluation.comparison.tables import (
+    csv_text,
+    details_table,
+    legend,
+    markdown_text,
+    overview_table,
+)
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.files import write_whole
+
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the folders, compares them, and writes and prints what came out."""
+    recipe = recipe_from_command_line(CompareRecipe, __doc__ or "", folder=RECIPES / "comparison")
+    evaluations = [
+        read_evaluation(folder)
+        for folder in track(recipe.results, "results read", console=console, transient=True)
+    ]
+    names = name_evaluations(evaluations, recipe.names)
+    with console.status("resampling the questions"):
+        comparison = compare(
+            evaluations,
+            names,
+            common_only=recipe.common_only,
+            resamples=recipe.resamples,
+            seed=recipe.seed,
+        )
+    folder = Path(recipe.output_dir)
+    write_comparison(folder, comparison, recipe.metric)
+    console.print(details_table(comparison, metric=recipe.metric, width=console.width))
+    console.print()
+    console.print(overview_table(comparison, metric=recipe.metric))
+    console.print(legend(comparison))
+    for warning in comparison.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
+    console.print(f"{folder} holds comparison.md, .csv, .json, .png and .svg", soft_wrap=True)
+
+
+def write_comparison(folder: Path, comparison: Comparison, metric: str | None) -> None:
+    """All of it as JSON and CSV; tables and figure of the metric that is shown."""
+    shown = markdown_text(comparison, metric=metric)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "comparison.md", shown)
+    write_whole(folder / "comparison.csv", csv_text(comparison))
+    text = json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / "comparison.json", text + "\n")
+    plot_comparison(comparison, [folder / "comparison.png", folder / "comparison.svg"], metric=metric)

@@ -1,0 +1,234 @@
+"""Draws what CC-Tuning does: representations of parallel sentences, chosen layers, losses of several runs.
+
+python visualize.py models.base=BASE models.sft=outputs/sft models.cctuning=outputs/cc data=[rows.jsonl]
+python visualize.py results=[outputs/cc/monolingual/evaluation/paper-monolingual]
+python visualize.py runs=[outputs/sft,outputs/cc] output_dir=outputs/figures
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cctuning.commands.schemas import VisualizeRecipe
+from cctuning.connection.model import CONNECTION_FILE, is_exported, load_model, load_model_config
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.rows import read_rows
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.items.selection import read_item_sets
+from cctuning.generation.modes import choose_mode, set_mode
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import naming_model
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.extras import extra
+from cctuning.tools.files import write_whole
+from cctuning.training.runs import check_trusted
+from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read_choices
+from cctuning.visualization.layer_figure import plot_choices
+from cctuning.visualization.loss_figure import plot_losses
+from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
+from cctuning.visualization.maps import FILES, ModelMap, map_model, write_maps
+from cctuning.visualization.parallel_texts import (
+    ParallelTexts,
+    draw_parallel,
+    texts_of_items,
+    texts_of_rows,
+)
+from cctuning.visualization.representations import check_layer, represent
+
+console = Console(highlight=False, markup=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownModel:
+    """A model to draw: the folder, how it is connected, and its prompts."""
+
+    name: str
+    folder: str
+    mode: str
+    prompts: PromptFormat
+
+
+def main() -> None:
+    """Reads all that is named, and then draws it."""
+    recipe = recipe_from_command_line(VisualizeRecipe, __doc__ or "", folder=RECIPES / "visualize")
+    losses = read_losses(recipe.runs)
+    if recipe.x == "tokens":
+        check_tokens(losses)
+    choices = read_choices(recipe.results, recipe.names)
+    models, texts = read_models(recipe), read_texts(recipe)
+    if recipe.dry_run:
+        show(recipe, models, texts, choices, losses)
+        return
+    maps = [draw_map(recipe, model, texts) for model in models] if texts else []
+    folder = Path(recipe.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if losses:
+        write_whole(folder / "losses.csv", losses_csv(losses))
+        plot_losses(losses, [folder / "losses.png", folder / "losses.svg"], x=recipe.x)
+        console.print(f"{folder} holds losses.csv, .png and .svg", soft_wrap=True)
+    if choices:
+        write_whole(folder / "layers.csv", choices_csv(choices))
+        plot_choices(choices, [folder / "layers.png", folder / "layers.svg"])
+        console.print(f"{folder} holds layers.csv, .png and .svg", soft_wrap=True)
+    if texts:
+        write_maps(folder, maps, texts, settings_of(recipe))
+        console.print(means_table(maps, texts))
+        console.print(f"{folder} holds {FILES}", soft_wrap=True)
+
+
+# --- Representations ----------------------------------------------------------------------------------------
+
+
+def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
+    """The models, checked as far as that goes without their weights."""
+    models = []
+    for name, folder in recipe.shown_models().items():
+        check_trusted(folder, recipe.trust_remote_code)
+        with naming_model(f"models.{name}", folder):
+            tokenizer = load_tokenizer(folder, trust_remote_code=recipe.trust_remote_code)
+            config = load_model_config(folder, trust_remote_code=recipe.trust_remote_code)
+        try:
+            check_layer(config, recipe.layer)
+        except ValueError as error:
+            raise ValueError(f"{error}: models.{name}={folder}") from None
+        choose_template(tokenizer, recipe.template)
+        mode = connection_mode(recipe, folder)
+        models.append(ShownModel(name, folder, mode, PromptFormat(tokenizer)))
+    if len({model.prompts.template_hash for model in models}) > 1:
+        console.print(
+            "warning: the models' templates differ, so they read other prompts; template= sets one for all"
+        )
+    return models
+
+
+def connection_mode(recipe: VisualizeRecipe, folder: str) -> str:
+    """How a model is connected. A plain one is not; `auto` takes the English prompts for want of a matrix."""
+    connected = (Path(folder) / CONNECTION_FILE).is_file()
+    if not connected and not is_exported(folder):
+        return "none"
+    if recipe.inference == "auto" and connected:
+        return "bilingual"
+    return choose_mode(folder, recipe.inference)
+
+
+def read_texts(recipe: VisualizeRecipe) -> ParallelTexts | None:
+    """The sentences; None where no model is to read any."""
+    if not recipe.shown_models():
+        return None
+    with extra("analysis"):
+        import sklearn.manifold  # noqa: F401  before minutes of work
+    if recipe.benchmark is None:
+        rows, problems = read_rows(
+            recipe.data, columns=dataclasses.asdict(recipe.columns), on_bad_row=recipe.on_bad_row
+        )
+        if problems:
+            count = len({(problem.file, problem.number) for problem in problems})
+            console.print(f"warning: {count:,} rows left out, the first: {problems[0]}", soft_wrap=True)
+        texts = texts_of_rows(rows)
+    else:
+        texts = texts_of_items(read_item_sets([find_benchmark(recipe.benchmark)], recipe.benchmark_data))
+    return draw_parallel(texts, languages=recipe.languages, count=recipe.sentences, seed=recipe.seed)
+
+
+def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -> ModelMap:
+    """One model's vectors, its numbers and its points."""
+    device = torch.device("cuda" if torch.cuda.is_available() and not recipe.use_cpu else "cpu")
+    with naming_model(f"models.{shown.name}", shown.folder):
+        model = load_model(shown.folder, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code).to(
+            device
+        )
+    set_mode(model, shown.mode)
+    languages = list(texts.texts)
+    with progress_bar(f"sentences, {shown.name}", len(texts) * len(languages)) as update:
+        vectors = {
+            language: represent(
+                model,
+                shown.prompts,
+                texts.texts[language],
+                texts.english,
+                layer=recipe.layer,
+                pooling=recipe.pooling,
+                bilingual=shown.mode == "bilingual",
+                batch_size=recipe.batch_size,
+                progress=update,
+            )
+            for language in languages
+        }
+    with console.status(f"t-SNE, {shown.name}"):
+        return map_model(shown.name, shown.mode, vectors, perplexity=recipe.perplexity, seed=recipe.seed)
+
+
+def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
+    """What the representations depend on, beside the models' own connections."""
+    keys = ("data", "benchmark", "layer", "pooling", "template", "perplexity", "seed", "dtype")
+    return {"folders": recipe.shown_models()} | {key: getattr(recipe, key) for key in keys}
+
+
+def means_table(maps: list[ModelMap], texts: ParallelTexts) -> Table:
+    """The numbers of each model, over all pairs of languages."""
+    table = Table(title=f"{len(texts):,} sentences in {', '.join(texts.texts)}", title_justify="left")
+    table.add_column("model")
+    table.add_column("connection")
+    for head in ("cosine, parallel", "cosine, other", "difference", "retrieval"):
+        table.add_column(head, justify="right")
+    for one in maps:
+        means = one.means
+        cosines = (f"{means[name]:.3f}" for name in ("parallel", "other", "difference"))
+        table.add_row(one.name, one.connection, *cosines, f"{means['retrieval']:.1%}")
+    table.caption = f"retrieval by chance: {1 / len(texts):.1%}"
+    return table
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for work in pieces; yields what counts the pieces that are done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.update(task, advance=count)
+
+
+# --- What would be drawn ------------------------------------------------------------------------------------
+
+
+def show(
+    recipe: VisualizeRecipe,
+    models: list[ShownModel],
+    texts: ParallelTexts | None,
+    choices: list[LayerChoices],
+    losses: list[Losses],
+) -> None:
+    """Prints what each figure would be made of."""
+    folder = Path(recipe.output_dir)
+    table = Table(title=f"would be written to {folder}", title_justify="left", show_lines=True)
+    table.add_column("figure")
+    table.add_column("of", overflow="fold")
+    if texts:
+        named = "\n".join(f"{model.name}: {model.folder}, connection: {model.mode}" for model in models)
+        layer = f"layer {recipe.layer}, {recipe.pooling}"
+        table.add_row(
+            "representations", f"{named}\n{len(texts):,} sentences in {', '.join(texts.texts)}; {layer}"
+        )
+    if choices:
+        evaluations = (f"{one.name}: {len(one.tasks)} tasks, {one.layers} layers" for one in choices)
+        table.add_row("layers", "\n".join(evaluations))
+    if losses:
+        runs = (f"{one.name}: {len(one.losses):,} values up to step {one.steps[-1]:,}" for one in losses)
+        table.add_row("losses", "\n".join(runs))
+    console.print(table)
+    if texts:
+        language = next(iter(texts.texts))
+        console.print(f"the first prompt, in {language}, as {models[0].name} reads it:")
+        console.print(models[0].prompts.prompt_text(texts.texts[language][0]), soft_wrap=True)

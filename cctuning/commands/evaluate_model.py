@@ -1,0 +1,278 @@
+"""Evaluates a model on multilingual benchmarks: responses, scores with their uncertainty, and tables.
+
+python evaluate.py recipe=xnli model=outputs/llama31_aya/monolingual
+python evaluate.py recipe=paper model=outputs/llama31_aya inference=bilingual limit=100
+accelerate launch --num_processes 8 evaluate.py recipe=paper model=outputs/llama31_aya/monolingual
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from rich.console import Console
+
+from cctuning.commands.schemas import EvaluateRecipe
+from cctuning.connection.model import load_model, load_model_config
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.distributed.engines import join_equals
+from cctuning.distributed.sharing import Share, from_the_first
+from cctuning.evaluation.asking.preview import question_panel, tasks_table
+from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.samples import make_samples
+from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
+from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.items.known_issues import faults_file
+from cctuning.evaluation.items.selection import HUB, ItemSet, read_item_sets
+from cctuning.evaluation.results.results import summarise, write_results
+from cctuning.evaluation.results.tables import screen_table
+from cctuning.generation.modes import choose_mode, folder_name, set_mode
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import model_name, naming_model
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line, save_recipe
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.progress import progress_bar
+from cctuning.training.runs import check_trusted
+from cctuning.translation import load_translator, translate_all
+
+TRANSLATIONS_FILE = "translations.jsonl"
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the recipe and the items, asks the model, and writes responses, scores and tables."""
+    recipe = recipe_from_command_line(EvaluateRecipe, __doc__ or "", folder=RECIPES / "evaluation")
+    state = join_equals("evaluate.py", use_cpu=recipe.use_cpu)
+    share = Share(state.process_index, state.num_processes)
+    console.quiet = not state.is_main_process
+    check_trusted(recipe.model, recipe.trust_remote_code)
+    with naming_model("model", recipe.model):
+        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
+        config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
+    mode = choose_mode(recipe.model, recipe.inference)
+    choose_template(tokenizer, recipe.template)
+    prompts = PromptFormat(tokenizer)
+    sets = read_item_sets(
+        [find_benchmark(name) for name in recipe.benchmarks],
+        recipe.data,
+        languages=recipe.languages,
+        limit=recipe.limit,
+        leave_out_faults=recipe.leave_out_faults,
+    )
+    note_what_may_surprise(recipe, sets)
+    folder = Path(recipe.output_dir or default_output_dir(recipe, mode))
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    with only_run_in(folder) if state.is_main_process and not recipe.dry_run else nullcontext():
+        # What translates is kept nowhere: it may be a model, which has to go before the other one comes.
+        tasks, sets = make_tasks(
+            recipe,
+            mode,
+            sets,
+            prompts,
+            positions,
+            translation(recipe, folder, share, state.device) if mode == "translated" else None,
+        )
+        if recipe.dry_run:
+            show(recipe, mode, folder, tasks, sets, tokenizer)
+            return
+        with naming_model("model", recipe.model):
+            model = load_model(
+                recipe.model,
+                dtype=recipe.dtype,
+                attn_implementation=recipe.attn_implementation,
+                trust_remote_code=recipe.trust_remote_code,
+            ).to(state.device)
+        set_mode(model, mode)
+        evaluate(recipe, mode, folder, model, prompts, list(zip(tasks, sets, strict=True)), share)
+
+
+def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
+    """Says where settings have no effect, and where means are over other languages than the papers'."""
+    if recipe.leave_out_faults and (recipe.data == HUB or not faults_file(recipe.data)):
+        console.print(
+            f"warning: {recipe.data} has no anomalies.json, so leave_out_faults leaves out nothing",
+            soft_wrap=True,
+        )
+    others: dict[str, list[str]] = {}
+    for found in sets:
+        if found.language not in found.benchmark.languages:
+            others.setdefault(found.benchmark.title, []).append(found.language)
+    for title, languages in others.items() if not recipe.languages else ():
+        listed = ", ".join(languages)
+        console.print(
+            f"{title}: {listed} beside the paper's languages; languages=[...] chooses", soft_wrap=True
+        )
+
+
+def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
+    """In the model's folder, or for a model on the hub under outputs/."""
+    own = Path(recipe.model)
+    base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
+    return base / "evaluation" / folder_name(recipe.run_name, mode, recipe.prompting)
+
+
+def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any) -> Translate:
+    """What translates prompts: the first process does, with a cache in `folder`, and tells the others."""
+    own = recipe.translator.kind == "self"
+    if not own and recipe.translator.model is None:
+        raise ValueError(
+            f"translator.kind={recipe.translator.kind} needs translator.model=: a "
+            + ("file of translations" if recipe.translator.kind == "file" else "folder or hub name")
+        )
+    translator = None
+    if share.process == 0 and not recipe.dry_run:
+        translator = load_translator(
+            recipe.translator.kind,
+            model=recipe.translator.model or recipe.model,
+            device=device,
+            template=recipe.template,
+            trust_remote_code=recipe.trust_remote_code,
+        )
+
+    def translate(texts: Sequence[str], source: str, target: str) -> list[str | None]:
+        if recipe.dry_run:
+            return list(texts)
+        translated: list[str | None] = []
+        if translator is not None:
+            with progress_bar(console, f"{source} -> {target}", len(texts)) as update:
+                found = translate_all(
+                    translator,
+                    texts,
+                    sources=[source] * len(texts),
+                    target=target,
+                    cache=folder / TRANSLATIONS_FILE,
+                    progress=lambda done, total: update(completed=done, total=total),
+                )
+            faulty = [one for one in found if one.faults]
+            if faulty:
+                console.print(
+                    f"warning: {len(faulty):,} of {len(found):,} translations from {source} are faulty "
+                    f"({faulty[0].faults[0]}); {folder / TRANSLATIONS_FILE} holds them"
+                )
+            translated = [one.text or None for one in found]
+        return list(from_the_first(translated, share, device))
+
+    return translate
+
+
+def make_tasks(
+    recipe: EvaluateRecipe,
+    mode: str,
+    sets: Sequence[ItemSet],
+    prompts: PromptFormat,
+    positions: int | None,
+    translate: Translate | None,
+) -> tuple[list[Task], list[ItemSet]]:
+    """What is asked of each set of items, and the sets less what cannot be asked."""
+    made = []
+    for found in sets:
+        task = make_task(found, prompts, mode=mode, prompting=recipe.prompting, translate=translate)
+        made.append(
+            split_faulty(
+                task,
+                found,
+                prompts,
+                positions=positions,
+                new_tokens=recipe.max_new_tokens,
+                leave_out=recipe.on_bad_prompt == "leave_out",
+            )
+        )
+    return [task for task, _ in made], [found for _, found in made]
+
+
+def evaluate(
+    recipe: EvaluateRecipe,
+    mode: str,
+    folder: Path,
+    model: Any,
+    prompts: PromptFormat,
+    tasks: Sequence[tuple[Task, ItemSet]],
+    share: Share,
+) -> None:
+    """Asks everything, and writes samples, results and tables. Of several processes the first one writes."""
+    settings = how_asked(recipe, mode)
+    known: dict[str, StoredTask] = {}
+    if share.process == 0:
+        stored = {
+            task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), found.left_out)
+            for task, found in tasks
+        }
+        known = open_folder(folder, settings, stored, resume=recipe.resume)
+        save_recipe(recipe, folder / "recipe.yaml")
+    how = Asking(recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood)
+    total = sum(len(task.questions) for task, _ in tasks)
+    samples: dict[str, list[dict[str, Any]]] = {}
+    with progress_bar(console, f"questions, {mode}", total) as update:
+        for task, _ in tasks:
+            responses = ask(
+                model, prompts, task, folder, how, share=share, progress=lambda more: update(advance=more)
+            )
+            if share.process == 0:
+                samples[task.name] = make_samples(task, responses, prompting=recipe.prompting)
+                write_samples(folder, task.name, samples[task.name])
+    if share.process == 0:
+        report(recipe, folder, settings, known, samples)
+
+
+def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
+    """All that responses depend on beside the questions: what a folder that goes on must agree in."""
+    settings: dict[str, Any] = {
+        "model": model_name(recipe.model),
+        "inference": mode,
+        "prompting": recipe.prompting,
+        "max_new_tokens": recipe.max_new_tokens,
+        "template": recipe.template,
+        "dtype": recipe.dtype,
+        "log_likelihood": recipe.log_likelihood,
+    }
+    if mode == "translated":
+        settings["translator"] = dataclasses.asdict(recipe.translator)
+    return settings
+
+
+def report(
+    recipe: EvaluateRecipe,
+    folder: Path,
+    settings: dict[str, Any],
+    known: dict[str, StoredTask],
+    samples: dict[str, list[dict[str, Any]]],
+) -> None:
+    """Writes and prints what is made of all finished tasks of the folder, those of earlier calls too."""
+    earlier = {name: read_task(folder, name) for name in known if name not in samples}
+    finished = {
+        (known[name].benchmark, known[name].language): rows
+        for name, rows in (earlier | samples).items()
+        if rows
+    }
+    left_out = {(task.benchmark, task.language): task.left_out for task in known.values() if task.left_out}
+    config = settings | {"run_name": recipe.run_name, "model_path": recipe.model, "data": recipe.data}
+    config |= {"limit": recipe.limit, "leave_out_faults": recipe.leave_out_faults}
+    results = summarise(finished, config=config, left_out=left_out)
+    write_results(folder, results)
+    console.print(screen_table(results, width=console.width))
+    console.print(f"{folder} holds results.json, all samples, tables and a figure", soft_wrap=True)
+
+
+def show(
+    recipe: EvaluateRecipe,
+    mode: str,
+    folder: Path,
+    tasks: Sequence[Task],
+    sets: Sequence[ItemSet],
+    tokenizer: Any,
+) -> None:
+    """What an evaluation would ask, without asking it."""
+    resolved = dataclasses.asdict(recipe) | {"inference": mode, "output_dir": str(folder)}
+    console.print_json(json.dumps(resolved))
+    console.print(tasks_table(tasks, sets))
+    console.print(question_panel(tasks[0], tokenizer))
+    translated = " Parallel prompts are shown before their translation." if mode == "translated" else ""
+    console.print(f"Nothing was asked.{translated}")

@@ -1,0 +1,218 @@
+"""Fits the Transform Matrix of a CC-Tuning run and exports a model that needs one language only.
+
+python fit_transform.py                                  (the newest finished run under outputs/)
+python fit_transform.py model=outputs/llama31_aya pairs=2000
+accelerate launch --num_processes 8 fit_transform.py model=outputs/llama31_aya
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cctuning.commands.schemas import FitRecipe
+from cctuning.connection.model import CONNECTION_FILE, CCTuningModel, load_model_config
+from cctuning.data.encoding import Example, encode, languages_of
+from cctuning.data.preview import example_panel, rows_table
+from cctuning.data.prompts import PromptFormat
+from cctuning.data.rows import Problem, read_rows, sample_rows
+from cctuning.distributed.engines import join_equals
+from cctuning.distributed.sharing import Share
+from cctuning.export import export_monolingual
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import naming_model
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.files import write_whole
+from cctuning.training.model_cards import export_card
+from cctuning.training.runs import (
+    FIT_REPORT_FILE,
+    RunError,
+    check_settings,
+    check_trusted,
+    find_newest_run,
+    read_run_recipe,
+)
+from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
+from cctuning.transform.fit import Fit, fit_transform, run_share
+from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
+
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the recipe, fits, and writes the exported model and what is known about it."""
+    recipe = recipe_from_command_line(FitRecipe, __doc__ or "", folder=RECIPES / "fit")
+    state = join_equals("fit_transform.py", use_cpu=recipe.use_cpu)
+    share = Share(state.process_index, state.num_processes)
+    console.quiet = not state.is_main_process
+    directory = Path(recipe.model) if recipe.model else find_newest_run()
+    if not recipe.model:
+        console.print(f"model={directory}, the newest finished run", soft_wrap=True)
+    run_recipe = read_run_recipe(directory)
+    if not (directory / CONNECTION_FILE).is_file():
+        raise RunError(
+            f"{directory} was trained without a connection (ML-SFT), or not to its end: nothing to fit"
+        )
+    output_dir = Path(recipe.output_dir or directory / "monolingual")
+    if output_dir.resolve() == directory.resolve():
+        raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
+    check_settings(run_recipe, directory)
+    check_trusted(directory, recipe.trust_remote_code)
+    with naming_model("model", str(directory)):
+        tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
+    prompts = PromptFormat(tokenizer)
+    examples, problems = load_examples(recipe, run_recipe, prompts)
+    sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
+    describe(recipe, sample, problems)
+    if recipe.dry_run:
+        show(recipe, directory, examples, problems, sample, tokenizer)
+        return
+
+    options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
+    with naming_model("model", str(directory)):
+        model = CCTuningModel.load(directory, **options).to(state.device)
+    passes: dict[str, Any] = {
+        "pad_token_id": prompts.pad_token_id,
+        "batch_size": recipe.batch_size,
+        "share": share,
+    }
+    if not state.is_main_process:
+        run_share(model, sample, **passes)
+        return
+    fit = fit_with_progress(recipe, model, sample, passes)
+    export_monolingual(model, tokenizer, fit.transform, output_dir)
+    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
+    report = {"model": str(directory), "seed": recipe.seed, **fit.report, "settings": settings}
+    write_results(output_dir, report, run_recipe, languages_of(examples))
+    console.print(summary(report))
+    console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
+    console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
+
+
+def load_examples(
+    recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat
+) -> tuple[list[Example], list[Problem]]:
+    """The run's training examples, read as the run read them, or those of `data=`; bad rows are left out."""
+    columns = {name: given for name, given in dataclasses.asdict(recipe.columns).items() if given is not None}
+    rows, problems = read_rows(
+        recipe.data or run_recipe["data"],
+        columns=run_recipe["columns"] | columns,
+        split=run_recipe["data_split"],
+        language=run_recipe["language"],
+        on_bad_row="skip",
+    )
+    if not recipe.data:
+        rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
+    limits = {name: run_recipe[name] for name in ("cutoff_len", "english_cutoff_len")}
+    examples, cut = encode(rows, prompts, **limits)
+    return examples, [*problems, *cut]
+
+
+def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> None:
+    """Which pairs are used, and what stands in the way of more."""
+    counts = Counter(pair.language for pair in sample.fit)
+    languages = ", ".join(f"{language} {count}" for language, count in sorted(counts.items()))
+    console.print(
+        f"{len(sample.fit):,} pairs to fit on ({languages}), {len(sample.held_out):,} others to measure on"
+    )
+    if len(sample.fit) < recipe.pairs:
+        console.print(
+            f"warning: fewer than pairs={recipe.pairs}: the data has no more rows that are not in English"
+        )
+    if problems:
+        console.print(f"warning: {len(problems):,} rows left out, the first: {problems[0]}")
+
+
+def show(
+    recipe: FitRecipe,
+    directory: Path,
+    examples: list[Example],
+    problems: list[Problem],
+    sample: PairSample,
+    tokenizer: Any,
+) -> None:
+    """What a fit would do, without doing it."""
+    config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
+    d, layers = config.hidden_size, config.num_hidden_layers
+    # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.
+    gigabytes = (1.5 * (recipe.folds + 1) + 3) * d * d * 8 / 2**30
+    resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / "monolingual")}
+    console.print_json(json.dumps(dataclasses.asdict(recipe) | resolved))
+    console.print(rows_table(examples, problems))
+    console.print(example_panel(examples[0], tokenizer))
+    console.print(
+        f"{len(sample.fit) * layers:,} rows of {layers} layers for a matrix of {d} x {d} "
+        f"({len(sample.fit) * layers / d:.1f} rows per dimension), about {gigabytes:.2f} GiB of main memory "
+        "beside the model. Nothing was fitted."
+    )
+
+
+def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes: dict[str, Any]) -> Fit:
+    """The fit, with a bar for each of its stages; warnings are printed as one line."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, Any] = {}
+    with warnings.catch_warnings(record=True) as caught, Progress(*columns, console=console) as bars:
+        warnings.simplefilter("always", UserWarning)
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        fit = fit_transform(
+            model,
+            sample,
+            ridge=recipe.ridge,
+            folds=recipe.folds,
+            progress=progress,
+            **passes,
+        )
+    for warning in caught:
+        console.print(f"warning: {warning.message}")
+    return fit
+
+
+def write_results(
+    output_dir: Path, report: dict[str, Any], run_recipe: dict[str, Any], languages: list[str]
+) -> None:
+    """The figures, the model card, and last the report, which marks the fit as finished."""
+    plot_learning_curve(report, output_dir / "learning_curve.png")
+    plot_error_per_layer(report, output_dir / "error_per_layer.png")
+    card = export_card(run_recipe, languages=languages, report=report)
+    (output_dir / "README.md").write_text(card, encoding="utf-8")
+    write_whole(output_dir / FIT_REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
+
+
+def summary(report: dict[str, Any]) -> Table:
+    """The fit beside its baselines, and per language."""
+    chosen = "chosen by cross-validation" if "cross_validation" in report else "given"
+    table = Table(
+        title=f"Transform Matrix from {report['pairs']:,} pairs: {report['rows']:,} rows, "
+        f"{report['rows_per_dimension']:.1f} per dimension; ridge {report['ridge']:.3g} ({chosen})",
+        caption=f"on {report['held_out_pairs']:,} held-out pairs; relative error: of F_en's size; "
+        "R²: 0 is the layer's mean; same layer: chosen as with the English prompt",
+    )
+    for heading in ("F_en predicted by", "relative error", "R²", "cosine", "same layer"):
+        table.add_column(heading, justify="left" if heading == "F_en predicted by" else "right")
+    rows = {
+        "F · W_T": report,
+        "  plain least squares": report["plain"],
+        "  F itself": report["identity"] | {"layer_agreement": report.get("layer_agreement_identity")},
+        "  the layer's mean": report["layer_mean"],
+    }
+    rows |= {f"F · W_T, {language}": values for language, values in report["languages"].items()}
+    for name, values in rows.items():
+        shown = [values.get(key) for key in ("relative_error", "r2", "cosine", "layer_agreement")]
+        table.add_row(name, *("" if value is None else f"{value:.3f}" for value in shown))
+    return table

@@ -1,0 +1,389 @@
+"""Probes a model with XTransplant: every layer into every layer, between prompts in two languages.
+
+python probe.py recipe=xtransplant_xnli model=meta-llama/Llama-2-7b-chat-hf
+python probe.py recipe=xtransplant_xnli model=outputs/mine sublayers=[ffn,attention] languages=[sw,th]
+accelerate launch --num_processes 8 probe.py recipe=xtransplant_xnli model=outputs/mine
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from rich.console import Console
+
+from cctuning.analysis.figures import draw_figures
+from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
+from cctuning.analysis.measures.screen import screen_tables
+from cctuning.analysis.measures.strategies import STRATEGIES, choose
+from cctuning.analysis.probing.beside import read_beside
+from cctuning.analysis.probing.cost import cost_table
+from cctuning.analysis.probing.folder import StudyFolder, question_rows
+from cctuning.analysis.probing.lenses import draw_lenses
+from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
+from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
+from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
+from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.analysis.report import write_report
+from cctuning.commands.schemas import ProbeRecipe
+from cctuning.connection.model import load_model, load_model_config
+from cctuning.data.language_id import identify
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.distributed.engines import join_equals
+from cctuning.distributed.sharing import Share, from_the_first
+from cctuning.evaluation.asking.preview import question_panel
+from cctuning.evaluation.asking.responses import Asking
+from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
+from cctuning.evaluation.items.known_issues import faults_file
+from cctuning.evaluation.items.selection import HUB
+from cctuning.generation.generate import stop_tokens
+from cctuning.generation.modes import set_mode
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import model_name, naming_model
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line, save_recipe
+from cctuning.tools.extras import extra
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.progress import progress_bar
+from cctuning.training.runs import check_trusted
+
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the recipe and the questions, sweeps, chooses pairs, tries them, and writes what comes of it."""
+    recipe = recipe_from_command_line(ProbeRecipe, __doc__ or "", folder=RECIPES / "probing")
+    state = join_equals("probe.py", use_cpu=recipe.use_cpu)
+    share = Share(state.process_index, state.num_processes)
+    console.quiet = not state.is_main_process
+    check_packages()
+    check_trusted(recipe.model, recipe.trust_remote_code)
+    with naming_model("model", recipe.model):
+        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
+        config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
+    choose_template(tokenizer, recipe.template)
+    prompts = PromptFormat(tokenizer)
+    positions = getattr(config, "max_position_embeddings", None)
+    pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
+    unseen = []
+    if recipe.unseen is not None:
+        unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
+        check_same_sets(pilot, unseen)
+    # Before anything is asked, which takes long.
+    otherwise = asked_otherwise(recipe, unseen, prompts, positions)
+    beside = read_beside(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
+    warn_of_faults(recipe, pilot, unseen)
+    folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
+    if recipe.dry_run:
+        show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
+        return
+    with only_run_in(folder.path) if state.is_main_process else nullcontext():
+        # The first one's: folders of a model on several machines are as old as they were copied.
+        settings = from_the_first(what_cells_depend_on(recipe), share, state.device)
+        if state.is_main_process:
+            folder.open(settings, resume=recipe.resume)
+            save_recipe(recipe, folder.path / "recipe.yaml")
+        state.wait_for_everyone()  # nobody goes on with what is being removed
+        study = Study(
+            folder,
+            load(recipe, prompts).to(state.device),
+            prompts,
+            settings,
+            recipe.sublayers,
+            recipe.max_new_tokens,
+            recipe.option_scores,
+            recipe.plain_scores,
+            recipe.activations,
+            recipe.rows,
+            share,
+        )
+        probe(recipe, study, pilot, unseen, otherwise, beside)
+
+
+def check_packages() -> None:
+    """Raises `ImportError` for what the findings need and is not installed: before, not after, long work."""
+    with extra("analysis"):
+        importlib.import_module("plotly")
+        importlib.import_module("sklearn")
+    identify(["a"])
+
+
+def read_tasks(
+    recipe: ProbeRecipe, data: str, limit: int | None, prompts: PromptFormat, positions: int | None
+) -> list[ProbeTask]:
+    """The tasks of the pilot or of the unseen questions."""
+    return read_probe_tasks(
+        [find_benchmark(name) for name in recipe.benchmarks],
+        data,
+        prompts,
+        direction=recipe.direction,
+        centre=recipe.centre,
+        languages=recipe.languages,
+        limit=limit,
+        leave_out_faults=recipe.leave_out_faults,
+        leave_out=recipe.on_bad_prompt == "leave_out",
+        positions=positions,
+        new_tokens=recipe.max_new_tokens,
+    )
+
+
+def default_output_dir(recipe: ProbeRecipe) -> Path:
+    """In the model's folder, or for a model on the hub under outputs/."""
+    own = Path(recipe.model)
+    base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
+    return base / "probing" / recipe.run_name
+
+
+def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
+    """Raises `ValueError` for unseen questions in a language that has no pilot to choose pairs on."""
+    known = {(probe.benchmark, probe.language) for probe in pilot}
+    for probe in unseen:
+        if (probe.benchmark, probe.language) not in known:
+            raise ValueError(
+                f"unseen= has {probe.task.benchmark.title} in {probe.language!r}, and pilot= has not, so no "
+                "pair could be chosen for it: set languages=[...] to those of both"
+            )
+
+
+def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
+    """Says how many questions with known faults take part, or that none are known."""
+    for key, probes in (("pilot", pilot), ("unseen", unseen)):
+        data = str(getattr(recipe, key))
+        if recipe.leave_out_faults and probes and (data == HUB or not faults_file(data)):
+            console.print(
+                f"warning: {data} has no anomalies.json, so leave_out_faults leaves out nothing",
+                soft_wrap=True,
+            )
+        if faults := count_faults(probes, data):
+            listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())
+            console.print(
+                f"warning: {key} questions with known faults ({listed}) take part; leave_out_faults=true "
+                "leaves them out",
+                soft_wrap=True,
+            )
+
+
+def what_cells_depend_on(recipe: ProbeRecipe) -> dict[str, Any]:
+    """All that cells depend on beside the questions: what a folder that goes on must agree in."""
+    names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
+    settings = {name: getattr(recipe, name) for name in (*names, "activations")}
+    return {"model": model_name(recipe.model)} | settings
+
+
+def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
+    """The model without its connection, which stops where responses stop."""
+    with naming_model("model", recipe.model):
+        model = load_model(
+            recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code
+        ).eval()
+    set_mode(model, "none")
+    model.generation_config.eos_token_id = stop_tokens(model, prompts)
+    model.generation_config.pad_token_id = prompts.pad_token_id
+    return model
+
+
+def probe(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    otherwise: Mapping[str, tuple[list[Task], Asking]],
+    beside: Mapping[str, Evaluation],
+) -> None:
+    """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both."""
+    sublayers = ", ".join(study.sublayers)
+    times = len(study.sublayers)
+    with progress_bar(console, f"pilot questions, {sublayers}", times * count(pilot)) as update:
+        study.sweep_grids(PILOT, pilot, lambda more: update(advance=more))
+    pairs: dict[Key, Pairs] = {}
+    if unseen:
+        pairs = chosen_pairs(study, pilot)
+        with progress_bar(console, f"unseen questions, {sublayers}", times * count(unseen)) as update:
+            if recipe.unseen_cells == "all":
+                study.sweep_grids(UNSEEN, unseen, lambda more: update(advance=more))
+            else:
+                study.sweep_pairs(UNSEEN, unseen, pairs, lambda more: update(advance=more))
+        ask_otherwise(study, otherwise)
+    if study.share.process == 0:
+        write_findings(recipe, study, pilot, unseen, pairs, beside)
+
+
+def write_findings(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[Key, Pairs],
+    beside: Mapping[str, Evaluation],
+) -> None:
+    """Everything that is made of the cells, from their files."""
+    folder = study.folder.path
+    for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
+        for task in probes:
+            study.folder.write_questions(which, task)
+    with console.status("measures and choosers"):
+        found = gather(recipe, study, pilot, unseen, pairs, beside)
+        summary, judgements = measure(found, centre=recipe.centre, seed=recipe.seed)
+        study.folder.clear_findings()
+        write_summary(folder, summary, judgements)
+    with console.status("figures and report"):
+        draw_figures(folder / "figures", summary, judgements)
+        shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
+        lenses = {}
+        try:
+            lenses = draw_lenses(study, pilot, shown, folder / "figures")
+        except ValueError as error:  # a picture more or less
+            console.print(f"warning: no logit lens: {error}", soft_wrap=True)
+        questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
+        write_report(
+            folder,
+            found.grids.values(),
+            summary,
+            questions,
+            judgements,
+            title=f"XTransplant: {Path(recipe.model).name}",
+            notes=notes(recipe, pilot, unseen),
+            links=[
+                (f"Logit lens: {title}", page.relative_to(folder).as_posix())
+                for title, page in lenses.items()
+            ],
+        )
+    for table in screen_tables(summary):
+        console.print(table)
+    console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)
+
+
+def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
+    """What a reader of the report has to know."""
+    said = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
+    for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
+        languages = dict.fromkeys(task.language for task in probes)
+        left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in probes)
+        faulty = sum(count_faults(probes, str(data)).values())
+        if probes:
+            said.append(
+                f"{count(probes):,} {which} questions in {len(languages)} languages, from "
+                f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
+                "take part."
+            )
+    into_centre = {task.task.benchmark.title for task in pilot if task.asked_in != task.language}
+    from_centre = {task.task.benchmark.title for task in pilot} - into_centre
+    for titles, direction in (
+        (from_centre, f"asked in each language, with activations from {recipe.centre}"),
+        (into_centre, f"asked in {recipe.centre}, with activations from each language"),
+    ):
+        if titles:
+            said.append(f"{', '.join(sorted(titles))}: {direction}.")
+    return [*said, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
+
+
+def gather(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[Key, Pairs],
+    beside: Mapping[str, Evaluation],
+) -> Found:
+    """All that the study has found, and what was evaluated beside it."""
+    folder = study.folder.path / "prompting"
+    prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
+    whole = recipe.unseen_cells == "all"
+    applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
+    kept = recipe.activations
+    return Found(
+        grids=study.grids(PILOT, pilot),
+        items={
+            (task.benchmark, task.language): [question.item for question in task.task.questions]
+            for task in pilot
+        },
+        activations=study.activations(PILOT, pilot, whole_grid=True) if kept else {},
+        applied=applied,
+        unseen=study.grids(UNSEEN, unseen) if whole else applied,
+        unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
+        others={**prompted, **beside},
+    )
+
+
+def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[Key, Pairs]:
+    """The pairs of all strategies for each task; of several processes the first one reads the grids."""
+    listed = []
+    if study.share.process == 0:
+        listed = [[*key, choose(grid)] for key, grid in study.grids(PILOT, pilot).items()]
+    listed = from_the_first(listed, study.share, study.model.device)
+    return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
+
+
+def others_than_original(recipe: ProbeRecipe) -> list[str]:
+    """The promptings that have to be asked for themselves: every file of cells has the original."""
+    return [prompting for prompting in recipe.prompting if prompting != "original"]
+
+
+def asked_otherwise(
+    recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
+) -> dict[str, tuple[list[Task], Asking]]:
+    """The unseen questions under the other promptings, and how those are asked."""
+    found = {}
+    for prompting in others_than_original(recipe) if unseen else ():
+        new_tokens = recipe.cot_new_tokens if prompting == "cot" else recipe.max_new_tokens
+        tasks = prompted_tasks(
+            unseen,
+            prompts,
+            prompting,
+            positions=positions,
+            new_tokens=new_tokens,
+            leave_out=recipe.on_bad_prompt == "leave_out",
+        )
+        found[prompting] = tasks, Asking(new_tokens, recipe.batch_size, log_likelihood=False)
+    return found
+
+
+def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking]]) -> None:
+    """Asks the unseen questions under the other promptings."""
+    for prompting, (tasks, how) in otherwise.items():
+        total = sum(len(task.questions) for task in tasks)
+        with progress_bar(console, f"unseen questions, {prompting}", total) as update:
+            ask_prompted(
+                study.model,
+                study.prompts,
+                tasks,
+                study.folder.path / "prompting" / prompting,
+                prompting,
+                how,
+                study.settings,
+                share=study.share,
+                progress=lambda more: update(advance=more),
+            )
+
+
+def count(probes: Sequence[ProbeTask]) -> int:
+    """How many questions there are."""
+    return sum(len(probe.task.questions) for probe in probes)
+
+
+def show(
+    recipe: ProbeRecipe,
+    folder: StudyFolder,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    layers: int,
+    tokenizer: Any,
+) -> None:
+    """What a study would ask and what that costs, without asking it."""
+    resolved = dataclasses.asdict(recipe) | {"output_dir": str(folder.path)}
+    console.print_json(json.dumps(resolved))
+    console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
+    if unseen:
+        console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
+    said = "source, where activations come from:"
+    console.print(question_panel(pilot[0].task, tokenizer, parallel=said))
+    console.print("Nothing was asked.")

@@ -1,0 +1,134 @@
+"""Trains, fits and evaluates a list of models, and puts their results side by side.
+
+python study.py recipe=table1 models=llama31 dry_run=true      (the steps, and which of them are done)
+python study.py recipe=table1 models=llama31
+python study.py recipe=ablation_pooling evaluate=[limit=100]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from rich.console import Console
+
+from cctuning.commands.schemas import StudyRecipe
+from cctuning.commands.studies.lines import read_lines
+from cctuning.commands.studies.plan import Row, Step, make_plan
+from cctuning.commands.studies.state import State, states_of
+from cctuning.commands.studies.table import LEGEND, screen_table, write_tables
+from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.processes import Outcome, Stage, run_stages
+from cctuning.training.runs import RunError
+
+console = Console(highlight=False, markup=False)
+
+
+def main() -> None:
+    """Reads the recipe, runs what is not done, and writes the tables. Exit status 1 where a step failed."""
+    recipe = recipe_from_command_line(StudyRecipe, __doc__ or "", folder=RECIPES / "studies")
+    steps, rows = make_plan(recipe)
+    states = states_of(steps)
+    steps = [step.anew() if states[step.name].outdated else step for step in steps]
+    if recipe.dry_run:
+        show(recipe, steps, states)
+        return
+    refuse_other_settings(steps, states)
+    outcome = run_steps(recipe, steps, states)
+    for failure in outcome.failed.values():
+        console.print(f"error: {failure}", soft_wrap=True)
+    if outcome.left_out:
+        console.print(f"not run, for want of what failed: {', '.join(outcome.left_out)}", soft_wrap=True)
+    show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
+    if outcome.failed:
+        raise SystemExit(1)
+
+
+def show(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]) -> None:
+    """The commands in their order, and which of them are done."""
+    for step in steps:
+        state = states[step.name]
+        console.print(f"{_word(state):<9} {step.shown(getattr(recipe.launch, step.kind))}", soft_wrap=True)
+        for line in state.changed:
+            console.print(f"{'':<9}   {line}", soft_wrap=True)
+    done = sum(state.done for state in states.values())
+    console.print(f"{len(steps)} steps, {done} done. Nothing was run.")
+
+
+def _word(state: State) -> str:
+    if state.changed:
+        return "differs"
+    return "done" if state.done else "again" if state.outdated else "to do"
+
+
+def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) -> None:
+    """Raises `RunError` for complete results that were made with other settings: they may have cost days."""
+    lines = [
+        "\n".join([f"{step.output}:", *(f"  {line}" for line in states[step.name].changed)])
+        for step in steps
+        if states[step.name].changed
+    ]
+    if lines:
+        asked = all(step.kind == "evaluate" for step in steps if states[step.name].changed)
+        elsewhere = (
+            "Keep both with evaluate=[run_name=NAME,...], which names other folders in those of the models"
+            if asked
+            else "Write elsewhere with runs=FOLDER"
+        )
+        raise RunError(
+            "there are complete results with other settings:\n" + "\n".join(lines) + "\n"
+            f"{elsewhere}, or remove the folders that are named"
+        )
+
+
+def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]) -> Outcome:
+    """Runs what is not done; each command is shown when it starts."""
+    by_name = {step.name: step for step in steps}
+    stages = [
+        Stage(
+            step.name,
+            step.command(getattr(recipe.launch, step.kind)),
+            step.output,
+            step.needs,
+            step.settings.get("max_steps") or 0,
+        )
+        for step in steps
+    ]
+    logs = Path(recipe.output_dir) / "logs"
+
+    def before(stage: Stage) -> None:
+        step = by_name[stage.name]
+        console.print(f"{stage.name}: {step.shown(getattr(recipe.launch, step.kind))}", soft_wrap=True)
+
+    console.print(f"{len(steps)} steps; what they print goes to {logs}", soft_wrap=True)
+    return run_stages(
+        stages,
+        finished=[name for name, state in states.items() if state.done],
+        logs=logs,
+        cwd=Path.cwd(),
+        jobs=recipe.jobs,
+        # Launchers such as accelerate lie beside the interpreter.
+        environment={"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+        keep_going=True,
+        before=before,
+    )
+
+
+def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[str]) -> None:
+    """Prints and writes the tables, of the rows that there are."""
+    there = [row for row in rows if row.step not in missing]
+    if not there:
+        return
+    with console.status("comparing the rows"):
+        lines, warnings = read_lines(there)
+    folder = Path(recipe.output_dir)
+    write_tables(lines, folder, title=recipe.run_name)
+    console.print(screen_table(lines, recipe.run_name))
+    console.print(LEGEND)
+    for warning in warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
+    console.print(f"Written to {folder}: table.md, table.csv", soft_wrap=True)

@@ -1,0 +1,425 @@
+"""What may be set in a recipe: one dataclass per entry script. The line comments are the text of `--help`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from transformers import SchedulerType
+from transformers.training_args import OptimizerNames
+
+from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.settings.keys import list_of, number, numbers, one_of
+
+CONNECTED = ("monolingual", "bilingual", "translated", "none")
+PROMPTINGS = ("original", "cot", "pim")
+ROOM_TO_THINK = ["max_new_tokens=512"]  # for a chain of thought
+TEMPLATES = ("llama3", "qwen", "mistral", "plain")
+ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
+
+
+@dataclass
+class ColumnNames:
+    """Under which name the data holds each field of a row."""
+
+    instruction: str = "instruction"  # the prompt x
+    instruction_en: str = "instruction_en"  # its English parallel x_en
+    output: str = "output"  # the response y
+    id: str = "id"  # the same id in two languages is the same English item; optional
+    language: str = "language"  # its code, such as de or zh-Hans; optional
+    output_en: str = "output_en"  # the response's English parallel; optional
+
+
+@dataclass
+class OtherColumnNames:
+    """Where the data of a fit names its columns unlike the run's data."""
+
+    instruction: str | None = None  # the prompt x; null: as in the run
+    instruction_en: str | None = None  # its English parallel x_en; null: as in the run
+    output: str | None = None  # the response y; null: as in the run
+    id: str | None = None  # null: as in the run
+    language: str | None = None  # null: as in the run
+    output_en: str | None = None  # the response's English parallel; null: as in the run
+
+
+@dataclass
+class ConnectionRecipe(ConnectionConfig):
+    """The connection, and how it is trained."""
+
+    enabled: bool = True  # false: plain multilingual fine-tuning
+    final_temperature: float | None = number(None, above=0)  # at the last step; null: no schedule
+    temperature_schedule: str = one_of("linear", "exponential")  # how it gets there
+    decision_maker_lr_multiplier: float = number(1.0, above=0)  # times learning_rate
+
+    def config(self) -> ConnectionConfig:
+        """The part that the model itself needs."""
+        names = [setting.name for setting in dataclasses.fields(ConnectionConfig)]
+        return ConnectionConfig(**{name: getattr(self, name) for name in names})
+
+
+@dataclass
+class LoraRecipe:
+    """Low-rank adapters in place of full fine-tuning."""
+
+    enabled: bool = False  # train adapters; the model's own weights stay as they are
+    r: int = number(16, at_least=1)  # rank
+    alpha: float = number(32, above=0)  # the update is scaled by alpha / r
+    dropout: float = number(0.0, at_least=0, at_most=1)  # on the adapters' input
+    target_modules: list[str] = field(default_factory=lambda: ["all-linear"])  # modules' names
+
+
+@dataclass
+class TrainRecipe:
+    """Settings of train.py."""
+
+    model_name_or_path: str  # the base model: a hub name or a folder
+    data: list[str]  # files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)
+
+    run_name: str = "run"  # default: the recipe's name
+    output_dir: str = ""  # default: outputs/RUN_NAME
+    dry_run: bool = False  # show the recipe, the rows, steps, memory and one example, and train nothing
+    resume: str = one_of("auto", "never", or_path=True)  # auto: from the newest checkpoint in output_dir
+
+    # Model
+    model_revision: str | None = None  # branch, tag or commit on the hub
+    trust_remote_code: bool = False  # run code that comes with the model
+    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    connection: ConnectionRecipe = field(default_factory=ConnectionRecipe)
+    lora: LoraRecipe = field(default_factory=LoraRecipe)
+
+    # Rows
+    data_split: str = "train"  # of data sets that have splits
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    language: str | None = None  # of rows that do not say it themselves
+    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out and list them in a rejects file
+    max_rows: int | None = number(None, at_least=1)  # train on a random sample of this size
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
+    cutoff_len: int = number(1024, at_least=2)  # tokens of prompt and response; responses beyond it are cut
+    english_cutoff_len: int = number(1024, at_least=1)  # tokens of the English prompt; never cut silently
+    english_buckets: int = number(2, at_least=1)  # length groups of a batch's English prompts: less padding
+
+    # Optimisation
+    num_train_epochs: float = number(3.0, above=0)  # passes over the rows
+    max_steps: int | None = number(None, at_least=1)  # where set, in place of num_train_epochs
+    total_batch_size: int = number(16, at_least=1)  # rows per step, over all processes
+    per_device_train_batch_size: int = number(2, at_least=1)  # rows per forward pass of one process
+    gradient_accumulation_steps: int | None = number(None, at_least=1)  # null: what total_batch_size needs
+    learning_rate: float = number(1e-5, above=0)  # the highest
+    lr_scheduler_type: str = one_of("cosine", *(name.value for name in SchedulerType))  # its course
+    warmup_ratio: float = number(0.1, at_least=0, at_most=1)  # share of the steps that warm up
+    weight_decay: float = number(0.0, at_least=0)  # decoupled
+    max_grad_norm: float = number(1.0, at_least=0)  # gradients are clipped to it; 0: not
+    adam_beta1: float = number(0.9, at_least=0, at_most=1)  # decay of the mean gradient
+    adam_beta2: float = number(0.999, at_least=0, at_most=1)  # decay of the mean squared gradient
+    optim: str = one_of("adamw_torch_fused", *(name.value for name in OptimizerNames))  # the optimizer
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of everything that is drawn
+
+    # Machine
+    bf16: bool = True  # compute in bfloat16 (mixed precision)
+    use_cpu: bool = False  # even where there is a GPU
+    gradient_checkpointing: bool = True  # less memory, about a third more time
+    gradient_checkpointing_reentrant: bool = False  # the older implementation
+    dataloader_num_workers: int = number(0, at_least=0)  # processes that make batches
+    group_by_length: bool = False  # rows of like length together: less padding, less random order
+
+    # What is written
+    logging_steps: int = number(10, at_least=1)  # steps between two lines of metrics.jsonl
+    save_strategy: str = one_of("epoch", "steps", "no")  # when checkpoints are written
+    save_steps: int = number(500, at_least=1)  # for save_strategy=steps
+    save_total_limit: int | None = number(1, at_least=1)  # checkpoints kept; null: all
+    report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio")  # trackers  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        run = PurePath(self.run_name)
+        if not self.output_dir and (".." in run.parts or run.is_absolute()):
+            raise ValueError(
+                f"run_name={run} leads out of outputs/, where the run is written: set output_dir"
+            )
+        self.output_dir = self.output_dir or f"outputs/{self.run_name}"
+
+    def accumulation_steps(self, processes: int) -> int:
+        """Forward passes per optimizer step for `processes` training processes.
+
+        Raises `ValueError` where `total_batch_size` cannot be reached with whole passes.
+        """
+        if self.gradient_accumulation_steps is not None:
+            return self.gradient_accumulation_steps
+        rows = self.per_device_train_batch_size * processes
+        if self.total_batch_size % rows:
+            raise ValueError(
+                f"total_batch_size={self.total_batch_size} is not a multiple of the {rows} rows of one pass "
+                f"(per_device_train_batch_size={self.per_device_train_batch_size} on {processes} processes): "
+                "change one of the two, or set gradient_accumulation_steps"
+            )
+        return self.total_batch_size // rows
+
+
+@dataclass
+class FitRecipe:
+    """Settings of fit_transform.py."""
+
+    model: str | None = None  # folder of a finished run; null: the newest under outputs/
+    trust_remote_code: bool = False  # run code that comes with the model
+    data: list[str] = field(default_factory=list)  # sources of rows; default: those of the run
+    columns: OtherColumnNames = field(default_factory=OtherColumnNames)
+    output_dir: str | None = None  # default: MODEL/monolingual
+    dry_run: bool = False  # show what would be fitted on what, and fit nothing
+    pairs: int = number(1000, at_least=2)  # rows to fit on, drawn at random
+    ridge: float | None = number(None, at_least=0)  # null: chosen by cross-validation; 0: plain least squares
+    folds: int = number(5, at_least=2)  # of the cross-validation, over pairs
+    held_out: float = number(0.1, above=0, at_most=0.9)  # share of the pairs that the report is measured on
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw
+    batch_size: int = number(8, at_least=1)  # rows per forward pass
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the model's weights; auto: as they are stored
+    use_cpu: bool = False  # even where there is a GPU
+
+
+@dataclass
+class TranslatorRecipe:
+    """What puts prompts into English where inference=translated."""
+
+    kind: str = one_of("self", "nllb", "madlad", "ctranslate2", "file")  # self: a language model, asked to
+    model: str | None = None  # its folder, hub name or file; null with self: the model itself, or its base
+
+
+@dataclass
+class EvaluateRecipe:
+    """Settings of evaluate.py."""
+
+    model: str  # folder of a run, of an exported model, or a hub name
+    benchmarks: list[str]  # which ones, by name
+
+    run_name: str = "evaluation"  # default: the recipe's name
+    output_dir: str | None = None  # default: evaluation/RUN_NAME-INFERENCE in the model's folder
+    dry_run: bool = False  # show what would be asked, and ask nothing
+    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+
+    # Model
+    trust_remote_code: bool = False  # run code that comes with the model
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
+    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Questions
+    data: str = "data/benchmarks"  # folder of local files, or hub: the sets on the Hugging Face hub
+    languages: list[str] = field(default_factory=list)  # default: all that there are
+    limit: int | None = number(None, at_least=1)  # the first questions of each language; null: all
+    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
+
+    # How they are asked
+    inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none")  # the connection's
+    prompting: str = one_of(*PROMPTINGS)  # chain of thought; the prompts of both languages
+    translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
+    max_new_tokens: int = number(40, at_least=1)  # the longest response
+    on_bad_prompt: str = one_of("error", "leave_out")  # beyond the model's positions, or with special tokens
+    log_likelihood: bool = True  # of the options of a choice, beside the response
+    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most
+    batch_tokens: int = number(16384, at_least=1)  # tokens of a batch's padded prompts, at most
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks:
+            raise ValueError("benchmarks=[] names none to ask")
+        for key in ("benchmarks", "languages"):
+            names = [name.strip().lower() for name in getattr(self, key)]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+
+
+@dataclass
+class ProbeRecipe:
+    """Settings of probe.py."""
+
+    model: str  # folder or hub name; a connected model is probed without its connection
+    benchmarks: list[str]  # which ones, by name
+
+    run_name: str = "probe"  # default: the recipe's name
+    output_dir: str | None = None  # default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME
+    dry_run: bool = False  # show what would be asked and what it costs, and ask nothing
+    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+
+    # Model
+    trust_remote_code: bool = False  # run code that comes with the model
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Questions
+    pilot: str = "data/pilot"  # folder of local files, or hub: every layer is put into every layer
+    unseen: str | None = None  # the same, of questions that chosen pairs are tried on; null: none
+    languages: list[str] = field(default_factory=list)  # default: all that there are
+    limit: int | None = number(None, at_least=1)  # the first pilot questions of each language; null: all
+    unseen_limit: int | None = number(None, at_least=1)  # the same of unseen questions
+    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
+    on_bad_prompt: str = one_of("error", "leave_out")  # too long, without parallel, with special tokens
+
+    # Transplants
+    sublayers: list[str] = list_of("ffn", "attention", "attention_residual", "block")  # noqa: RUF009
+    direction: str = one_of(
+        "auto", "to_language", "to_centre"
+    )  # auto: into the language; culture: into English
+    centre: str = "en"  # the language at the other end
+    max_new_tokens: int = number(20, at_least=1)  # the longest answer
+    unseen_cells: str = one_of("chosen", "all")  # pairs that the pilot chose, or all pairs there too
+    option_scores: bool = True  # log-probabilities of the options of a choice in every cell
+    plain_scores: bool = True  # log-probabilities of all answers under the model as it is
+    activations: bool = True  # keep what was moved: chooser probes learn from it
+    rows: int | None = number(None, at_least=1)  # cells of a forward pass; null: by free memory
+
+    # What stands beside the chosen pairs on unseen questions
+    prompting: list[str] = list_of(*PROMPTINGS)  # original is always there; cot, pim beside it  # noqa: RUF009
+    cot_new_tokens: int = number(512, at_least=1)  # the longest chain of thought
+    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most, where nothing is transplanted
+    beside: list[str] = field(default_factory=list)  # folders that evaluate.py wrote, say of an ML-SFT model
+
+    # What is made of the cells
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of resampling and probes
+    lens: bool = True  # intermediate decoding of a question that a transplant sets right
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks:
+            raise ValueError("benchmarks=[] names none to ask")
+        for key in ("benchmarks", "languages", "sublayers", "prompting"):
+            names = [name.strip().lower() for name in getattr(self, key)]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+        if not self.sublayers:
+            raise ValueError("sublayers=[] names none to transplant")
+        if self.unseen is None:
+            asked = {
+                "beside=": self.beside,
+                "unseen_limit=": self.unseen_limit,
+                "unseen_cells=": self.unseen_cells == "all",
+                "prompting=": set(self.prompting) - {"original"},
+            }
+            if said := next((key for key, value in asked.items() if value), None):
+                raise ValueError(f"{said} is about unseen questions: set unseen= too")
+
+
+@dataclass
+class CompareRecipe:
+    """Settings of compare.py."""
+
+    results: list[str]  # folders that evaluate.py wrote; the first is the baseline
+
+    output_dir: str = "outputs/comparison"  # for tables, JSON and the figure
+    names: list[str] = field(default_factory=list)  # of the models in tables; default: from the folders
+    metric: str | None = None  # shown, such as strict, f1 or f1,strict; null: the one that the papers report
+    common_only: bool = False  # compare the questions that all were asked; false: others are an error
+    resamples: int = number(20_000, at_least=1000, at_most=1_000_000)  # draws of the bootstrap
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draws
+
+
+@dataclass
+class ChatRecipe:
+    """Settings of chat.py."""
+
+    model: str  # folder of a run, of an exported model, or a hub name
+    trust_remote_code: bool = False  # run code that comes with the model
+    question: str | None = None  # asked once; null: questions are read until an empty one
+    english: str | None = None  # the question's English parallel, for bilingual inference
+    max_new_tokens: int = number(128, at_least=1)  # the longest answer
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    use_cpu: bool = False  # even where there is a GPU
+
+
+@dataclass
+class LaunchRecipe:
+    """What the commands of a study begin with: `python`, or `accelerate launch` with its arguments."""
+
+    train: str = "python"  # training, such as accelerate launch --config_file recipes/accelerate/fsdp2.yaml
+    fit: str = "python"  # the same for the fit
+    evaluate: str = "python"  # the same for the evaluation
+
+
+@dataclass
+class StudyRecipe:
+    """Settings of study.py."""
+
+    recipes: list[str]  # recipes of train.py, a model each; MODEL in a name stands for each of models
+    models: list[str] = field(default_factory=list)  # what is put in place of MODEL, one after the other
+    evaluation: str = "paper"  # the recipe of evaluate.py
+    inference: list[str] = list_of(*CONNECTED)  # how models with a connection are asked  # noqa: RUF009
+    prompting: list[str] = list_of(*PROMPTINGS)  # what all models are asked, plain ones too  # noqa: RUF009
+    pairs: list[int] = numbers(1000, at_least=2)  # rows of the fit, a matrix for each number  # noqa: RUF009
+    baseline: str = one_of("first", "plain")  # of a row: the first one, or the last without a connection
+
+    run_name: str = "study"  # default: the recipe's name
+    runs: str = "outputs"  # where models are written: RUNS/NAME OF THE RECIPE
+    output_dir: str = ""  # of the tables and logs; default: RUNS/studies/RUN_NAME
+    dry_run: bool = False  # show the steps and which are done, and run nothing
+
+    train: list[str] = field(default_factory=list)  # key=value for every training
+    fit: list[str] = field(default_factory=list)  # key=value for every fit
+    evaluate: list[str] = field(default_factory=list)  # key=value for every evaluation
+    evaluate_cot: list[str] = field(default_factory=ROOM_TO_THINK.copy)  # the same, of prompting=cot alone
+    launch: LaunchRecipe = field(default_factory=LaunchRecipe)
+    jobs: int = number(1, at_least=1)  # steps at a time
+
+    def __post_init__(self) -> None:
+        if not self.recipes:
+            raise ValueError("recipes=[] names none to run")
+        self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"
+
+
+@dataclass
+class ShownModels:
+    """The models whose representations visualize.py compares, in the order of the figure."""
+
+    base: str | None = None  # before any fine-tuning: a folder or hub name
+    sft: str | None = None  # after plain multilingual fine-tuning
+    cctuning: str | None = None  # after CC-Tuning: the run, or what was exported from it
+
+
+@dataclass
+class VisualizeRecipe:
+    """Settings of visualize.py."""
+
+    output_dir: str = "outputs/figures"  # for the figures, and for JSON and CSV files of their numbers
+    dry_run: bool = False  # show what would be drawn from what, and draw nothing
+
+    # Representations of parallel sentences: of models
+    models: ShownModels = field(default_factory=ShownModels)
+    data: list[str] = field(default_factory=list)  # sentences from training rows: files, folders, hub sets
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out
+    benchmark: str | None = None  # or sentences from the questions of a benchmark, by name
+    benchmark_data: str = "data/benchmarks"  # folder of its local files, or hub
+    languages: list[str] = field(default_factory=list)  # default: all that there are, and English
+    sentences: int = number(200, at_least=2)  # in each language, drawn at random; the same for all models
+    layer: int = -1  # whose output, from 0; -1 is the last, behind the final norm
+    pooling: str = one_of("response_start", "mean")  # of a prompt's tokens: the last one, or their mean
+    inference: str = one_of("auto", "monolingual", "bilingual", "none")  # the connection's; see the docs
+    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: each tokenizer's own, else plain
+    perplexity: float = number(30, at_least=1)  # of t-SNE; less where there are few points
+    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw, and of t-SNE
+    batch_size: int = number(16, at_least=1)  # prompts in a batch
+    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    trust_remote_code: bool = False  # run code that comes with a model
+    use_cpu: bool = False  # even where there is a GPU
+
+    # Chosen layers: of evaluations
+    results: list[str] = field(default_factory=list)  # folders that evaluate.py wrote
+    names: list[str] = field(default_factory=list)  # of the evaluations; default: from the folders
+
+    # Losses: of runs
+    runs: list[str] = field(default_factory=list)  # folders that train.py wrote, finished or not
+    x: str = one_of("step", "tokens")  # what losses are drawn over; tokens are those with a label
+
+    def shown_models(self) -> dict[str, str]:
+        """The models that are given, by their place in the comparison."""
+        return {name: model for name, model in dataclasses.asdict(self.models).items() if model is not None}
+
+    def __post_init__(self) -> None:
+        if not (self.shown_models() or self.results or self.runs):
+            raise ValueError("models, results and runs are all empty: nothing to draw (--help lists them)")
+        if self.shown_models() and bool(self.data) == (self.benchmark is not None):
+            raise ValueError(
+                "models need sentences: name either data=[...], training rows, or benchmark=NAME"
+            )
+        for key in ("languages", "results", "runs"):
+            given = getattr(self, key)
+            if twice := [name for name in given if given.count(name) > 1]:
+                raise ValueError(f"{key}={given} holds {twice[0]!r} twice")

@@ -1,0 +1,85 @@
+"""What a study's table holds: the scores of each row, and its differences to the row's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cctuning.commands.studies.plan import Row
+from cctuning.evaluation.comparison.compare import AVERAGE, COMPARISON_RESAMPLES, Difference, compare
+from cctuning.evaluation.comparison.evaluations import read_evaluation
+from cctuning.evaluation.results.results import read_results
+from cctuning.evaluation.results.score_rows import score_rows
+from cctuning.stats.bootstrap import Interval
+
+MEAN = "mean"  # stands in the place of a benchmark for the average over all of them
+
+Differences = dict[str, Difference]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean score, in [0, 1], with its 95 % interval and metric."""
+
+    value: float
+    interval: Interval
+    metric: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table. Scores and differences are by the benchmark's title, and `MEAN`."""
+
+    title: str
+    scores: Mapping[str, Score]
+    baseline: str | None = None
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+
+
+def read_lines(rows: Sequence[Row], *, resamples: int = COMPARISON_RESAMPLES) -> tuple[list[Line], list[str]]:
+    """The lines of `rows` from their result folders, and warnings about the comparisons.
+
+    A row whose baseline is not among `rows` has no differences. Holm's correction is over all languages and
+    benchmarks of a row, and apart from it over the averages. Raises `ResultsError` for a folder without
+    results.
+    """
+    found, warnings = _differences(rows, resamples)
+    lines = []
+    for row in rows:
+        own = found.get(row.title, {})
+        lines.append(Line(row.title, read_scores(row.results), row.baseline if own else None, own))
+    return lines, warnings
+
+
+def read_scores(folder: str | Path) -> dict[str, Score]:
+    """The main score of every benchmark in a result folder, and their mean where there are several."""
+    results = read_results(folder)
+    scores = {
+        row.title: Score(row.value, row.interval, row.metric)
+        for row in score_rows(results)
+        if row.is_main and row.language is None
+    }
+    if average := results["average"]:
+        scores[MEAN] = Score(average["score,paper"], Interval(*average["score_ci95,paper"]), "score,paper")
+    return scores
+
+
+def _differences(rows: Sequence[Row], resamples: int) -> tuple[dict[str, Differences], list[str]]:
+    """By row the differences to its baseline. Questions that not both were asked are left out, and named."""
+    titles = {row.title for row in rows}
+    compared = [row for row in rows if row.baseline in titles or row.title in {row.baseline for row in rows}]
+    read = {row.title: read_evaluation(row.results) for row in compared}
+    found: dict[str, Differences] = {}
+    warnings: dict[str, None] = {}
+    for baseline in compared:
+        names = [baseline.title, *(row.title for row in rows if row.baseline == baseline.title)]
+        if len(names) == 1:
+            continue
+        comparison = compare([read[name] for name in names], names, common_only=True, resamples=resamples)
+        warnings |= dict.fromkeys(comparison.warnings)
+        for score in comparison.scores:
+            if score.is_main and score.language is None and score.difference is not None:
+                column = MEAN if score.benchmark == AVERAGE else score.title
+                found.setdefault(score.name, {})[column] = score.difference
+    return found, list(warnings)

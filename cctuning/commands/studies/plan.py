@@ -1,0 +1,216 @@
+"""The steps of a study: for each of its recipes the commands that train, fit and evaluate a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.evaluation.asking.sample_files import RESULTS_FILE
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.generation.modes import folder_name
+from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe
+from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE
+
+MODEL = "MODEL"  # in the name of a recipe: one of the study's models
+Kind = Literal["train", "fit", "evaluate"]
+_FOLDERS = {"train": RECIPES, "fit": RECIPES / "fit", "evaluate": RECIPES / "evaluation"}
+_MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE}
+
+Schema = TypeVar("Schema")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a study, and what it will have been told when it is done.
+
+    Attributes:
+        name: unique, such as "llama31_aya/train".
+        kind: which script it runs.
+        arguments: the script's, as they are typed.
+        settings: all settings of the script, as resolved.
+        output: the folder it writes.
+        needs: names of the steps that come before it.
+    """
+
+    name: str
+    kind: Kind
+    arguments: tuple[str, ...]
+    settings: dict[str, Any]
+    output: Path
+    needs: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> Path:
+        """The file that is written last, so that it marks the step's result as complete."""
+        return self.output / _MARKS[self.kind]
+
+    def anew(self) -> Step:
+        """The same, beginning again where the script would go on with what is there."""
+        if self.kind != "evaluate" or self.settings["resume"] == "never":
+            return self
+        return dataclasses.replace(self, arguments=(*self.arguments, "resume=never"))
+
+    def shown(self, launcher: str) -> str:
+        """The command as a user types it."""
+        return f"{launcher} {shlex.join(self._words())}"
+
+    def command(self, launcher: str) -> tuple[str, ...]:
+        """The command as it is run: `python` is this interpreter."""
+        first, *others = _words(launcher)
+        return (sys.executable if first == "python" else first, *others, *self._words())
+
+    def _words(self) -> tuple[str, ...]:
+        return ("-m", "cctuning", self.kind, *self.arguments)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the study's table: an evaluation, and the row that it is compared with (None: it is one)."""
+
+    title: str
+    step: str  # the evaluation's name
+    results: Path
+    baseline: str | None
+
+
+def make_plan(study: StudyRecipe) -> tuple[list[Step], list[Row]]:
+    """All steps, in an order in which they can run, and the rows of the table.
+
+    Raises `RecipeError` for a recipe or setting that one of the steps would refuse.
+    """
+    steps: list[Step] = []
+    rows: list[Row] = []
+    for names in _recipes_by_model(study):
+        own: list[Row] = []
+        plain: str | None = None
+        for name in names:
+            train = _training(study, name)
+            steps.append(train)
+            is_plain = not train.settings["connection"]["enabled"]
+            first = len(own)
+            for title, evaluation, before in _evaluations(study, train, is_plain):
+                steps += [*before, evaluation]
+                baseline = own[0].title if own else None
+                if study.baseline == "plain" and plain and not is_plain:
+                    baseline = plain
+                own.append(Row(title, evaluation.name, evaluation.output, baseline))
+            plain = own[first].title if is_plain else plain
+        rows += own
+    _check_names(steps)
+    return steps, rows
+
+
+def _recipes_by_model(study: StudyRecipe) -> Iterator[list[str]]:
+    """The recipes' names, of one model after the other."""
+    named = [name for name in study.recipes if MODEL in name]
+    if not study.models:
+        if named:
+            raise RecipeError(f"recipes={named[0]} holds {MODEL}, and models= names none")
+        yield study.recipes
+        return
+    if len(named) < len(study.recipes):
+        other = next(name for name in study.recipes if name not in named)
+        raise RecipeError(f"recipes={other} lacks {MODEL}, in whose place the names of models= are put")
+    for model in study.models:
+        yield [name.replace(MODEL, model) for name in study.recipes]
+
+
+def _training(study: StudyRecipe, name: str) -> Step:
+    arguments = [f"recipe={name}", *study.train]
+    run = Path(study.runs) / _load("train", arguments, TrainRecipe).run_name
+    arguments = [f"recipe={name}", f"output_dir={run}", *study.train]
+    settings = dataclasses.asdict(_load("train", arguments, TrainRecipe))
+    return Step(f"{run.name}/train", "train", tuple(arguments), settings, run)
+
+
+def _evaluations(study: StudyRecipe, train: Step, is_plain: bool) -> Iterator[tuple[str, Step, list[Step]]]:
+    """Title, evaluation, and what else comes before it, for every way to ask a trained model."""
+    title = train.output.name
+    if is_plain:
+        yield from _promptings(study, title, "none", train)
+        return
+    for inference in study.inference:
+        named = f"{title}, {inference}" if len(study.inference) > 1 else title
+        if inference != "monolingual":
+            yield from _promptings(study, named, inference, train)
+            continue
+        for pairs in study.pairs:
+            fit = _fit(study, train, pairs)
+            several = f"{named}, {pairs:,} pairs" if len(study.pairs) > 1 else named
+            yield from _promptings(study, several, inference, fit, fit)
+
+
+def _promptings(
+    study: StudyRecipe, title: str, inference: str, after: Step, *before: Step
+) -> Iterator[tuple[str, Step, list[Step]]]:
+    """The same for every prompting; `before` comes once, before the first."""
+    for number, prompting in enumerate(study.prompting):
+        named = f"{title}, {prompting}" if len(study.prompting) > 1 else title
+        yield named, _evaluation(study, inference, prompting, after), [] if number else [*before]
+
+
+def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
+    usual = "monolingual" if pairs == FitRecipe().pairs else f"monolingual_{pairs}"
+    output = train.output / usual
+    arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
+    settings = dataclasses.asdict(_load("fit", arguments, FitRecipe))
+    return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
+
+
+def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:
+    """Of the model that `after` leaves. It is written where evaluate.py would write it by default."""
+    arguments = [f"recipe={study.evaluation}", f"model={after.output}", f"inference={inference}"]
+    own = study.evaluate
+    if prompting != "original":
+        arguments.append(f"prompting={prompting}")
+    if prompting == "cot":
+        keys = {_key(setting) for setting in study.evaluate_cot}
+        own = [*(setting for setting in own if _key(setting) not in keys), *study.evaluate_cot]
+    named = _load("evaluate", [*arguments, *own], EvaluateRecipe)
+    output = after.output / "evaluation" / folder_name(named.run_name, inference, named.prompting)
+    arguments += [f"output_dir={output}", *own]
+    recipe = _load("evaluate", arguments, EvaluateRecipe)
+    for benchmark in recipe.benchmarks:
+        find_benchmark(benchmark)  # known before the trainings, not behind them
+    settings = dataclasses.asdict(recipe)
+    run, _, fitted = after.name.partition("/")
+    name = f"{run}/{inference}" + (f"_{fitted.removeprefix('fit_')}" if after.kind == "fit" else "")
+    name += f"_{prompting}" if prompting != "original" else ""
+    return Step(name, "evaluate", tuple(arguments), settings, output, (after.name,))
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
+
+
+def _load(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:
+    try:
+        return load_recipe(arguments, schema, folder=_FOLDERS[kind])
+    except RecipeError as error:
+        raise RecipeError(f"cctuning {kind} {shlex.join(arguments)}: {error}") from error
+
+
+def _words(launcher: str) -> list[str]:
+    """The words of a launcher. Raises `RecipeError` where there are none."""
+    try:
+        words = shlex.split(launcher)
+    except ValueError as error:  # an open quote
+        raise RecipeError(f"launch: {launcher!r} cannot be run: {error}") from error
+    if not words:
+        raise RecipeError(f"launch: {launcher!r} names no program")
+    return words
+
+
+def _check_names(steps: Sequence[Step]) -> None:
+    names = [step.name for step in steps]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(
+                f"two steps would be {name}: a study names each recipe, model and way to ask once"
+            )

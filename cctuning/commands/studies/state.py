@@ -1,0 +1,90 @@
+"""Which steps of a study are done: their results are complete, and were made with the same settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cctuning.commands.studies.plan import Step
+from cctuning.evaluation.asking.store import SETTINGS_FILE
+from cctuning.training.runs import FREE_SETTINGS, RECIPE_FILE, RunError, changed_settings
+
+# What may differ between what a step has done and what it is asked to do: nothing that changes the result.
+_FREE = {
+    "train": FREE_SETTINGS,
+    "fit": ("model", "output_dir", "dry_run", "batch_size", "use_cpu"),
+    "evaluate": (
+        "run_name",
+        "model",
+        "output_dir",
+        "dry_run",
+        "resume",
+        "batch_size",
+        "batch_tokens",
+        "use_cpu",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a step is."""
+
+    done: bool
+    outdated: bool = False  # what is there was made of a result that has been, or will be, made anew
+    changed: Sequence[str] = ()  # settings of a complete result that are others now
+
+
+def states_of(steps: Sequence[Step]) -> dict[str, State]:
+    """The state of each step by its name.
+
+    Raises `RunError` for a complete result whose settings cannot be read. What data files hold is not
+    compared.
+    """
+    marks = {step.name: step.mark for step in steps}
+    states: dict[str, State] = {}
+    for step in steps:
+        older = any(_is_older(_begun(step), marks[name]) for name in step.needs)
+        outdated = _begun(step).is_file() and (older or any(not states[name].done for name in step.needs))
+        states[step.name] = _state(step, outdated=outdated)
+    return states
+
+
+def _state(step: Step, *, outdated: bool) -> State:
+    if not step.mark.is_file():
+        return State(False, outdated)
+    changed = changed_settings(_settings_of(step), step.settings, free=_FREE[step.kind])
+    if changed and step.settings.get("resume") == "never":  # asked for, and the script deletes what is there
+        return State(False)
+    return State(not (outdated or changed), outdated, changed)
+
+
+def _begun(step: Step) -> Path:
+    """A file that the step wrote when it began; one that it wrote at its end where it wrote none before."""
+    settings = step.output / SETTINGS_FILE
+    return settings if step.kind == "evaluate" and settings.is_file() else step.mark
+
+
+def _is_older(path: Path, other: Path) -> bool:
+    return path.is_file() and other.is_file() and path.stat().st_mtime_ns < other.stat().st_mtime_ns
+
+
+def _settings_of(step: Step) -> Mapping[str, Any]:
+    """The settings that a complete result was made with."""
+    path = step.mark if step.kind == "fit" else step.output / RECIPE_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+        settings = json.loads(text)["settings"] if step.kind == "fit" else yaml.safe_load(text)
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        raise RunError(
+            f"{step.output} holds {step.mark.name}, but {path} does not say how it was made "
+            f"({type(error).__name__}: {error}): remove {step.output}, or write elsewhere with runs="
+        ) from error
+    if not isinstance(settings, dict):
+        raise RunError(f"{path} holds no settings: remove {step.output}, or write elsewhere with runs=")
+    return settings

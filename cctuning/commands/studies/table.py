@@ -1,0 +1,122 @@
+"""The results of a study side by side: a row for each way to train and ask a model, a column per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from cctuning.commands.studies.lines import MEAN, Line, Score
+from cctuning.evaluation.comparison.compare import Difference
+from cctuning.reporting.text_tables import bounds, csv_table, half_width, markdown_table, percent
+from cctuning.tools.files import write_whole
+
+LEGEND = (
+    "In %, with 95 % intervals (bootstrap). Differences are to the row that is named, on the same questions "
+    "(paired bootstrap); one to three stars: p < 0.05, 0.01, 0.001 after Holm's correction."
+)
+
+
+def columns_of(lines: Sequence[Line]) -> list[str]:
+    """The benchmarks of all lines in their order, and last the mean."""
+    columns = dict.fromkeys(column for line in lines for column in line.scores)
+    return sorted(columns, key=lambda column: column == MEAN)
+
+
+def _best(lines: Sequence[Line], column: str) -> float | None:
+    """The highest score of a column; None where all are alike."""
+    values = {line.scores[column].value for line in lines if column in line.scores}
+    return max(values) if len(values) > 1 else None
+
+
+# --- On screen ----------------------------------------------------------------------------------------------
+
+
+def screen_table(lines: Sequence[Line], title: str) -> Table:
+    """Scores with half the interval below; then the difference, in a row of its own. `LEGEND` explains it."""
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    shown.add_column("", overflow="fold")
+    columns = columns_of(lines)
+    for column in columns:
+        shown.add_column(column, justify="right")
+    best = {column: _best(lines, column) for column in columns}
+    for line in lines:
+        shown.add_row(line.title, *(_cell(line.scores.get(column), best[column]) for column in columns))
+        if line.differences:
+            cells = [_difference_cell(line.differences.get(column)) for column in columns]
+            shown.add_row(Text(f"  - {line.baseline}", "dim"), *cells)
+    return shown
+
+
+def _cell(score: Score | None, best: float | None) -> Text:
+    if score is None:
+        return Text("-")
+    style = "bold" if score.value == best else ""
+    return Text.assemble((percent(score.value), style), (f"\n{half_width(score.interval)}", "dim"))
+
+
+def _difference_cell(difference: Difference | None) -> Text:
+    if difference is None:
+        return Text()
+    return Text(f"{percent(difference.value, signed=True)}{difference.stars}", "dim")
+
+
+# --- In files -----------------------------------------------------------------------------------------------
+
+
+def write_tables(lines: Sequence[Line], folder: Path, *, title: str) -> None:
+    """`table.md` and `table.csv` in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "table.csv", csv_text(lines))
+    write_whole(folder / "table.md", f"# {title}\n\n{markdown(lines)}\n")
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """A table of scores, the best of each column bold, and one of differences where there are any."""
+    columns = columns_of(lines)
+    best = {column: _best(lines, column) for column in columns}
+    scores = [
+        [line.title, *(_markdown_cell(line.scores.get(column), best[column]) for column in columns)]
+        for line in lines
+    ]
+    differences = [
+        [f"{line.title} - {line.baseline}", *(_markdown_difference(line, column) for column in columns)]
+        for line in lines
+        if line.differences
+    ]
+    parts = [LEGEND, markdown_table(["", *columns], scores)]
+    if differences:
+        parts += [markdown_table(["difference", *columns], differences)]
+    return "\n\n".join(parts)
+
+
+def _markdown_cell(score: Score | None, best: float | None) -> str:
+    if score is None:
+        return "-"
+    value = f"**{percent(score.value)}**" if score.value == best else percent(score.value)
+    return f"{value} {bounds(score.interval)}"
+
+
+def _markdown_difference(line: Line, column: str) -> str:
+    if (difference := line.differences.get(column)) is None:
+        return ""
+    value = f"{percent(difference.value, signed=True)}{difference.stars}"
+    return f"{value} {bounds(difference.interval, signed=True)}"
+
+
+def csv_text(lines: Sequence[Line]) -> str:
+    """A line per row and benchmark; scores in [0, 1], differences in [-1, 1]."""
+    head = ["row", "benchmark", "metric", "score", "low", "high", "baseline"]
+    head += ["difference", "difference_low", "difference_high", "p", "p_holm"]
+    cells: list[list[object]] = []
+    for line in lines:
+        for column, score in line.scores.items():
+            found = line.differences.get(column)
+            compared = [found.value, *found.interval, found.p, found.p_holm] if found else [None] * 5
+            baseline = line.baseline if found else None
+            cells.append(
+                [line.title, column, score.metric, score.value, *score.interval, baseline, *compared]
+            )
+    return csv_table(head, cells)

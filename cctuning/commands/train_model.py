@@ -1,0 +1,385 @@
+"""Fine-tunes a model with the cross-lingual connection, or without it (ML-SFT).
+
+accelerate launch train.py recipe=llama31_aya
+python train.py recipe=tiny dry_run=true
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from accelerate.utils import broadcast
+from peft import LoraConfig
+from rich.console import Console
+from transformers import set_seed
+from trl import SFTConfig
+
+from cctuning.commands.run import Stopped
+from cctuning.commands.schemas import TrainRecipe
+from cctuning.connection.adapters import check_target_modules, make_plain_adapter
+from cctuning.connection.model import CCTuningModel
+from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
+from cctuning.data.preview import example_panel, rows_table
+from cctuning.data.prompts import PromptFormat, choose_template, set_generation_tokens
+from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
+from cctuning.data.sources import check_output_dir
+from cctuning.distributed.engines import current_engine, join_processes, process_number
+from cctuning.distributed.launch_checks import check_engine, check_launch
+from cctuning.pretrained.architectures import architecture_of
+from cctuning.pretrained.loading import check_model, load_causal_lm, load_config, load_tokenizer
+from cctuning.pretrained.names import naming_model
+from cctuning.settings.recipe import recipe_from_command_line, save_recipe
+from cctuning.tools.files import write_whole
+from cctuning.tools.locks import only_run_in
+from cctuning.training.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
+from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
+from cctuning.training.figures import plot_layers, plot_loss, read_metrics
+from cctuning.training.interruption import StopOnSignal
+from cctuning.training.memory import Step, UnknownMemoryError, device_at_hand, memory_report, memory_warning
+from cctuning.training.model_cards import training_card
+from cctuning.training.pickles import restricted_loading
+from cctuning.training.runs import (
+    FINISHED_FILE,
+    RECIPE_FILE,
+    check_base_model,
+    check_same_engine,
+    checkpoint_to_resume,
+    clear_output_dir,
+)
+from cctuning.training.trainer import CCTuningTrainer
+
+REJECTS_FILE = "rejects.jsonl"
+console = Console(markup=False)
+
+
+def main() -> None:
+    """Reads the recipe, trains, and writes the model and what is to know about it to `output_dir`."""
+    recipe = recipe_from_command_line(TrainRecipe, __doc__ or "")
+    check(recipe)
+    name, where_from = recipe.model_name_or_path, source_options(recipe)
+    with naming_model("model_name_or_path", name):
+        config = check_model(name, **where_from)
+        if recipe.connection.enabled:
+            architecture_of(config.get_text_config().model_type)
+        tokenizer = load_tokenizer(name, **where_from)
+    choose_template(tokenizer, recipe.template)
+    prompts = PromptFormat(tokenizer)
+    examples, problems = load_examples(recipe, prompts)
+    check_vocabulary(
+        examples,
+        tokenizer,
+        pad_token_id=prompts.pad_token_id,
+        vocab_size=config.get_text_config().vocab_size,
+    )
+    if recipe.dry_run:
+        if process_number() == 0:
+            show(recipe, examples, problems, tokenizer)
+        return
+
+    with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
+        fine_tune(recipe, prompts, examples, problems)
+
+
+def fine_tune(
+    recipe: TrainRecipe, prompts: PromptFormat, examples: list[Example], problems: list[Problem]
+) -> None:
+    """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
+    checkpoint = prepare_output_dir(recipe, problems)
+    if process_number() == 0:
+        show_memory(recipe, examples, warn_only=True)
+    # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
+    arguments = training_arguments(recipe)
+    set_seed(recipe.seed)
+    trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_model(recipe, prompts))
+    check_engine(current_engine(), trainer.accelerator)
+    with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
+        trainer.add_callback(stop)
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+    if stop.stopped:
+        raise Stopped(stop.received, how_to_go_on(recipe, trainer.state))
+    with write_failures_explained(recipe.output_dir):
+        trainer.save_model(recipe.output_dir)
+        if recipe.lora.enabled and trainer.accelerator.is_main_process:
+            make_plain_adapter(recipe.output_dir)
+    if trainer.accelerator.is_main_process:
+        write_results(recipe, examples, result.metrics, trainer.state.global_step)
+
+
+def source_options(recipe: TrainRecipe) -> dict[str, Any]:
+    """Which version of the model is meant, and whether its own code may run."""
+    return {"revision": recipe.model_revision, "trust_remote_code": recipe.trust_remote_code}
+
+
+def check(recipe: TrainRecipe) -> None:
+    """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
+    if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
+        connection = recipe.connection
+        english_gradient = connection.enabled and connection.english_gradient
+        check_launch(use_cpu=recipe.use_cpu, english_gradient=english_gradient)
+    recipe.accumulation_steps(current_engine().processes)
+    check_base_model(recipe.model_name_or_path, recipe.output_dir)
+    check_output_dir(recipe.data, recipe.output_dir)
+    for name in recipe.report_to:
+        if name != "none" and importlib.util.find_spec(name) is None:
+            raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
+
+
+def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
+    """The recipe's rows, tokenised, and the bad ones, which stop the run unless they are to be skipped."""
+    rows, problems = read_rows(
+        recipe.data,
+        columns=dataclasses.asdict(recipe.columns),
+        split=recipe.data_split,
+        language=recipe.language,
+        on_bad_row="skip",
+    )
+    rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
+    examples, cut = encode(
+        rows, prompts, cutoff_len=recipe.cutoff_len, english_cutoff_len=recipe.english_cutoff_len
+    )
+    problems = [*problems, *cut]
+    if problems and recipe.on_bad_row == "error" and not recipe.dry_run:
+        raise BadRowsError(problems)
+    if not examples:
+        first = f"; the first problem: {problems[0]}" if problems else ""
+        raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
+    if (same := untranslated(examples)) and process_number() == 0:
+        counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
+        console.print(
+            f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
+        )
+    return examples, problems
+
+
+def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
+    """What a run would do, without doing it."""
+    processes = current_engine().processes
+    accumulation = recipe.accumulation_steps(processes)
+    per_step = recipe.per_device_train_batch_size * accumulation * processes
+    per_epoch = math.ceil(len(examples) / per_step)
+    steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
+    console.print_json(json.dumps(dataclasses.asdict(recipe)))
+    console.print(rows_table(examples, problems))
+    longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
+    console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
+    show_memory(recipe, examples, warn_only=False)
+    passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
+    console.print(
+        f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
+        f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained.",
+        soft_wrap=True,
+    )
+
+
+def base_config(recipe: TrainRecipe) -> Any:
+    """The base model's configuration."""
+    return load_config(recipe.model_name_or_path, **source_options(recipe))
+
+
+def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
+    """What each device will need; with `warn_only` nothing unless the run will not fit into a GPU."""
+    device = device_at_hand(use_cpu=recipe.use_cpu, processes=current_engine().processes)
+    if warn_only and (device is None or not device.gpu):
+        return
+    lora = lora_config(recipe)
+    try:
+        step = training_step(recipe, examples, lora)
+        if device is None or not warn_only:
+            console.print(memory_report(step, current_engine(), device, lora=lora))
+        elif warning := memory_warning(step, current_engine(), device, lora=lora):
+            console.print(warning)
+    except UnknownMemoryError as error:
+        if not warn_only:
+            console.print(f"No memory estimate: {error}", soft_wrap=True)
+
+
+def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig) -> Step:
+    """What one process does in a step, with the longest rows that there are."""
+    config = base_config(recipe)
+    return Step(
+        config,
+        rows=recipe.per_device_train_batch_size,
+        tokens=max(len(example.input_ids) for example in examples),
+        response_tokens=max(len(example.input_ids) - example.prompt_length for example in examples),
+        english_tokens=max(len(example.english_input_ids) for example in examples),
+        connection=recipe.connection.config() if recipe.connection.enabled else None,
+        lora=lora if recipe.lora.enabled else None,
+        dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
+        bf16=recipe.bf16,
+        checkpointing=recipe.gradient_checkpointing,
+        reentrant=recipe.gradient_checkpointing_reentrant,
+        attention=recipe.attn_implementation,
+        accumulation=recipe.accumulation_steps(current_engine().processes),
+        optim=recipe.optim,
+        gpu=not recipe.use_cpu,
+        trust_remote_code=recipe.trust_remote_code,
+    )
+
+
+def stored_dtype(config: Any) -> str:
+    """The dtype that the weights are stored in, as a name: float32 where the configuration does not say."""
+    return str(config.dtype or torch.float32).removeprefix("torch.")
+
+
+def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
+    """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
+    state = join_processes(use_cpu=recipe.use_cpu)
+    checkpoint = None
+    # The first process reads every byte of a checkpoint before it counts; the others are told its step.
+    if state.is_main_process:
+        checkpoint = checkpoint_to_resume(
+            recipe.output_dir,
+            dataclasses.asdict(recipe),
+            recipe.resume,
+            passed_over=lambda error: console.print(f"warning: passed over {error}", soft_wrap=True),
+        )
+        if checkpoint is not None:
+            note = check_same_engine(checkpoint, current_engine())
+            console.print(f"Continuing from {checkpoint.path}", soft_wrap=True)
+            if note:
+                console.print(f"warning: {note}", soft_wrap=True)
+        write_beginning(recipe, problems)
+    step = int(broadcast(torch.tensor(-1 if checkpoint is None else checkpoint.step, device=state.device)))
+    if step < 0:
+        return None
+    return str(checkpoint_folder(recipe.output_dir, step)) if recipe.resume == "auto" else recipe.resume
+
+
+def write_beginning(recipe: TrainRecipe, problems: list[Problem]) -> None:
+    """What a run leaves in `output_dir` before its first step."""
+    output_dir = Path(recipe.output_dir)
+    clear_output_dir(output_dir, recipe.resume)
+    save_recipe(recipe, output_dir / RECIPE_FILE)
+    if problems:
+        write_rejects(problems, output_dir / REJECTS_FILE)
+        console.print(
+            f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
+        )
+
+
+def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
+    """What is said when a signal has stopped a run."""
+    step = state.global_step
+    again = "the same command" if recipe.resume == "auto" else "the same command with resume=auto"
+    return (
+        f"stopped at step {step:,} of {state.max_steps:,}; {checkpoint_folder(recipe.output_dir, step)} is "
+        f"complete, and {again} goes on from there"
+    )
+
+
+def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
+    """The base model, connected unless the recipe says otherwise."""
+    with naming_model("model_name_or_path", recipe.model_name_or_path):
+        model = load_causal_lm(
+            recipe.model_name_or_path,
+            **source_options(recipe),
+            attn_implementation=recipe.attn_implementation,
+            dtype=recipe.dtype,
+        )
+    set_generation_tokens(model, prompts)
+    if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
+        check_target_modules(model, recipe.lora.target_modules)
+    set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
+    if recipe.connection.enabled:
+        model = CCTuningModel.wrap(model, recipe.connection.config())
+        model.response_marker = tuple(prompts.response_marker)
+    return model
+
+
+def make_trainer(
+    recipe: TrainRecipe, arguments: SFTConfig, examples: list[Example], tokenizer: Any, model: Any
+) -> CCTuningTrainer:
+    """The trainer for a recipe."""
+    callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
+    connection = recipe.connection
+    if connection.enabled and connection.final_temperature is not None:
+        schedule = (connection.final_temperature, connection.temperature_schedule)
+        callbacks.append(TemperatureSchedule(model.connection, *schedule))
+    tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
+    return CCTuningTrainer(
+        model,
+        arguments,
+        train_dataset=examples,
+        processing_class=tokenizer,
+        english_buckets=recipe.english_buckets,
+        decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
+        peft_config=lora_config(recipe) if recipe.lora.enabled else None,
+        callbacks=callbacks,
+    )
+
+
+def training_arguments(recipe: TrainRecipe) -> SFTConfig:
+    """TRL's arguments for a recipe."""
+    return SFTConfig(
+        output_dir=recipe.output_dir,
+        run_name=recipe.run_name,
+        num_train_epochs=recipe.num_train_epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.per_device_train_batch_size,
+        gradient_accumulation_steps=recipe.accumulation_steps(current_engine().processes),
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler_type,
+        warmup_steps=recipe.warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        adam_beta1=recipe.adam_beta1,
+        adam_beta2=recipe.adam_beta2,
+        optim=recipe.optim,
+        seed=recipe.seed,
+        bf16=recipe.bf16,
+        use_cpu=recipe.use_cpu,
+        ddp_find_unused_parameters=False,  # every weight is used in every pass; looking for others takes time
+        activation_checkpointing=recipe.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
+        dataloader_num_workers=recipe.dataloader_num_workers,
+        train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
+        logging_steps=recipe.logging_steps,
+        logging_first_step=True,
+        save_strategy=recipe.save_strategy,
+        save_steps=recipe.save_steps,
+        save_total_limit=recipe.save_total_limit,
+        report_to=[name for name in recipe.report_to if name != "none"],
+    )
+
+
+def lora_config(recipe: TrainRecipe) -> LoraConfig:
+    """PEFT's adapter configuration for a recipe."""
+    modules = recipe.lora.target_modules
+    return LoraConfig(
+        r=recipe.lora.r,
+        lora_alpha=recipe.lora.alpha,
+        lora_dropout=recipe.lora.dropout,
+        target_modules="all-linear" if modules == ["all-linear"] else modules,
+        revision=recipe.model_revision,  # of the base model that the fit and the export merge it into
+        task_type="CAUSAL_LM",
+    )
+
+
+def write_results(
+    recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int
+) -> None:
+    """Figures, the model card, and last the report that marks the run as finished."""
+    output_dir = Path(recipe.output_dir)
+    logged = read_metrics(output_dir / METRICS_FILE)
+    plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
+    plot_layers(logged, output_dir / "chosen_layers.png")
+    languages = languages_of(examples)
+    loss = logged[-1]["loss"]
+    metrics.pop("train_loss")  # of the steps since the run was last resumed
+    card = training_card(dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=loss)
+    (output_dir / "README.md").write_text(card, encoding="utf-8")
+    report = {"steps": steps, "rows": len(examples), "languages": languages, "loss": loss, **metrics}
+    write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")
+    console.print(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True)
+    if recipe.connection.enabled:
+        console.print(f"Next: python fit_transform.py model={output_dir}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The method: the cross-lingual connection in a language model."""

@@ -1,0 +1,136 @@
+"""LoRA adapters and the connection: the Decision Maker is trained in full beside them, and kept apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, PeftConfig, PeftModel
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.pretrained.loading import ModelError, from_library, load_causal_lm, read_json_object
+from cctuning.pretrained.names import naming_model
+from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
+from cctuning.settings.near_matches import did_you_mean
+
+_NAME = "decision_maker"
+
+# What may be set in the configuration of an adapter that is loaded; the rest may name modules to import or
+# ways to change the base model, and must be as by default.
+_SETTINGS = (
+    "alpha_pattern", "base_model_name_or_path", "bias", "exclude_modules", "fan_in_fan_out", "inference_mode",
+    "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "r", "rank_pattern",
+    "revision", "target_modules", "use_dora", "use_rslora",
+)  # fmt: skip
+_IGNORED = (
+    "auto_mapping",
+    "init_lora_weights",
+    "megatron_core",
+    "modules_to_save",
+    "peft_type",
+    "peft_version",
+    "task_type",
+)
+
+
+def with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
+    """The adapter's configuration, with the Decision Maker trained in full rather than adapted or frozen."""
+    has_one = isinstance(model, CrossLingualConnection) and model.decision_maker is not None
+    if peft_config is None or not has_one:
+        return peft_config
+    modules = set(getattr(peft_config, "modules_to_save", None) or ())
+    changes: dict[str, Any] = {"modules_to_save": sorted(modules | {_NAME})}
+    return dataclasses.replace(peft_config, **changes)
+
+
+def make_plain_adapter(directory: str | Path) -> None:
+    """Takes the Decision Maker out of a saved adapter, so that it fits the base model without a warning.
+
+    The connection's own files hold it. A checkpoint that training resumes from keeps it.
+    """
+    config_path, weights_path = Path(directory) / CONFIG_NAME, Path(directory) / SAFETENSORS_WEIGHTS_NAME
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    config["modules_to_save"] = [name for name in config["modules_to_save"] or () if name != _NAME] or None
+    weights = {name: tensor for name, tensor in load_file(weights_path).items() if _NAME not in name}
+    save_file(weights, weights_path, metadata={"format": "pt"})
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwargs: Any) -> Any:
+    """The base model of the LoRA adapter in `directory`, with the adapter merged into it.
+
+    The Decision Maker, which is no part of the base model, is left out. `kwargs` go to `from_pretrained`.
+    Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind, or more than an
+    addition to its base model, and `OSError` where that cannot be loaded.
+    """
+    directory = Path(directory)
+    config = _lora_config(directory)
+    tensors = _adapter_tensors(directory)
+    name = str(config.base_model_name_or_path)
+    with naming_model(f"{directory / CONFIG_NAME}: base_model_name_or_path", name):
+        base = load_causal_lm(name, revision=config.revision, trust_remote_code=trust_remote_code, **kwargs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below
+        adapted = from_library(lambda: PeftModel.from_pretrained(base, str(directory), config=config))
+    differing = sorted(get_peft_model_state_dict(adapted).keys() ^ tensors.keys())
+    if differing:
+        raise ModelError(
+            f"{directory / SAFETENSORS_WEIGHTS_NAME} does not belong to {CONFIG_NAME} and its base: only "
+            f"one side has {differing[0]}"
+        )
+    return adapted.merge_and_unload()
+
+
+def base_of(directory: str | Path) -> tuple[str, str | None]:
+    """Name and revision of the base model of the adapter in `directory`. Raises as `load_merged` does."""
+    config = _lora_config(Path(directory))
+    return str(config.base_model_name_or_path), config.revision
+
+
+def _lora_config(directory: Path) -> LoraConfig:
+    path = directory / CONFIG_NAME
+    settings = read_json_object(path)
+    if settings.get("peft_type") != "LORA":
+        raise ModelError(
+            f"{path}: peft_type={settings.get('peft_type')!r} is not LORA: merge it into its base model"
+        )
+    if not isinstance(settings.get("base_model_name_or_path"), str):
+        raise ModelError(f"{path} names no base model: base_model_name_or_path is missing")
+    if settings.get("init_lora_weights") not in (None, True, False, "gaussian"):
+        raise ModelError(
+            f"{path}: init_lora_weights={settings['init_lora_weights']!r} changes the base model: merge it"
+        )
+    defaults = LoraConfig().to_dict()
+    for name, value in settings.items():
+        if name not in (*_SETTINGS, *_IGNORED) and value and value != defaults.get(name):
+            raise ModelError(f"{path}: {name}={value!r} is not supported in an adapter that is loaded")
+    kept = {name: value for name, value in settings.items() if name in _SETTINGS}
+    return from_library(lambda: LoraConfig(task_type="CAUSAL_LM", **kept))
+
+
+def _adapter_tensors(directory: Path) -> dict[str, Any]:
+    if not (directory / SAFETENSORS_WEIGHTS_NAME).is_file() and (directory / WEIGHTS_NAME).is_file():
+        raise WeightsError(
+            f"{directory} holds no {SAFETENSORS_WEIGHTS_NAME}, only {WEIGHTS_NAME}: {NOT_READ}"
+        )
+    tensors = read_tensors(directory / SAFETENSORS_WEIGHTS_NAME)
+    tensors = {name: tensor for name, tensor in tensors.items() if _NAME not in name}
+    check_finite(tensors, directory / SAFETENSORS_WEIGHTS_NAME)
+    return tensors
+
+
+def check_target_modules(model: Any, names: Sequence[str]) -> None:
+    """Raises `ValueError` for a name that no module of `model` ends in: PEFT would pass over it silently."""
+    endings = {ending for path, _ in model.named_modules() for ending in (path, path.rpartition(".")[2])}
+    for name in names:
+        if name not in endings and not any(path.endswith(f".{name}") for path, _ in model.named_modules()):
+            raise ValueError(
+                f"lora.target_modules: {type(model).__name__} has no module {name!r}"
+                f"{did_you_mean(name, endings)}"
+            )

@@ -1,0 +1,219 @@
+"""`CCTuningModel`: a causal language model with the cross-lingual connection, to train and to run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
+
+from cctuning.connection.adapters import base_of, load_merged
+from cctuning.connection.modeling_cctuning import (
+    ConnectionConfig,
+    CrossLingualConnection,
+    DecisionMaker,
+    MonolingualConnection,
+    connected_class,
+)
+from cctuning.connection.settings import check_exported, read_connection
+from cctuning.connection.sublayers import sublayer_paths
+from cctuning.pretrained.loading import (
+    ADAPTER_FILE,
+    ModelError,
+    from_library,
+    load_causal_lm,
+    load_config,
+    read_json_object,
+)
+from cctuning.pretrained.names import naming_model
+from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
+
+CONNECTION_FILE = "connection.json"
+CONNECTION_WEIGHTS = "connection.safetensors"
+
+_WEIGHT = "decision_maker.weight"
+
+
+class CCTuningModel(CrossLingualConnection):
+    """The connection in a model that is trained; made by `wrap` or `load`, never by its constructor."""
+
+    @classmethod
+    def wrap(cls, base_model: PreTrainedModel, connection: ConnectionConfig | None = None) -> Any:
+        """Connects `base_model` in place and returns it, now of class `CCTuning<Base>`.
+
+        The Decision Maker starts at zero mean with the base model's own initialisation scale, from torch's
+        global generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is
+        wrapped.
+        """
+        if isinstance(base_model, CrossLingualConnection):
+            raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
+        connection = dataclasses.replace(connection or ConnectionConfig())
+        paths = sublayer_paths(base_model, connection.sublayer)
+        layers = len(base_model.get_decoder().get_submodule(paths.layers))
+        if not -layers <= (connection.layer or 0) < layers:
+            raise ValueError(f"layer={connection.layer} is not one of the model's {layers} layers")
+        ours: Any = cls
+        plain: Any = type(base_model)
+        base_model.__class__ = connected_class(ours, plain)
+        model: Any = base_model
+        model.connect(connection, paths)
+        if connection.pooling == "decision_maker":
+            model.decision_maker = _new_decision_maker(model)
+        return model
+
+    @classmethod
+    def load(cls, directory: str | Path, **kwargs: Any) -> Any:
+        """The model of a finished run, connected; `kwargs` go to `load_causal_lm`. An adapter is merged.
+
+        Raises `FileNotFoundError` where `directory` holds no `connection.json` (see `load_model`), and
+        `ModelError` or `WeightsError` where one of its files cannot be used.
+        """
+        directory = Path(directory)
+        if not (directory / CONNECTION_FILE).is_file():
+            raise FileNotFoundError(
+                f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run"
+            )
+        connection, marker = read_connection(directory / CONNECTION_FILE)
+        model = cls.wrap(_load_base(directory, **kwargs), connection)
+        load_connection_weights(model, directory)
+        model.response_marker = marker
+        return model.eval()
+
+    def ffn_outputs(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
+    ) -> Tensor:
+        """Every layer's feed-forward output at the response start (F of eq. 2): (B, L, d), without gradient.
+
+        `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
+        """
+        model: Any = self
+        path = sublayer_paths(model, "ffn").record
+        with torch.no_grad():
+            return self._record(input_ids, attention_mask, prompt_lengths, path)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
+        """A plain checkpoint of the base model, and the connection beside it in its own two files."""
+        state_dict = self.state_dict() if state_dict is None else state_dict
+        base = {name: tensor for name, tensor in state_dict.items() if not name.startswith("decision_maker.")}
+        result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
+        if kwargs.get("is_main_process", True):
+            save_connection(self, save_directory, state_dict)
+        return result
+
+
+def _new_decision_maker(model: Any) -> DecisionMaker:
+    embeddings = model.get_input_embeddings().weight
+    config = model.config.get_text_config()
+    # In float32 also in a half-precision model: it computes in float32, and small steps would be lost.
+    dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
+    maker = DecisionMaker(
+        config.hidden_size, len(model.decoder_layers), dtype=dtype, device=embeddings.device
+    )
+    torch.nn.init.normal_(maker.weight, std=getattr(config, "initializer_range", 0.02))
+    return maker
+
+
+def load_model(directory: str | Path, **kwargs: Any) -> Any:
+    """Any model of ours: a CC-Tuning run, an exported model, or a plain (ML-SFT, base) model; in eval mode.
+
+    An exported model runs this package's code, not the file in its folder. `kwargs` go to `load_causal_lm`.
+    Raises `ModelError` or `WeightsError` where one of its files cannot be used.
+    """
+    directory = Path(directory)
+    if (directory / CONNECTION_FILE).is_file():
+        return CCTuningModel.load(directory, **kwargs)
+    if is_exported(directory):
+        return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
+    return _load_base(directory, **kwargs).eval()
+
+
+def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:
+    """The configuration of a run's model, for an adapter that of its base; raises as `load_model` does."""
+    name, revision = str(directory), None
+    if (Path(directory) / ADAPTER_FILE).is_file():
+        name, revision = base_of(directory)
+    with naming_model("model", name):
+        return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def is_exported(directory: str | Path) -> bool:
+    """Whether `directory` holds a monolingual model made by `export_monolingual`."""
+    return "cctuning" in read_json_object(Path(directory) / CONFIG_NAME)
+
+
+def _exported_class(directory: Path) -> Any:
+    config = read_json_object(directory / CONFIG_NAME)
+    names = config.get("architectures") or [""]
+    base: Any = getattr(transformers, str(names[0]), None)
+    if not (isinstance(base, type) and issubclass(base, PreTrainedModel)):
+        raise ModelError(f"{directory / CONFIG_NAME}: architectures={names} names no model of transformers")
+    check_exported(config["cctuning"], f"{directory / CONFIG_NAME}: cctuning")
+    mixin: Any = MonolingualConnection
+    found: Any = base
+    return connected_class(mixin, found)
+
+
+def _load_base(directory: Path, **kwargs: Any) -> Any:
+    if not (directory / ADAPTER_FILE).is_file():
+        return load_causal_lm(directory, **kwargs)
+    merged = load_merged(directory, **kwargs)
+    if (directory / GENERATION_CONFIG_NAME).is_file():
+        merged.generation_config = from_library(lambda: GenerationConfig.from_pretrained(directory))
+    return merged
+
+
+def save_connection(
+    model: Any, directory: str | Path, state_dict: Mapping[str, Tensor] | None = None
+) -> None:
+    """Writes `connection.json`, and `connection.safetensors` where there is a Decision Maker."""
+    directory = Path(directory)
+    settings = {
+        "connection": dataclasses.asdict(model.connection),
+        "paths": model.paths._asdict(),
+        "response_marker": list(model.response_marker),
+        "base_model_class": type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning"),
+    }
+    if model.connection.pooling == "decision_maker":
+        weights = _decision_maker_weights(model.state_dict() if state_dict is None else state_dict)
+        save_file({_WEIGHT: weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS)
+    (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _decision_maker_weights(state_dict: Mapping[str, Tensor]) -> Tensor:
+    """Finds W_DM among a model's weights, also where PEFT keeps a trained copy beside the original."""
+    names = [name for name in state_dict if "decision_maker" in name and name.endswith("weight")]
+    trained = [name for name in names if "original_module" not in name]
+    if len(trained) != 1:
+        raise ValueError(f"expected one Decision Maker among the weights, found {trained or 'none'}")
+    return state_dict[trained[0]]
+
+
+def load_connection_weights(model: Any, directory: str | Path) -> None:
+    """Loads the Decision Maker's weights from a run's directory into `model`, where it has one."""
+    if model.connection.pooling != "decision_maker":
+        return
+    path = Path(directory) / CONNECTION_WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the Decision Maker's weights belong there")
+    tensors, own = read_tensors(path), model.decision_maker.weight
+    if list(tensors) != [_WEIGHT]:
+        raise WeightsError(
+            f"{path} must hold {_WEIGHT} alone, and holds {', '.join(sorted(tensors)) or 'nothing'}"
+        )
+    check_finite(tensors, path)
+    weight = tensors[_WEIGHT]
+    if weight.shape != own.shape:
+        raise WeightsError(
+            f"{path}: {_WEIGHT} is {tuple(weight.shape)}, the model needs {tuple(own.shape)}: it belongs to "
+            "another model"
+        )
+    with torch.no_grad():
+        own.copy_(weight)

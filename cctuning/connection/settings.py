@@ -1,0 +1,61 @@
+"""A connection's settings as JSON holds them, in a run's connection.json or an exported config.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from cctuning.connection.modeling_cctuning import ConnectionConfig, SublayerPaths
+from cctuning.pretrained.loading import ModelError, read_json_object
+from cctuning.settings.near_matches import did_you_mean
+
+
+def read_connection(path: str | Path) -> tuple[ConnectionConfig, tuple[int, ...]]:
+    """The connection in a run's connection.json, and its response marker.
+
+    Raises `ModelError` for a file that does not hold them, or holds what this version does not know.
+    """
+    settings = read_json_object(Path(path))
+    connection = _connection(settings.get("connection"), f"{path}: connection")
+    return connection, _marker(settings.get("response_marker", []), f"{path}: response_marker")
+
+
+def check_exported(settings: Any, where: str) -> None:
+    """Raises `ModelError` where an exported model's `settings`, which stand at `where`, cannot be used."""
+    settings = _object(settings, where, ("connection", "paths", "response_marker", "hidden_size"))
+    _connection(settings["connection"], f"{where}.connection")
+    paths = _object(settings["paths"], f"{where}.paths", SublayerPaths._fields)
+    _marker(settings["response_marker"], f"{where}.response_marker")
+    if not all(isinstance(path, str) for path in paths.values()) or type(settings["hidden_size"]) is not int:
+        raise ModelError(
+            f"{where}: paths must be text and hidden_size a whole number: export the model again"
+        )
+
+
+def _connection(values: Any, where: str) -> ConnectionConfig:
+    known = [field.name for field in dataclasses.fields(ConnectionConfig)]
+    values = _object(values, where)
+    for name in values:
+        if name not in known:
+            raise ModelError(
+                f"{where}: {name!r} is no setting of this version, and may be one of another"
+                f"{did_you_mean(name, known)}"
+            )
+    try:
+        return ConnectionConfig(**values)
+    except ValueError as error:
+        raise ModelError(f"{where}.{error}") from error
+
+
+def _object(values: Any, where: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(values, dict) or (names and set(values) != set(names)):
+        inner = f" with {', '.join(names)}" if names else ""
+        raise ModelError(f"{where} must be a JSON object{inner}: it is damaged, or of another version")
+    return values
+
+
+def _marker(ids: Any, where: str) -> tuple[int, ...]:
+    if not isinstance(ids, list) or any(type(token) is not int for token in ids):
+        raise ModelError(f"{where} must be a list of token ids")
+    return tuple(ids)

@@ -1,0 +1,160 @@
+"""Training rows -> examples: token ids, labels and lengths, with every row that does not fit reported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from cctuning.data.fields import UNKNOWN_LANGUAGE, is_english
+from cctuning.data.prompts import PromptFormat
+from cctuning.data.rows import BadRowsError, Problem, Row
+
+IGNORED = -100  # the label of a token without loss
+
+
+@dataclass(frozen=True)
+class Example:
+    """One tokenised row.
+
+    `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt. The
+    response start is token `prompt_length - 1`. `truncated` counts the response tokens that the cut-off
+    removed.
+    """
+
+    row: Row
+    input_ids: list[int]
+    prompt_length: int
+    english_input_ids: list[int]
+    truncated: int
+
+    def __str__(self) -> str:
+        return f"{self.row.file} row {self.row.number} (id {self.row.id})"
+
+    @property
+    def labels(self) -> list[int]:
+        """As long as `input_ids`."""
+        return [IGNORED] * self.prompt_length + self.input_ids[self.prompt_length :]
+
+
+def encode(
+    rows: Sequence[Row], prompts: PromptFormat, *, cutoff_len: int, english_cutoff_len: int
+) -> tuple[list[Example], list[Problem]]:
+    """Tokenises rows; those that cannot be trained on as they are become problems instead.
+
+    That is a row whose response start or English prompt would be cut off, and one with the text of a special
+    token in it: the tokenizer would read the token itself, so a text could end its turn and begin another.
+
+    `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds
+    the English prompt, which is never cut. Both in tokens.
+    """
+    examples, problems = [], []
+    prompt_ids = prompts.prompts_ids([row.instruction for row in rows])
+    english_ids = prompts.prompts_ids([row.instruction_en for row in rows])
+    response_ids = prompts.responses_ids([row.output for row in rows])
+    for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
+        if controlling := _control_tokens(row, prompts):
+            problems += controlling
+        elif len(prompt) >= cutoff_len:
+            message = f"the prompt has {len(prompt)} tokens, and cutoff_len={cutoff_len} leaves no response"
+            problems.append(row.problem("instruction", f"{message}; raise cutoff_len"))
+        elif len(english) > english_cutoff_len:
+            message = (
+                f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
+            )
+            problems.append(row.problem("instruction_en", f"{message}; raise english_cutoff_len"))
+        else:
+            whole = prompt + response
+            cut = whole[:cutoff_len]
+            examples.append(Example(row, cut, len(prompt), english, len(whole) - len(cut)))
+    return examples, problems
+
+
+def _control_tokens(row: Row, prompts: PromptFormat) -> list[Problem]:
+    return [
+        row.problem(
+            field,
+            f"holds {token!r}, which the tokenizer takes for a special token and not for text: take it out",
+        )
+        for field in ("instruction", "instruction_en", "output")
+        if (token := prompts.control_token(getattr(row, field)))
+    ]
+
+
+def check_vocabulary(
+    examples: Sequence[Example], tokenizer: Any, *, pad_token_id: int, vocab_size: int
+) -> None:
+    """Raises `ValueError` for a token, padding too, without an embedding among the model's `vocab_size`."""
+    used = (max(*example.input_ids, *example.english_input_ids) for example in examples)
+    token = max(pad_token_id, *used)
+    check_token(token, vocab_size, tokenizer)
+
+
+def check_token(token: int, vocab_size: int, tokenizer: Any) -> None:
+    """Raises `ValueError` for a token without an embedding among the model's `vocab_size`."""
+    if token >= vocab_size:
+        name = tokenizer.convert_ids_to_tokens(token)
+        raise ValueError(
+            f"the tokenizer writes token {token} ({name}), and the model has embeddings for {vocab_size} "
+            "tokens: give the model its own tokenizer, or resize its embeddings"
+        )
+
+
+def untranslated(examples: Sequence[Example]) -> dict[str, int]:
+    """For each language but English, how many rows have an English prompt that is the prompt itself."""
+    counts = Counter(
+        example.row.language
+        for example in examples
+        if example.row.instruction == example.row.instruction_en and not is_english(example.row.language)
+    )
+    counts.pop(UNKNOWN_LANGUAGE, None)
+    return dict(sorted(counts.items()))
+
+
+def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:
+    """The examples as a `datasets.Dataset` for the trainer.
+
+    `language` is a position in `languages`, `example` the position in the data set.
+    """
+    return Dataset.from_dict(
+        {
+            "input_ids": [example.input_ids for example in examples],
+            "labels": [example.labels for example in examples],
+            "prompt_length": [example.prompt_length for example in examples],
+            "english_input_ids": [example.english_input_ids for example in examples],
+            "language": [languages.index(example.row.language) for example in examples],
+            "example": list(range(len(examples))),
+            "length": [len(example.input_ids) for example in examples],
+        }
+    )
+
+
+def languages_of(examples: Sequence[Example]) -> list[str]:
+    """The languages of the examples, sorted."""
+    return sorted({example.row.language for example in examples})
+
+
+def check_labels(examples: Sequence[Example]) -> None:
+    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing."""
+    problems = []
+    for example in examples:
+        if not 0 < example.prompt_length < len(example.input_ids):
+            tokens = f"{example.prompt_length} of the row's {len(example.input_ids)} tokens are the prompt"
+            message = f"{tokens}, so there is no response start with a label after it"
+            problems.append(example.row.problem("output", message))
+    if problems:
+        raise BadRowsError(problems)
+
+
+def fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
+    """How many rows there are, and a digest of their tokens in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):
+            digest.update(np.array([len(ids), *ids], dtype="<i8").tobytes())
+    return {"count": len(examples), "sha256": digest.hexdigest()}

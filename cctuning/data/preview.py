@@ -1,0 +1,101 @@
+"""What `dry_run=true` shows of a run: rows and lengths per language, and how an example is tokenised."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cctuning.data.encoding import Example, languages_of
+from cctuning.data.rows import Problem
+
+_PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
+
+
+def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Group:
+    """Rows, token lengths and cut responses of each language; below, what was found wrong."""
+    table = Table(title=f"{_rows(len(examples))} (tokens: median/95th percentile/longest)")
+    for heading in ("language", "rows", "prompt", "English prompt", "response", "responses cut"):
+        table.add_column(heading, justify="left" if heading == "language" else "right")
+    for language in languages_of(examples):
+        own = [example for example in examples if example.row.language == language]
+        table.add_row(
+            language,
+            f"{len(own):,}",
+            lengths([example.prompt_length for example in own]),
+            lengths([len(example.english_input_ids) for example in own]),
+            lengths([len(example.input_ids) - example.prompt_length for example in own]),
+            str(sum(example.truncated > 0 for example in own)),
+        )
+    counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
+    found = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
+    shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
+    left_out = len({(problem.file, problem.number) for problem in problems})
+    return Group(table, Text(f"{_rows(left_out)} left out" + (f": {found}" if found else "")), *shown)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def lengths(values: Sequence[int]) -> str:
+    """The median, 95th percentile and maximum of some lengths."""
+    ordered = sorted(values)
+    return f"{statistics.median_low(ordered)}/{ordered[int(0.95 * (len(ordered) - 1))]}/{ordered[-1]}"
+
+
+def example_panel(example: Example, tokenizer: Any) -> Panel:
+    """One example as the model reads it: what carries a label, and the response start in both languages."""
+    row = example.row
+    legend = Text.assemble(
+        ("prompt, no label", _PROMPT),
+        "   ",
+        ("[response start]", _START),
+        "   ",
+        ("response, labels", _RESPONSE),
+    )
+    prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
+    own = marked_prompt(tokenizer, prompt) + Text("").join(
+        Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
+    )
+    english = marked_prompt(tokenizer, example.english_input_ids)
+    return Panel(
+        Group(
+            legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english
+        ),
+        title=Text(f"{row.file} row {row.number}"),  # as it is: a name may look like markup
+        subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",
+    )
+
+
+def marked_prompt(tokenizer: Any, prompt: Sequence[int]) -> Text:
+    """The prompt with its last token, the response start, in brackets too: a log shows no colours."""
+    *before, last = token_pieces(tokenizer, prompt)
+    start = last.rstrip("\n")
+    marked = [Text(piece, style=_PROMPT) for piece in before]
+    return Text("").join([*marked, Text(f"[{start}]", style=_START), Text(last.removeprefix(start))])
+
+
+def token_pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The text of each token; tokens that are parts of one character are shown together."""
+    pieces: list[str] = []
+    # The tokens of the last piece: some tokenizers drop the blank that a text begins with.
+    before: list[int] = []
+    pending: list[int] = []
+    for token in ids:
+        pending.append(token)
+        text = _text_after(tokenizer, before, pending)
+        if "\N{REPLACEMENT CHARACTER}" not in text:
+            pieces.append(text.replace("\n", "⏎\n"))
+            before, pending = pending, []
+    return pieces + ([_text_after(tokenizer, before, pending)] if pending else [])
+
+
+def _text_after(tokenizer: Any, before: list[int], ids: list[int]) -> str:
+    return str(tokenizer.decode(before + ids)).removeprefix(str(tokenizer.decode(before)))

@@ -1,0 +1,177 @@
+"""Where rows come from: JSONL, JSON and Parquet files, folders and globs of them, and hub data sets.
+
+This file finds; `formats.py` decodes, and what a training row must hold is in `rows.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cctuning.data.formats import DataError, Record, json_records, parquet_records, saved_records
+from cctuning.settings.near_matches import did_you_mean
+
+_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+_NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
+_NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
+# What data_prep writes beside rows: those that were left out, and what a stopped command goes on from.
+_NO_ROWS = (".rejects.jsonl", ".removed.jsonl", ".translations.jsonl", ".answers.jsonl")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+_SPLIT_WORDS = {
+    "train": {"train", "training"},
+    "validation": {"validation", "valid", "val", "dev"},
+    "test": {"test", "testing", "eval", "evaluation"},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or a data set: its name as messages show it, and its records, read anew by each call."""
+
+    name: str
+    records: Callable[[], Iterator[Record]]
+
+    @property
+    def stem(self) -> str:
+        """The name without folder, suffix and configuration."""
+        return re.sub(r"(\.jsonl?(\.gz)?|\.parquet|:[\w.-]+)$", "", self.name.rpartition("/")[2])
+
+
+def find_sources(names: Sequence[str], *, split: str = "train") -> list[Source]:
+    """The files and data sets that `names` stand for, in that order; a folder's files by name.
+
+    Of a folder, files named after another split than `split` are left out (`test.jsonl`, `de-dev.parquet`).
+    Raises `DataError` for a name that stands for nothing, or a file that is named twice.
+    """
+    sources = [source for name in names for source in _named(name, split)]
+    if not sources:
+        raise DataError(f"no data: {_NAMES}")
+    seen: set[Path] = set()
+    for source in sources:
+        if (place := Path(source.name).resolve()) in seen:
+            raise DataError(f"{source.name} is named twice in data={list(names)}")
+        seen.add(place)
+    return sources
+
+
+def check_output_dir(names: Sequence[str], output_dir: str | Path) -> None:
+    """Raises `DataError` where a folder of rows holds `output_dir`: the run's files would be read as rows."""
+    output_dir = Path(output_dir).resolve()
+    for name in names:
+        folder = Path(name)
+        if name and folder.is_dir() and output_dir.is_relative_to(folder.resolve()):
+            raise DataError(
+                f"output_dir={output_dir} lies in {name}, and all files there are read as rows: choose "
+                f"another output_dir, or name the files, such as data={folder / '*.jsonl'}"
+            )
+
+
+def _named(name: str, split: str) -> list[Source]:
+    if not name.strip():
+        raise DataError(f"an empty name in data: {_NAMES}")
+    try:
+        return _expand(name, split)
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # too long a name, `~` of nobody, a closed folder
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DataError(f"{textwrap.shorten(name, 80)} cannot be looked up: {reason}") from error
+
+
+def _expand(name: str, split: str) -> list[Source]:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return [_file(path)]
+    if path.is_dir():
+        return _folder(path, split)
+    if any(sign in name for sign in "*?["):
+        paths = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        if not paths:
+            raise DataError(f"no file matches {name}")
+        return [source for match in paths for source in _expand(str(match), split)]
+    folder, _, config = name.rpartition(":")
+    if Path(folder).is_dir() and folder:  # a data set's repository, cloned
+        return [Source(name, partial(_data_set_records, folder, config, split))]
+    if _HUB_NAME.fullmatch(name) and not name.endswith(_SUFFIXES):
+        repository, _, config = name.partition(":")
+        return [Source(name, partial(_data_set_records, repository, config or None, split))]
+    raise DataError(_missing(path))
+
+
+def _missing(path: Path) -> str:
+    folder = path.parent
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a link to {path.readlink()}, which leads nowhere"
+    if path.exists():
+        return f"{path} is neither a file nor a folder"
+    if not folder.is_dir():
+        message = f"{path} does not exist, nor does its folder {folder}"
+    else:
+        message = (
+            f"{path} does not exist{did_you_mean(path.name, (entry.name for entry in folder.iterdir()))}"
+        )
+    if path.parts[0] == "data":
+        message += "\ndata/ is filled by the scripts of data_prep/ (python -m data_prep.<script> --help);"
+        message += " for rows of your own: data=[my_rows.jsonl]"
+    return message
+
+
+def _file(path: Path) -> Source:
+    name = path.name.lower()
+    if not path.is_file():  # a pipe would be waited for without end
+        raise DataError(_missing(path))
+    if name.endswith(".parquet"):
+        return Source(str(path), partial(parquet_records, path))
+    if name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
+        return Source(str(path), partial(json_records, path))
+    raise DataError(f"{path}: files are read by their suffix, one of {', '.join(_SUFFIXES)}")
+
+
+def _folder(folder: Path, split: str) -> list[Source]:
+    if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+        return [Source(str(folder), partial(saved_records, folder, split))]
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.name.lower().endswith(_SUFFIXES)
+        and not path.is_dir()
+        and path.name not in _NOT_ROWS
+        and not path.name.endswith(_NO_ROWS)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not files:
+        raise DataError(f"{folder} holds no {', '.join(_SUFFIXES)}")
+    kept = [path for path in files if not _other_split(path.name, split)]
+    if not kept:
+        names = ", ".join(path.name for path in files)
+        raise DataError(f"{folder} holds no files of the split {split!r} (data_split), only {names}")
+    return [_file(path) for path in kept]
+
+
+def _other_split(name: str, split: str) -> bool:
+    """Whether a file's name says that it is of another split than `split`."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    said = {known for known, synonyms in _SPLIT_WORDS.items() if words & synonyms}
+    return bool(said) and split not in said
+
+
+# --- Data sets ----------------------------------------------------------------------------------------------
+
+
+def _data_set_records(repository: str, config: str | None, split: str) -> Iterator[Record]:
+    import datasets  # imported here: it takes a second that files do not need
+
+    try:
+        data_set = datasets.load_dataset(repository, config, split=split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        name = f"{repository}:{config}" if config else repository
+        raise DataError(
+            f"{name} is no local file or folder, and no hub data set that can be loaded: {error}"
+        ) from error
+    for number, values in enumerate(data_set, start=1):
+        yield Record(number, values)

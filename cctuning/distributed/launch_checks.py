@@ -1,0 +1,120 @@
+"""Launches that would silently become something else, each caught with a message that says what to do.
+
+accelerate starts one process where several were asked for, or takes DDP for FSDP, without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from accelerate.utils import DeepSpeedPlugin, DistributedType, parse_flag_from_env
+
+from cctuning.distributed.engines import Engine, LaunchError, current_engine, join_processes, running_engine
+from cctuning.distributed.launcher import launcher_options
+
+
+def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
+    """Raises `LaunchError` where another engine would run than this process was launched for.
+
+    `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `english_gradient`: whether the
+    English pass is differentiated. Joins the processes.
+    """
+    asked = current_engine()
+    if english_gradient and asked.name == "fsdp2":
+        # Its backward pass frees a layer's weights after the first of the two uses.
+        raise LaunchError(
+            "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
+            "choose recipes/accelerate/zero3.yaml or ddp.yaml"
+        )
+    _check_settings(asked)
+    _check_devices(asked, use_cpu)
+    state = join_processes(use_cpu=use_cpu)
+    if state.num_processes != asked.processes:
+        raise LaunchError(_too_few(asked, state.num_processes, use_cpu))
+    if asked.name == "fsdp2" and state.distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
+        raise LaunchError(
+            f"{asked} was asked for, and accelerate would run {Engine('ddp', asked.processes)}: FSDP needs "
+            "GPUs here. On CPUs choose recipes/accelerate/ddp.yaml or zero3.yaml"
+        )
+
+
+def check_engine(asked: Engine, accelerator: Any) -> None:
+    """Raises `LaunchError` where the accelerator that was made for `asked` runs something else."""
+    running = running_engine(accelerator)
+    if running != asked:
+        raise LaunchError(
+            f"{asked} was asked for, and {running} runs: start with a file of recipes/accelerate/"
+        )
+
+
+def _check_settings(asked: Engine) -> None:
+    """What an engine's configuration may not say."""
+    if asked.name == "fsdp2":
+        if os.environ.get("FSDP_VERSION") != "2":
+            raise LaunchError(
+                "FSDP1 is not supported: set fsdp_version: 2, as in recipes/accelerate/fsdp2.yaml"
+            )
+        if os.environ.get("FSDP_STATE_DICT_TYPE") != "FULL_STATE_DICT":
+            raise LaunchError(
+                "with a sharded state the run would end without a model: set fsdp_state_dict_type: "
+                "FULL_STATE_DICT, as in recipes/accelerate/fsdp2.yaml"
+            )
+        if parse_flag_from_env("FSDP_ACTIVATION_CHECKPOINTING"):
+            raise LaunchError(
+                "fsdp_activation_checkpointing is the recipe's to say: set it to false, and "
+                "gradient_checkpointing=true in the recipe"
+            )
+    if asked.name == "zero3":
+        settings = DeepSpeedPlugin().deepspeed_config["zero_optimization"]
+        if not settings.get("stage3_gather_16bit_weights_on_model_save"):
+            raise LaunchError(
+                "ZeRO-3 would end without a model: set zero3_save_16bit_model: true (in a DeepSpeed file: "
+                "stage3_gather_16bit_weights_on_model_save), as in recipes/accelerate/zero3.yaml"
+            )
+
+
+def _check_devices(asked: Engine, use_cpu: bool) -> None:
+    """Whether the GPUs suffice, and whether launcher and recipe agree on using them."""
+    gpus = torch.cuda.device_count()
+    if not gpus:
+        return
+    launcher = launcher_options()
+    if not use_cpu and (parse_flag_from_env("ACCELERATE_USE_CPU") or (launcher and launcher.cpu)):
+        raise LaunchError(
+            "accelerate was told to use CPUs (--cpu, or use_cpu: true in its configuration), and the recipe "
+            "says use_cpu=false: change one of the two"
+        )
+    if use_cpu:
+        if asked.name.startswith("zero"):
+            raise LaunchError(
+                f"{asked} takes the GPUs that it finds, and the recipe says use_cpu=true: set it to false, "
+                "or hide the GPUs (CUDA_VISIBLE_DEVICES=)"
+            )
+        return
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", asked.processes))
+    if here > gpus:
+        raise LaunchError(
+            f"{here} processes were asked for on a machine with {gpus} GPU{'s' * (gpus > 1)}: "
+            f"--num_processes {gpus}"
+        )
+    if gpus > 1 and "LOCAL_RANK" not in os.environ:
+        raise LaunchError(
+            f"one process was started, and {gpus} GPUs are visible: it would take them all as DataParallel. "
+            "Use them with accelerate launch --config_file recipes/accelerate/ddp.yaml "
+            f"--num_processes {gpus} train.py ..., or one of them with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def _too_few(asked: Engine, running: int, use_cpu: bool) -> str:
+    said = f"{asked.processes} processes were asked for, and {running} would run"
+    if "LOCAL_RANK" not in os.environ:
+        return (
+            f"{said}: accelerate starts one process with --cpu or distributed_type MULTI_CPU. On CPUs, use "
+            f"accelerate launch --config_file recipes/accelerate/ddp.yaml --num_processes {asked.processes} "
+            "train.py ... use_cpu=true"
+        )
+    if not use_cpu and not torch.cuda.is_available():
+        return f"{said}: no GPU was found. On CPUs, set use_cpu=true in the recipe"
+    return f"{said}: start with a file of recipes/accelerate/"

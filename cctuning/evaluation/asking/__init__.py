@@ -1,0 +1,1 @@
+"""Asking a model the questions of benchmarks, and storing its responses."""

@@ -1,0 +1,49 @@
+"""What `dry_run=true` shows of an evaluation: how many questions, how long, and one as the model reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cctuning.data.preview import lengths, marked_prompt
+from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.items.selection import ItemSet
+
+
+def tasks_table(tasks: Sequence[Task], sets: Sequence[ItemSet]) -> Table:
+    """Questions and prompt lengths of every task, and how many items were left out."""
+    count = sum(len(task.questions) for task in tasks)
+    table = Table(title=f"{count:,} questions (tokens: median/95th percentile/longest)")
+    for heading in ("benchmark", "language", "questions", "prompt", "parallel", "left out"):
+        table.add_column(heading, justify="left" if heading in ("benchmark", "language") else "right")
+    for task, found in zip(tasks, sets, strict=True):
+        parallel = [len(question.parallel.ids) for question in task.questions if question.parallel]
+        table.add_row(
+            task.benchmark.title,
+            task.language,
+            f"{len(task.questions):,}",
+            lengths([len(question.asked.ids) for question in task.questions]),
+            lengths(parallel) if parallel else "",
+            f"{len({id for ids in found.left_out.values() for id in ids}) or ''}",
+        )
+    return table
+
+
+def question_panel(task: Task, tokenizer: Any, *, parallel: str = "parallel, for the connection:") -> Panel:
+    """The first question of a task; brackets mark the response start. `parallel`: said of its parallel."""
+    question = task.questions[0]
+    shown: list[Text] = [marked_prompt(tokenizer, question.asked.ids)]
+    if question.parallel:
+        other = marked_prompt(tokenizer, question.parallel.ids)
+        shown += [Text(f"\n{parallel}", style="bold"), other]
+    item = question.item
+    return Panel(
+        Group(*shown),
+        title=Text(f"{task.benchmark.title}, {task.language}, id {item.id}"),
+        subtitle=Text(f"answer: {' | '.join(item.answers)}"),
+    )

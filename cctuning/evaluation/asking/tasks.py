@@ -1,0 +1,105 @@
+"""Tasks of an evaluation: a benchmark in one language, and the questions asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.asking.prompting import prompts_of
+from cctuning.evaluation.asking.questions import Question, encode_questions, fault
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.selection import ItemSet
+
+# Texts, the language they are in and the one that is wanted -> their translations; None where there is none.
+Translate = Callable[[Sequence[str], str, str], Sequence[str | None]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark in one language."""
+
+    benchmark: Benchmark
+    language: str
+    questions: Sequence[Question]
+
+    @property
+    def name(self) -> str:
+        """As in file names and results: xnli_sw."""
+        return f"{self.benchmark.name}_{self.language}"
+
+    def fingerprint(self) -> str:
+        """A hash of all that is asked, to the token, and of the gold answers."""
+        digest = hashlib.sha256()
+        for question in self.questions:
+            item = question.item
+            asked = [item.id, question.asked, question.parallel, question.option_ids]
+            digest.update(json.dumps([*asked, item.answers, dict(item.options or {})]).encode())
+        return digest.hexdigest()
+
+
+def make_task(
+    found: ItemSet,
+    prompts: PromptFormat,
+    *,
+    mode: str,
+    prompting: str = "original",
+    translate: Translate | None = None,
+) -> Task:
+    """The task of some items in an inference mode: `bilingual` takes their parallel prompts as they are,
+    `translated` has `translate` make them from what is asked, the other modes need none. Where there is no
+    translation the text itself takes its place, as for an English row, and the question says so.
+    """
+    benchmark = found.benchmark
+    texts = [prompts_of(item, benchmark, prompting=prompting) for item in found.items]
+    asked = [text for text, _ in texts]
+    parallel = [text for _, text in texts] if mode == "bilingual" else None
+    untranslated: set[int] = set()
+    if mode == "translated":
+        assert translate is not None
+        # In one language: pim puts two into one prompt.
+        own = [
+            prompts_of(item, benchmark, prompting="original" if prompting == "pim" else prompting)[0]
+            for item in found.items
+        ]
+        languages = (found.language, "en")
+        translated = translate(own, *(languages[::-1] if benchmark.asked_in_english else languages))
+        parallel = [text or other for text, other in zip(translated, own, strict=True)]
+        untranslated = {number for number, text in enumerate(translated) if not text}
+    questions = encode_questions(found.items, asked, parallel, prompts)
+    questions = [replace(one, untranslated=number in untranslated) for number, one in enumerate(questions)]
+    return Task(benchmark, found.language, questions)
+
+
+def split_faulty(
+    task: Task,
+    found: ItemSet,
+    prompts: PromptFormat,
+    *,
+    positions: int | None,
+    new_tokens: int,
+    leave_out: bool,
+    both_answered: bool = False,
+) -> tuple[Task, ItemSet]:
+    """The task and its items without the questions that the model cannot be asked (`questions.fault`).
+
+    Raises `ValueError` for the first of them unless they are to be left out.
+    """
+    faults: dict[str, list[int | str]] = {}
+    for question in task.questions:
+        if reason := fault(question, prompts, positions, new_tokens, both_answered=both_answered):
+            item = question.item
+            if not leave_out:
+                raise ValueError(
+                    f"{item.file or task.benchmark.title}, row {item.number}, id {item.id!r}: "
+                    f"{reason.message}. Set on_bad_prompt=leave_out to ask the others"
+                )
+            faults.setdefault(reason.kind, []).append(item.id)
+    gone = {id for ids in faults.values() for id in ids}
+    kept = [question for question in task.questions if question.item.id not in gone]
+    if not kept:
+        reasons = ", ".join({**found.left_out, **faults})
+        raise ValueError(f"{task.name}: no question is left that could be asked (left out: {reasons})")
+    return Task(task.benchmark, task.language, kept), found.without(faults)

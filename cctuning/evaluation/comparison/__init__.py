@@ -1,0 +1,1 @@
+"""Two or more evaluations on the same questions."""

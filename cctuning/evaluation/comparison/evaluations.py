@@ -1,0 +1,190 @@
+"""Evaluations that are to be compared: read, named, and checked for what would make the comparison unfair."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cctuning.evaluation.results.results import read_results, read_samples
+from cctuning.evaluation.results.summary import scores_of
+from cctuning.stats.bootstrap import Id, Scores
+
+_SHOWN = 5  # ids or tasks that a message names
+# What changes scores and is not the model: a comparison across it is named.
+_FEW = 10  # questions that each language of a mean should have at least
+_SETTINGS = ("prompting", "max_new_tokens", "limit", "leave_out_faults", "template", "dtype")
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """A benchmark in one language, as one model answered it."""
+
+    benchmark: str
+    title: str  # the benchmark's, as the papers write it
+    language: str
+    parallel: bool  # the same id is the same question in every language
+    main_metric: str
+    questions: Mapping[Id, str]  # a hash of each question and its gold answers
+    scores: Mapping[str, Scores]  # by metric
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One result folder."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    tasks: Mapping[str, TaskScores]
+
+
+def read_evaluation(folder: str | Path) -> Evaluation:
+    """A result folder. Raises `ResultsError` where it is none, or its samples are not whole."""
+    results = read_results(folder)
+    tasks = {}
+    for (benchmark, language), samples in read_samples(folder):
+        task = f"{benchmark}_{language}"
+        config = results["configs"][task]
+        tasks[task] = TaskScores(
+            benchmark=benchmark,
+            title=config["title"],
+            language=language,
+            parallel=config["parallel"],
+            main_metric=config["main_metric"],
+            questions={sample["doc_id"]: fingerprint(sample["doc"], sample["target"]) for sample in samples},
+            scores=scores_of(samples),
+        )
+    return Evaluation(Path(folder), results["config"], tasks)
+
+
+def fingerprint(doc: Mapping[str, Any], target: Sequence[str]) -> str:
+    """A hash of a question (`samples.document`) and its gold answers."""
+    text = json.dumps([doc, list(target)], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+# --- Names --------------------------------------------------------------------------------------------------
+
+
+def name_evaluations(evaluations: Sequence[Evaluation], names: Sequence[str] = ()) -> list[str]:
+    """A name for each in tables: those given, else the models', with as much more as tells them apart.
+
+    Raises `ValueError` for names that are not one each, and different.
+    """
+    if names:
+        if len(names) != len(evaluations):
+            raise ValueError(f"names has {len(names)} names, and results {len(evaluations)} folders")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"names holds {twice[0]!r} twice")
+        return list(names)
+    ways: list[Callable[[Evaluation], str]] = [
+        _model_name,
+        lambda one: f"{_model_name(one)}, {one.config.get('inference')}",
+        lambda one: f"{_model_name(one)}, {one.config.get('inference')}, {one.config.get('prompting')}",
+        lambda one: one.folder.resolve().name,
+    ]
+    for way in ways:
+        found = [way(one) for one in evaluations]
+        if len(set(found)) == len(found):
+            return found
+    return [str(one.folder.resolve()) for one in evaluations]
+
+
+def _model_name(evaluation: Evaluation) -> str:
+    """The run's folder, without what all of them share."""
+    path = Path(evaluation.config.get("model_path") or evaluation.config.get("model") or evaluation.folder)
+    exported = (
+        path.name.startswith("monolingual") and path.parent.name
+    )  # a study has one for each number of pairs
+    return path.parent.name if exported else path.name
+
+
+# --- What can be compared -----------------------------------------------------------------------------------
+
+
+def common_tasks(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[str]:
+    """The tasks that all have, in the first one's order. Raises `ValueError` where there is none."""
+    common = [task for task in evaluations[0].tasks if all(task in other.tasks for other in evaluations)]
+    if not common:
+        held = "; ".join(
+            f"{name}: {_listed(list(one.tasks))}" for one, name in zip(evaluations, names, strict=True)
+        )
+        raise ValueError(f"the result folders have no task in common ({held})")
+    return common
+
+
+def common_questions(
+    task: str, evaluations: Sequence[Evaluation], names: Sequence[str], *, common_only: bool
+) -> tuple[list[Id], str | None]:
+    """The ids of a task's questions that all were asked, and a warning where some were asked others too.
+
+    Raises `ValueError` where they were not all asked the same and `common_only` is off, or there are none.
+    """
+    asked = [one.tasks[task].questions for one in evaluations]
+    common = [id for id in asked[0] if all(id in other for other in asked)]
+    if all(len(own) == len(common) for own in asked):
+        return common, None
+    extra = [
+        f"{len(own) - len(common):,} of {name}: {_listed([id for id in own if id not in set(common)])}"
+        for own, name in zip(asked, names, strict=True)
+        if len(own) > len(common)
+    ]
+    what = f"{task}: not all were asked the questions ({'; '.join(extra)})"
+    if not common:
+        raise ValueError(f"{what}, and no question is common to all")
+    if not common_only:
+        raise ValueError(f"{what}: common_only=true compares the {len(common):,} that all were asked")
+    return common, f"{what}; the {len(common):,} that all were asked are compared"
+
+
+def small_languages(asked: Mapping[str, Sequence[Id]], evaluation: Evaluation) -> list[str]:
+    """Warns of benchmarks in which a few questions of a language count as much as many of another, in words.
+
+    `asked`: the ids to compare of each task. A mean over languages draws questions within each, and one
+    that holds a single question never varies: the mean's interval and test take its answer for certain.
+    """
+    found = []
+    for benchmark in dict.fromkeys(evaluation.tasks[task].benchmark for task in asked):
+        own = {name: task for name in asked if (task := evaluation.tasks[name]).benchmark == benchmark}
+        counts = {task.language: len(asked[name]) for name, task in own.items()}
+        small = {language: count for language, count in counts.items() if count < _FEW}
+        first = next(iter(own.values()))
+        if first.parallel or not small or max(counts.values()) < _FEW:
+            continue
+        listed = ", ".join(f"{language} {count}" for language, count in small.items())
+        found.append(
+            f"{first.title}: languages with fewer than {_FEW} questions ({listed}) count as much as the "
+            "others in the mean, whose interval and test do not know how little they rest on there"
+        )
+    return found
+
+
+def unfair(evaluations: Sequence[Evaluation], names: Sequence[str], tasks: Sequence[str]) -> list[str]:
+    """What makes the comparison with the first one unfair, in words."""
+    first, first_name = evaluations[0], names[0]
+    found = []
+    for other, name in zip(evaluations[1:], names[1:], strict=True):
+        for key in _SETTINGS:
+            ours, theirs = first.config.get(key), other.config.get(key)
+            if ours != theirs:
+                found.append(f"{key} is {theirs} in {name}, and {ours} in {first_name}")
+        for task in tasks:
+            known, asked = first.tasks[task].questions, other.tasks[task].questions
+            differing = [id for id in asked if id in known and asked[id] != known[id]]
+            if differing:
+                found.append(
+                    f"{task}: {len(differing):,} of {len(asked):,} questions differ in text or gold answer "
+                    f"between {first_name} and {name}: {_listed(differing)}"
+                )
+    for one, name in zip(evaluations, names, strict=True):
+        if alone := [task for task in one.tasks if task not in tasks]:
+            found.append(f"not compared, because not all have it: {_listed(alone)} of {name}")
+    return found
+
+
+def _listed(things: Sequence[Id]) -> str:
+    shown = ", ".join(map(str, things[:_SHOWN]))
+    return f"{shown}, ..." if len(things) > _SHOWN else shown

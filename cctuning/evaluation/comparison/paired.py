@@ -1,0 +1,77 @@
+"""Scores of several models on the same questions of one benchmark: all are drawn together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from numpy.random import Generator
+
+from cctuning.evaluation.comparison.evaluations import Evaluation
+from cctuning.evaluation.results.summary import Estimate, estimates
+from cctuning.stats.bootstrap import Id, Scores, resampled_languages
+
+
+class PairedScores:
+    """What each evaluation, by its number, scored on the questions of a benchmark that all have scored."""
+
+    def __init__(
+        self,
+        evaluations: Sequence[Evaluation],
+        asked: Mapping[str, Sequence[Id]],
+        *,
+        random: Generator,
+        resamples: int,
+    ) -> None:
+        """`asked`: the ids to compare of each task of the benchmark."""
+        tasks = evaluations[0].tasks
+        self.parallel = tasks[next(iter(asked))].parallel
+        # Per language the scores of each evaluation, by its number, under each metric.
+        self._scores: dict[str, dict[tuple[int, str], Scores]] = {
+            tasks[task].language: _common_scores([one.tasks[task].scores for one in evaluations], ids)
+            for task, ids in asked.items()
+        }
+        if not any(self._scores.values()):
+            raise ValueError(f"{', '.join(asked)}: the result folders have no score in common")
+        self._drawn = resampled_languages(
+            self._scores, parallel=self.parallel, random=random, resamples=resamples
+        )
+        self.metrics = list(dict.fromkeys(metric for own in self._scores.values() for _, metric in own))
+
+    def languages(self, metric: str) -> list[str]:
+        """Those in which there are scores of this metric."""
+        return [language for language, own in self._scores.items() if (0, metric) in own]
+
+    def scores(self, number: int, metric: str, language: str) -> Scores:
+        """By question id."""
+        return self._scores[language][number, metric]
+
+    def estimates(self, number: int, metric: str) -> dict[str | None, Estimate]:
+        """The mean of each language, and under None that of the languages."""
+        languages = self.languages(metric)
+        return estimates(
+            {language: self._scores[language][number, metric] for language in languages},
+            {language: self._drawn[language][number, metric] for language in languages},
+            parallel=self.parallel,
+        )
+
+    def differences(self, number: int, metric: str) -> dict[str | None, Estimate]:
+        """The same of every question's score less that of evaluation 0."""
+        scores, drawn = {}, {}
+        for language in self.languages(metric):
+            own, base = self._scores[language][number, metric], self._scores[language][0, metric]
+            scores[language] = {id: own[id] - base[id] for id in own}
+            drawn[language] = self._drawn[language][number, metric] - self._drawn[language][0, metric]
+        return estimates(scores, drawn, parallel=self.parallel, lowest=-1.0)
+
+
+def _common_scores(
+    evaluations: Sequence[Mapping[str, Scores]], ids: Sequence[Id]
+) -> dict[tuple[int, str], Scores]:
+    """By number of the evaluation and metric, the scores of the questions that all have scored."""
+    common: dict[tuple[int, str], Scores] = {}
+    for metric in evaluations[0]:
+        scores = [metrics.get(metric, {}) for metrics in evaluations]
+        if scored := [id for id in ids if all(id in own for own in scores)]:
+            for number, own in enumerate(scores):
+                common[number, metric] = {id: own[id] for id in scored}
+    return common

@@ -1,0 +1,230 @@
+"""Local files of questions -> items, every one checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.data.fields import is_blank, is_language_code, is_unicode, shown, type_name
+from cctuning.data.formats import ONE_OBJECT, DataError, Record, json_records, parquet_records
+from cctuning.data.rows import Problem
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.item import Item
+from cctuning.settings.near_matches import did_you_mean
+from cctuning.tools.files import write_whole
+
+__all__ = ["SUFFIXES", "BadItemsError", "Item", "available_languages", "read_items", "write_items"]
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+_KEYS = ("id", "language", "prompt", "prompt_en", "answer", "options", "option_texts")
+_SHOWN = 20
+
+
+class BadItemsError(ValueError):
+    """Questions that cannot be asked or judged; the message lists the first, `problems` holds all."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        items = len({(problem.file, problem.number) for problem in problems})
+        lines = [f"{items} bad item{'s' * (items != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
+        if len(problems) > _SHOWN:
+            lines.append(f"  and {len(problems) - _SHOWN} more problems")
+        super().__init__("\n".join(lines))
+
+
+def available_languages(folder: str | Path, benchmark: Benchmark) -> list[str]:
+    """The languages that have a file in FOLDER/TITLE, by name; none where the folder is not there."""
+    return sorted(_files(Path(folder).expanduser() / benchmark.title))
+
+
+def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[Item]:
+    """The items of FOLDER/TITLE/LANGUAGE, a .jsonl, .json (also .gz) or .parquet file, in its order.
+
+    A row has `id`, `prompt`, `prompt_en`, `answer` (a list of gold texts; of a choice one label), of a choice
+    `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`. The
+    text that is only a parallel (`prompt_en`, or `prompt` where the benchmark asks in English) may be null.
+
+    Raises `DataError` where there is no such file or it cannot be read, naming the languages that are there,
+    and `BadItemsError` for rows that are no items, with file, row and field of each.
+    """
+    path = _file(Path(folder).expanduser(), benchmark, language)
+    records = parquet_records(path) if path.suffix == ".parquet" else json_records(path)
+    items: list[Item] = []
+    problems: list[Problem] = []
+    first: dict[int | str, int] = {}
+    for record in records:
+        faults = list(_faults(record, benchmark, language))
+        if not faults:
+            item = _item(record, language, str(path))
+            if item.id in first:
+                faults.append(("id", f"{item.id!r} is that of row {first[item.id]} too"))
+            first.setdefault(item.id, record.number)
+            items.append(item)
+        problems += [Problem(str(path), record.number, field, message) for field, message in faults]
+    if problems:
+        raise BadItemsError(problems)
+    if not items:
+        raise DataError(f"{path} holds no items")
+    return items
+
+
+def write_items(path: str | Path, items: Sequence[Item]) -> None:
+    """Writes items as JSON lines that `read_items` reads, the file whole or not at all; folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "".join(json.dumps(_row(item), ensure_ascii=False) + "\n" for item in items))
+
+
+def _row(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "language": item.language,
+        "prompt": item.prompt or None,
+        "prompt_en": item.prompt_en or None,
+        "answer": list(item.answers),
+        "options": dict(item.options) if item.options else None,
+        "option_texts": list(item.options.values()) if item.options else None,
+        **item.details,
+    }
+
+
+# --- Files --------------------------------------------------------------------------------------------------
+
+
+def _file(folder: Path, benchmark: Benchmark, language: str) -> Path:
+    """The one file of that benchmark and language."""
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is no folder of benchmarks: it should hold {benchmark.title}/{language}.jsonl "
+            "(python -m data_prep.benchmarks --help)"
+        )
+    place = folder / benchmark.title
+    if not place.is_dir():
+        there = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        raise DataError(
+            f"{folder} has no folder {benchmark.title}, only {', '.join(there) or 'files'}"
+            f"{did_you_mean(benchmark.title, there)}"
+        )
+    files = _files(place)
+    if language not in files:
+        there = sorted(files)
+        raise DataError(
+            f"{place} has no file of the language {language!r}, such as {language}.jsonl; "
+            f"its languages: {', '.join(there) or 'none'}"
+        )
+    if len(files[language]) > 1:
+        names = " and ".join(path.name for path in files[language])
+        raise DataError(f"{place} holds {names}: keep one file a language")
+    return files[language][0]
+
+
+def _files(place: Path) -> dict[str, list[Path]]:
+    """The files of a benchmark's folder by language."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), None)
+        name = path.name.removesuffix(suffix or "")
+        if suffix and path.is_file() and is_language_code(name):
+            files.setdefault(name, []).append(path)
+    return files
+
+
+# --- Rows ---------------------------------------------------------------------------------------------------
+
+
+def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tuple[str, str]]:
+    """What keeps a record from being an item: field and message."""
+    values = record.values
+    if record.fault:
+        yield "", record.fault
+    elif not isinstance(values, dict):
+        yield "", f"is {type_name(values)}: {ONE_OBJECT}"
+    elif missing := [key for key in ("id", "prompt", "prompt_en", "answer") if key not in values]:
+        yield from ((key, f"is missing{did_you_mean(key, values)}") for key in missing)
+    else:
+        yield from _id_faults(values["id"])
+        if values.get("language") not in (None, language):
+            yield "language", f"{values['language']!r} is another than the file's, {language!r}"
+        only_parallel = "prompt" if benchmark.asked_in_english else "prompt_en"
+        for key in ("prompt", "prompt_en"):
+            if values[key] is not None or key != only_parallel:
+                yield from ((key, fault) for fault in _text_faults(values[key]))
+        yield from _answer_faults(values, benchmark)
+
+
+def _id_faults(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        yield "id", f"is {type_name(value)}, must be a whole number or text"
+    elif isinstance(value, str):
+        yield from (("id", fault) for fault in _text_faults(value))
+
+
+def _text_faults(value: Any) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield f"is {type_name(value)}, must be text"
+    elif is_blank(value):
+        yield "is empty"
+    elif not is_unicode(value):
+        yield "holds half of a surrogate pair, which is no character"
+
+
+def _answer_faults(values: dict[str, Any], benchmark: Benchmark) -> Iterator[tuple[str, str]]:
+    answers: Any = values["answer"]
+    options: Any = values.get("options")
+    if not isinstance(answers, list) or not answers:
+        yield (
+            "answer",
+            f"is {'an empty list' if answers == [] else type_name(answers)}, must be a list of texts",
+        )
+        return
+    text_faults = [fault for answer in answers for fault in _text_faults(answer)]
+    if text_faults:
+        yield "answer", f"holds what {text_faults[0]}"
+    elif benchmark.kind != "choice":
+        if options is not None:
+            yield "options", f"are there, and {benchmark.title} is no choice"
+    elif option_faults := list(_option_faults(values, options, benchmark)):
+        yield from option_faults
+    elif len(answers) > 1:
+        yield "answer", f"holds {len(answers)} labels, and one of {', '.join(_given(options))} is right"
+    elif answers[0] not in _given(options):
+        yield "answer", f"{shown(answers[0])} is no option: {', '.join(_given(options))}"
+
+
+def _option_faults(values: dict[str, Any], options: Any, benchmark: Benchmark) -> Iterator[tuple[str, str]]:
+    if not isinstance(options, dict):
+        yield "options", f"is {type_name(options)}, must be an object from labels to texts"
+        return
+    given = _given(options)
+    for label, text in given.items():
+        yield from (("options", f"{label}: {fault}") for fault in _text_faults(text))
+    if benchmark.labels and tuple(given) != benchmark.labels:
+        yield "options", f"are {', '.join(given) or 'none'}, must be {', '.join(benchmark.labels)}"
+    elif len(given) < 2:
+        yield "options", f"has {len(given)}, and a choice needs two"
+    texts = values.get("option_texts")
+    if texts is not None and texts != list(given.values()):
+        yield "option_texts", "are not the texts of options, in their order"
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a row: Parquet fills in the labels of other rows with null."""
+    return {label: text for label, text in options.items() if text is not None}
+
+
+def _item(record: Record, language: str, file: str) -> Item:
+    values = record.values
+    options = values.get("options")
+    return Item(
+        id=values["id"],
+        language=language,
+        prompt=values["prompt"] or "",
+        prompt_en=values["prompt_en"] or "",
+        answers=tuple(values["answer"]),
+        options=None if options is None else _given(options),
+        details={key: value for key, value in values.items() if key not in _KEYS},
+        file=file,
+        number=record.number,
+    )

@@ -1,0 +1,67 @@
+"""How a question is put into words: one frame for each language, kept as data in the folder `frames`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from cctuning.settings.near_matches import did_you_mean
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The text around a question's fields in one language."""
+
+    prompt: str  # with {name} where a field goes
+    options: Mapping[str, str] = field(
+        default_factory=dict
+    )  # texts of options that are the same in all items
+    wordings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # field -> its value -> a text
+
+    def render(self, fields: Mapping[str, str]) -> str:
+        """The prompt with the fields put in as they are. Raises `KeyError` for a field that is not there."""
+        return _PLACE.sub(lambda place: self._text(place[1], fields), self.prompt)
+
+    def _text(self, name: str, fields: Mapping[str, str]) -> str:
+        if name in self.options:
+            return self.options[name]
+        return self.wordings[name][fields[name]] if name in self.wordings else fields[name]
+
+
+def find_frame(name: str, language: str) -> Frame:
+    """The frame of a benchmark (or of another set of wordings) in a language.
+
+    Raises `ValueError` that names the languages where there is none in this one.
+    """
+    frames = _frames(name)
+    if language not in frames:
+        raise ValueError(
+            f"{name} has no prompt in the language {language!r}{did_you_mean(language, frames)}, only in "
+            f"{', '.join(frames)}: add one to cctuning/evaluation/items/prompt_templates/{name}.yaml"
+        )
+    return frames[language]
+
+
+def languages_of(name: str) -> tuple[str, ...]:
+    """The languages in which there is a frame."""
+    return tuple(_frames(name))
+
+
+@functools.cache
+def _frames(name: str) -> dict[str, Frame]:
+    return {language: Frame(**values) for language, values in load_data(name).items()}
+
+
+def load_data(name: str) -> dict[str, Any]:
+    """The content of a file of the folder `frames`, by its name without suffix."""
+    source = resources.files("cctuning.evaluation").joinpath("prompt_templates", f"{name}.yaml")
+    found: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,78 @@
+"""Which items are asked: the benchmarks and languages of a recipe, less those that are left out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from cctuning.evaluation.items import hub
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.files import available_languages, read_items
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.settings.near_matches import did_you_mean
+
+HUB = "hub"
+
+
+@dataclass(frozen=True)
+class ItemSet:
+    """The items of a benchmark in one language, and the ids that were left out, by reason."""
+
+    benchmark: Benchmark
+    language: str
+    items: Sequence[Item]
+    left_out: dict[str, list[int | str]] = field(default_factory=dict)
+
+    def without(self, ids: dict[str, list[int | str]]) -> ItemSet:
+        """The same less these ids, by reason."""
+        gone = {id for listed in ids.values() for id in listed}
+        kept = [item for item in self.items if item.id not in gone]
+        return replace(self, items=kept, left_out=self.left_out | ids)
+
+
+def read_item_sets(
+    benchmarks: Sequence[Benchmark],
+    data: str,
+    *,
+    languages: Sequence[str] = (),
+    limit: int | None = None,
+    leave_out_faults: bool = False,
+) -> list[ItemSet]:
+    """The items of all benchmarks from the folder `data`, or from the hub, language by language.
+
+    `languages`: these, of the benchmarks that have them; by default all of the folder, and of the hub those
+    of the paper. `limit`: the first so many of each language; then known faults are left out. Raises
+    `ValueError` for a language that no benchmark has, and what `read_items` raises.
+    """
+    has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
+    known = {language for own in has.values() for language in own}
+    if missing := [language for language in languages if language not in known]:
+        raise ValueError(
+            f"languages: no {missing[0]!r} for {', '.join(has)} in {data}, only "
+            f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
+        )
+    faults = read_faults(data) if leave_out_faults else None
+    from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages
+    sets = []
+    for benchmark in benchmarks:
+        for language in languages or has[benchmark.name]:
+            if language not in has[benchmark.name]:
+                continue
+            load = from_hub if data == HUB else lambda *which: read_items(data, *which)
+            items = load(benchmark, language)[:limit]
+            found = ItemSet(benchmark, language, items)
+            if faults is not None:
+                _, left_out = without_faults(items, faults, benchmark)
+                found = found.without(left_out)
+            sets.append(found)
+    return sets
+
+
+def _languages(benchmark: Benchmark, data: str) -> list[str]:
+    own = list(benchmark.languages)
+    if data == HUB:
+        return own
+    # Where the folder has none, reading any of them says what is missing.
+    return available_languages(data, benchmark) or own[:1]

@@ -1,0 +1,169 @@
+"""Asking a model: prompts in, answers out, in one language or with the English parallels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from cctuning.data.encoding import check_token
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.prefill import prefill
+
+NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, whether the connection took part in it, and the layer chosen, from 0 (None: a mixture)."""
+
+    text: str
+    connected: bool
+    layer: int | None
+
+
+class Generated(NamedTuple):
+    """What a model wrote for a batch of prompts."""
+
+    tokens: Tensor  # (b, new), padded after the end of each response
+    layers: Tensor  # (b,), the layer chosen, from 0; MIXTURE or NOT_CONNECTED
+
+
+def answer(
+    model: Any,
+    prompts: PromptFormat,
+    questions: Sequence[str],
+    *,
+    english: Sequence[str] | None = None,
+    max_new_tokens: int = 64,
+    batch_size: int = 16,
+    **generation: Any,
+) -> list[Answer]:
+    """Greedy answers to `questions`, in their order.
+
+    With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual
+    where the model has a Transform Matrix, and unconnected where it has none. Questions of like length
+    share a batch. `generation` goes to `model.generate` (say `do_sample=True`). Raises `ValueError` for a
+    token without an embedding.
+    """
+    ids = prompts.prompts_ids(questions)
+    english_ids = None if english is None else prompts.prompts_ids(english)
+    answers: dict[int, Answer] = {}
+    for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
+        generated = generate_batch(
+            model,
+            prompts,
+            [ids[number] for number in numbers],
+            english_ids and [english_ids[number] for number in numbers],
+            max_new_tokens=max_new_tokens,
+            **generation,
+        )
+        rows = zip(numbers, generated.tokens.tolist(), generated.layers.tolist(), strict=True)
+        for number, tokens, layer in rows:
+            answers[number] = answer_of(prompts, tokens, layer)
+    return [answers[number] for number in range(len(ids))]
+
+
+def answer_of(prompts: PromptFormat, tokens: Sequence[int], layer: int) -> Answer:
+    """One row of `Generated` as text."""
+    return Answer(prompts.response_text(tokens), layer != NOT_CONNECTED, layer if layer >= 0 else None)
+
+
+def plan_batches(
+    lengths: Sequence[int], *, batch_size: int, batch_tokens: int | None = None
+) -> list[list[int]]:
+    """Places in `lengths`, in batches of like length, the longest first: what does not fit fails at once.
+
+    A batch holds at most `batch_size` prompts and, padded, `batch_tokens` tokens, but at least one prompt.
+    """
+    batches: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+        room = batches and len(batches[-1]) < batch_size
+        if room and batch_tokens is not None:
+            room = (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens
+        if room:
+            batches[-1].append(number)
+        else:
+            batches.append([number])
+    return batches
+
+
+def generate_batch(
+    model: Any,
+    prompts: PromptFormat,
+    ids: Sequence[Sequence[int]],
+    english_ids: Sequence[Sequence[int]] | None = None,
+    *,
+    max_new_tokens: int,
+    **generation: Any,
+) -> Generated:
+    """Greedy responses to a batch of tokenised prompts; what the rest of the batch is does not matter.
+
+    `generation` and the errors are those of `answer`.
+    """
+    inputs = model_inputs(model, prompts, ids, english_ids)
+    if hasattr(model, "last_selection"):
+        model.last_selection = None
+    options = {
+        "do_sample": False,
+        "max_new_tokens": max_new_tokens,
+        "pad_token_id": prompts.pad_token_id,
+        "eos_token_id": stop_tokens(model, prompts),
+    } | generation
+    if (
+        not generation and (cache := prefill(model, ids)) is not None
+    ):  # greedily: a beam has caches of its own
+        options["past_key_values"] = cache
+    with torch.no_grad():
+        tokens = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
+    return Generated(tokens, _chosen_layers(model, len(ids)).to(tokens.device))
+
+
+def model_inputs(
+    model: Any,
+    prompts: PromptFormat,
+    ids: Sequence[Sequence[int]],
+    english_ids: Sequence[Sequence[int]] | None,
+) -> dict[str, Tensor]:
+    """A batch of prompts, and of their English parallels, padded on the left, on the model's device.
+
+    Raises `ValueError` for a token without an embedding.
+    """
+    inputs = dict(zip(("input_ids", "attention_mask"), pad_left(ids), strict=True))
+    if english_ids is not None:
+        names = ("english_input_ids", "english_attention_mask")
+        inputs |= dict(zip(names, pad_left(english_ids), strict=True))
+    largest = max(int(tensor.max()) for tensor in inputs.values())
+    check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
+    return {name: tensor.to(model.device) for name, tensor in inputs.items()}
+
+
+def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
+    """The tokens that end a response: the template's, and those that the model came with."""
+    known = model.generation_config.eos_token_id
+    listed = known if isinstance(known, list) else [known]
+    return sorted({prompts.stop_token_id, *(token for token in listed if token is not None)})
+
+
+def _chosen_layers(model: Any, rows: int) -> Tensor:
+    """The layer of each row of the last generation (rows,)."""
+    selection = getattr(model, "last_selection", None)
+    if selection is None:
+        return torch.full((rows,), NOT_CONNECTED)
+    weights = selection.weights[:: len(selection.weights) // rows]  # a row's beams follow one another
+    return torch.where((weights == 1).any(-1), weights.argmax(-1), MIXTURE)
+
+
+def pad_left(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Sequences as one (n, length) tensor padded on the left, and its mask (1: a token).
+
+    The padding is each sequence's own first token. Nothing attends to it, but a repetition penalty looks at
+    all tokens of a row, and must not find one there that the prompt does not have: say the end token.
+    """
+    length = max(map(len, sequences))
+    rows = [[*[sequence[0]] * (length - len(sequence)), *sequence] for sequence in sequences]
+    mask = [[0] * (length - len(sequence)) + [1] * len(sequence) for sequence in sequences]
+    return torch.tensor(rows), torch.tensor(mask)

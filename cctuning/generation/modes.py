@@ -1,0 +1,53 @@
+"""Inference modes: where the connection comes from while a benchmark is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cctuning.connection.model import CONNECTION_FILE, is_exported
+
+
+def choose_mode(model: str, inference: str) -> str:
+    """The mode to ask the model `model`, a folder or hub name, in: monolingual, bilingual, translated, none.
+
+    It is `inference`; or for `auto` the one that needs one language only: an exported model is asked through
+    its Transform Matrix, a plain one without connection. Raises `ValueError` where the model cannot be asked
+    so, or where `auto` would have to guess.
+    """
+    matrix = is_exported(model)
+    connected = matrix or (Path(model) / CONNECTION_FILE).is_file()
+    if inference == "auto":
+        if connected and not matrix:
+            raise ValueError(
+                f"{model} has a Decision Maker and no Transform Matrix: evaluate {_exported(model)}, or set "
+                "inference=bilingual, translated or none"
+            )
+        return "monolingual" if matrix else "none"
+    if inference != "none" and not connected:
+        raise ValueError(
+            f"inference={inference} needs a connected model, and {model} is a plain one: set inference=none"
+        )
+    if inference == "monolingual" and not matrix:
+        raise ValueError(
+            f"inference=monolingual needs a Transform Matrix, and {model} has none: evaluate "
+            f"{_exported(model)}"
+        )
+    return inference
+
+
+def _exported(model: str) -> str:
+    folder = Path(model) / "monolingual"
+    made = "" if is_exported(folder) else f", which python fit_transform.py model={model} makes"
+    return f"model={folder}{made}"
+
+
+def folder_name(run_name: str, mode: str, prompting: str) -> str:
+    """What the folder of an evaluation is called: no two ways to ask a model write to one."""
+    return f"{run_name}-{mode}" if prompting == "original" else f"{run_name}-{mode}-{prompting}"
+
+
+def set_mode(model: Any, mode: str) -> None:
+    """Switches the connection off for the mode `none`, and on for all others."""
+    if hasattr(model, "fuse"):
+        model.connected = mode != "none"

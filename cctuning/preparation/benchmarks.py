@@ -1,0 +1,222 @@
+"""Writes benchmark files from the hub: the papers' questions, languages and prompts, one file per language.
+
+FOLDER/TITLE/LANGUAGE.jsonl, which `evaluate.py data=FOLDER` reads, with anomalies.json (faults that a program
+can see) and manifest.json beside them. Files that the same command has made before are kept: after an
+interruption it goes on where it was.
+
+XLSum's English parallels and GlobalOpinionQA's questions in other languages are translations: they need
+--translator. Without it these texts are null, and only inference without a parallel prompt can use the files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.evaluation.items.benchmark import Benchmark
+from cctuning.evaluation.items.files import read_items, write_items
+from cctuning.evaluation.items.hub import Reader, Translate, load_items
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.raw_questions import HubSet, Rows
+from cctuning.evaluation.items.sampling import SEED
+from cctuning.preparation.benchmark_faults import find_faults, known_faults, write_faults
+from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
+from cctuning.preparation.command import ended, typed
+from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
+from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
+from cctuning.settings.near_matches import did_you_mean
+from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return ended(
+        lambda: _run(options, typed("benchmarks", arguments)),
+        stopped="stopped: the same command goes on with the files that are missing",
+    )
+
+
+def _run(options: argparse.Namespace, command: list[str]) -> int:
+    console = Console()
+    folder = options.output or Path("data") / options.set
+    benchmarks = [find_benchmark(name) for name in options.benchmarks]
+    sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
+    translator = _translator(options)
+    known_faults(folder)  # what cannot be read is named before the work
+    for benchmark in benchmarks:
+        items = _write_benchmark(
+            benchmark, sets[benchmark.name], folder, options, command, translator, console
+        )
+        if not items:
+            continue
+        faults = find_faults(benchmark, items)
+        if translator is None:  # a parallel that nobody asked for is no fault
+            faults = _without(faults, "no_parallel")
+        write_faults(folder, benchmark, faults)
+        console.print(_table(benchmark, items, faults))
+    return 0
+
+
+def _chosen(benchmark: Benchmark, options: argparse.Namespace) -> BenchmarkSet:
+    """The set of a benchmark, in the languages that were asked for."""
+    whole = benchmark_set(benchmark, options.set, seed=options.seed)
+    for language in options.languages or ():
+        if language not in whole.available:
+            raise ValueError(
+                f"{benchmark.title} has no language {language!r} in the set {options.set!r}"
+                f"{did_you_mean(language, whole.available)}, only {', '.join(whole.available)}"
+            )
+    return dataclasses.replace(whole, languages=tuple(options.languages or whole.languages))
+
+
+def _write_benchmark(
+    benchmark: Benchmark,
+    chosen: BenchmarkSet,
+    folder: Path,
+    options: argparse.Namespace,
+    command: list[str],
+    translator: Translator | None,
+    console: Console,
+) -> dict[str, list[Item]]:
+    """The items of each language that has some, written, or read where they had been."""
+    read = Reader(options.root)
+    translate = _translate(translator, folder) if translator else None
+    items: dict[str, list[Item]] = {}
+    for language in chosen.languages:
+        path = folder / benchmark.title / f"{language}.jsonl"
+        settings = _settings(benchmark, language, options, translator)
+        if _is_made(path, folder, settings):
+            console.print(f"{path} is there", highlight=False, soft_wrap=True)
+        else:
+            used: list[str] = []
+
+            def noted(hub_set: HubSet, used: list[str] = used) -> Rows:
+                used.append(hub_set.name)
+                return read(hub_set)
+
+            found = load_items(
+                benchmark,
+                language,
+                read=noted,
+                translate=translate,
+                positions=chosen.positions,
+                frames=chosen.frames,
+            )
+            if not found:
+                console.print(f"{path}: the set leaves no question", highlight=False, soft_wrap=True)
+                continue
+            write_items(path, found)
+            write_manifest(
+                folder,
+                command=command,
+                inputs=sorted(set(used)),
+                outputs=[path],
+                counts={language: len(found)},
+                seed=options.seed,
+                settings=settings,
+                packages=["datasets"],
+            )
+            console.print(f"{path}: {len(found)} items", highlight=False, soft_wrap=True)
+        items[language] = read_items(folder, benchmark, language)
+    return items
+
+
+def _settings(
+    benchmark: Benchmark, language: str, options: argparse.Namespace, translator: Translator | None
+) -> dict[str, Any]:
+    """What a file's content depends on, beside the sets on the hub."""
+    return {
+        "benchmark": benchmark.name,
+        "language": language,
+        "set": options.set,
+        "root": str(options.root) if options.root else None,
+        "seed": options.seed,
+        "translator": translator.name if translator and not benchmark.parallel else None,
+    }
+
+
+def _is_made(path: Path, folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the file is as a command with these settings has left it."""
+    if not path.is_file() or not manifest_path(folder).exists():
+        return False
+    for entry in read_manifest(folder):
+        for output in entry["outputs"]:
+            if (
+                output.get("file") == path.relative_to(folder).as_posix()
+                and entry.get("settings") == settings
+            ):
+                return bool(output["sha256"] == sha256(path))
+    return False
+
+
+def _translator(options: argparse.Namespace) -> Translator | None:
+    """The translator that was asked for."""
+    if options.translator is None:
+        return None
+    if options.translator_model is None:
+        raise ValueError(f"--translator {options.translator} needs --translator-model")
+    return load_translator(options.translator, model=options.translator_model)
+
+
+def _translate(translator: Translator, folder: Path) -> Translate:
+    """Translates by `translator`; what it writes is kept beside the files."""
+
+    def translate(texts: Sequence[str], source: str, target: str) -> list[Translation]:
+        cache = folder / BENCHMARK_TRANSLATIONS
+        sources = [source] * len(texts)
+        return translate_all(translator, texts, sources=sources, target=target, cache=cache)
+
+    return translate
+
+
+def _without(faults: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[str, Any]]:
+    others = {
+        language: {name: ids for name, ids in reasons.items() if name != reason}
+        for language, reasons in faults.items()
+    }
+    return {language: reasons for language, reasons in others.items() if reasons}
+
+
+def _table(benchmark: Benchmark, items: dict[str, list[Item]], faults: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title=benchmark.title)
+    for name in ("language", "items", "faults"):
+        table.add_column(name, justify="right" if name == "items" else "left")
+    for language, of_language in items.items():
+        found = ", ".join(f"{reason} {len(ids)}" for reason, ids in faults.get(language, {}).items())
+        table.add_row(language, str(len(of_language)), found)
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("benchmarks", nargs="+", metavar="BENCHMARK", help=", ".join(BENCHMARKS))
+    add(
+        "--set",
+        choices=SETS,
+        default="benchmarks",
+        help="CC-Tuning's evaluation sets (benchmarks), or XTransplant's pilot or unseen sets",
+    )
+    add("--languages", nargs="+", metavar="LANGUAGE", help="some of the set's languages (default: all)")
+    add("--output", type=Path, metavar="FOLDER", help="where the files go (default: data/SET)")
+    add("--root", type=Path, metavar="FOLDER", help="clones of the hub's sets, FOLDER/ORGANISATION/NAME")
+    add("--translator", choices=KINDS, help="what writes the parallel texts that the hub does not have")
+    add("--translator-model", metavar="MODEL", help="its folder, hub name or file")
+    add("--seed", type=int, default=SEED, help=f"of the samples (default: {SEED}, the papers')")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,151 @@
+"""Checks training data before a run: counts, lengths and faults for every language.
+
+Exits with status 1 where rows were rejected, unless --write put the good ones into a file of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cctuning.data.rows import Problem, Row, write_rejects
+from cctuning.preparation.command import add_row_arguments, check_target, ended, named_rows, rows_file
+from cctuning.preparation.files import rejects_path, write_rows
+from cctuning.preparation.manifest import changed_files
+
+FIELDS = ("instruction", "instruction_en", "output")
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """What the rows of one language look like. Lengths are in characters."""
+
+    language: str
+    rows: int
+    repeated: int  # rows whose instruction and output are also those of an earlier row
+    same_as_english: int  # rows whose instruction is its own English parallel
+    lengths: dict[str, tuple[int, int, int]]  # of each of FIELDS: median, 95th percentile, maximum
+
+
+def report(rows: Iterable[Row]) -> list[LanguageReport]:
+    """One report per language, in alphabetical order."""
+    by_language: dict[str, list[Row]] = {}
+    for row in rows:
+        by_language.setdefault(row.language, []).append(row)
+    return [_language_report(language, by_language[language]) for language in sorted(by_language)]
+
+
+def _language_report(language: str, rows: Sequence[Row]) -> LanguageReport:
+    lengths = {field: sorted(len(getattr(row, field)) for row in rows) for field in FIELDS}
+    return LanguageReport(
+        language=language,
+        rows=len(rows),
+        repeated=len(rows) - len({(row.instruction, row.output) for row in rows}),
+        same_as_english=sum(row.instruction == row.instruction_en for row in rows),
+        lengths={
+            field: (percentile(values, 50), percentile(values, 95), values[-1])
+            for field, values in lengths.items()
+        },
+    )
+
+
+def percentile(values: Sequence[int], percent: float) -> int:
+    """The smallest of the sorted `values` that at least `percent` % of them do not exceed."""
+    return values[max(math.ceil(len(values) * percent / 100), 1) - 1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the report, writes what was asked for, and returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return ended(lambda: _check(options))
+
+
+def _check(options: argparse.Namespace) -> int:
+    if options.write is not None:
+        check_target(options.data, options.write)
+    console = Console()
+    rows, problems = named_rows(options, on_bad_row="skip")
+    if rows:
+        console.print(_table(report(rows)))
+    _print_problems(problems, options.show, console)
+    changed = changed_files(options.manifest) if options.manifest else []
+    for line in changed:
+        console.print(f"manifest: {line}", markup=False, highlight=False, soft_wrap=True)
+    if options.write is not None:
+        _write(rows, problems, options.write, console)
+        problems = []
+    return 1 if problems or changed else 0
+
+
+def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> None:
+    write_rows(rows, path)
+    console.print(f"{len(rows)} rows -> {path}", highlight=False, soft_wrap=True)
+    if problems:
+        write_rejects(problems, rejects_path(path))
+        console.print(f"rejected rows -> {rejects_path(path)}", highlight=False, soft_wrap=True)
+
+
+def _table(reports: Sequence[LanguageReport]) -> Table:
+    table = Table(
+        box=box.SIMPLE,
+        caption="lengths in characters: median/95 %/longest; = en: the prompt is its English",
+        pad_edge=False,
+    )
+    table.add_column("language")
+    for name in ("rows", "repeated", "= en", "prompt", "English", "response"):
+        table.add_column(name, justify="right")
+    for one in reports:
+        lengths = ("/".join(map(str, one.lengths[field])) for field in FIELDS)
+        table.add_row(one.language, *map(str, (one.rows, one.repeated, one.same_as_english)), *lengths)
+    if len(reports) > 1:
+        totals = (
+            sum(getattr(one, name) for one in reports) for name in ("rows", "repeated", "same_as_english")
+        )
+        table.add_section()
+        table.add_row("all", *map(str, totals))
+    return table
+
+
+def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -> None:
+    if not problems:
+        console.print("no bad rows")
+        return
+    rows = len({(problem.file, problem.number) for problem in problems})
+    fields = Counter(problem.field or "the row itself" for problem in problems)
+    counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
+    console.print(f"bad rows: {rows} ({counts})", highlight=False)
+    for problem in problems[:shown]:
+        console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+    if len(problems) > shown:
+        console.print(f"  and {len(problems) - shown} more", highlight=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep.check", description=__doc__)
+    add_row_arguments(parser)
+    add = parser.add_argument
+    add("--show", type=int, default=20, help="how many problems to print (default: 20)")
+    add(
+        "--write",
+        type=rows_file,
+        metavar="FILE",
+        help="write the good rows to FILE (.jsonl or .parquet) and list the others beside it",
+    )
+    add(
+        "--manifest",
+        metavar="FOLDER",
+        help="also compare the files of FOLDER with its manifest.json: missing or changed ones give status 1",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

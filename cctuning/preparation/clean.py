@@ -1,0 +1,161 @@
+"""Removes rows that nearly repeat another row, and rows that hold a question of a benchmark.
+
+Every removed row is listed with what it is like in FILE.removed.jsonl. The same rows and options give the
+same result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cctuning.data.rows import Row
+from cctuning.preparation.command import (
+    add_row_arguments,
+    check_target,
+    ended,
+    named_rows,
+    rows_file,
+    share,
+    typed,
+)
+from cctuning.preparation.files import removed_path, write_rows
+from cctuning.preparation.manifest import count_languages, write_manifest
+from cctuning.preparation.near_duplicates import NearDuplicate, near_duplicates
+from cctuning.preparation.overlap import Overlap, overlaps, read_questions
+from cctuning.tools.files import write_whole
+
+NEAR = "near duplicate"
+HELD = "benchmark question"
+THRESHOLD = 0.8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads, removes, writes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = typed("clean", arguments)
+    return ended(lambda: _clean(options, command))
+
+
+def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.write)
+    console = Console()
+    rows, _ = named_rows(options)
+    held, short = _held(rows, options)
+    left = _without(rows, held)
+    near = near_duplicates(left, threshold=options.near, seed=options.seed)
+    kept = _without(left, near)
+    write_rows(kept, options.write)
+    removed = [*map(_held_record, held), *map(_near_record, near)]
+    write_whole(removed_path(options.write), "".join(map(_line, removed)))
+    left_out = {HELD: len(held), NEAR: len(near)}
+    write_manifest(
+        options.write,
+        command=command,
+        inputs=[*options.data, *options.benchmarks],
+        outputs=[options.write, removed_path(options.write)],
+        counts=count_languages(kept),
+        seed=options.seed,
+        settings={"near": options.near, "overlap": options.overlap, "questions too short to tell": short},
+        left_out=left_out,
+        packages=["datasketch", "numpy", "scipy"],
+    )
+    _print(removed, short, console)
+    console.print(f"removed rows -> {removed_path(options.write)}", highlight=False, soft_wrap=True)
+    console.print(f"{len(kept):,} of {len(rows):,} rows -> {options.write}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _held(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[Overlap], int]:
+    """The rows that hold a question, and how many questions are too short to tell."""
+    if not options.benchmarks:
+        return [], 0
+    questions, short = read_questions(options.benchmarks)
+    return overlaps(rows, questions, threshold=options.overlap), short
+
+
+def _without(rows: Sequence[Row], found: Iterable[Overlap | NearDuplicate]) -> list[Row]:
+    removed = {id(one.row) for one in found}
+    return [row for row in rows if id(row) not in removed]
+
+
+def _held_record(found: Overlap) -> dict[str, Any]:
+    question = found.question
+    of = {"file": question.file, "id": question.id, "column": question.column, "text": question.text}
+    return _record(HELD, found.containment, found.row, of)
+
+
+def _near_record(found: NearDuplicate) -> dict[str, Any]:
+    of = {"file": found.of.file, "number": found.of.number, "id": found.of.id, "text": found.of.instruction}
+    return _record(NEAR, found.similarity, found.row, of)
+
+
+def _record(reason: str, similarity: float, row: Row, of: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: getattr(row, name) for name in ("file", "number", "id", "language")}
+    texts = {name: getattr(row, name) for name in ("instruction", "instruction_en", "output")}
+    return {"reason": reason, "similarity": round(similarity, 4), **fields, **texts, "of": of}
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> None:
+    """What was removed of which language, and which benchmark files the questions are from."""
+    if removed:
+        counts = Counter((one["language"], one["reason"]) for one in removed)
+        table = Table(box=box.SIMPLE, pad_edge=False)
+        table.add_column("language")
+        for reason in (NEAR, HELD):
+            table.add_column(reason, justify="right")
+        for language in sorted({language for language, _ in counts}):
+            table.add_row(language, *(str(counts[language, reason]) for reason in (NEAR, HELD)))
+        table.add_section()
+        table.add_row(
+            "all", *(str(sum(one["reason"] == reason for one in removed)) for reason in (NEAR, HELD))
+        )
+        console.print(table)
+    files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
+    for file, count in files.most_common():
+        console.print(f"{count} with questions of {file}", highlight=False, soft_wrap=True)
+    if short:
+        console.print(f"{short} questions of benchmarks are too short to be looked for", highlight=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep.clean", description=__doc__)
+    add_row_arguments(parser)
+    add = parser.add_argument
+    add("--write", type=rows_file, required=True, metavar="FILE", help="where the rows go that are kept")
+    add(
+        "--benchmarks",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="folders or files of benchmark questions, as evaluate.py reads them",
+    )
+    add(
+        "--near",
+        type=share,
+        default=THRESHOLD,
+        help="near duplicates have prompts and responses at least this similar (default: %(default)s)",
+    )
+    add(
+        "--overlap",
+        type=share,
+        default=THRESHOLD,
+        help="a row holds a question if it has at least this share of it (default: %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="of the hash functions (default: %(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,138 @@
+"""How the scripts of this folder are called, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from cctuning.data.rows import BadRowsError, Problem, Row, read_rows
+from cctuning.preparation.files import SUFFIXES
+from cctuning.preparation.manifest import manifest_path, read_manifest
+from cctuning.tools.files import told
+
+FAILED = 2  # as argparse ends for a command that cannot be understood
+INTERRUPTED = 130  # as a shell reports Ctrl-C
+_BESIDE = 4  # languages in a line of a table
+_REPAIR = "Repair them, or write the others to a file: python -m data_prep.check DATA --write FILE"
+
+
+def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
+    """Runs a script's work and returns its exit status.
+
+    An error that a user's input can cause is printed as one line, `error: ...`, and gives 2; Ctrl-C prints
+    `stopped` and gives 130.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{stopped}\n")
+        return INTERRUPTED
+    except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, ImportError) and error.name is not None:
+            raise  # an import statement of ours; a missing extra is asked for without a name
+        text = f"{error.listed}\n{_REPAIR}" if isinstance(error, BadRowsError) else told(error)
+        sys.stderr.write(f"error: {text}\n")
+        return FAILED
+
+
+def typed(script: str, arguments: Sequence[str] | None) -> list[str]:
+    """The command as it was typed, for the manifest. `arguments`: None for those of the process."""
+    return ["python", "-m", f"data_prep.{script}", *(sys.argv[1:] if arguments is None else arguments)]
+
+
+def add_row_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `data`, `--column`, `--split` and `--language`: where rows come from."""
+    add = parser.add_argument
+    add("data", nargs="+", help="JSONL, JSON or Parquet files, folders, globs, hub data sets")
+    add(
+        "--column",
+        type=_column,
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="the column that holds a field, where the names differ",
+    )
+    add("--split", default="train", help="of data sets that have splits (default: train)")
+    add("--language", help="of rows that do not say it themselves")
+
+
+def named_rows(options: argparse.Namespace, *, on_bad_row: str = "error") -> tuple[list[Row], list[Problem]]:
+    """The rows that the arguments of `add_row_arguments` name, as `read_rows` returns them."""
+    return read_rows(
+        options.data,
+        columns=dict(options.column),
+        split=options.split,
+        language=options.language,
+        on_bad_row=on_bad_row,
+    )
+
+
+def check_target(data: Sequence[str], target: Path, *, option: str = "--write") -> None:
+    """Raises `ValueError` where `target` is a source, or lies in one: a second call would read it.
+
+    And where the manifest beside it cannot be read, which would be found out behind the work.
+    """
+    if manifest_path(target).exists():
+        read_manifest(target)
+    for name in data:
+        source = Path(name)
+        if target.resolve() == source.resolve():
+            raise ValueError(f"{option} {target} is a file that is read: choose another one")
+        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+            raise ValueError(
+                f"{option} {target} lies in {source}, whose files are all read: choose another folder, or "
+                f"name the files, such as {source / '*.jsonl'}"
+            )
+
+
+def rows_file(text: str) -> Path:
+    """The argparse type of a file that rows are written to."""
+    if not text.endswith(SUFFIXES):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(SUFFIXES)}")
+    return Path(text)
+
+
+def whole_number(text: str) -> int:
+    """The argparse type of a whole number from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """The argparse type of a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
+    return number
+
+
+def language_table(counts: Mapping[str, int]) -> Table:
+    """Rows per language, the most first, several to a line."""
+    table = Table(box=None, pad_edge=False)
+    for _ in range(_BESIDE):
+        table.add_column("language")
+        table.add_column("rows", justify="right")
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    for start in range(0, len(ordered), _BESIDE):
+        table.add_row(*(str(cell) for item in ordered[start : start + _BESIDE] for cell in item))
+    return table
+
+
+def pair(text: str, form: str, such_as: str) -> tuple[str, str]:
+    """Both sides of NAME=VALUE; an argparse type says in its error what `form` it takes, `such_as` which."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {form}, such as {such_as}")
+    return name, value
+
+
+def _column(text: str) -> tuple[str, str]:
+    return pair(text, "FIELD=COLUMN", "instruction=prompt")

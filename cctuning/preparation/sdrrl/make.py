@@ -1,0 +1,210 @@
+"""From base rows to the files of +SDRRL, as the command line says: the steps in their order."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from tqdm.auto import tqdm
+
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.rows import Row
+from cctuning.preparation.command import check_target, named_rows
+from cctuning.preparation.manifest import count_languages, write_manifest
+from cctuning.preparation.sdrrl.answers import answer_faults, english_answers, question_faults
+from cctuning.preparation.sdrrl.build import (
+    Answers,
+    Built,
+    alignable,
+    build,
+    parallel_texts,
+    questions,
+    serving,
+    to_translate,
+    usable_base_rows,
+)
+from cctuning.preparation.sdrrl.draw import SHARES, Pick, draw
+from cctuning.preparation.sdrrl.lexicon import read_lexicon
+from cctuning.preparation.sdrrl.parallel import Progress
+from cctuning.preparation.sdrrl.report import left_out, remarks, tables, too_few_to_align, write_files
+from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.names import model_name, naming_model
+from cctuning.training.runs import check_trusted
+from cctuning.translation import Translation, load_translator, translate_all
+
+
+def make(options: argparse.Namespace, command: list[str]) -> int:
+    """Reads base rows, makes the others, writes them with a manifest, and says what became of them."""
+    console = Console()
+    output: Path = options.output
+
+    def say(lines: Iterable[str]) -> None:
+        for line in lines:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    check_target(options.data, output)
+    given, _ = named_rows(options)
+    rows, problems = usable_base_rows(given)
+    spoken = {row.language for row in rows}
+    if unused := [f"{language}={path}" for language, path in options.lexicon if language not in spoken]:
+        raise ValueError(
+            f"--lexicon {unused[0]}: no row is in that language, only in {', '.join(sorted(spoken))}"
+        )
+    check_trusted(options.model, options.trust_remote_code)
+    lexicons = {language: read_lexicon(path) for language, path in options.lexicon}
+    texts = parallel_texts(rows)
+    able = alignable(texts, lexicons)
+    say(too_few_to_align(texts, able))
+    shares = {**SHARES, **dict(options.share)}
+    picks, short = draw(rows, shares, serving(able), seed=options.seed)
+    if not picks:
+        raise ValueError(f"nothing is drawn from {len(rows):,} rows: give more of them, or raise --share")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    answers = _answers(options, picks)
+    translations = _translations(options, to_translate(picks, answers))
+    with _aligning() as progress:
+        built = build(
+            picks,
+            texts,
+            answers,
+            translations,
+            lexicons,
+            switched=options.switched,
+            seed=options.seed,
+            progress=progress,
+        )
+    built.problems[:0] = problems
+    _write(options, command, given, built, shares)
+    for table in tables(rows, built):
+        console.print(table)
+    say(remarks(built, short, output))
+    return 0
+
+
+def _write(
+    options: argparse.Namespace,
+    command: list[str],
+    given: Sequence[Row],
+    built: Built,
+    shares: Mapping[str, float],
+) -> None:
+    """The rows with what goes beside them, and the manifest that says how they were made."""
+    write_manifest(
+        options.output,
+        command=command,
+        inputs=[
+            *dict.fromkeys(row.file for row in given),
+            *(path for _, path in options.lexicon),
+            options.model,
+            *([options.translator_model] if options.translator_model else []),
+            *([options.template] if Path(options.template).is_file() else []),
+        ],
+        outputs=write_files(built, options.output),
+        counts=count_languages(built.rows),
+        seed=options.seed,
+        settings={
+            "shares": shares,
+            "switched": options.switched,
+            "max_new_tokens": options.max_new_tokens,
+            "template": options.template,
+            "dtype": options.dtype,
+            "translator": options.translator,
+            "base_rows": len(given),
+            "kinds": dict(Counter(built.kinds)),
+        },
+        left_out=left_out(built.problems),
+        packages=("icu4py", "sil-thot", "torch", "transformers"),
+    )
+
+
+def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
+    """The model's answers; the model is let go of before a translator is loaded."""
+    asked = questions(picks)
+    if not asked:
+        return Answers({}, {})
+    with naming_model("--model", options.model):
+        tokenizer = load_tokenizer(options.model, trust_remote_code=options.trust_remote_code)
+        choose_template(tokenizer, options.template)
+        model = load_model(
+            options.model, dtype=options.dtype, trust_remote_code=options.trust_remote_code
+        ).to(_device(options))
+    prompts = PromptFormat(tokenizer)
+    faults = question_faults(model, prompts, asked, max_new_tokens=options.max_new_tokens)
+    with tqdm(desc="answers", unit=" prompts", disable=None) as bar:
+        found = english_answers(
+            model,
+            prompts,
+            [question for question in asked if question not in faults],
+            model_name=model_name(options.model),
+            kept=_beside(options.output, ".answers.jsonl"),
+            max_new_tokens=options.max_new_tokens,
+            batch_size=options.batch_size,
+            progress=_shown_by(bar),
+        )
+    faults |= answer_faults(found)
+    good = {question: answer.text for question, answer in found.items() if question not in faults}
+    return Answers(good, faults)
+
+
+def _translations(
+    options: argparse.Namespace, texts: Mapping[str, Sequence[str]]
+) -> dict[tuple[str, str], Translation]:
+    if not texts:
+        return {}
+    translator = load_translator(
+        options.translator,
+        model=options.translator_model or options.model,
+        batch_size=options.batch_size,
+        dtype=options.dtype,
+        device=_device(options),
+        template=options.template,
+        trust_remote_code=options.trust_remote_code,
+    )
+    found: dict[tuple[str, str], Translation] = {}
+    for language, wanted in texts.items():
+        with tqdm(desc=f"translations: {language}", unit=" texts", disable=None) as bar:
+            translated = translate_all(
+                translator,
+                wanted,
+                sources=["en"] * len(wanted),
+                target=language,
+                cache=_beside(options.output, ".translations.jsonl"),
+                progress=_shown_by(bar),
+            )
+        found |= {(language, text): one for text, one in zip(wanted, translated, strict=True)}
+    return found
+
+
+def _device(options: argparse.Namespace) -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() and not options.use_cpu else "cpu")
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    return output.with_suffix(suffix)
+
+
+def _shown_by(bar: tqdm) -> Progress:
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
+
+
+@contextmanager
+def _aligning() -> Iterator[Callable[[str], Progress]]:
+    """A bar for the language that is being aligned."""
+    with tqdm(desc="aligning", unit=" rounds", disable=None) as bar:
+
+        def start(language: str) -> Progress:
+            bar.reset()
+            bar.set_description(f"aligning: {language}")
+            return _shown_by(bar)
+
+        yield start

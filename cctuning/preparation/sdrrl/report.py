@@ -1,0 +1,93 @@
+"""What a run of `data_prep.sdrrl` leaves beside its rows, and what it says at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from cctuning.data.rows import Problem, Row, write_rejects
+from cctuning.preparation.files import rejects_path, write_rows
+from cctuning.preparation.sdrrl.build import Built
+from cctuning.preparation.sdrrl.draw import SHARES, Shortage
+from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS, most_linked
+from cctuning.tools.files import write_whole
+
+_STAGES = {"answer": "answers of no use", "translation": "faulty translations"}
+
+
+def words_path(output: Path) -> Path:
+    """Where the word pairs that the aligner found are listed."""
+    return output.with_suffix(".words.tsv")
+
+
+def write_files(built: Built, output: Path) -> list[Path]:
+    """Writes the rows, the base rows that became none, and the word pairs; returns the files."""
+    write_rows(built.rows, output, kinds=built.kinds)
+    write_rejects(built.problems, rejects_path(output))
+    lines = [
+        "\t".join((language, *pair, str(count))) + "\n"
+        for language, pairs in built.word_pairs.items()
+        for pair, count in most_linked(pairs)
+    ]
+    write_whole(words_path(output), "".join(["language\tenglish\tword\tlinks\n", *lines]))
+    return [output, rejects_path(output), words_path(output)]
+
+
+def left_out(problems: Sequence[Problem]) -> dict[str, int]:
+    """How many rows were lost where."""
+    return dict(Counter(map(_reason, problems)).most_common())
+
+
+def _reason(problem: Problem) -> str:
+    if problem.field == "language":
+        return f"language {problem.message}"
+    return _STAGES.get(problem.field, "nothing to exchange")
+
+
+def too_few_to_align(texts: Mapping[str, Sequence[object]], alignable: Sequence[str]) -> Iterator[str]:
+    """A line for each language whose words cannot be exchanged."""
+    for language in sorted(texts.keys() - set(alignable)):
+        yield (
+            f"{language}: {len(texts[language])} parallel texts are too few to align words, at least "
+            f"{FEWEST_TEXTS} are needed: no code-switched rows without --lexicon {language}=FILE"
+        )
+
+
+def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
+    """Rows per kind, and per language of the base rows, each with its share of the base rows."""
+    kinds = Counter(built.kinds)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("kind")
+    table.add_column("rows", justify="right")
+    table.add_column("for one base row", justify="right")
+    for kind in SHARES:
+        table.add_row(kind, str(kinds[kind]), f"{kinds[kind] / len(rows):.3f}")
+    yield table
+    base = Counter(row.language for row in rows)
+    # A row whose prompt is English counts where its base row's language is.
+    languages = {(row.file, row.number): row.language for row in rows}
+    added = Counter(languages[row.file, row.number] for row in built.rows)
+    table = Table(box=box.SIMPLE, pad_edge=False, caption="ratio: base and added rows to base rows")
+    table.add_column("language")
+    for name in ("base", "added", "ratio"):
+        table.add_column(name, justify="right")
+    for language in sorted(base):
+        ratio = f"{1 + added[language] / base[language]:.2f}"
+        table.add_row(language, str(base[language]), str(added[language]), ratio)
+    table.add_section()
+    table.add_row("all", str(len(rows)), str(len(built.rows)), f"{1 + len(built.rows) / len(rows):.2f}")
+    yield table
+
+
+def remarks(built: Built, short: Sequence[Shortage], output: Path) -> Iterator[str]:
+    """What came out less than wanted, and where the rows are."""
+    for one in short:
+        yield f"{one.language}, {one.kind}: {one.found} of {one.wanted} rows, no more base rows can serve it"
+    if built.problems:
+        counted = ", ".join(f"{reason} {count}" for reason, count in left_out(built.problems).items())
+        yield f"left out: {len(built.problems)} ({counted}) -> {rejects_path(output)}"
+    yield f"{len(built.rows)} rows -> {output}"

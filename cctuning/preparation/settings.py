@@ -1,0 +1,173 @@
+"""Makes the rows that the paper's settings +EN and +MT add to a set of rows.
+
+en: each row in English: the English prompt and the English response (column output_en).
+mt: each row as a translation: "Translate the following sentence from English to Swahili:", the English
+prompt, and as the response the prompt in its language.
+
+The file holds the added rows alone: train on both, data=[data/mine.jsonl,data/mine_en.jsonl].
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console
+
+from cctuning.data.fields import UNKNOWN_LANGUAGE, is_english
+from cctuning.data.rows import Row
+from cctuning.preparation.command import (
+    add_row_arguments,
+    check_target,
+    ended,
+    language_table,
+    named_rows,
+    rows_file,
+    typed,
+)
+from cctuning.preparation.files import write_rows
+from cctuning.preparation.manifest import write_manifest
+from cctuning.translation import TranslationError
+from cctuning.translation.languages import find_language
+
+MT_PROMPT = "Translate the following sentence from English to {language}:\n{english}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads, adds, writes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = typed("settings", arguments)
+    return ended(lambda: _prepare(options, command))
+
+
+def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.write)
+    console = Console()
+    rows, _ = named_rows(options)
+    added = SETTINGS[options.setting](rows)
+    if not added.rows:
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in added.left_out.items())
+        raise ValueError(f"there is nothing to add: {reasons}{_HINTS[options.setting]}")
+    write_rows(added.rows, options.write)
+    write_manifest(
+        options.write,
+        command=command,
+        inputs=options.data,
+        outputs=[options.write],
+        counts=added.languages,
+        settings={"setting": f"+{options.setting.upper()}", "base rows": len(rows)},
+        left_out=added.left_out,
+    )
+    console.print(language_table(added.languages))
+    for reason, count in added.left_out.most_common():
+        console.print(f"not added: {count:,} ({reason})", highlight=False)
+    console.print(
+        f"{len(added.rows):,} rows beside {len(rows):,}, together {len(added.rows) + len(rows):,} "
+        f"-> {options.write}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+@dataclass
+class Added:
+    """The rows of a setting, the languages of the base rows behind them, and why others have none."""
+
+    rows: list[Row] = field(default_factory=list)
+    languages: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, base: Row, **changes: str | None) -> None:
+        """Adds `base` with changes."""
+        self.rows.append(replace(base, **changes))  # type: ignore[arg-type]  # names and types are Row's
+        self.languages[base.language] += 1
+
+
+def english_rows(rows: Sequence[Row]) -> Added:
+    """+EN: each row's English prompt and response under its id.
+
+    An id that is English already, in the base rows or from a row before, is not added again.
+    """
+    added = Added()
+    english = {row.id for row in rows if is_english(row.language)}
+    for row in rows:
+        if is_english(row.language):
+            added.left_out["English already"] += 1
+        elif row.output_en is None:
+            added.left_out["no English response"] += 1
+        elif row.id in english:
+            added.left_out["the same id in English is there"] += 1
+        else:
+            english.add(row.id)
+            added.add(row, language="en", instruction=row.instruction_en, output=row.output_en)
+    return added
+
+
+def translation_rows(rows: Sequence[Row]) -> Added:
+    """+MT: each row as a translation of its prompt from English.
+
+    The prompt is in English, so it is its own English parallel, and the row's language is English. The same
+    id in two languages makes two different English prompts, so the id gets the language: `q17:mt-sw`.
+    """
+    added = Added()
+    for row in rows:
+        if is_english(row.language):
+            added.left_out["English: nothing to translate"] += 1
+        elif row.language == UNKNOWN_LANGUAGE:
+            added.left_out["the language is unknown"] += 1
+        elif _plain(row.instruction) == _plain(row.instruction_en):
+            added.left_out["the prompt is its own English"] += 1
+        elif (name := _name(row.language)) is None:
+            added.left_out[f"no English name of {row.language} is known"] += 1
+        else:
+            prompt = MT_PROMPT.format(language=name, english=row.instruction_en)
+            added.add(
+                row,
+                id=f"{row.id}:mt-{row.language}",
+                language="en",
+                instruction=prompt,
+                instruction_en=prompt,
+                output=row.instruction,
+                output_en=None,
+            )
+    return added
+
+
+def _name(language: str) -> str | None:
+    try:
+        return find_language(language).name
+    except TranslationError:
+        return None
+
+
+SETTINGS: dict[str, Callable[[Sequence[Row]], Added]] = {"en": english_rows, "mt": translation_rows}
+_HINTS = {
+    "en": "\nEnglish responses stand in the column output_en; data_prep.translate can add them",
+    "mt": "\nThe language of a row stands in the column language; --language sets it for all",
+}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.settings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("setting", choices=sorted(SETTINGS), help="what is added")
+    add_row_arguments(parser)
+    parser.add_argument(
+        "--write", type=rows_file, required=True, metavar="FILE", help="where the added rows go"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

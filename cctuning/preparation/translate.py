@@ -1,0 +1,228 @@
+"""Adds translations to training rows: the English parallels of prompts, or of any field into any language.
+
+Rows that have the translation keep it. Every translation is checked; a row whose translation is faulty is
+listed beside the output and left out of it, or with --on-fault keep stays in it. What was translated is kept
+in a cache, so the same command goes on after an interruption and translates no text twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cctuning.data.fields import UNKNOWN_LANGUAGE, is_blank
+from cctuning.data.language_id import identify
+from cctuning.data.rows import Problem, Row, write_rejects
+from cctuning.preparation.command import (
+    add_row_arguments,
+    check_target,
+    ended,
+    rows_file,
+    typed,
+    whole_number,
+)
+from cctuning.preparation.files import rejects_path, write_rows
+from cctuning.preparation.manifest import count_languages, write_manifest
+from cctuning.preparation.untranslated import read_candidates
+from cctuning.translation import KINDS, Translation, load_translator, translate_all
+from cctuning.translation.languages import find_language
+
+_TEXTS = ("instruction", "instruction_en", "output", "output_en")
+_NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads, translates, checks, writes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = typed("translate", arguments)
+    stopped = "stopped; the same command goes on, what was translated is kept"
+    return ended(lambda: _run(options, command), stopped=stopped)
+
+
+def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.output, option="--output")
+    if options.field == options.to_field:
+        raise ValueError(f"--to-field {options.to_field} is the field that is translated: name another one")
+    console = Console(highlight=False, soft_wrap=True)
+    rows, problems = read_candidates(
+        options.data,
+        columns=dict(options.column),
+        split=options.split,
+        language=options.language,
+        field=options.field,
+        to_field=options.to_field,
+    )
+    rows, unknown = without_language(rows, options)
+    problems += unknown
+    languages = source_languages(rows, options)
+    missing = [number for number, row in enumerate(rows) if is_blank(row[options.to_field])]
+    translations = _translations(rows, languages, missing, options, console)
+    kept, rejected = apply(rows, missing, translations, options)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(kept, options.output)
+    problems += rejected
+    write_rejects(problems, rejects_path(options.output))
+    reasons = Counter(_kind(problem.message) for problem in problems)
+    listed = len({(problem.file, problem.number) for problem in problems})
+    write_manifest(
+        options.output,
+        command=command,
+        inputs=options.data,
+        outputs=[options.output, rejects_path(options.output)],
+        counts=count_languages(kept),
+        settings={
+            "field": options.field,
+            "to_field": options.to_field,
+            "target": options.target,
+            "translators": sorted({one.translator for one in translations if one.translator}),
+            "translated": len(missing),
+        },
+        left_out=dict(reasons),
+        packages=["transformers", "ctranslate2"],
+    )
+    for reason, count in reasons.most_common(10):
+        console.print(f"{count} with a fault: {reason}", markup=False)
+    console.print(f"{len(kept):,} rows -> {options.output}; {listed:,} -> {rejects_path(options.output)}")
+    return 0
+
+
+def _kind(fault: str) -> str:
+    """A fault without what is the row's own: numbers and quotations."""
+    return re.sub(r"'.*'|\d[\d.,e+-]*", "...", fault)
+
+
+def without_language(
+    rows: Sequence[dict[str, Any]], options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The rows less those to translate that do not say their language, where it goes by that; and these.
+
+    Raises `ValueError` where all rows to translate are such.
+    """
+    if options.field.endswith("_en") or options.source != "column":
+        return list(rows), []
+    kept: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for row in rows:
+        if row["language"] == UNKNOWN_LANGUAGE and is_blank(row[options.to_field]):
+            problems.append(Problem(row["file"], row["number"], "language", _NO_LANGUAGE, row))
+        else:
+            kept.append(row)
+    if problems and not any(is_blank(row[options.to_field]) for row in kept):
+        raise ValueError(str(problems[0]))
+    return kept, problems
+
+
+def source_languages(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[str]:
+    """The language of each row's text: a code that was given, the row's own, or (`auto`) what it looks like.
+
+    Fields that end in `_en` are English. Raises `ValueError` for a code that is no language.
+    """
+    if options.field.endswith("_en"):
+        return ["en"] * len(rows)
+    if options.source == "auto":
+        return [found.code or options.target for found in identify([row[options.field] for row in rows])]
+    if options.source != "column":
+        return [find_language(options.source).code] * len(rows)
+    return [row["language"] for row in rows]
+
+
+def _translations(
+    rows: Sequence[dict[str, Any]],
+    languages: Sequence[str],
+    missing: Sequence[int],
+    options: argparse.Namespace,
+    console: Console,
+) -> list[Translation]:
+    """The translations of the rows that lack one, with a bar."""
+    settings = {"model": options.model, "batch_size": options.batch_size}
+    translator = load_translator(options.translator, beam_size=options.beam_size, **settings)
+    retry = None
+    if options.retry_beam_size:
+        if not hasattr(translator, "with_beam_size"):
+            raise ValueError(f"--retry-beam-size is not for --translator {options.translator}")
+        retry = translator.with_beam_size(options.retry_beam_size)
+    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task("", total=None)
+        return translate_all(
+            translator,
+            [rows[number][options.field] for number in missing],
+            sources=[languages[number] for number in missing],
+            target=options.target,
+            cache=options.cache or options.output.with_suffix(".translations.jsonl"),
+            retry=retry,
+            skip_unknown=True,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+
+
+def apply(
+    rows: Sequence[dict[str, Any]],
+    missing: Sequence[int],
+    translations: Sequence[Translation],
+    options: argparse.Namespace,
+) -> tuple[list[Row], list[Problem]]:
+    """The rows with their translations, and one problem for each fault.
+
+    A row with a fault is left out, except with `on_fault="keep"` where it has a translation at all.
+    """
+    found = dict(zip(missing, translations, strict=True))
+    kept: list[Row] = []
+    problems: list[Problem] = []
+    for number, values in enumerate(rows):
+        row = dict(values)
+        faults: tuple[str, ...] = ()
+        if number in found:
+            row[options.to_field] = found[number].text or None
+            faults = found[number].faults
+        problems += [Problem(row["file"], row["number"], options.to_field, fault, row) for fault in faults]
+        if not faults or (options.on_fault == "keep" and row[options.to_field]):
+            kept.append(Row(**row))
+    return kept, problems
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep.translate", description=__doc__)
+    add_row_arguments(parser)
+    add = parser.add_argument
+    add("--output", type=rows_file, required=True, metavar="FILE", help="where the rows go")
+    add("--field", choices=_TEXTS, default="instruction", help="what is translated (default: %(default)s)")
+    add("--to-field", choices=_TEXTS, default="instruction_en", help="where it goes (default: %(default)s)")
+    add(
+        "--from",
+        dest="source",
+        default="column",
+        metavar="auto|column|CODE",
+        help="the field's language: identified, that of the row, or this one (default: %(default)s)",
+    )
+    add(
+        "--target", default="en", metavar="CODE", help="the language to translate into (default: %(default)s)"
+    )
+    add("--translator", choices=KINDS, required=True, help="docs/translation.md says which one when")
+    add("--model", required=True, help="its folder or hub name; for file: the file of translations")
+    add("--beam-size", type=whole_number, default=1, help="1 is greedy (default: %(default)s)")
+    add("--batch-size", type=whole_number, default=16, help="sentences at a time (default: %(default)s)")
+    add(
+        "--retry-beam-size",
+        type=whole_number,
+        help="translates again what comes out faulty, with so many beams",
+    )
+    add(
+        "--on-fault",
+        choices=("reject", "keep"),
+        default="reject",
+        help="what becomes of a row with a faulty translation; it is listed in both cases",
+    )
+    add("--cache", type=Path, metavar="FILE", help="default: beside the output, .translations.jsonl")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,202 @@
+"""Models, configurations and tokenizers of other people: nothing random, nothing run that was not asked for.
+
+Wrap calls in `model_names.naming_model`, which says which setting named the model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
+from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
+
+from cctuning.pretrained.architectures import ARCHITECTURES
+from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_folder
+
+ADAPTER_FILE = "adapter_config.json"
+
+_TOKENIZERS = ("*token*", "vocab*", "merges*", "*.model")
+_LAYER = re.compile(r"\b(?:layers|h|blocks|layer)\.(\d+)\.")
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message says why, and what to do."""
+
+
+def load_config(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The configuration of a causal language model: a folder's, or a hub name's.
+
+    Raises `ModelError` where it is broken, names code that nobody asked to run, or is of another kind of
+    model.
+    """
+    read_json_object(Path(source) / CONFIG_NAME)
+    with_code = {"trust_remote_code": trust_remote_code}
+    config = from_library(lambda: AutoConfig.from_pretrained(source, revision=revision, **with_code))
+    kernel = config._attn_implementation
+    if kernel is not None and "/" in str(kernel):
+        raise ModelError(f"{CONFIG_NAME} asks for the attention code {kernel!r} of the hub: take that out")
+    explicit = getattr(config, "transformers_weights", None)
+    if explicit is not None and not str(explicit).endswith(".safetensors"):
+        raise ModelError(f"{CONFIG_NAME}: transformers_weights={explicit!r} is no safetensors file")
+    known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or trust_remote_code
+    both_ways = getattr(config, "is_decoder", True) is False and config.model_type not in ARCHITECTURES
+    if not known or both_ways or getattr(config, "is_encoder_decoder", False):
+        raise ModelError(f"model type {config.model_type!r} is no decoder-only language model")
+    return config
+
+
+def check_model(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The configuration, as `load_config` gives it, where all that shows without loading is as it must be.
+
+    Raises `ModelError` for an adapter, and `WeightsError` where a folder's weights are broken or pickles.
+    """
+    if Path(source).is_dir():
+        if (Path(source) / ADAPTER_FILE).is_file():
+            raise ModelError(f"{source} is an adapter, and no model of its own: name its base model")
+        check_folder(source)
+        read_json_object(Path(source) / GENERATION_CONFIG_NAME)
+    return load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def load_causal_lm(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    model_class: Any = AutoModelForCausalLM,
+    **kwargs: Any,
+) -> Any:
+    """The model of a folder or hub name with all of its weights; `kwargs` go to `from_pretrained`.
+
+    Raises `ModelError` or `WeightsError` where weights are missing, of another shape, not finite, or pickles,
+    and as `check_model` does.
+    """
+    check_model(source, revision=revision, trust_remote_code=trust_remote_code)
+    return _load_whole(model_class, source, revision=revision, trust_remote_code=trust_remote_code, **kwargs)
+
+
+def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:
+    """As `load_causal_lm`, for an encoder with a decoder, such as a translation model."""
+    if Path(source).is_dir():
+        read_json_object(Path(source) / CONFIG_NAME)
+        check_folder(source)
+    config = from_library(lambda: AutoConfig.from_pretrained(source))
+    if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+        raise ModelError(f"model type {config.model_type!r} is no encoder with a decoder")
+    return _load_whole(AutoModelForSeq2SeqLM, source, **kwargs)
+
+
+def _load_whole(model_class: Any, source: str | Path, **kwargs: Any) -> Any:
+    model, report = from_library(
+        lambda: model_class.from_pretrained(
+            source,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are in the report, and refused below
+            output_loading_info=True,
+            **kwargs,
+        )
+    )
+    if getattr(model, "peft_config", None) is not None:
+        raise ModelError("it is an adapter, and no model of its own: name its base model")
+    _refuse_incomplete(model, report)
+    # An engine may fill the other processes' weights later, from the first one's.
+    if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+        check_finite(dict(model.named_parameters()), source)
+    return model
+
+
+def load_tokenizer(
+    source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> Any:
+    """The tokenizer of a folder or hub name. Raises `ModelError` as `load_config` does."""
+    folder = Path(source)
+    for name in (CONFIG_NAME, FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
+        read_json_object(folder / name)
+    if folder.is_dir() and not any(path for pattern in _TOKENIZERS for path in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} holds no tokenizer: copy its files there, {FULL_TOKENIZER_FILE} or others"
+        )
+    with_code = {"trust_remote_code": trust_remote_code}
+    tokenizer = from_library(lambda: AutoTokenizer.from_pretrained(source, revision=revision, **with_code))
+    # Each template but the default one is saved with the model, as a file of its name.
+    for name in tokenizer.chat_template if isinstance(tokenizer.chat_template, dict) else ():
+        if re.fullmatch(r"[\w-]+", name) is None:
+            raise ModelError(f"the tokenizer has a chat template named {name!r}, which is no name for a file")
+    return tokenizer
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none. Raises `ModelError` for other content."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object but {type(content).__name__}")
+    return content
+
+
+def from_library(load: Callable[[], Any]) -> Any:
+    """What `load` returns. Whatever a library raises over somebody's files becomes an error to show."""
+    try:
+        return load()
+    except (ImportError, torch.OutOfMemoryError, WeightsError):
+        raise  # a package or memory is missing
+    except Exception as error:
+        text = str(error)
+        if "trust_remote_code" in text:
+            raise ModelError(
+                "its files name code of their own to run, which is not done unasked: look at that code, "
+                "then say trust_remote_code=true"
+            ) from error
+        if "use_safetensors" in text:
+            raise ModelError(f"it has no weights as safetensors: {CONVERT}") from error
+        reason = textwrap.shorten(text.split("\n\n")[0], 300, placeholder=" ...")
+        if isinstance(error, OSError):
+            raise OSError(reason) from error
+        raise ModelError(f"its files cannot be used: {type(error).__name__}: {reason}") from error
+
+
+def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
+    missing, mismatched = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
+    layers = model.config.get_text_config().num_hidden_layers
+    beyond = [name for name in sorted(report["unexpected_keys"]) if _layer_of(name) >= layers]
+    if mismatched:
+        name, held, needed = mismatched[0]
+        raise ModelError(
+            f"{CONFIG_NAME} and the weights do not belong together: {name} is {tuple(held)} and must be "
+            f"{tuple(needed)}{_others(mismatched)}"
+        )
+    if missing:
+        raise ModelError(
+            f"the weights lack {missing[0]}{_others(missing)}: {type(model).__name__} would start random"
+        )
+    if beyond:
+        raise ModelError(
+            f"{CONFIG_NAME} says {layers} layers, and the weights hold {beyond[0]}{_others(beyond)}"
+        )
+
+
+def _layer_of(name: str) -> int:
+    found = _LAYER.search(name)
+    return int(found[1]) if found else -1
+
+
+def _others(names: list[Any]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

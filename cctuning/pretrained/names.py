@@ -1,0 +1,65 @@
+"""Models by name, a folder or a hub name: errors say which setting named what, and why it is no model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cctuning.settings.near_matches import did_you_mean
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_MODEL_FILES = ("config.json", "adapter_config.json")
+
+
+@contextmanager
+def naming_model(key: str, name: str) -> Iterator[None]:
+    """A block that loads from the model `name`, which the setting `key` gave.
+
+    Raises `FileNotFoundError` where `name` is a path and no model's folder. What a library raises in the
+    block as `OSError` or `ValueError`, often without a name, becomes an `OSError` with key and name.
+    """
+    _check_path(key, name)
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        place = "" if Path(name).is_dir() else "there is no such folder, and as a hub name: "
+        raise OSError(f"{key}={name}: {place}{error}") from error
+
+
+def model_name(model: str) -> str:
+    """The name of a model with, of a folder, a digest that changes when its files do.
+
+    The digest is made of the files' names, sizes and times, since weights take long to read.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".json", ".safetensors", ".bin", ".model"):
+            found = path.stat()
+            digest.update(f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+    return f"{folder.name}@{digest.hexdigest()[:12]}"
+
+
+def _check_path(key: str, name: str) -> None:
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / file).is_file() for file in _MODEL_FILES):
+            begun = "; its training has not finished" if (path / "recipe.yaml").is_file() else ""
+            raise FileNotFoundError(f"{key}={name} holds no config.json, so it is no model's folder{begun}")
+    elif path.exists():
+        raise FileNotFoundError(f"{key}={name} is a file, and must be a model's folder or a hub name")
+    elif not _HUB_NAME.fullmatch(name) or (len(path.parts) > 1 and path.parent.is_dir()):
+        raise FileNotFoundError(f"{key}={name} does not exist{_hint(path)}")
+
+
+def _hint(path: Path) -> str:
+    if path.parts[:2] == ("outputs", "demo"):
+        return ": make demo writes it"
+    if not path.parent.is_dir():
+        return f", nor does its folder {path.parent}"
+    return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir() if entry.is_dir()])

@@ -1,0 +1,1 @@
+"""Recipes: typed settings from files and the command line."""

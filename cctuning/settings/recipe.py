@@ -1,0 +1,313 @@
+"""Recipes: `recipe=NAME|PATH key=value ...` in, a checked dataclass out.
+
+Of the schema's default, the base recipe, the recipe and the command line, the last that sets a key decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cctuning.settings.keys import Key, help_lines, keys_of
+from cctuning.settings.near_matches import did_you_mean
+from cctuning.tools.files import write_whole
+from cctuning.tools.package_data import package_data
+
+RECIPES = package_data("recipes")
+
+_SUFFIXES = (".yaml", ".yml")
+_COMMAND_LINE = "on the command line"
+_SHOWN = 80  # characters of a value in a message
+
+Schema = TypeVar("Schema")
+
+
+class RecipeError(ValueError):
+    """A recipe or argument that cannot be used: which key, where it stands and what is accepted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """`key=value` and where it was written."""
+
+    key: str
+    value: Any
+    where: str
+
+
+def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path = RECIPES) -> Schema:
+    """The checked settings for `arguments`: at most one `recipe=NAME|PATH`, the others `key=value`.
+
+    A NAME is `folder/NAME.yaml`; it may lie deeper (`ablations/NAME`). A recipe may name a recipe to start
+    from with `base: NAME|PATH`. A list is written `[a,b]`, and a single item without brackets. A schema's
+    `run_name` defaults to the recipe's name, without folders.
+
+    Raises `RecipeError` for a recipe, key or value that cannot be used.
+    """
+    keys = keys_of(schema)
+    name, overrides = _split_arguments(arguments)
+    if name == "":
+        raise RecipeError(
+            f"recipe= names no recipe ({_COMMAND_LINE}): one of {', '.join(_names(folder, keys))}"
+        )
+    files = _with_bases(_find(name, [folder], keys, _COMMAND_LINE), folder, keys) if name else []
+    assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
+    for path in files:
+        assignments += _each_once(_flatten(_read_yaml(path), f"in {path}", keys))
+    assignments += _flatten(overrides, _COMMAND_LINE, keys)
+    return _build(assignments, schema, keys)
+
+
+def recipe_from_command_line(
+    schema: type[Schema], description: str, arguments: Sequence[str] | None = None, *, folder: Path = RECIPES
+) -> Schema:
+    """The door of an entry script: `load_recipe` on `sys.argv`, where `-h` or `--help` prints help and exits.
+
+    A recipe that cannot be used ends the program with the error's message and status 2.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if any(argument in ("-h", "--help") for argument in arguments):
+        sys.stdout.write(_help(description, schema, folder))
+        raise SystemExit(0)
+    try:
+        return load_recipe(arguments, schema, folder=folder)
+    except RecipeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+
+
+def _help(description: str, schema: type[Any], folder: Path) -> str:
+    keys = keys_of(schema)
+    recipes = ", ".join(_names(folder, keys)) or "none"
+    lines = [inspect.cleandoc(description), "", f"recipes (recipe=NAME or a path): {recipes}"]
+    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys), ""])
+
+
+def save_recipe(recipe: Any, path: str | Path) -> None:
+    """Writes every setting of `recipe`, a dataclass, to a file that `recipe=PATH` reads back as the same."""
+    text = OmegaConf.to_yaml(OmegaConf.create(_escaped(dataclasses.asdict(recipe))))
+    write_whole(path, text)
+
+
+def _escaped(value: Any) -> Any:
+    """`value` with `${`, which OmegaConf would interpolate, escaped."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The recipe's name and the other `key=value`s, as text."""
+    values: dict[str, str] = {}
+    for argument in arguments:
+        if re.match(r"--local[-_]rank\b", argument):  # launchers add it; it is in the environment too
+            continue
+        key, equals, text = argument.partition("=")
+        if key.startswith("-"):
+            plain = f"{key.lstrip('-').replace('-', '_')}={text if equals else 'VALUE'}"
+            raise RecipeError(
+                f"{argument!r}: arguments are written key=value, without dashes: {plain} (--help lists them)"
+            )
+        if not equals:
+            raise RecipeError(
+                f"{argument!r}: arguments are written key=value, such as recipe=NAME (--help lists them)"
+            )
+        if key in values:
+            raise RecipeError(f"{key}= is there twice {_COMMAND_LINE}")
+        values[key] = text
+    return values.pop("recipe", None), values
+
+
+def _names(folder: Path, keys: Mapping[str, Key]) -> list[str]:
+    """The recipes to choose from. One that starts with `_` is only a base for others.
+
+    Of a folder in `folder` those that set no other keys: it may hold recipes of another script.
+    """
+    inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(path, keys)]
+    paths = [*sorted(folder.glob("*.yaml")), *inside]
+    names = [path.relative_to(folder) for path in paths if not path.name.startswith("_")]
+    return [name.with_suffix("").as_posix() for name in names]
+
+
+def _sets_only(path: Path, keys: Mapping[str, Key]) -> bool:
+    try:
+        return any(True for _ in _flatten(_read_yaml(path), f"in {path}", keys))
+    except RecipeError:
+        return False
+
+
+def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: str) -> Path:
+    """The file that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
+    folders = list(dict.fromkeys(folders))
+    if name.endswith(_SUFFIXES):
+        candidates = [Path(name), *(folder / name for folder in folders)]
+    else:
+        candidates = [folder / f"{name}.yaml" for folder in folders]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = [known for folder in folders for known in _names(folder, keys)]
+    listed = ", ".join([*dict.fromkeys(known), "or a path to a .yaml"])
+    searched = " or ".join(map(str, folders))
+    raise RecipeError(
+        f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
+    )
+
+
+def _with_bases(path: Path, folder: Path, keys: Mapping[str, Key]) -> list[Path]:
+    """`path` preceded by its base, its base's base, and so on."""
+    chain = [path]
+    while (base := _read_yaml(chain[0]).get("base")) is not None:
+        if not isinstance(base, str):
+            raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
+        found = _find(base, [chain[0].parent, folder], keys, f"base of {chain[0]}")
+        if any(found.samefile(seen) for seen in chain):
+            names = " -> ".join(str(step) for step in [*reversed(chain), found])
+            raise RecipeError(f"recipes that are each other's base: {names}")
+        chain.insert(0, found)
+    return chain
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    try:
+        content = OmegaConf.load(path)
+    except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
+        raise RecipeError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, DictConfig):
+        raise RecipeError(f"{path} holds no `key: value` lines")
+    return typing.cast("dict[Any, Any]", OmegaConf.to_container(content, resolve=False))
+
+
+def _flatten(
+    values: Mapping[Any, Any], where: str, keys: Mapping[str, Key], prefix: str = ""
+) -> Iterator[Assignment]:
+    """The assignments in nested `values`; raises for keys that are not in `keys`."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if key in keys:
+            yield Assignment(key, _parsed(keys[key], key, value, where), where)
+        elif key == "base" and where is not _COMMAND_LINE:
+            continue
+        elif any(known.startswith(f"{key}.") for known in keys):
+            if not isinstance(value, dict):
+                members = ", ".join(known for known in keys if known.startswith(f"{key}."))
+                raise RecipeError(f"{key} ({where}) is a group of keys: set {members}")
+            yield from _flatten(value, where, keys, f"{key}.")
+        else:
+            raise RecipeError(
+                f"unknown key {key!r} ({where}){did_you_mean(key, keys) or '; --help lists the keys'}"
+            )
+
+
+def _each_once(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """The assignments of one file; raises for a key in two spellings, `lora.r: 8` and `lora: {r: 8}`."""
+    found: dict[str, Assignment] = {}
+    for assignment in assignments:
+        if found.setdefault(assignment.key, assignment) is not assignment:
+            raise RecipeError(f"{assignment.key} is there twice ({assignment.where})")
+    return list(found.values())
+
+
+def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
+    """A value as OmegaConf takes it: command line text read by the key's type, a lone item made a list."""
+    if where is _COMMAND_LINE:
+        value = _parse_text(key, name, value)
+    if key.is_list and (isinstance(value, str) or (key.is_numbers and type(value) is int)):
+        value = [value]
+    for item in value if key.is_list and isinstance(value, list) else [value]:
+        # YAML reads `no` as false and the revision 12e5678 as a number: a string that was not meant as one.
+        if key.is_numbers:
+            if type(item) is not int:
+                raise RecipeError(
+                    f"{name} ({where}) must be a list of whole numbers, and holds {_shown(item)}"
+                )
+            continue
+        if (key.is_text or key.is_list) and isinstance(item, bool | int | float):
+            raise RecipeError(f"{name}={item!r} ({where}) must be text: put quotes around it")
+        if key.is_list and isinstance(value, list) and not isinstance(item, str):
+            raise RecipeError(f"{name} ({where}) must be a list of texts, and holds {_shown(item)}")
+        if isinstance(item, str) and "\0" in item:
+            raise RecipeError(f"{name}={_shown(item)} ({where}) holds a NUL character")
+    return value
+
+
+def _parse_text(key: Key, name: str, text: str) -> Any:
+    if not text and key.default:
+        raise RecipeError(f"{name}= ({_COMMAND_LINE}) has no value")
+    if key.is_text:
+        return None if text == "null" and types.NoneType in key.plain_types else text
+    if key.is_list and not text.startswith("["):
+        if not key.is_numbers:
+            return text
+        text = f"[{text}]"
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)["value"]  # type: ignore[index,call-overload]
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError):
+        raise RecipeError(
+            f"{name}={_shortened(text)} ({_COMMAND_LINE}) is not a value; a list is written [a,b]"
+        ) from None
+
+
+def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mapping[str, Key]) -> Schema:
+    config = OmegaConf.structured(schema)
+    where: dict[str, str] = {}
+    for assignment in assignments:
+        where[assignment.key] = assignment.where
+        try:
+            OmegaConf.update(config, assignment.key, assignment.value)
+        except OmegaConfBaseException as error:
+            place = f"{assignment.key}={_shown(assignment.value)} ({assignment.where})"
+            raise RecipeError(f"{place} must be {keys[assignment.key].type_name}") from error
+    recipe = _object(config, where)
+    for name, key in keys.items():
+        value = _get(recipe, name)
+        if key.rule and value is not None and (problem := key.rule.problem(value)):
+            raise RecipeError(f"{name} ({where.get(name, 'by default')}): {problem}")
+    return typing.cast(Schema, recipe)
+
+
+def _object(config: Any, where: Mapping[str, str]) -> Any:
+    """The dataclass that `config` describes; its own checks' errors get the place of their key."""
+    try:
+        if not (missing := sorted(OmegaConf.missing_keys(config))):
+            return OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:  # an interpolation, `${...}`, that leads nowhere
+        name, reason = str(error.full_key), str(error).splitlines()[0]
+        raise RecipeError(f"{name} ({where.get(name, 'by default')}): {reason}") from error
+    except ValueError as error:
+        raise RecipeError(_located(str(error), where)) from error
+    raise RecipeError(f"{', '.join(missing)} must be set: by a recipe (recipe=NAME) or {_COMMAND_LINE}")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else _shortened(repr(value))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _get(recipe: Any, name: str) -> Any:
+    for part in name.split("."):
+        recipe = getattr(recipe, part)
+    return recipe
+
+
+def _located(message: str, where: Mapping[str, str]) -> str:
+    """`message` of a dataclass's own check, which starts with `field=`, and where that key was set."""
+    field = message.partition("=")[0]
+    places = [f"{key} ({place})" for key, place in where.items() if key.rpartition(".")[2] == field]
+    return f"{places[0]}: {message}" if len(places) == 1 else message

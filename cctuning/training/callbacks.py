@@ -1,0 +1,124 @@
+"""What happens beside the training steps: temperature schedule, noise per rank, metrics file, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ProgressCallback
+
+from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.tools.files import write_whole
+
+METRICS_FILE = "metrics.jsonl"
+_DURATIONS = ("_runtime", "_per_second")
+
+
+def scheduled_temperature(start: float, end: float, progress: float, schedule: str = "linear") -> float:
+    """The Gumbel-softmax temperature at `progress` in [0, 1] of training, linear or exponential."""
+    if schedule == "exponential":
+        return float(start * (end / start) ** progress)
+    return start + (end - start) * progress
+
+
+class TemperatureSchedule(TrainerCallback):
+    """Moves the connection's temperature from its configured value to `final` over the run."""
+
+    def __init__(self, connection: ConnectionConfig, final: float, schedule: str = "linear") -> None:
+        self.connection, self.start, self.final, self.schedule = (
+            connection,
+            connection.temperature,
+            final,
+            schedule,
+        )
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Depends on the step alone, so that a resumed run continues exactly."""
+        progress = state.global_step / max(state.max_steps - 1, 1)  # 1 at the last step
+        self.connection.temperature = scheduled_temperature(self.start, self.final, progress, self.schedule)
+
+
+class NoisePerRank(TrainerCallback):
+    """Seeds each rank differently: the Trainer seeds all alike, and all would draw the same Gumbel noise.
+
+    A resumed run loads its random states after this, and so continues exactly.
+    """
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Rank 0 keeps the Trainer's seed, so one process trains as without this."""
+        if args.process_index > 0:
+            torch.manual_seed(args.seed + args.process_index)
+
+
+def _step(line: str) -> float:
+    """The step of a line of the metrics file; of one that a kill has cut short, one that is never reached."""
+    try:
+        return float(json.loads(line)["step"])
+    except json.JSONDecodeError:
+        return math.inf
+
+
+class MetricsFile(TrainerCallback):
+    """Appends what is logged to `metrics.jsonl`, an object per log; a resumed run drops what it repeats."""
+
+    def __init__(self, output_dir: str | Path) -> None:
+        self.path = Path(output_dir) / METRICS_FILE
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Keeps the lines up to the step that training starts from."""
+        if not state.is_world_process_zero:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = self.path.read_text().splitlines() if self.path.is_file() and state.global_step else []
+        kept = [line for line in lines if _step(line) <= state.global_step]
+        write_whole(self.path, "".join(f"{line}\n" for line in kept))
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The last step is logged too, so that the last line is the trained model's."""
+        control.should_log = control.should_log or state.global_step >= state.max_steps
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """One line, from the first process; of what was measured, not of how long it took."""
+        values = {name: value for name, value in (logs or {}).items() if not name.endswith(_DURATIONS)}
+        # The Trainer ends with durations and a mean loss, both since the run was last resumed.
+        if state.is_world_process_zero and "train_loss" not in values:
+            try:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+
+class Progress(ProgressCallback):
+    """The Trainer's progress bar with time left, and the loss in it; the Trainer would print every value."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Everything logged is in the metrics file."""
+        if state.is_world_process_zero and self.training_bar is not None and logs and "loss" in logs:
+            self.training_bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)

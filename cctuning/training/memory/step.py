@@ -1,0 +1,72 @@
+"""What one process does in a training step, as far as memory depends on it, and the model that does it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from peft import PeftConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from cctuning.connection.adapters import with_decision_maker
+from cctuning.connection.model import CCTuningModel
+from cctuning.connection.modeling_cctuning import ConnectionConfig
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process's training step; the longest batch that there can be."""
+
+    config: Any = field(hash=False)  # of the causal language model
+    rows: int  # per forward pass
+    tokens: int  # of the longest row, prompt and response
+    response_tokens: int  # of the longest response: they reach the LM head on a GPU
+    english_tokens: int = 0  # of the longest English prompt
+    connection: ConnectionConfig | None = field(default=None, hash=False)  # None: plain fine-tuning
+    lora: PeftConfig | None = field(default=None, hash=False)  # None: all weights are trained
+    dtype: str = "float32"  # of the weights
+    bf16: bool = True  # compute in bfloat16
+    checkpointing: bool = True
+    reentrant: bool = False
+    attention: str | None = None  # eager keeps the T x T scores; others are counted as torch's sdpa
+    accumulation: int = 1  # forward passes per optimizer step
+    optim: str = "adamw_torch_fused"
+    gpu: bool = True
+    trust_remote_code: bool = False
+
+
+def build_model(step: Step, layers: int | None = None) -> Any:
+    """The model that is trained, on the meta device, with `layers` decoder layers or all of them.
+
+    Raises what transformers, PEFT and `CCTuningModel.wrap` raise for settings that do not fit.
+    """
+    config = copy.deepcopy(step.config)
+    if layers is not None:
+        text = config.get_text_config()
+        if getattr(text, "layer_types", None):
+            text.layer_types = text.layer_types[:layers]
+        text.num_hidden_layers = layers
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(
+            config,
+            dtype=getattr(torch, step.dtype),
+            attn_implementation="eager" if step.attention == "eager" else None,  # None: sdpa, if it has it
+            trust_remote_code=step.trust_remote_code,
+        )
+        if step.connection is not None:
+            model = CCTuningModel.wrap(model, step.connection)
+        if step.lora is not None:
+            model = get_peft_model(model, with_decision_maker(step.lora, model))
+    if step.checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": step.reentrant})
+        if step.lora is not None:
+            model.enable_input_require_grads()
+    return model.train()
+
+
+def decoder_layers(base: Any) -> Any:
+    """The decoder layers of a causal language model, whatever its architecture calls them."""
+    lists = [module for module in base.get_decoder().modules() if isinstance(module, torch.nn.ModuleList)]
+    return max(lists, key=len)

@@ -1,0 +1,369 @@
+"""`CCTuningTrainer`: TRL's `SFTTrainer`, fed with parallel prompts."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when TRL's trainer starts
+
+from peft import PeftConfig, PeftModel
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_callback import ProgressCallback
+from trl import SFTConfig
+
+from cctuning.connection.adapters import with_decision_maker
+from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
+from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.data.collate import ParallelCollator
+from cctuning.data.encoding import (
+    Example,
+    check_labels,
+    check_vocabulary,
+    encode,
+    fingerprint,
+    languages_of,
+    training_set,
+)
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.rows import BadRowsError, rows_from_records
+from cctuning.distributed.engines import running_engine
+from cctuning.training.callbacks import NoisePerRank, Progress
+from cctuning.training.checkpoints import CheckpointError
+from cctuning.training.resumable import ResumableTrainer
+from cctuning.training.row_repeats import first_repeat, without_repeats
+from cctuning.training.statistics import RowSums, RunningStatistics
+
+_COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
+_REMEDY = "The last checkpoint is unharmed; lower learning_rate or max_grad_norm"
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss or its gradient became NaN or infinite; the message names the step, and a loss's rows."""
+
+
+class CCTuningTrainer(ResumableTrainer):
+    """Trains a wrapped model with its connection, or a plain model as SFTTrainer does (ML-SFT).
+
+    Args:
+        model: a `CCTuningModel`, or a plain causal language model for ML-SFT.
+        args: `SFTConfig`; packing and padding_free are refused, since the connection needs each prompt's end.
+            Of `save_total_limit` checkpoints only complete ones count (see `checkpoints`).
+        train_dataset: training rows (`instruction`, `instruction_en`, `output`; see `rows.read_rows`) as a
+            `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt and response, and the
+            English prompt, in tokens; or examples as `examples.encode` makes them.
+        eval_dataset: likewise.
+        processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
+        english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
+            weights use one, because each further pass would gather all weights again.
+        decision_maker_lr_multiplier: the Decision Maker's learning rate over everything else's.
+    """
+
+    data_collator: Any
+    _signature_columns: list[str] | None
+
+    def __init__(
+        self,
+        model: Any,
+        args: SFTConfig,
+        *,
+        train_dataset: Any,
+        processing_class: Any,
+        eval_dataset: Any = None,
+        english_buckets: int = 2,
+        decision_maker_lr_multiplier: float = 1.0,
+        data_collator: Any = None,
+        peft_config: PeftConfig | None = None,
+        callbacks: Sequence[Any] = (),
+        **kwargs: Any,
+    ) -> None:
+        args = copy.copy(args)  # the caller's stay as they are
+        _refuse(args, kwargs)
+        connected = isinstance(model, CrossLingualConnection)
+        if connected and model.decision_maker is not None and is_deepspeed_zero3_enabled():
+            # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
+            model.decision_maker.to(model.dtype)
+        if data_collator is None:
+            data_collator = ParallelCollator(
+                pad_token_id=_pad_token_id(processing_class),
+                english=connected,
+                english_buckets=english_buckets,
+            )
+        self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
+        self.examples = {"train": _examples(train_dataset, processing_class, args.max_length)}
+        if eval_dataset is not None:
+            self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
+        every = [example for examples in self.examples.values() for example in examples]
+        check_vocabulary(
+            every,
+            processing_class,
+            pad_token_id=_pad_token_id(processing_class),
+            vocab_size=model.config.get_text_config().vocab_size,
+        )
+        languages = languages_of(every)
+        self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
+        sets = {f"{mode}_dataset": training_set(own, languages) for mode, own in self.examples.items()}
+        args.max_length = None  # examples are cut when they are made, where it is known what may be cut
+        super().__init__(
+            model=model,
+            args=args,
+            processing_class=processing_class,
+            data_collator=data_collator,
+            peft_config=with_decision_maker(peft_config, model),
+            callbacks=[*callbacks, NoisePerRank()],
+            **sets,
+            **kwargs,
+        )
+        # For `compute_loss`, which takes the step's label tokens whatever the model does.
+        self.model_accepts_loss_kwargs = True
+        shared_out = running_engine(self.accelerator).shards_weights
+        if shared_out and isinstance(self.data_collator, ParallelCollator):
+            self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
+        if self.pop_callback(ProgressCallback):
+            self.add_callback(Progress())
+
+    @property
+    def connection_model(self) -> Any:
+        """The `CCTuningModel` inside of PEFT's wrapper, or None for ML-SFT."""
+        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return model if isinstance(model, CrossLingualConnection) else None
+
+    @property
+    def _mode(self) -> str:
+        return "train" if self.model.training else "eval"
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            self._signature_columns = list(_COLUMNS)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As the Trainer's; the Decision Maker gets a group of its own where its learning rate differs."""
+        optimizer = super().create_optimizer(model)
+        if self.decision_maker_lr_multiplier != 1.0:
+            named = (self.model if model is None else model).named_parameters()
+            own = [weight for name, weight in named if "decision_maker" in name and weight.requires_grad]
+            _own_learning_rate(optimizer, own, self.decision_maker_lr_multiplier)
+        return optimizer
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """As the Trainer's: a step's batches and their label tokens; no row of an epoch counts twice."""
+        # The mode is not asked of the model: one that was just loaded or evaluated is in eval mode here.
+        batches = (self._each_row_once(batch, "train") for batch in epoch_iterator)
+        return super().get_batch_samples(batches, num_batches, device)
+
+    def _each_row_once(self, batch: dict[str, Any], mode: str) -> dict[str, Any]:
+        """A batch of the data loader that is being read, without labels where it repeats rows."""
+        args = self.args
+        last = self.accelerator.gradient_state.end_of_dataloader
+        if args.world_size == 1 or args.dataloader_drop_last or not last:
+            return batch
+        first = first_repeat(
+            len(self.examples[mode]),
+            batch_size=len(batch["labels"]),
+            processes=args.world_size,
+            process=args.process_index,
+        )
+        return without_repeats(batch, first)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """A batch's share of the loss (eq. 1): its labels' nats over the label tokens of the whole step.
+
+        The step's loss and gradients so do not depend on how its rows are split into batches, accumulated
+        passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
+        Mixtures of experts add their routers' loss, a mean per batch. Raises `NonFiniteLossError`.
+        """
+        if not self.model.training:
+            inputs = self._each_row_once(inputs, "eval")
+        language, example = inputs.pop("language"), inputs.pop("example")
+        if self.aux_loss_enabled:
+            inputs["output_router_logits"] = True
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        nll = -outputs.log_probs  # (B, T - 1), 0 where there is no label
+        tokens = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = nll.sum() / tokens.clamp(min=1)
+        if num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # the engines average gradients over processes
+        if self.aux_loss_enabled:
+            passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
+            loss = loss + self.router_aux_loss_coef * outputs.aux_loss / passes
+        rows = _row_sums(outputs)
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(self._non_finite_message(loss, rows.nll, example))
+        self._note(language, rows)
+        if not return_outputs:
+            return loss
+        with torch.no_grad():  # the fused head makes no logits
+            return loss, model(**{name: value for name, value in inputs.items() if name != "labels"})
+
+    def _note(self, language: Tensor, rows: RowSums) -> None:
+        statistics = self.statistics[self._mode]
+        statistics.add_rows(language, rows)
+        connected = self.connection_model
+        if connected is not None and connected.last_selection is not None:
+            statistics.add_selection(connected.last_selection, rows.tokens > 0)
+
+    def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
+        guilty = example[~nll.isfinite()].tolist() or example.tolist()
+        rows = ", ".join(str(self.examples[self._mode][number]) for number in guilty)
+        return (
+            f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
+            f"{_REMEDY}, or look at these rows"
+        )
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """As the Trainer's, before the optimizer's step. Raises `NonFiniteLossError`.
+
+        DeepSpeed has taken its step by now; where the norm is not finite it has left it out.
+        """
+        norm = super()._get_grad_norm(model, grad_norm)
+        if isinstance(norm, DTensor):  # FSDP2's
+            norm = norm.full_tensor()
+        # A float16 run meets such steps as it looks for its loss scale, and leaves them out.
+        if not (self.args.fp16 or norm is None or math.isfinite(norm)):
+            raise NonFiniteLossError(
+                f"the loss is finite and its gradient is not (norm {float(norm)}) at step "
+                f"{self.state.global_step + 1}: the weights were not changed by it. {_REMEDY}"
+            )
+        return norm
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As the Trainer's, with the statistics since the last log; `loss` is theirs, over label tokens."""
+        if "loss" in logs:
+            logs |= self.statistics["train"].collect(self._sum_over_processes)
+        super().log(logs, start_time)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        """As the Trainer's; the loss is over label tokens, with the statistics beside it."""
+        # Its data loader draws a seed: a run with evaluations trains as one without.
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        values = self.statistics["eval"].collect(self._sum_over_processes)
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in values.items()})
+        return output
+
+    def _sum_over_processes(self, tensor: Tensor) -> Tensor:
+        return self.accelerator.reduce(tensor, reduction="sum")
+
+    def own_state(self) -> dict[str, Any]:
+        """The rows, and the statistics since the last log."""
+        return {"rows": fingerprint(self.examples["train"]), "statistics": self.statistics["train"].state()}
+
+    def restore_own_state(self, state: dict[str, Any]) -> None:
+        """Puts the statistics back. Raises `CheckpointError` where the rows are not those of then."""
+        then, now = state["rows"], fingerprint(self.examples["train"])
+        if then != now:
+            raise CheckpointError(
+                f"the checkpoint was made with other rows: {_described(then)} then, {_described(now)} now. "
+                "Put the data back as it was, or start anew with resume=never"
+            )
+        self.statistics["train"].restore(state["statistics"])
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
+        # A pickle that nothing reads; recipe.yaml says the same.
+        (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
+        if self.args.should_save and isinstance(self.model, PeftModel):
+            # PEFT saves the adapter alone.
+            self.model.get_base_model().generation_config.save_pretrained(folder)
+            if self.connection_model is not None:
+                save_connection(self.connection_model, folder, state_dict)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        # The connection lies beside the plain checkpoint; adapters and FSDP's own files hold it themselves.
+        beside = (Path(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
+        engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
+        if beside and self.connection_model is not None and not engine_has_it:
+            load_connection_weights(self.connection_model, resume_from_checkpoint)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        # The Decision Maker is not missing: it is read from its own file.
+        missing = [name for name in load_result.missing_keys if not name.startswith("decision_maker.")]
+        super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
+
+
+def _refuse(args: SFTConfig, options: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for settings with which the loss would not be the one that is described."""
+    for name in ("packing", "padding_free"):
+        if getattr(args, name):
+            raise ValueError(
+                f"{name}=True joins rows, and the connection needs each prompt's own end: set it to False"
+            )
+    if args.train_sampling_strategy not in ("random", "sequential", "group_by_length"):
+        raise ValueError(
+            f"train_sampling_strategy={args.train_sampling_strategy} deals rows out to processes by itself: "
+            "set it to random, sequential or group_by_length"
+        )
+    if not args.average_tokens_across_devices:
+        raise ValueError(
+            "average_tokens_across_devices=False makes the loss depend on how rows are split over processes: "
+            "set it to True"
+        )
+    given = {name: getattr(args, name) for name in ("label_smoothing_factor", "loss_type")}
+    given["compute_loss_func"] = options.get("compute_loss_func")
+    for name, value in given.items():
+        if value not in (None, 0, "nll"):
+            raise ValueError(f"{name}={value} is another loss than the method's: leave it out")
+
+
+def _row_sums(outputs: Any) -> RowSums:
+    """The sums over each row's label tokens, in float64, of what TRL's fused LM head returns."""
+    sums = (-outputs.log_probs, outputs.entropy, outputs.is_top1, outputs.label_mask)
+    return RowSums(*(values.detach().double().sum(-1) for values in sums))
+
+
+def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
+    """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
+    if len(dataset) and isinstance(dataset[0], Example):
+        check_labels(dataset)
+        return list(dataset)
+    choose_template(tokenizer, "auto")
+    rows, _ = rows_from_records(dataset)
+    cutoff_len = sys.maxsize if max_length is None else max_length
+    examples, problems = encode(
+        rows, PromptFormat(tokenizer), cutoff_len=cutoff_len, english_cutoff_len=cutoff_len
+    )
+    if problems:
+        raise BadRowsError(problems)
+    return examples
+
+
+def _described(rows: dict[str, Any]) -> str:
+    return f"{rows['count']:,} with tokens {rows['sha256'][:8]}"
+
+
+def _pad_token_id(tokenizer: Any) -> int:
+    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    raise ValueError("the tokenizer has neither a padding nor an EOS token: set tokenizer.pad_token")
+
+
+def _own_learning_rate(
+    optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], multiplier: float
+) -> None:
+    """Moves `weights` into an optimiser group whose learning rate is `multiplier` times their old group's."""
+    ours = {id(weight) for weight in weights}
+    for group in list(optimizer.param_groups):
+        moved = [weight for weight in group["params"] if id(weight) in ours]
+        if moved:
+            group["params"] = [weight for weight in group["params"] if id(weight) not in ours]
+            options = {name: value for name, value in group.items() if name != "params"}
+            optimizer.add_param_group({**options, "params": moved, "lr": group["lr"] * multiplier})

@@ -1,0 +1,192 @@
+"""Fits the Transform Matrix of a model and measures it on pairs that it has not seen.
+
+Letters: N pairs, L decoder layers, d hidden size.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from cctuning.distributed.sharing import ALONE, Share
+from cctuning.transform.agreement import LayerAgreement
+from cctuning.transform.fit_scores import Scores, score
+from cctuning.transform.learning_curve import curve_point, curve_sizes
+from cctuning.transform.least_squares import LeastSquares, RidgeChoice
+from cctuning.transform.pairs import PairBatch, PairSample, english_numbers, stream_pairs
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, and of how many
+
+
+class Fit(NamedTuple):
+    """A Transform Matrix and what is known about it."""
+
+    transform: Tensor  # W_T (d, d), float64, with F @ W_T ~ F_en
+    report: dict[str, Any]  # plain values, see `fit_transform`
+
+
+def fit_transform(
+    model: Any,
+    sample: PairSample,
+    *,
+    pad_token_id: int,
+    ridge: float | None = None,
+    folds: int = 5,
+    batch_size: int = 8,
+    share: Share = ALONE,
+    progress: Progress = lambda what, done, total: None,
+) -> Fit:
+    """Fits W_T on `sample.fit` and measures it on `sample.held_out`.
+
+    Args:
+        model: a `CCTuningModel` in eval mode.
+        sample: see `sample_pairs`.
+        pad_token_id: any id, for padding that is not looked at.
+        ridge: None, chosen by cross-validation over pairs; a number, that penalty; 0.0, no penalty.
+        folds: of the cross-validation.
+        batch_size: pairs per forward pass.
+        share: of several processes, the first one fits; the others call `run_share`.
+        progress: is called as things get done.
+
+    The report holds, besides sizes and the ridge: `train_mse`; `mse`, `relative_error`, `r2` and `cosine` on
+    held-out pairs (see `Scores.summary`), also for the baselines `identity` (F itself), `layer_mean` (each
+    layer's mean) and `plain` (no penalty); `layer_agreement`, how often the layer that is chosen from
+    F W_T is the one chosen from F_en, beside the same from F and for always naming the most frequent layer;
+    `per_layer`, `languages`, `learning_curve` and `cross_validation`.
+
+    Raises `ValueError` for outputs that are not finite and for too few pairs for the folds.
+    """
+    stream = functools.partial(
+        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, share=share
+    )
+    sizes = curve_sizes(len(sample.fit))
+    measured = _held_out_outputs(stream(sample.held_out), len(sample.held_out), progress)
+    held_out = LeastSquares(measured[0].F.shape[-1], folds=1)
+    for batch in measured:
+        held_out.update(batch.F, batch.F_en)
+
+    fit = LeastSquares(held_out.d, folds=folds)
+    means = torch.zeros(measured[0].F.shape[1:], dtype=torch.float64)
+    numbers = torch.tensor(english_numbers(sample.fit))
+    curve = []
+    for start, stop in _parts(sizes):
+        # Nested subsets: the moments only grow, so each point of the curve is one more solution on the way.
+        done = start
+        for batch in stream(sample.fit[start:stop]):
+            fit.update(batch.F, batch.F_en, numbers[start:stop][batch.indices])
+            means += batch.F_en.double().sum(0).cpu()
+            done += len(batch.indices)
+            progress("pairs", done, len(sample.fit))
+        if stop < len(sample.fit):
+            curve.append(curve_point(fit, held_out, ridge))
+            progress("learning curve", len(curve), len(sizes))
+    means /= len(sample.fit)
+
+    choice = fit.choose_ridge() if ridge is None else None
+    penalty = choice.ridge if choice is not None else float(ridge or 0.0)
+    transform = fit.solve(penalty)
+    curve.append(curve_point(fit, held_out, penalty))
+    progress("learning curve", len(sizes), len(sizes))
+    report = _sizes(fit, sample) | _ridge(fit, penalty, choice)
+    report |= {"train_mse": fit.squared_error(transform) / (fit.rows * fit.d)}
+    report |= _held_out(model, measured, sample, transform, means)
+    report["learning_curve"] = curve
+    report["plain"] = _plain(curve[-1], report["layer_mean"]["mse"])
+    return Fit(transform, report)
+
+
+def run_share(
+    model: Any, sample: PairSample, *, pad_token_id: int, batch_size: int = 8, share: Share
+) -> None:
+    """What the processes beside the first one do of `fit_transform`: their forward passes, in its order."""
+    parts = [sample.fit[start:stop] for start, stop in _parts(curve_sizes(len(sample.fit)))]
+    for pairs in (sample.held_out, *parts):
+        for _ in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size, share=share):
+            pass  # the first process has it
+
+
+def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Where each part begins and ends, of pairs that grow to these sizes."""
+    return list(pairwise([0, *sizes]))
+
+
+def _held_out_outputs(stream: Iterable[PairBatch], pairs: int, progress: Progress) -> list[PairBatch]:
+    """All batches, in main memory: held-out pairs are few."""
+    batches: list[PairBatch] = []
+    for batch in stream:
+        batches.append(PairBatch(batch.indices, batch.F.cpu(), batch.F_en.cpu(), batch.embeddings.cpu()))
+        progress("held-out pairs", sum(len(done.indices) for done in batches), pairs)
+    return batches
+
+
+def _sizes(fit: LeastSquares, sample: PairSample) -> dict[str, Any]:
+    return {
+        "pairs": fit.pairs,
+        "held_out_pairs": len(sample.held_out),
+        "layers": fit.layers,
+        "hidden_size": fit.d,
+        "rows": fit.rows,
+        "rows_per_dimension": fit.rows / fit.d,
+    }
+
+
+def _ridge(fit: LeastSquares, ridge: float, choice: RidgeChoice | None) -> dict[str, Any]:
+    report: dict[str, Any] = {"ridge": ridge, "relative_ridge": ridge / (fit.mean_eigenvalue or 1.0)}
+    if choice is not None:
+        report["cross_validation"] = {
+            "folds": len(fit.folds),
+            "ridges": list(choice.ridges),
+            "mse": list(choice.errors),
+        }
+    return report
+
+
+def _held_out(
+    model: Any, batches: Sequence[PairBatch], sample: PairSample, transform: Tensor, means: Tensor
+) -> dict[str, Any]:
+    """All that is measured on held-out pairs."""
+    scores = score(batches, lambda F: F @ transform, means)
+    identity = score(batches, lambda F: F, means)
+    layer_mean = score(batches, lambda F: means.expand_as(F), means)
+    agreement = LayerAgreement.measure(model, batches, transform)
+    return {
+        **scores.summary(),
+        **({} if agreement is None else _agreement(agreement)),
+        "identity": identity.summary(),
+        "layer_mean": layer_mean.summary(),
+        "per_layer": scores.per_layer() | {"identity_r2": identity.per_layer()["r2"]},
+        "languages": _languages(sample, scores, agreement),
+    }
+
+
+def _plain(point: dict[str, Any], layer_mean_mse: float) -> dict[str, float | None]:
+    mse = point["plain_mse"]
+    r2 = 1 - mse / layer_mean_mse if layer_mean_mse > 0 else None
+    return {"mse": mse, "relative_error": point["plain_relative_error"], "r2": r2}
+
+
+def _languages(
+    sample: PairSample, scores: Scores, agreement: LayerAgreement | None
+) -> dict[str, dict[str, Any]]:
+    fitted = Counter(pair.language for pair in sample.fit)
+    report: dict[str, dict[str, Any]] = {}
+    for language in sorted({pair.language for pair in sample.held_out}):
+        own = [index for index, pair in enumerate(sample.held_out) if pair.language == language]
+        report[language] = {"pairs": fitted[language], "held_out_pairs": len(own), **scores.of(own).summary()}
+        if agreement is not None:
+            report[language]["layer_agreement"] = agreement.of(own).transformed
+    return report
+
+
+def _agreement(agreement: LayerAgreement) -> dict[str, float]:
+    return {
+        "layer_agreement": agreement.transformed,
+        "layer_agreement_identity": agreement.own,
+        "layer_agreement_most_frequent": agreement.most_frequent,
+    }

@@ -1,0 +1,107 @@
+"""One vector per sentence: what a layer of a model makes of a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cctuning.data.collate import ParallelCollator
+from cctuning.data.encoding import check_token
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import plan_batches
+
+
+def represent(
+    model: Any,
+    prompts: PromptFormat,
+    texts: Sequence[str],
+    english: Sequence[str],
+    *,
+    layer: int = -1,
+    pooling: str = "response_start",
+    bilingual: bool = False,
+    batch_size: int = 16,
+    progress: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.float64]:
+    """The representations (n, d) of `texts` as prompts, in their order.
+
+    That is transformers' `hidden_states[layer + 1]`, the output of a decoder layer counted from 0; the last
+    one's has gone through the final norm. `pooling`: at the response start, or the mean over the prompt's
+    tokens. A connected model is connected as it stands: with `bilingual` through the `english` parallel of
+    each text, else through its Transform Matrix, or not at all where it has none.
+
+    Raises `ValueError` for a layer that is not there, a prompt beyond the model's positions, a token without
+    an embedding, and vectors that are not finite.
+    """
+    config = model.config.get_text_config()
+    check_layer(config, layer)
+    ids, english_ids = prompts.prompts_ids(texts), prompts.prompts_ids(english)
+    check_token(
+        max(map(max, [*ids, *english_ids])), len(model.get_input_embeddings().weight), prompts.tokenizer
+    )
+    _check_lengths(ids, texts, getattr(config, "max_position_embeddings", None))
+    collator = ParallelCollator(prompts.pad_token_id)
+    vectors: dict[int, Tensor] = {}
+    for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
+        inputs = _inputs(model, collator, [ids[number] for number in numbers])
+        if bilingual:
+            inputs |= _english(model, collator, [english_ids[number] for number in numbers])
+        lengths = torch.tensor([len(ids[number]) for number in numbers], device=model.device)
+        hidden = _hidden_states(model, inputs, lengths)[layer % config.num_hidden_layers + 1]
+        vectors |= dict(zip(numbers, _pooled(hidden, lengths, pooling).cpu(), strict=True))
+        progress(len(numbers))
+    found = torch.stack([vectors[number] for number in range(len(ids))])
+    if not found.isfinite().all():
+        raise ValueError(f"layer {layer} gives numbers that are not finite; try dtype=float32")
+    return np.asarray(found.numpy())
+
+
+def check_layer(config: Any, layer: int) -> None:
+    """Raises `ValueError` where a model with this configuration has no such layer."""
+    layers = config.get_text_config().num_hidden_layers
+    if not -layers <= layer < layers:
+        raise ValueError(f"layer={layer} is not one of the model's {layers} layers")
+
+
+def _check_lengths(ids: Sequence[Sequence[int]], texts: Sequence[str], positions: int | None) -> None:
+    longest = max(range(len(ids)), key=lambda number: len(ids[number]))
+    if positions is not None and len(ids[longest]) > positions:
+        raise ValueError(
+            f"a sentence has {len(ids[longest]):,} tokens, and the model positions for {positions:,}: "
+            f"{texts[longest][:60]!r}. Choose shorter texts"
+        )
+
+
+def _inputs(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Padded on the right, where causal attention needs no mask."""
+    return {"input_ids": collator.pad(ids)[0].to(model.device)}
+
+
+def _english(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+    batch = collator.collate_english(ids)
+    return {
+        name: value.to(model.device) if isinstance(value, Tensor) else [one.to(model.device) for one in value]
+        for name, value in batch.items()
+    }
+
+
+@torch.no_grad()
+def _hidden_states(model: Any, inputs: dict[str, Any], lengths: Tensor) -> Sequence[Tensor]:
+    """L + 1 times (b, T, d). Of the decoder alone: nothing is predicted, so the LM head may rest."""
+    if hasattr(model, "fuse"):
+        inputs = inputs | {"connection_index": lengths - 1}
+    result = model.get_decoder()(**inputs, use_cache=False, output_hidden_states=True)
+    return list(result.hidden_states)
+
+
+def _pooled(hidden: Tensor, lengths: Tensor, pooling: str) -> Tensor:
+    """(b, d) of (b, T, d), in float64."""
+    if pooling == "response_start":
+        return hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1].double()
+    prompt = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+    return torch.einsum("btd,bt->bd", hidden.double(), prompt.double()) / lengths[:, None]

@@ -1,0 +1,201 @@
+"""The steps of a study, from small recipes of its own."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.commands.studies.plan import make_plan
+from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe
+
+PAPERS_TABLE = [
+    f"{setting}{connection}"
+    for setting in ("aya", "aya_en", "aya_mt", "aya_sdrrl")
+    for connection in ("_sft", "")
+]
+
+
+def plan(name="table1", *arguments):
+    return make_plan(load_recipe([f"recipe={name}", *arguments], StudyRecipe, folder=RECIPES / "studies"))
+
+
+def small(**settings):
+    return make_plan(StudyRecipe(**{"recipes": ["llama31_aya_sft", "llama31_aya"]} | settings))
+
+
+def names(steps, kind):
+    return [step.name for step in steps if step.kind == kind]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((RECIPES / "studies").glob("*.yaml"))])
+def test_every_shipped_study_has_steps_that_their_scripts_would_take(name):
+    steps, rows = plan(name)
+    assert len(rows) == len(names(steps, "evaluate"))
+    assert len({row.title for row in rows}) == len(rows) > 1
+    assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
+
+
+def test_the_main_table_has_every_method_of_every_model():
+    steps, rows = plan()
+    expected = [f"{model}_{method}" for model in ("llama31", "qwen25", "mistral") for method in PAPERS_TABLE]
+    assert [row.title for row in rows] == expected
+    assert names(steps, "train") == [f"{name}/train" for name in expected]
+    assert names(steps, "fit") == [f"{name}/fit_1000" for name in expected if not name.endswith("_sft")]
+    assert len(names(steps, "evaluate")) == len(expected)
+    only = plan("table1", "models=qwen25")[1]
+    assert [row.title for row in only] == [name for name in expected if name.startswith("qwen25")]
+
+
+def test_a_connected_model_is_compared_with_the_same_data_without_connection_and_those_with_the_first():
+    _, rows = plan("table1", "models=mistral")
+    baselines = {row.title: row.baseline for row in rows}
+    for setting in ("en", "mt", "sdrrl"):
+        assert baselines[f"mistral_aya_{setting}"] == f"mistral_aya_{setting}_sft"
+        assert baselines[f"mistral_aya_{setting}_sft"] == "mistral_aya_sft"
+    assert (baselines["mistral_aya_sft"], baselines["mistral_aya"]) == (None, "mistral_aya_sft")
+    _, rows = plan("ablation_pooling")
+    assert {row.baseline for row in rows[1:]} == {"llama31_aya"}
+
+
+def test_each_step_waits_for_what_it_reads():
+    steps, rows = small()
+    by_name = {step.name: step for step in steps}
+    assert [step.name for step in steps] == [
+        "llama31_aya_sft/train",
+        "llama31_aya_sft/none",
+        "llama31_aya/train",
+        "llama31_aya/fit_1000",
+        "llama31_aya/monolingual_1000",
+    ]
+    assert by_name["llama31_aya_sft/none"].needs == ("llama31_aya_sft/train",)
+    fit, evaluation = by_name["llama31_aya/fit_1000"], by_name["llama31_aya/monolingual_1000"]
+    assert (fit.needs, evaluation.needs) == (("llama31_aya/train",), ("llama31_aya/fit_1000",))
+    assert fit.settings["model"] == str(by_name["llama31_aya/train"].output)
+    assert evaluation.settings["model"] == str(fit.output)
+    assert [row.results for row in rows] == [
+        Path("outputs/llama31_aya_sft/evaluation/paper-none"),
+        Path("outputs/llama31_aya/monolingual/evaluation/paper-monolingual"),
+    ]
+
+
+def test_arguments_of_a_step_give_its_settings_and_hold_the_overrides():
+    steps, _ = small(train=["max_steps=7", "connection.temperature=0.5"], fit=["folds=3"], runs="elsewhere")
+    for step in steps:
+        if step.kind == "train":
+            recipe = load_recipe(step.arguments, TrainRecipe)
+            assert (recipe.max_steps, recipe.connection.temperature) == (7, 0.5)
+            assert step.output == Path(recipe.output_dir) == Path("elsewhere") / recipe.run_name
+        if step.kind == "fit":
+            recipe = load_recipe(step.arguments, FitRecipe)
+            assert recipe.folds == 3
+        if step.kind != "evaluate":
+            assert dataclasses.asdict(recipe) == step.settings
+
+
+def test_ways_to_ask_are_rows_of_connected_models_alone():
+    steps, rows = small(inference=["bilingual", "monolingual"], pairs=[100, 1000])
+    assert [row.title for row in rows] == [
+        "llama31_aya_sft",
+        "llama31_aya, bilingual",
+        "llama31_aya, monolingual, 100 pairs",
+        "llama31_aya, monolingual, 1,000 pairs",
+    ]
+    assert names(steps, "fit") == ["llama31_aya/fit_100", "llama31_aya/fit_1000"]
+    outputs = {step.name: step.output for step in steps}
+    assert outputs["llama31_aya/fit_100"] == Path("outputs/llama31_aya/monolingual_100")
+    assert len(set(outputs.values())) == len(steps)
+
+
+def results(**settings):
+    return [str(row.results) for row in small(recipes=["llama31_aya_sft"], **settings)[1]]
+
+
+def test_evaluations_that_are_asked_in_other_ways_lie_beside_each_other():
+    folder = "outputs/llama31_aya_sft/evaluation"
+    assert results() == [f"{folder}/paper-none"]
+    assert results(evaluate=["prompting=cot"]) == [f"{folder}/paper-none-cot"]
+    assert results(evaluate=["run_name=short", "limit=20"]) == [f"{folder}/short-none"]
+    ways = [f"{folder}/paper-none", f"{folder}/paper-none-cot", f"{folder}/paper-none-pim"]
+    assert results(prompting=["original", "cot", "pim"]) == ways
+
+
+def test_every_model_is_asked_with_every_prompting_after_one_fit():
+    steps, rows = small(prompting=["original", "cot"], baseline="plain")
+    assert [row.title for row in rows] == [
+        "llama31_aya_sft, original",
+        "llama31_aya_sft, cot",
+        "llama31_aya, original",
+        "llama31_aya, cot",
+    ]
+    assert [row.baseline for row in rows] == [None, *["llama31_aya_sft, original"] * 3]
+    assert [step.name for step in steps[3:]] == [
+        "llama31_aya/train",
+        "llama31_aya/fit_1000",
+        "llama31_aya/monolingual_1000",
+        "llama31_aya/monolingual_1000_cot",
+    ]
+    for step in steps:
+        if step.kind == "evaluate":
+            assert load_recipe(step.arguments, EvaluateRecipe, folder=RECIPES / "evaluation").prompting == (
+                "cot" if step.name.endswith("_cot") else "original"
+            )
+
+
+def test_a_chain_of_thought_has_settings_of_its_own_in_place_of_those_of_all():
+    steps, _ = small(prompting=["original", "cot", "pim"], evaluate=["max_new_tokens=30", "limit=5"])
+    asked = [step.settings for step in steps if step.kind == "evaluate"]
+    assert [one["prompting"] for one in asked] == ["original", "cot", "pim"] * 2
+    assert [one["max_new_tokens"] for one in asked] == [30, 512, 30] * 2
+    assert {one["limit"] for one in asked} == {5}
+
+
+def test_commands_as_they_are_shown_and_as_they_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(RECIPES.parent)
+    train = small(train=["data=[a b.jsonl]"])[0][0]
+    typed = "recipe=llama31_aya_sft output_dir=outputs/llama31_aya_sft 'data=[a b.jsonl]'"
+    assert train.shown("python") == f"python train.py {typed}"
+    assert train.command("python")[:2] == (sys.executable, "train.py")
+    launcher = "accelerate launch --num_processes 2"
+    assert train.shown(launcher).startswith(f"{launcher} train.py recipe=")
+    assert train.command(launcher)[:4] == ("accelerate", "launch", "--num_processes", "2")
+    monkeypatch.chdir(tmp_path)
+    assert train.command("python")[1] == str(RECIPES.parent / "train.py")
+
+
+def test_an_evaluation_that_begins_anew():
+    train, evaluation = small()[0][:2]
+    assert evaluation.anew().arguments == (*evaluation.arguments, "resume=never")
+    assert evaluation.anew().name == evaluation.name
+    assert train.anew() == train
+    never = small(evaluate=["resume=never"])[0][1]
+    assert never.anew() == never
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipes": ["llama31_aia"]}, "train.py recipe=llama31_aia: .*did you mean 'llama31_aya'"),
+        ({"train": ["max_step=1"]}, "train.py .*did you mean 'max_steps'"),
+        ({"fit": ["pair=1"]}, "fit_transform.py .*did you mean 'pairs'"),
+        ({"evaluate": ["limits=1"]}, "evaluate.py .*did you mean 'limit'"),
+        ({"evaluation": "papers"}, "evaluate.py .*did you mean 'paper'"),
+        ({"train": ["output_dir=x"]}, "output_dir= is there twice"),
+        ({"recipes": ["MODEL_aya"]}, "recipes=MODEL_aya holds MODEL, and models= names none"),
+        ({"models": ["qwen25"]}, "recipes=llama31_aya_sft lacks MODEL"),
+        ({"recipes": ["llama31_aya", "llama31_aya"]}, "two steps would be llama31_aya/train"),
+        ({"prompting": ["cot", "cot"]}, "two steps would be llama31_aya_sft/none_cot"),
+        ({"evaluate_cot": ["limits=1"], "prompting": ["cot"]}, "evaluate.py .*did you mean 'limit'"),
+        ({"prompting": ["pim"], "evaluate": ["prompting=cot"]}, "prompting= is there twice"),
+        ({"pairs": [100, 100]}, "two steps would be llama31_aya/fit_100"),
+    ],
+)
+def test_what_a_step_would_refuse_is_refused_before_anything_runs(settings, message):
+    with pytest.raises(RecipeError, match=message):
+        small(**settings)
+
+
+def test_a_study_of_nothing():
+    with pytest.raises(ValueError, match="recipes="):
+        StudyRecipe(recipes=[])

@@ -1,0 +1,138 @@
+"""Lines and tables of made-up evaluations."""
+
+import csv
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
+from cctuning.commands.studies.plan import Row
+from cctuning.commands.studies.table import columns_of, csv_text, markdown, screen_table, write_tables
+from cctuning.evaluation.asking.sample_files import ResultsError
+from cctuning.evaluation.results.results import read_results
+from tests.samples import samples, write_evaluation
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluations")
+    for name, level in {"low": 0.3, "high": 0.9}.items():
+        made = samples("xnli", level=level) | samples("mkqa", ("de",), level=0.5, seed=level)
+        write_evaluation(folder / name, made)
+    write_evaluation(folder / "one", samples("xlsum", ("en",)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(folders):
+    return [
+        Row("low", "low/none", folders / "low", None),
+        Row("high", "high/none", folders / "high", "low"),
+        Row("one", "one/none", folders / "one", None),
+    ]
+
+
+@pytest.fixture(scope="module")
+def lines(rows):
+    lines, warnings = read_lines(rows, resamples=2000)
+    assert warnings == []
+    return lines
+
+
+def test_scores_are_the_benchmarks_main_ones_and_their_mean(folders, lines):
+    low, _, one = lines
+    group = read_results(folders / "low")["groups"]["xnli"]
+    assert list(low.scores) == ["XNLI", "MKQA", MEAN]
+    assert low.scores["XNLI"].value == group["accuracy,paper"]
+    assert list(low.scores["XNLI"].interval) == group["accuracy_ci95,paper"]
+    assert low.scores[MEAN].value == pytest.approx((low.scores["XNLI"].value + low.scores["MKQA"].value) / 2)
+    assert list(one.scores) == ["XLSum"]  # one benchmark has no mean
+
+
+def test_differences_are_to_the_baseline_and_sure_where_they_are_large(lines):
+    low, high, one = lines
+    assert not low.differences and not one.differences
+    assert high.baseline == "low"
+    assert list(high.differences) == list(high.scores)
+    for column, difference in high.differences.items():
+        assert difference.value == pytest.approx(high.scores[column].value - low.scores[column].value)
+        assert difference.interval.low < difference.value < difference.interval.high
+    assert high.differences["XNLI"].stars
+    assert not high.differences["MKQA"].stars
+
+
+def test_a_row_whose_baseline_is_missing_has_no_differences(rows):
+    lines, _ = read_lines(rows[1:], resamples=200)
+    assert [(line.baseline, dict(line.differences)) for line in lines] == [(None, {}), (None, {})]
+
+
+def test_questions_that_not_both_were_asked_are_named(folders, tmp_path):
+    fewer = {task: made[5:] for task, made in samples("xnli", level=0.5).items()}
+    write_evaluation(tmp_path / "fewer", fewer)
+    rows = [Row("low", "a", folders / "low", None), Row("fewer", "b", tmp_path / "fewer", "low")]
+    lines, warnings = read_lines(rows, resamples=200)
+    assert list(lines[1].differences) == ["XNLI"]
+    assert any("xnli" in warning for warning in warnings)
+
+
+def test_columns_are_all_benchmarks_and_last_the_mean(lines):
+    assert columns_of(lines) == ["XNLI", "MKQA", "XLSum", MEAN]
+    assert columns_of(lines[2:]) == ["XLSum"]
+
+
+def test_markdown_marks_the_best_and_shows_what_is_missing(lines):
+    text = markdown(lines).splitlines()
+    head, _, low, high, one = (line.split("|")[1:-1] for line in text[2:7])
+    assert [cell.strip() for cell in head] == ["", "XNLI", "MKQA", "XLSum", "mean"]
+    assert f"**{100 * lines[1].scores['XNLI'].value:.1f}**" in high[1]
+    assert "**" not in low[1]
+    assert not any("**" in cell for cell in one)  # nothing to be better than
+    assert [cell.strip() for cell in one[1:3]] == ["-", "-"]
+    difference = lines[1].differences["XNLI"]
+    assert text[-1].startswith(f"| high - low | +{100 * difference.value:.1f}{difference.stars} [+")
+    assert markdown(lines[:1]).count("| --- |") == 1  # no differences, no table of them
+
+
+def test_nothing_is_best_where_all_are_alike(lines):
+    assert "**" not in markdown([lines[0], lines[0]])
+
+
+def test_csv_holds_every_score_interval_and_difference(lines):
+    read = list(csv.DictReader(io.StringIO(csv_text(lines))))
+    by_title = {line.title: line for line in lines}
+    assert len(read) == 3 + 3 + 1
+    for line in read:
+        own, column = by_title[line["row"]], line["benchmark"]
+        score = own.scores[column]
+        assert (float(line["score"]), float(line["low"]), float(line["high"])) == (
+            score.value,
+            *score.interval,
+        )
+        if line["row"] == "high":
+            assert (float(line["difference"]), line["baseline"]) == (own.differences[column].value, "low")
+            assert float(line["p_holm"]) == own.differences[column].p_holm
+        else:
+            assert line["difference"] == line["baseline"] == line["p"] == ""
+
+
+def test_the_screen_shows_every_row_score_and_difference(lines):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(screen_table(lines, "made up"))
+    shown = console.export_text()
+    for line in lines:
+        assert line.title in shown
+        assert all(f"{100 * score.value:.1f}" in shown for score in line.scores.values())
+    assert re.search(rf"- low .*\+{100 * lines[1].differences['XNLI'].value:.1f}\*", shown)
+
+
+def test_tables_are_written(lines, tmp_path):
+    write_tables(lines, tmp_path / "new", title="made up")
+    assert (tmp_path / "new" / "table.md").read_text() == f"# made up\n\n{markdown(lines)}\n"
+    assert (tmp_path / "new" / "table.csv").read_text() == csv_text(lines)
+
+
+def test_a_folder_without_results(tmp_path):
+    with pytest.raises(ResultsError, match="does not exist"):
+        read_scores(tmp_path / "gone")

@@ -1,0 +1,198 @@
+"""The command line of the fit, from a finished run to an exported model."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cctuning.commands import fit_transform as script
+from cctuning.commands.schemas import TrainRecipe
+from cctuning.connection.model import CCTuningModel, load_model
+from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.data.encoding import encode
+from cctuning.data.prompts import PromptFormat
+from cctuning.distributed import engines
+from cctuning.distributed.engines import Engine, LaunchError
+from cctuning.settings.recipe import save_recipe
+from cctuning.training.runs import FINISHED_FILE, RECIPE_FILE
+from cctuning.transform.fit import fit_transform
+from cctuning.transform.pairs import pairs_of, sample_pairs
+from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
+
+
+def write_rows(path, rows):
+    fields = ("id", "language", "instruction", "instruction_en", "output")
+    lines = [json.dumps({field: getattr(row, field) for field in fields}) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with data and one finished run in it."""
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "rows.jsonl", tiny_rows(100))
+    run = tmp_path / "outputs" / "mine"
+    tokenizer = tiny_tokenizer()
+    model = CCTuningModel.wrap(tiny_llama(len(tokenizer)), ConnectionConfig())
+    model.save_pretrained(run)
+    tokenizer.save_pretrained(run)
+    save_recipe(TrainRecipe("base", ["rows.jsonl"], run_name="mine", max_rows=90), run / RECIPE_FILE)
+    (run / FINISHED_FILE).write_text('{"steps": 3}')
+    return tmp_path
+
+
+def fit(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["fit_transform.py", *arguments])
+    script.main()
+
+
+def test_the_newest_run_is_fitted_and_exported(folder, monkeypatch, capsys):
+    fit(monkeypatch, "pairs=40", "seed=3", "folds=4")
+    assert "model=outputs/mine, the newest finished run" in capsys.readouterr().out
+    output_dir = folder / "outputs/mine/monolingual"
+    report = json.loads((output_dir / "transform_report.json").read_text())
+    assert (report["pairs"], report["cross_validation"]["folds"], report["seed"]) == (40, 4, 3)
+    for name in ("learning_curve.png", "error_per_layer.png", "README.md", "modeling_cctuning.py"):
+        assert (output_dir / name).is_file()
+
+    model = CCTuningModel.load("outputs/mine")
+    prompts = PromptFormat(tiny_tokenizer())
+    # max_rows of the run's recipe: not all rows were trained on.
+    rows = script.sample_rows(tiny_rows(100), 90, seed=42)
+    examples, _ = encode(rows, prompts, cutoff_len=1024, english_cutoff_len=1024)
+    sample = sample_pairs(pairs_of(examples), 40, held_out=0.1, seed=3)
+    expected = fit_transform(model, sample, pad_token_id=prompts.pad_token_id, folds=4).transform
+    exported = load_model(output_dir).transform_matrix.weight
+    torch.testing.assert_close(exported.T.double(), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_summary_shows_baselines_and_languages(folder, monkeypatch, capsys):
+    fit(monkeypatch, "ridge=0.5")
+    shown = capsys.readouterr().out
+    for text in ("ridge 0.5 (given)", "F itself", "the layer's mean", "F · W_T, th", "fewer than pairs=1000"):
+        assert text in " ".join(shown.split())
+
+
+def test_other_data_and_another_folder(folder, monkeypatch):
+    write_rows(folder / "other.jsonl", [row for row in tiny_rows(60) if row.language == "ru"])
+    fit(monkeypatch, "model=outputs/mine", "data=other.jsonl", "output_dir=here", "pairs=8")
+    report = json.loads((folder / "here/transform_report.json").read_text())
+    assert list(report["languages"]) == ["ru"]
+    assert not (folder / "outputs/mine/monolingual").exists()
+
+
+def test_other_data_may_name_its_columns_otherwise(folder, monkeypatch):
+    """What is not renamed keeps the run's name."""
+    text = (folder / "rows.jsonl").read_text(encoding="utf-8")
+    (folder / "other.jsonl").write_text(text.replace('"instruction":', '"prompt":'), encoding="utf-8")
+    fit(monkeypatch, "data=other.jsonl", "columns.instruction=prompt", "pairs=20", "output_dir=here")
+    assert json.loads((folder / "here/transform_report.json").read_text())["pairs"] == 20
+
+
+def test_a_run_with_code_of_its_model_is_fitted_where_that_is_asked_for(folder, monkeypatch):
+    path = folder / "outputs/mine" / RECIPE_FILE
+    path.write_text(path.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
+    with pytest.raises(ValueError, match="say trust_remote_code=true here too"):
+        fit(monkeypatch, "pairs=20")
+    fit(monkeypatch, "pairs=20", "trust_remote_code=true")
+    assert (folder / "outputs/mine/monolingual/transform_report.json").is_file()
+
+
+def test_a_dry_run_writes_nothing(folder, monkeypatch, capsys):
+    fit(monkeypatch, "dry_run=true", "pairs=40")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "120 rows of 3 layers for a matrix of 32 x 32 (3.8 rows per dimension)" in shown
+    assert '"output_dir": "outputs/mine/monolingual"' in shown
+    assert not (folder / "outputs/mine/monolingual").exists()
+
+
+def test_rows_that_were_left_out_are_told(folder, monkeypatch, capsys):
+    with (folder / "rows.jsonl").open("a") as file:
+        file.write('\n{"id": "bad"}')
+    fit(monkeypatch, "dry_run=true")
+    assert "rows left out, the first: rows.jsonl, row 101" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_unknown_key_names_the_nearest(folder, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        fit(monkeypatch, "pair=40")
+    assert "unknown key 'pair'" in (message := capsys.readouterr().err)
+    assert "pairs" in message
+
+
+def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no finished run under outputs/"):
+        fit(monkeypatch)
+
+
+def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="was not written by"):
+        fit(monkeypatch, f"model={tmp_path}")
+
+
+# --- Several processes --------------------------------------------------------------------------------------
+
+
+def launched(*arguments):
+    """The fit on two processes, in the working folder."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    root = Path(script.__file__).parent
+    return subprocess.run(
+        [*launch, str(root / "fit_transform.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
+    """To the last bit; 3 rows a batch, so that the last round has one batch and the batches unequal sizes."""
+    settings = ("model=outputs/mine", "pairs=40", "batch_size=3", "folds=4")
+    done = launched(*settings, "output_dir=two")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two holds the exported model") == 1
+    fit(monkeypatch, *settings, "output_dir=one")
+    names = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to("two") for path in Path("two").rglob("*") if path.is_file())
+    for name in names:
+        if name.suffix in (".json", ".safetensors"):
+            assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+
+
+def test_fewer_processes_than_asked_for_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(engines, "current_engine", lambda: Engine("ddp", 2))
+    with pytest.raises(
+        LaunchError, match="2 processes were asked for, and 1 would run: use accelerate launch"
+    ):
+        fit(monkeypatch, "model=outputs/mine")
+
+
+def test_what_one_process_cannot_do_ends_all(folder):
+    """The longest prompt, whose batch is the last of the last part, gives outputs that are not finite."""
+    model = CCTuningModel.load("outputs/mine")
+    rows = tiny_rows(90)
+    longest = max(rows, key=lambda row: len(row.instruction))
+    marked = dataclasses.replace(longest, instruction=longest.instruction + " Nairobi")
+    tokenizer = tiny_tokenizer()
+    before, after = (set(tokenizer(row.instruction)["input_ids"]) for row in (longest, marked))
+    [token, *_] = sorted(after - before)
+    with torch.no_grad():  # finite weights, or the model would not load; this token alone overflows
+        model.get_input_embeddings().weight[:, 0] = 0
+        model.get_input_embeddings().weight[token, 0] = 1
+        model.model.layers[0].input_layernorm.weight[0] = 3e38
+    model.save_pretrained("outputs/mine")
+    write_rows(folder / "rows.jsonl", [marked if row is longest else row for row in rows])
+    done = launched("model=outputs/mine", "pairs=80")
+    assert done.returncode != 0
+    assert f"F is not finite in layer 0 (from 0) for id {longest.id!r}" in done.stderr
+    assert not (folder / "outputs/mine/monolingual").exists()

@@ -1,0 +1,338 @@
+"""probe.py as a command: what it leaves and goes on with, and what a newcomer gets wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from cctuning.analysis.cells.store import read_cells
+from cctuning.analysis.probing import sweeping
+from cctuning.commands import evaluate_model as evaluate
+from cctuning.commands import probe_model as script
+from cctuning.connection.model import load_model
+from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.pretrained.loading import load_tokenizer
+from tests.analysis import naive
+from tests.questions import plain_model, run_model, save_models, write_items
+from tests.scripts import call
+
+ROOT = Path(__file__).resolve().parents[2]
+LANGUAGES = ("en", "sw", "zh")
+LAYERS, NEW = 3, 5
+
+
+def rows(language, ids, **more):
+    return [
+        {
+            "id": number,
+            "language": language,
+            "prompt": f"Swali {language}{' tena' * (number % 5)}?",
+            "prompt_en": f"Swali en{' tena' * (number % 5)}?",
+            "answer": ["2"],
+            "options": {"1": "yes", "2": "no", "3": "maybe"},
+            **more,
+        }
+        for number in ids
+    ]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folders of a plain model and of a run with a connection."""
+    folder = tmp_path_factory.mktemp("models")
+    save_models(folder, plain=plain_model(), run=run_model())
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A place with pilot and unseen questions, where commands are run."""
+    monkeypatch.chdir(tmp_path)
+    for which, ids in (("pilot", range(2)), ("unseen", range(10, 13))):
+        for language in LANGUAGES:
+            write_items(tmp_path / f"data/{which}/XNLI/{language}.jsonl", rows(language, ids))
+            own = rows(language, ids, answer=["A"], options={"A": "x", "B": "y"})
+            write_items(tmp_path / f"data/{which}/GlobalOpinionQA/{language}.jsonl", own)
+    return tmp_path
+
+
+def arguments(model, *more):
+    settings = {"benchmarks": "[xnli]", "use_cpu": "true", "max_new_tokens": str(NEW), "model": str(model)}
+    settings |= {"output_dir": "out"} | dict(one.split("=", 1) for one in more)
+    return [f"{key}={value}" for key, value in settings.items()]
+
+
+def probe(model, *more):
+    return call(script, *arguments(model, *more))
+
+
+def cells(folder, *parts):
+    return read_cells(sorted(folder.joinpath("out", "cells", *parts).glob("*.parquet"))).to_pylist()
+
+
+def files(folder):
+    """Every file of cells, as it is on the disk."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("cells/**/*.parquet"))
+    }
+
+
+def test_a_whole_study(models, folder):
+    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen")
+    assert ended.status == 0, ended.err
+    for language in LANGUAGES:
+        for benchmark in ("xnli", "globalopinionqa"):
+            found = cells(folder, "pilot", "ffn", benchmark, language)
+            assert len(found) == 2 * (LAYERS**2 + 1)
+            assert {row["kind"] for row in found} == {"transplant", "target"}
+    out = folder / "out"
+    assert {"recipe.yaml", "probe.json", "summary.json", "report.html"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert list(out.glob("figures/*.png")) and list(out.glob("figures/*.svg"))
+    # A folder of cells is one Parquet data set: nothing else lies among them.
+    assert pq.read_table(out / "cells/pilot/ffn").num_rows == sum(
+        pq.read_metadata(path).num_rows for path in (out / "cells/pilot/ffn").rglob("*.parquet")
+    )
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert json.dumps(summary, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["plain", "run"])
+def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name):
+    assert probe(models / name, "languages=[en,sw]", "sublayers=[ffn,attention]").status == 0
+    model = load_model(models / name)
+    model.connected = False
+    tokenizer = load_tokenizer(models / name)
+    choose_template(tokenizer, "auto")
+    prompts = PromptFormat(tokenizer)
+    for sublayer in ("ffn", "attention"):
+        for row in cells(folder, "pilot", sublayer, "xnli", "sw"):
+            number = int(row["question"])
+            source, target = prompts.prompts_ids(
+                [f"Swali en{' tena' * number}?", f"Swali sw{' tena' * number}?"]
+            )
+            pair = (row["source_layer"], row["target_layer"])
+            swaps = [] if row["kind"] == "target" else [pair]
+            expected = naive.transplant(
+                model, torch.tensor(source), torch.tensor(target), swaps, sublayer, NEW
+            )
+            assert row["tokens"] == expected.tolist()[: len(row["tokens"])]
+            assert row["text"] == prompts.response_text(row["tokens"])
+
+
+def test_sources_are_asked_once_for_all_languages(models, folder):
+    assert probe(models / "plain").status == 0
+    found = cells(folder, "pilot", "source", "xnli", "en")
+    assert [row["question"] for row in found] == ["0", "1"]
+    english = {row["question"]: row for row in cells(folder, "pilot", "ffn", "xnli", "en")}
+    assert all(row["text"] == english[row["question"]]["text"] for row in found if row["kind"] == "target")
+
+
+def test_an_interrupted_study_goes_on_at_the_question(models, folder, monkeypatch):
+    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    whole = files(folder / "out")
+    (folder / "out").rename(folder / "undisturbed")
+
+    asked = []
+    sweep_piece = sweeping._sweep_piece
+
+    def interrupted(model, prompts, job, rows):
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        asked.append(job.piece.path)
+        return sweep_piece(model, prompts, job, rows)
+
+    monkeypatch.setattr(sweeping, "_sweep_piece", interrupted)
+    ended = probe(models / "plain", "unseen=data/unseen")
+    assert ended.status == 130
+    left = files(folder / "out")
+    assert len(left) == 4
+
+    again = []
+    monkeypatch.setattr(
+        sweeping, "_sweep_piece", lambda *given: again.append(given[2].piece.path) or sweep_piece(*given)
+    )
+    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    assert not set(again) & set(asked)
+    assert files(folder / "out") == whole
+
+
+def test_two_processes_write_what_one_writes(models, folder):
+    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    (folder / "out").rename(folder / "alone")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2"]
+    config = ROOT / "recipes/accelerate/ddp.yaml"
+    command = [*launch, "--config_file", str(config), str(ROOT / "probe.py")]
+    done = subprocess.run(
+        [*command, *arguments(models / "plain", "unseen=data/unseen")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    for path in files(folder / "alone"):
+        ours, theirs = (read_cells([folder / place / path]).to_pylist() for place in ("out", "alone"))
+        for own, other in zip(ours, theirs, strict=True):
+            for name, value in other.items():  # a new process: sums may end in another bit
+                near = name.endswith(("probability", "probabilities")) and value is not None
+                assert own[name] == (pytest.approx(value, abs=1e-9) if near else value), name
+
+
+def test_other_settings_do_not_mix(models, folder):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    ended = probe(models / "plain", "languages=[sw]", "max_new_tokens=3")
+    assert ended.status == 1
+    assert "max_new_tokens was 5 and is 3" in ended.err
+    assert probe(models / "plain", "languages=[sw]", "max_new_tokens=3", "resume=never").status == 0
+    assert all(len(row["tokens"]) <= 3 for row in cells(folder, "pilot", "ffn", "xnli", "sw"))
+
+
+def test_more_languages_and_questions_join_what_is_there(models, folder):
+    assert probe(models / "plain", "languages=[sw]", "limit=1").status == 0
+    before = files(folder / "out")
+    assert probe(models / "plain").status == 0
+    after = files(folder / "out")
+    grids = {path: content for path, content in before.items() if "/ffn/" in path}
+    assert grids and grids.items() <= after.items()
+    assert [row["question"] for row in cells(folder, "pilot", "source", "xnli", "en")] == ["0", "1"]
+    assert len(cells(folder, "pilot", "ffn", "xnli", "sw")) == 2 * (LAYERS**2 + 1)
+
+
+def test_nothing_of_an_earlier_study_stays_among_what_is_made(models, folder):
+    assert probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]").status == 0
+    assert list((folder / "out/figures").glob("*attention*"))
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    assert not list((folder / "out/figures").glob("*attention*"))
+    assert cells(folder, "pilot", "attention", "xnli", "sw")  # which took long
+
+
+def test_chosen_pairs_and_whole_grids_of_unseen_questions_lie_apart(models, folder):
+    more = ["languages=[sw]", "unseen=data/unseen", "unseen_limit=1"]
+    assert probe(models / "plain", *more).status == 0
+    chosen = cells(folder, "unseen_pairs", "ffn", "xnli", "sw")
+    assert probe(models / "plain", *more, "unseen_cells=all").status == 0
+    grid = cells(folder, "unseen", "ffn", "xnli", "sw")
+    assert len(grid) == LAYERS**2 + 1
+    known = {(row["source_layer"], row["target_layer"]): row["tokens"] for row in grid}
+    assert all(known[row["source_layer"], row["target_layer"]] == row["tokens"] for row in chosen)
+
+
+def test_each_process_says_what_it_did(models, folder):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    with (folder / "out/work/process_0.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    assert sum(line["questions"] for line in lines) == 2 + 2  # grids and sources
+    assert all(line["token_forwards"] > 0 and line["seconds"] >= 0 for line in lines)
+
+
+def test_an_evaluation_of_other_questions_is_told_before_anything_is_asked(models, folder):
+    write_items(folder / "data/others/XNLI/sw.jsonl", rows("sw", range(20, 22)))
+    settings = ["benchmarks=[xnli]", "data=data/others", "use_cpu=true", "max_new_tokens=2", "inference=none"]
+    assert call(evaluate, *settings, f"model={models / 'plain'}", "output_dir=other").status == 0
+    ended = probe(models / "plain", "languages=[sw]", "unseen=data/unseen", "beside=[other]")
+    assert ended.status == 1
+    assert "other holds none of the unseen questions" in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_promptings_and_evaluations_stand_beside_the_chosen_pairs(models, folder):
+    settings = ["benchmarks=[xnli]", "data=data/unseen", "use_cpu=true", "max_new_tokens=5", "inference=none"]
+    assert call(evaluate, *settings, f"model={models / 'plain'}", "output_dir=sft").status == 0
+    more = ["unseen=data/unseen", "prompting=[original,cot,pim]", "cot_new_tokens=6", "beside=[sft]"]
+    ended = probe(models / "plain", *more)
+    assert ended.status == 0, ended.err
+    scores = json.loads((folder / "out/summary.json").read_text(encoding="utf-8"))["unseen"]["ffn"]["scores"]
+    names = {one["name"] for one in scores}
+    assert {"original", "overall", "source_last", "target_first", "cot", "pim"} < names
+    # The same model asked by evaluate.py is right where the study's own cells say so.
+    (beside,) = names - {"original", "source", "overall", "source_last", "target_first", "cot", "pim"}
+    own = {(one["language"], one["name"]): one["score"] for one in scores if one["is_main"]}
+    assert all(own[language, beside] == own[language, "original"] for language in LANGUAGES)
+
+
+def test_too_long_a_chain_of_thought_is_told_before_anything_is_asked(models, folder):
+    ended = probe(models / "plain", "unseen=data/unseen", "prompting=[cot]", "cot_new_tokens=5000")
+    assert ended.status == 1 and "positions" in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_known_faults_are_counted_or_left_out_of_both_languages(models, folder):
+    faults = {"pilot/XNLI": {"en": {"garbled": [1]}}}
+    (folder / "data/anomalies.json").write_text(json.dumps(faults), encoding="utf-8")
+    ended = probe(models / "plain", "dry_run=true")
+    assert "XNLI en 1) take part" in " ".join(ended.out.split())
+    assert probe(models / "plain", "languages=[sw]", "leave_out_faults=true").status == 0
+    assert {row["question"] for row in cells(folder, "pilot", "ffn", "xnli", "sw")} == {"0"}
+
+
+def test_changed_questions_are_not_taken_for_the_old_ones(models, folder):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
+    ended = probe(models / "plain", "languages=[sw]")
+    assert ended.status == 1
+    assert "holds cells of other questions" in ended.err and "resume=never" in ended.err
+
+
+def test_a_damaged_file_is_named(models, folder):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    path = next((folder / "out/cells/pilot/ffn/xnli/sw").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:50])
+    ended = probe(models / "plain", "languages=[sw]")
+    assert ended.status == 1 and str(path.name) in ended.err
+    path.unlink()
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    assert pq.read_table(path).num_rows == LAYERS**2 + 1
+
+
+def test_the_other_direction_and_another_centre(models, folder):
+    assert probe(models / "plain", "languages=[sw]", "direction=to_centre", "centre=zh").status == 0
+    line = (folder / "out/questions/pilot/xnli_sw.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    row = json.loads(line)
+    assert (row["prompt"], row["source_prompt"]) == ("Swali zh?", "Swali sw?")
+
+
+@pytest.mark.parametrize("package", ["plotly", "sklearn"])
+def test_a_missing_package_is_told_before_anything_is_asked(models, folder, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    ended = probe(models / "plain")
+    assert ended.status == 1
+    assert f'"{package}" is not installed' in ended.err and ".[analysis]" in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_a_dry_run_shows_and_writes_nothing(models, folder):
+    ended = probe(models / "plain", "dry_run=true")
+    assert ended.status == 0
+    assert "Nothing was asked" in ended.out and "every one of 3 layers" in ended.out
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["sublayers=[fnn]"], "ffn"),
+        (["benchmarks=[xlsum]"], "neither right nor wrong"),
+        (["benchmarks=[]"], "names none"),
+        (["languages=[de]"], "no 'de' for xnli"),
+        (["centre=de"], "no 'de' for xnli"),
+        (["pilot=data/nowhere"], "data/nowhere"),
+        (["unseen=data/unseen", "languages=[sw]", "beside=[nowhere]"], "nowhere"),
+        (["beside=[nowhere]"], "set unseen="),
+        (["max_new_tokens=5000"], "positions"),
+        (["model=nowhere/at/all"], "does not exist"),
+        (["benchmarks=[globalopinionqa]", "centre=zh"], "hold different questions"),
+    ],
+)
+def test_what_a_newcomer_gets_wrong(models, folder, more, said):
+    ended = probe(models / "plain", *more)
+    assert ended.status in (1, 2)  # 2: what is wrong in the command itself
+    assert said in ended.err and ended.err.startswith("error: "), ended.err

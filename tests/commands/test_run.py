@@ -1,0 +1,67 @@
+import pytest
+from tqdm.auto import tqdm
+
+from cctuning.commands.run import run
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+def ended(capsys, main, **options):
+    """(exit status, standard error) of a script that does not end well."""
+    with pytest.raises(SystemExit) as caught:
+        run(main, **options)
+    return caught.value.code, capsys.readouterr().err
+
+
+def test_a_script_that_ends_well_says_nothing(capsys):
+    done = []
+    run(lambda: done.append(True))
+    assert done and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("cutoff_len: too small"),
+        FileNotFoundError("rows.jsonl does not exist"),
+        FloatingPointError("the loss is nan"),
+        ImportError("you need to install flash_attn"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_status_1(capsys, error):
+    assert ended(capsys, raising(error)) == (1, f"error: {error}\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("x"), AssertionError(), ModuleNotFoundError("no", name="numpy"), ImportError("no", name="x")],
+)
+def test_a_defect_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        run(raising(error))
+
+
+def test_with_the_debug_variable_every_error_does(monkeypatch):
+    monkeypatch.setenv("CCTUNING_DEBUG", "1")
+    with pytest.raises(ValueError, match="why"):
+        run(raising(ValueError("why")))
+
+
+def test_ctrl_c_ends_with_130_and_what_to_do_next(capsys):
+    assert ended(capsys, raising(KeyboardInterrupt())) == (130, "\nstopped\n")
+    status, said = ended(capsys, raising(KeyboardInterrupt()), stopped="stopped; call again")
+    assert (status, said) == (130, "\nstopped; call again\n")
+
+
+def test_an_error_does_not_end_up_in_the_middle_of_a_progress_bar(capsys):
+    def main():
+        for _ in tqdm(range(3)):
+            raise ValueError("broken")
+
+    _, said = ended(capsys, main)
+    assert "error: broken" in said.replace("\r", "\n").splitlines()

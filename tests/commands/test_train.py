@@ -1,0 +1,314 @@
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from matplotlib import image
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from cctuning.commands import train_model as train
+from cctuning.commands.schemas import TrainRecipe
+from cctuning.connection.model import CCTuningModel, load_model
+from cctuning.data.prompts import TEMPLATES
+from cctuning.settings.recipe import load_recipe
+from tests.scripts import ON_CPU, call, write_base, write_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {**ON_CPU, "learning_rate": "1e-2", "logging_steps": "1", "save_strategy": "no", "max_steps": "4"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_base(tmp_path_factory.mktemp("models") / "base")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl")
+
+
+@pytest.fixture
+def arguments(base, data, tmp_path):
+    """The arguments of a short run into tmp_path/run, with changes."""
+
+    def with_changes(**changes):
+        settings = {"model_name_or_path": base, "data": data, "output_dir": tmp_path / "run", **SETTINGS}
+        return [f"{key.replace('__', '.')}={value}" for key, value in (settings | changes).items()]
+
+    return with_changes
+
+
+@pytest.fixture(scope="module")
+def finished(base, data, tmp_path_factory):
+    """The folder of a finished CC-Tuning run, not to be changed."""
+    folder = tmp_path_factory.mktemp("outputs") / "finished"
+    settings = {
+        "model_name_or_path": base,
+        "data": data,
+        "output_dir": folder,
+        **SETTINGS,
+        "save_strategy": "epoch",
+    }
+    ended = call(train, *(f"{key}={value}" for key, value in settings.items()))
+    assert ended.status == 0, ended.err
+    assert f"Next: python fit_transform.py model={folder}\n" in ended.out  # not broken into two lines
+    return folder
+
+
+def metrics_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+# --- A dry run ----------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_what_would_happen_and_writes_nothing(arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    ended = call(train, *arguments(dry_run="true", cutoff_len=46, on_bad_row="skip"))
+    assert (ended.status, ended.err) == (0, "")
+    shown = ended.out
+    assert json.loads(shown[: shown.index("\n}") + 2])["cutoff_len"] == 46
+    words = " ".join(shown.split())  # however wide the terminal is
+    for said in (
+        "11 rows (tokens",
+        "1 row left out: 1 in instruction",
+        "row 10, instruction: the prompt has 46 tokens",
+    ):
+        assert said in words
+    assert shown.count("[⏎]") == 2  # the response start, in both languages
+    assert "memory estimate" in shown and "MiB" in shown
+    assert (
+        "4 steps of 4 rows, 3 per epoch: 2 rows x 2 passes x 1 process a step. Nothing was trained." in shown
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- A finished run -----------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_every_file_of_the_contract(finished):
+    expected = {
+        "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja",
+        "tokenizer_config.json", "connection.safetensors", "connection.json", "recipe.yaml", "metrics.jsonl",
+        "training_loss.png", "chosen_layers.png", "README.md", "training_report.json",
+    }  # fmt: skip
+    assert expected <= {path.name for path in finished.iterdir()}
+    for name in ("training_loss.png", "chosen_layers.png"):
+        assert image.imread(finished / name).shape[0] > 300
+    report = json.loads((finished / "training_report.json").read_text())
+    assert (report["steps"], report["rows"], report["languages"]) == (4, 12, ["en", "ru", "sw", "th"])
+
+
+def test_transformers_loads_it_as_the_plain_model_without_a_complaint(finished, base):
+    model, info = AutoModelForCausalLM.from_pretrained(finished, output_loading_info=True)
+    assert type(model).__module__.startswith("transformers.")
+    assert not any(info.values()), info
+    assert not torch.equal(model.lm_head.weight, AutoModelForCausalLM.from_pretrained(base).lm_head.weight)
+    tokenizer = AutoTokenizer.from_pretrained(finished)
+    assert tokenizer.chat_template == TEMPLATES["plain"] and tokenizer.padding_side == "left"
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    assert "cctuning" not in json.loads((finished / "config.json").read_text())
+
+
+def test_the_package_loads_it_connected(finished):
+    model = CCTuningModel.load(finished)
+    weight = load_file(finished / "connection.safetensors")["decision_maker.weight"]
+    assert torch.equal(model.decision_maker.weight, weight) and weight.shape == (3, 32)
+    settings = json.loads((finished / "connection.json").read_text())
+    assert settings["connection"]["pooling"] == "decision_maker"
+
+
+def test_the_recipe_reads_back_as_it_was(finished):
+    recipe = load_recipe([f"recipe={finished / 'recipe.yaml'}"], TrainRecipe)
+    assert (recipe.learning_rate, recipe.total_batch_size, recipe.bf16) == (1e-2, 4, False)
+    assert recipe.output_dir == str(finished)
+    assert yaml.safe_load((finished / "recipe.yaml").read_text()) == dataclasses.asdict(recipe)
+
+
+def test_the_metrics_have_a_line_per_step(finished):
+    lines = [line for line in metrics_of(finished) if "loss" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    languages = {name for line in lines for name in line if name.startswith("loss/")}
+    assert languages == {"loss/en", "loss/ru", "loss/sw", "loss/th"}
+    for line in lines:
+        assert sum(line[f"decision_maker/layer_{layer:02d}"] for layer in range(3)) == pytest.approx(1)
+        assert {"epoch", "learning_rate", "decision_maker/entropy"} <= line.keys()
+
+
+def test_the_card_names_base_model_rows_and_settings(finished, base):
+    card = (finished / "README.md").read_text()
+    assert yaml.safe_load(card.split("---\n")[1])["base_model"] == str(base)
+    assert "12 rows in 4 languages (en, ru, sw, th)" in card and "| learning_rate | 0.01 |" in card
+
+
+# --- Starting, continuing, starting anew --------------------------------------------------------------------
+
+
+def test_a_finished_run_is_not_written_over(finished, arguments):
+    before = (finished / "model.safetensors").read_bytes()
+    ended = call(train, *arguments(output_dir=finished, save_strategy="epoch"))
+    assert ended.status == 1
+    assert ended.err == (
+        f"error: {finished} holds a finished run (4 steps): choose another output_dir, or start anew in it "
+        "with resume=never, which deletes it\n"
+    )
+    assert (finished / "model.safetensors").read_bytes() == before
+
+
+def test_an_unfinished_run_with_another_recipe_is_refused_with_the_difference(finished, arguments, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    (folder / "training_report.json").unlink()
+    ended = call(train, *arguments(output_dir=folder, save_strategy="epoch", learning_rate="2e-2", lora__r=4))
+    assert ended.status == 1
+    assert "\n  learning_rate: 0.01 -> 0.02\n  lora.r: 16 -> 4\nChoose another output_dir" in ended.err
+    assert (folder / "checkpoint-4").is_dir()
+
+
+def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(finished, arguments, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    ended = call(train, *arguments(output_dir=folder, resume="never", connection__enabled="false"))
+    assert ended.status == 0, ended.err
+    assert "fit_transform" not in ended.out
+    left = {path.name for path in folder.iterdir()}
+    assert not {"connection.json", "connection.safetensors", "chosen_layers.png", "checkpoint-4"} & left
+    assert {"model.safetensors", "training_loss.png", "training_report.json"} <= left
+    assert type(load_model(folder)).__name__ == "LlamaForCausalLM"
+    assert "ML-SFT" in (folder / "README.md").read_text()
+    assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
+
+
+# --- Other kinds of runs ------------------------------------------------------------------------------------
+
+
+def test_lora_leaves_the_adapter_with_the_connection_beside_it(arguments, tmp_path, base):
+    ended = call(train, *arguments(lora__enabled="true", lora__r=2))
+    assert ended.status == 0, ended.err
+    folder = tmp_path / "run"
+    assert {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "connection.safetensors",
+        "connection.json",
+    } <= {path.name for path in folder.iterdir()}
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    merged = CCTuningModel.load(folder)
+    own = AutoModelForCausalLM.from_pretrained(base)
+    assert not torch.equal(merged.model.layers[0].mlp.up_proj.weight, own.model.layers[0].mlp.up_proj.weight)
+    assert torch.equal(merged.lm_head.weight, own.lm_head.weight)
+    assert "| lora.r | 2 |" in (folder / "README.md").read_text()
+
+
+def test_two_processes_on_cpus_share_the_rows_of_a_step(arguments, tmp_path):
+    command = arguments(on_bad_row="skip", cutoff_len=46, max_steps=3)
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "train.py",
+    ]
+    done = subprocess.run(
+        [*launch, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Rows left out: 1") == 1
+    assert metrics_of(tmp_path / "run")[-1]["epoch"] == 1.0  # 3 steps of 4 rows, of 11
+
+
+def test_trackers_get_the_metrics(arguments, tmp_path):
+    pytest.importorskip("tensorboard")
+    ended = call(train, *arguments(report_to="[tensorboard]", max_steps=1))
+    assert ended.status == 0, ended.err
+    [events] = (tmp_path / "run").rglob("events.out.tfevents.*")
+    assert b"decision_maker/entropy" in events.read_bytes()
+
+
+# --- Rows ---------------------------------------------------------------------------------------------------
+
+
+BAD = '{"instruction": "", "instruction_en": "x", "output": "y"}\n{"instruction": broken\n'
+
+
+def test_bad_rows_stop_the_run_and_are_listed(arguments, tmp_path):
+    path = write_rows(tmp_path / "bad.jsonl", 4, BAD)
+    ended = call(train, *arguments(data=path))
+    assert ended.status == 1
+    assert ended.err.startswith("error: 2 bad rows:\n")
+    assert f"  {path}, row 5, instruction: is empty\n" in ended.err
+    assert f"  {path}, row 6: is broken JSON at column 17" in ended.err
+    assert "on_bad_row=skip" in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_path):
+    path = write_rows(tmp_path / "bad.jsonl", 11, BAD)
+    ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
+    assert ended.status == 0, ended.err
+    assert "Rows left out: 3, listed in" in ended.out
+    rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
+    assert sorted(reject["number"] for reject in rejects) == [10, 12, 13]
+    [cut] = [reject for reject in rejects if reject["number"] == 10]
+    assert "cutoff_len=46" in cut["reasons"][0] and cut["row"]["output"] == "โตเกียว"
+    assert json.loads((tmp_path / "run" / "training_report.json").read_text())["rows"] == 10
+
+
+@pytest.mark.parametrize("why", ["cut", "bad"])
+def test_a_run_with_nothing_left_to_learn_does_not_start(arguments, tmp_path, why):
+    path = write_rows(tmp_path / "bad.jsonl", 4 if why == "cut" else 0, "" if why == "cut" else BAD)
+    ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=5))
+    assert ended.status == 1
+    assert ended.err.startswith(f"error: nothing is left to learn in {path}; the first problem: {path}, row ")
+    assert not (tmp_path / "run").exists()
+
+
+# --- What a newcomer gets wrong -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"total_batch_size": 5}, 1, "total_batch_size=5 is not a multiple of the 2 rows of one pass"),
+        ({"lerning_rate": 1}, 2, "'lerning_rate' (on the command line); did you mean 'learning_rate'?"),
+        ({"template": "lama3"}, 2, "did you mean 'llama3'?"),
+        ({"report_to": "[wandb]"}, 1, "report_to=wandb needs a package that is missing: pip install wandb"),
+        ({"model_name_or_path": "{base}x"}, 1, "_or_path={base}x does not exist; did you mean 'base'?"),
+        ({"model_name_or_path": "{data}"}, 1, "{data} is a file, and must be a model's folder or a hub name"),
+        ({"model_name_or_path": "org/none"}, 1, "_or_path=org/none: there is no such folder, and as"),
+        ({"output_dir": "{base}"}, 1, "{base} is the model to train from and output_dir too"),
+        ({"output_dir": "{data}"}, 1, "output_dir={data} cannot be written: File exists"),
+        ({"output_dir": "{data}/run"}, 1, "output_dir={data}/run cannot be written: Not a directory"),
+        ({"data": "{data}l"}, 1, "does not exist; did you mean 'rows.jsonl'?"),
+        ({"connection__pooling": "layer", "connection__layer": 7}, 1, "layer=7 is not one of the model's 3"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_clear_line(arguments, base, data, monkeypatch, changes, status, said):
+    find_spec = train.importlib.util.find_spec
+    monkeypatch.setattr(
+        train.importlib.util, "find_spec", lambda name: None if name == "wandb" else find_spec(name)
+    )
+    places = {"base": base, "data": data}
+    changes = {
+        key: value.format(**places) if isinstance(value, str) else value for key, value in changes.items()
+    }
+    ended = call(train, *arguments(**changes))
+    assert ended.status == status
+    assert ended.err.startswith("error: ") and said.format(**places) in ended.err
+    assert ended.out == "" and len(ended.err.splitlines()) <= 2
+
+
+def test_a_template_whose_tokens_the_model_lacks(arguments, tmp_path, base):
+    folder = shutil.copytree(base, tmp_path / "plain")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text().replace("<|im_", "<|other_"))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    ended = call(train, *arguments(model_name_or_path=folder, template="qwen"))
+    assert ended.status == 1
+    assert "template=qwen needs the tokens <|im_start|>, <|im_end|>" in ended.err

@@ -1,0 +1,198 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from cctuning.commands import draw_figures as visualize
+from cctuning.commands.schemas import VisualizeRecipe
+from cctuning.connection.model import load_model
+from cctuning.export import export_monolingual
+from cctuning.settings.recipe import RECIPES, load_recipe
+from demo.stages import RUNS
+from tests.hostile import models
+from tests.samples import samples, write_evaluation
+from tests.scripts import call
+
+TEXTS = {
+    "sw": "Mji wa {} uko wapi?",
+    "ru": "Где город {}?",
+    "en": "Where is the city {}?",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A plain model, a run and its export, parallel rows, an evaluation, and two metrics files."""
+    folder = tmp_path_factory.mktemp("visualize")
+    models.base(folder)
+    models.run(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "run")
+    export_monolingual(
+        load_model(folder / "run"), tokenizer, torch.randn(32, 32), folder / "run" / "monolingual"
+    )
+    rows = [
+        {
+            "id": f"{city}",
+            "language": language,
+            "instruction": text.format(city),
+            "instruction_en": TEXTS["en"].format(city),
+            "output": "x",
+        }
+        for city in ("Kisumu", "Lima", "Roma", "Oslo", "Bonn")
+        for language, text in TEXTS.items()
+        if language != "en"
+    ]
+    (folder / "cities.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_evaluation(folder / "results", samples("xnli", ("sw", "tr"), 8))
+    for name in ("sft", "cc"):
+        (folder / name).mkdir()
+        lines = [{"step": step, "loss": 4 / step, "tokens/sw": 8} for step in range(1, 9)]
+        (folder / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def drawn(folder, *arguments, output=None):
+    return call(visualize, f"output_dir={output or folder / 'out'}", "use_cpu=true", *arguments)
+
+
+def of_models(folder, *more, cctuning="run", output=None):
+    return drawn(
+        folder,
+        f"models.base={folder / 'base'}",
+        f"models.cctuning={folder / cctuning}",
+        f"data={folder / 'cities.jsonl'}",
+        *more,
+        output=output,
+    )
+
+
+def report(folder):
+    return json.loads((folder / "out" / "representations.json").read_text(encoding="utf-8"))
+
+
+def test_everything_at_once(folder):
+    ended = of_models(folder, f"results={folder / 'results'}", f"runs=[{folder / 'sft'},{folder / 'cc'}]")
+    assert ended.status == 0, ended.err
+    written = {path.name for path in (folder / "out").iterdir()}
+    kinds = {"representations": "json csv png svg", "layers": "csv png svg", "losses": "csv png svg"}
+    files = {f"{name}.{kind}" for name, own in kinds.items() for kind in own.split()}
+    assert written == files | {"similarity.csv"}
+    found = report(folder)
+    assert (found["sentences"], found["languages"]) == (5, ["en", "ru", "sw"])
+    assert [(one["name"], one["connection"]) for one in found["models"]] == [
+        ("base", "none"),
+        ("cctuning", "bilingual"),
+    ]
+    assert found["retrieval_by_chance"] == 0.2
+    for one in found["models"]:
+        assert f"{one['means']['parallel']:.3f}" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("model", "inference", "mode"),
+    [
+        ("run", "auto", "bilingual"),
+        ("run", "none", "none"),
+        ("run/monolingual", "auto", "monolingual"),
+        ("run/monolingual", "bilingual", "bilingual"),
+    ],
+)
+def test_how_a_connected_model_is_connected(folder, model, inference, mode):
+    ended = of_models(folder, f"inference={inference}", cctuning=model)
+    assert ended.status == 0, ended.err
+    assert [one["connection"] for one in report(folder)["models"]] == ["none", mode]
+
+
+@pytest.mark.parametrize("model", ["run", "run/monolingual"])
+def test_a_connection_changes_what_is_drawn(folder, model):
+    def pairs(inference):
+        of_models(folder, f"inference={inference}", cctuning=model)
+        return [one["pairs"] for one in report(folder)["models"]]
+
+    (base, connected), (base_again, plain) = pairs("auto"), pairs("none")
+    assert base == base_again
+    assert connected != plain
+
+
+def test_the_same_command_gives_the_same_numbers(folder):
+    of_models(folder)
+    before = {path.name: path.read_bytes() for path in (folder / "out").glob("*.csv")}
+    of_models(folder)
+    assert {path.name: path.read_bytes() for path in (folder / "out").glob("*.csv")} == before
+    of_models(folder, "pooling=mean", "layer=0")
+    assert (folder / "out" / "similarity.csv").read_bytes() != before["similarity.csv"]
+
+
+def test_questions_of_a_benchmark_are_sentences_too(folder):
+    ended = drawn(
+        folder,
+        f"models.base={folder / 'base'}",
+        "benchmark=mkqa",
+        "benchmark_data=examples/benchmarks",
+        "languages=[en,tr,ja]",
+    )
+    assert ended.status == 0, ended.err
+    assert report(folder)["languages"] == ["en", "tr", "ja"]
+
+
+def test_a_dry_run_writes_nothing(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    ended = of_models(folder, "dry_run=true", f"results={folder / 'results'}", f"runs={folder / 'cc'}")
+    assert ended.status == 0, ended.err
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    for text in (
+        "bilingual",
+        "5 sentences in en, ru, sw",
+        "2 tasks",
+        "8 values up to step 8",
+        "### Instruction",
+    ):
+        assert text in ended.out
+
+
+def test_other_templates_are_told(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder / "run")
+    own = folder / "other"
+    load_model(folder / "base").save_pretrained(own)
+    tokenizer.chat_template = tokenizer.chat_template.replace("Instruction", "Question")
+    tokenizer.save_pretrained(own)
+    arguments = (f"models.sft={own}", "dry_run=true")
+    assert "warning: the models' templates differ" in of_models(folder, *arguments).out
+    assert "templates differ" not in of_models(folder, *arguments, "template=plain").out
+
+
+def test_rows_that_were_left_out_are_told(folder):
+    path = folder / "with_bad.jsonl"
+    path.write_text((folder / "cities.jsonl").read_text() + '{"language": "sw"}\n')
+    base = f"models.base={folder / 'base'}"
+    ended = drawn(folder, base, f"data={path}", "on_bad_row=skip", "dry_run=true")
+    assert ended.status == 0, ended.err
+    assert "warning: 1 rows left out" in ended.out
+
+
+def test_the_shipped_recipe_is_read():
+    recipe = load_recipe(["recipe=tiny"], VisualizeRecipe, folder=RECIPES / "visualize")
+    left = {f"outputs/demo/seed0/{name}" for name in ("base", *RUNS)}
+    assert list(recipe.shown_models()) == ["base", "sft", "cctuning"]
+    assert {*recipe.shown_models().values(), *recipe.runs} == left
+    assert all(Path(name).is_file() for name in recipe.data)
+
+
+def test_a_missing_package_is_named_before_any_work(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    ended = of_models(folder, "dry_run=true")
+    assert ended.status == 1
+    assert 'It comes with: pip install -e ".[analysis]"' in ended.err
+
+
+def test_an_interruption_leaves_nothing_behind(folder, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(visualize, "map_model", stop)
+    ended = of_models(folder, f"runs={folder / 'cc'}", output=folder / "new")
+    assert (ended.status, ended.err.strip()) == (130, "stopped")
+    assert not (folder / "new").exists()

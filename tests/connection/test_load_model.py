@@ -1,0 +1,63 @@
+"""`load_model` on what other people's folders may hold."""
+
+import json
+
+import pytest
+import torch
+
+from cctuning import CCTuningModel, ConnectionConfig
+from cctuning.connection.model import load_model
+from cctuning.export import export_monolingual
+from tests.tiny import tiny_llama, tiny_tokenizer
+
+
+@pytest.fixture
+def exported(tmp_path):
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    model = CCTuningModel.wrap(tiny_llama(len(tokenizer)))
+    return export_monolingual(model, tokenizer, torch.randn(32, 32), tmp_path / "exported")
+
+
+def edit_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_an_exported_model_is_connected(exported):
+    model = load_model(exported)
+    assert type(model).__name__ == "CCTuningLlamaForCausalLM" and not model.training
+    assert model.transform_matrix.weight.shape == (32, 32)
+
+
+@pytest.mark.parametrize("auto_class", ["AutoModelForCausalLM", "AutoConfig"])
+def test_code_in_a_folder_is_never_run_unasked(exported, tmp_path, auto_class):
+    marker = tmp_path / "was run"
+    for name in ("evil.py", "modeling_cctuning.py"):
+        (exported / name).write_text(f"open({str(marker)!r}, 'w')\nclass X: pass\n")
+    (exported / "custom_generate").mkdir()
+    (exported / "custom_generate" / "generate.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    edit_config(exported, auto_map={auto_class: "evil.X"})
+    model = load_model(exported)
+    model.generate(torch.tensor([[9, 10]]), max_new_tokens=1)
+    assert model.transform_matrix is not None
+    assert not marker.exists()
+
+
+def test_an_architecture_that_is_no_model_is_refused(exported):
+    edit_config(exported, architectures=["pipeline"])
+    with pytest.raises(ValueError, match=r"architectures=\['pipeline'\] names no model"):
+        load_model(exported)
+
+
+def test_a_layer_that_is_not_there_leaves_the_model_as_it_was():
+    model = tiny_llama(50)
+    with pytest.raises(ValueError, match="layer=99 is not one of the model's 3 layers"):
+        CCTuningModel.wrap(model, ConnectionConfig(pooling="layer", layer=99))
+    assert type(model).__name__ == "LlamaForCausalLM" and "forward" not in vars(model.model)
+    CCTuningModel.wrap(model, ConnectionConfig(pooling="layer", layer=-3))
+
+
+def test_the_decision_maker_of_a_half_precision_model_is_in_float32():
+    model = CCTuningModel.wrap(tiny_llama(50).to(torch.bfloat16))
+    assert model.decision_maker.weight.dtype == torch.float32

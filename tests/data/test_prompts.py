@@ -1,0 +1,161 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import LlamaTokenizer
+
+from cctuning.data.prompts import TEMPLATES, PromptFormat, choose_template, set_generation_tokens
+from tests.tiny import tiny_llama, tiny_tokenizer
+
+STOPS = {"llama3": "<|eot_id|>", "qwen": "<|im_end|>", "mistral": "</s>", "plain": "</s>"}
+# As the model families write them (Llama 3, Qwen 2.5, Mistral v0.3).
+CONVERSATIONS = {
+    "llama3": "<s><|start_header_id|>user<|end_header_id|>\n\nMji?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nNairobi.<|eot_id|>",
+    "qwen": "<|im_start|>user\nMji?<|im_end|>\n<|im_start|>assistant\nNairobi.<|im_end|>",
+    "mistral": "<s>[INST] Mji?[/INST]Nairobi.</s>",
+    "plain": "<s>### Instruction:\nMji?\n\n### Response:\nNairobi.</s>",
+}
+
+
+@pytest.fixture(params=sorted(TEMPLATES))
+def template(request):
+    return request.param
+
+
+def test_prompt_and_response_are_the_familys_conversation(template):
+    tokenizer = tiny_tokenizer(template)
+    prompts = PromptFormat(tokenizer)
+    ids = prompts.prompt_ids("Mji?") + prompts.response_ids("Nairobi.")
+    assert tokenizer.decode(ids) == CONVERSATIONS[template]
+    assert ids.count(tokenizer.bos_token_id) <= 1
+
+
+def test_responses_end_in_the_templates_stop_token(template):
+    tokenizer = tiny_tokenizer(template)
+    prompts = PromptFormat(tokenizer)
+    assert tokenizer.decode([prompts.stop_token_id]) == STOPS[template]
+    assert prompts.response_ids("Nairobi.")[-1] == prompts.stop_token_id
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=st.text(min_size=1, max_size=20))
+def test_every_prompt_ends_in_the_marker_and_responses_read_back(text):
+    for name in TEMPLATES:
+        prompts = PromptFormat(tiny_tokenizer(name))
+        marker = prompts.response_marker
+        assert prompts.prompt_ids(text)[-len(marker) :] == marker
+        assert prompts.response_text(prompts.response_ids(text)) == text.strip()
+
+
+def test_what_follows_the_stop_token_is_not_the_response():
+    prompts = PromptFormat(tiny_tokenizer())
+    assert prompts.response_text([*prompts.response_ids("Lima."), *prompts.response_ids("more")]) == "Lima."
+
+
+def test_a_saved_tokenizer_writes_the_same_prompts(template, tmp_path):
+    from transformers import AutoTokenizer
+
+    tokenizer = tiny_tokenizer(template)
+    tokenizer.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    choose_template(again, "auto")
+    assert PromptFormat(again).prompt_ids("Mji?") == PromptFormat(tokenizer).prompt_ids("Mji?")
+
+
+def test_auto_keeps_an_own_template_and_gives_plain_to_a_base_model():
+    tokenizer = tiny_tokenizer("qwen")
+    choose_template(tokenizer, "auto")
+    assert tokenizer.chat_template == TEMPLATES["qwen"]
+    tokenizer.chat_template = None
+    choose_template(tokenizer, "auto")
+    assert tokenizer.chat_template == TEMPLATES["plain"]
+
+
+def test_a_template_can_be_a_file(tmp_path):
+    path = tmp_path / "mine.jinja"
+    path.write_text("{% for m in messages %}{{ m['content'] + '>' }}{% endfor %}")
+    tokenizer = tiny_tokenizer()
+    choose_template(tokenizer, str(path))
+    assert PromptFormat(tokenizer).prompt_text("a") == "a>"
+
+
+def test_a_template_without_its_tokens_is_refused():
+    tokenizer = tiny_tokenizer()
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
+    with pytest.raises(ValueError, match=r"<\|im_start\|>"):
+        choose_template(bare, "qwen")
+    with pytest.raises(FileNotFoundError, match="llama4"):
+        choose_template(tokenizer, "llama4")
+
+
+def test_a_template_that_rewrites_the_prompt_is_refused():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}!"
+    with pytest.raises(ValueError, match="no prefix"):
+        PromptFormat(tokenizer)
+
+
+def test_a_tokenizer_without_any_stop_token_is_refused():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}:{% endfor %}"
+    tokenizer.eos_token = None
+    with pytest.raises(ValueError, match="no EOS"):
+        PromptFormat(tokenizer)
+
+
+def test_generation_stops_at_the_trained_stop_token_too():
+    prompts = PromptFormat(tiny_tokenizer("qwen"))
+    model = tiny_llama(len(prompts.tokenizer))
+    set_generation_tokens(model, prompts)
+    assert set(model.generation_config.eos_token_id) == {1, prompts.stop_token_id}
+
+
+def test_a_template_that_jinja_cannot_read_is_one_clear_error(tmp_path):
+    path = tmp_path / "broken.jinja"
+    path.write_text("{% for message in messages %}{{ message.content }}")
+    with pytest.raises(
+        ValueError, match="the chat template cannot write a prompt: Unexpected end of template"
+    ):
+        PromptFormat(tiny_tokenizer(str(path)))
+
+
+def test_no_texts_have_no_tokens():
+    prompts = PromptFormat(tiny_tokenizer())
+    assert prompts.prompts_ids([]) == [] and prompts.responses_ids([]) == []
+
+
+def sentencepiece_like_tokenizer():
+    """As Llama 2 and Mistral have it: a mark of a word's start before a text's first word, and BOS."""
+    words = ["<unk>", "<s>", "</s>", "▁", "H", "i", ":", "▁H", "▁Hi", "Hi"]
+    merges = [("▁", "H"), ("▁H", "i"), ("H", "i")]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=True)
+
+
+def test_raw_prompts_are_what_the_tokenizer_itself_makes_of_the_text():
+    tokenizer = sentencepiece_like_tokenizer()
+    choose_template(tokenizer, "raw")
+    prompts = PromptFormat(tokenizer)
+    ids = prompts.prompt_ids("Hi:")
+    assert ids == tokenizer("Hi:")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["<s>", "▁Hi", ":"]
+    assert prompts.prompt_text("Hi:") == "<s>Hi:"
+    assert prompts.response_ids("Hi")[-1] == tokenizer.eos_token_id and not prompts.response_marker
+
+
+def test_a_tokenizer_without_bos_gets_none_in_raw_prompts():
+    tokenizer = tiny_tokenizer("raw")
+    tokenizer.bos_token = None
+    assert tokenizer.decode(PromptFormat(tokenizer).prompt_ids("Mji?")) == "Mji?"
+
+
+def test_raw_is_for_asking_only(tmp_path):
+    path = tmp_path / "template.jinja"
+    path.write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
+    tokenizer = tiny_tokenizer()
+    choose_template(tokenizer, str(path))
+    with pytest.raises(ValueError, match="no token marks the response start"):
+        PromptFormat(tokenizer)

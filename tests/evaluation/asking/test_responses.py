@@ -1,0 +1,134 @@
+"""Responses to all questions: what batches, processes and interruptions may not change."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from cctuning.distributed.sharing import Share
+from cctuning.evaluation import responses
+from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.store import ResponseFile
+from cctuning.generation.generate import answer
+from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
+
+HOW = Asking(max_new_tokens=6, batch_size=4)
+CHOICES = {"options": 3}
+
+
+def close(found, expected):
+    """Equal, log-likelihoods to rounding."""
+    assert len(found) == len(expected)
+    for own, other in zip(found, expected, strict=True):
+        likelihoods = [response.get("log_likelihoods", {}) for response in (own, other)]
+        assert likelihoods[0] == pytest.approx(likelihoods[1], abs=1e-9)
+        assert {**own, "log_likelihoods": 0} == {**other, "log_likelihoods": 0}
+
+
+@pytest.mark.parametrize("settings", [{}, {"parallel": True}, CHOICES], ids=["none", "bilingual", "choices"])
+def test_are_those_of_one_question_at_a_time(tmp_path, settings):
+    model, questions = run_model(), task(**settings)
+    found = ask(model, PROMPTS, questions, tmp_path / "a", HOW)
+    for question, response in zip(questions.questions, found, strict=True):
+        english = [question.parallel.text] if question.parallel else None
+        [alone] = answer(model, PROMPTS, [question.asked.text], english=english, max_new_tokens=6)
+        assert response["doc_id"] == question.item.id
+        assert (response["response"], response["connected"], response["layer"]) == (
+            alone.text,
+            alone.connected,
+            alone.layer,
+        )
+        assert ("log_likelihoods" in response) == bool(settings.get("options"))
+    close(ask(model, PROMPTS, questions, tmp_path / "b", Asking(6, batch_size=1)), found)
+    close(ask(model, PROMPTS, questions, tmp_path / "c", Asking(6, batch_size=9, batch_tokens=50)), found)
+
+
+def test_say_how_long_they_are_and_whether_they_ended(tmp_path):
+    model = plain_model()
+    [first, *_] = task().questions
+    tokens = model.generate(torch.tensor([first.asked.ids]), max_new_tokens=6, do_sample=False)[0]
+    written = tokens[len(first.asked.ids) :].tolist()
+    model.generation_config.eos_token_id = written[3]
+    response = ask(model, PROMPTS, task(), tmp_path, HOW)[0]
+    assert written[3] not in written[:3]
+    assert (response["new_tokens"], response["stopped"]) == (3, True)
+    long = ask(plain_model(), PROMPTS, task(), tmp_path / "long", HOW)[0]
+    assert (long["new_tokens"], long["stopped"]) == (6, False)
+
+
+def test_the_last_tokens_are_the_end_of_the_response(tmp_path, monkeypatch):
+    monkeypatch.setattr(responses, "LAST_TOKENS", 2)
+    for response in ask(plain_model(), PROMPTS, task(), tmp_path, HOW):
+        assert response["response"].endswith(response["last_tokens"])
+        assert len(response["last_tokens"]) < len(response["response"])
+
+
+def asked_batches(monkeypatch):
+    """Notes the batches that are asked, by the ids of their questions."""
+    asked, whole = [], responses._ask_batch
+
+    def note(model, prompts, questions, how):
+        asked.append([question.item.id for question in questions])
+        return whole(model, prompts, questions, how)
+
+    monkeypatch.setattr(responses, "_ask_batch", note)
+    return asked
+
+
+def test_an_interruption_anywhere_changes_nothing_and_no_whole_batch_is_asked_again(tmp_path, monkeypatch):
+    model, questions = run_model(), task(**CHOICES)
+    expected = ask(model, PROMPTS, questions, tmp_path / "whole", HOW)
+    content = ResponseFile(tmp_path / "whole", questions.name).path.read_bytes()
+    batches = asked_batches(monkeypatch)
+    all_batches = None
+    for end in itertools.chain(range(0, len(content), 97), [len(content) - 1, len(content)]):
+        folder = tmp_path / str(end)
+        folder.mkdir()
+        file = ResponseFile(folder, questions.name)
+        file.path.write_bytes(content[:end])
+        batches.clear()
+        assert ask(model, PROMPTS, questions, folder, HOW) == expected
+        assert file.path.read_bytes() == content
+        all_batches = all_batches or list(batches)
+        assert batches == all_batches[len(all_batches) - len(batches) :]
+    assert batches == []
+
+
+def test_other_batches_may_go_on_where_the_first_ended(tmp_path):
+    model, questions = run_model(), task()
+    expected = ask(model, PROMPTS, questions, tmp_path, HOW)
+    file = ResponseFile(tmp_path, questions.name)
+    file.path.write_bytes(b"".join(file.path.read_bytes().splitlines(keepends=True)[:4]))
+    assert ask(model, PROMPTS, questions, tmp_path, Asking(6, batch_size=2)) == expected
+
+
+def test_progress_counts_every_question_once(tmp_path):
+    for _ in range(2):
+        steps = []
+        ask(plain_model(), PROMPTS, task(), tmp_path, HOW, progress=steps.append)
+        assert sum(steps) == 9
+
+
+def work(process, folder):
+    torch.set_num_threads(1)
+    model = exported_model(Path(folder, f"model{process}"))  # while alone: only the first process saves
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
+    found = ask(model, PROMPTS, task(**CHOICES), folder, Asking(6, 2), share=Share(process, 2))
+    Path(folder, f"{process}.json").write_text(json.dumps(found))
+    distributed.destroy_process_group()
+
+
+def test_two_processes_find_what_one_finds(tmp_path):
+    model, questions = exported_model(tmp_path / "model"), task(**CHOICES)
+    expected = ask(model, PROMPTS, questions, tmp_path / "alone", Asking(6, 2))
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    content = ResponseFile(tmp_path / "alone", questions.name).path.read_bytes()
+    ResponseFile(begun, questions.name).path.write_bytes(content[: len(content) // 2])
+    multiprocessing.spawn(work, args=(str(begun),), nprocs=2)
+    first, second = (json.loads((begun / f"{process}.json").read_text()) for process in range(2))
+    assert first == expected
+    assert second == []

@@ -1,0 +1,127 @@
+"""`python -m data_prep.settings`: the rows of +EN and +MT, and what they leave out."""
+
+import json
+
+import pytest
+
+from cctuning.data.rows import read_rows
+from cctuning.preparation import settings
+from cctuning.preparation.manifest import read_manifest
+
+SWAHILI = {
+    "id": "q1",
+    "language": "sw",
+    "instruction": "Mji mkuu wa Chile ni upi?",
+    "instruction_en": "What is the capital of Chile?",
+    "output": "Ni Santiago.",
+    "output_en": "It is Santiago.",
+}
+RUSSIAN = {**SWAHILI, "language": "ru", "instruction": "Столица Чили?", "output": "Сантьяго."}
+CHINESE = {
+    **SWAHILI,
+    "id": "q2",
+    "language": "zh-Hans",
+    "instruction": "智利的首都是哪里？",
+    "output": "圣地亚哥。",
+}
+ENGLISH = {"id": "q3", "language": "en", "instruction": "Who wrote Dune?", "output": "Frank Herbert."}
+
+
+@pytest.fixture
+def add(tmp_path):
+    def run(setting, records, *arguments):
+        source = tmp_path / "base.jsonl"
+        source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        run.base = str(source)
+        assert settings.main([setting, run.base, "--write", str(run.target), *arguments]) == 0
+        return [json.loads(line) for line in run.target.read_text(encoding="utf-8").splitlines()]
+
+    run.target = tmp_path / "data" / "added.jsonl"
+    return run
+
+
+def left_out(add):
+    return read_manifest(add.target)[0]["left_out"]
+
+
+def test_english_rows_keep_the_id(add):
+    assert add("en", [SWAHILI, CHINESE]) == [
+        {
+            "id": one["id"],
+            "language": "en",
+            "instruction": SWAHILI["instruction_en"],
+            "instruction_en": SWAHILI["instruction_en"],
+            "output": SWAHILI["output_en"],
+            "output_en": SWAHILI["output_en"],
+        }
+        for one in (SWAHILI, CHINESE)
+    ]
+
+
+def test_an_english_item_is_added_once(add):
+    assert [
+        row["id"] for row in add("en", [SWAHILI, RUSSIAN, CHINESE, ENGLISH, {**SWAHILI, "id": "q3"}])
+    ] == ["q1", "q2"]
+    assert left_out(add) == {"the same id in English is there": 2, "English already": 1}
+
+
+def test_a_row_without_an_english_response_is_counted(add):
+    assert len(add("en", [SWAHILI, {**CHINESE, "output_en": None}])) == 1
+    assert left_out(add) == {"no English response": 1}
+
+
+def test_translation_rows(add):
+    swahili, russian, chinese = add("mt", [SWAHILI, RUSSIAN, CHINESE])
+    prompt = "Translate the following sentence from English to Swahili:\nWhat is the capital of Chile?"
+    assert swahili == {
+        "id": "q1:mt-sw",
+        "language": "en",
+        "instruction": prompt,
+        "instruction_en": prompt,
+        "output": SWAHILI["instruction"],
+    }
+    assert "to Russian:" in russian["instruction"]
+    assert (chinese["id"], chinese["output"]) == ("q2:mt-zh-Hans", CHINESE["instruction"])
+    assert "to Chinese" in chinese["instruction"]
+    assert read_manifest(add.target)[0]["rows"] == {"all": 3, "ru": 1, "sw": 1, "zh-Hans": 1}
+
+
+def test_what_has_no_translation_is_counted(add):
+    same = {**SWAHILI, "id": "q4", "instruction": "What is the  capital of Chile?\n"}
+    unknown, nameless = {**RUSSIAN, "language": None}, {**RUSSIAN, "id": "q5", "language": "qaa"}
+    assert len(add("mt", [SWAHILI, ENGLISH, same, unknown, nameless])) == 1
+    assert left_out(add) == {
+        "English: nothing to translate": 1,
+        "the prompt is its own English": 1,
+        "the language is unknown": 1,
+        "no English name of qaa is known": 1,
+    }
+    assert len(add("mt", [SWAHILI, unknown], "--language", "ru")) == 2
+
+
+@pytest.mark.parametrize("setting", ["en", "mt"])
+def test_base_and_added_rows_are_read_together(add, setting):
+    base = [{**one, "id": f"{number}"} for number, one in enumerate([SWAHILI, RUSSIAN, CHINESE])]
+    add(setting, [*base, ENGLISH])
+    rows, problems = read_rows([add.base, str(add.target)])
+    assert not problems
+    assert len(rows) == 2 * len(base) + 1  # an English row adds none
+
+
+@pytest.mark.parametrize(
+    ("setting", "record", "said"), [("en", ENGLISH, "output_en"), ("mt", ENGLISH, "--language")]
+)
+def test_nothing_to_add_is_an_error(tmp_path, setting, record, said, capsys):
+    (tmp_path / "base.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    target = tmp_path / "x.jsonl"
+    assert settings.main([setting, str(tmp_path / "base.jsonl"), "--write", str(target)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: there is nothing to add: English")
+    assert said in error
+    assert not target.exists()
+
+
+def test_a_setting_that_does_not_exist(capsys):
+    with pytest.raises(SystemExit):
+        settings.main(["+en", "x.jsonl", "--write", "y.jsonl"])
+    assert "invalid choice: '+en'" in capsys.readouterr().err

@@ -1,0 +1,295 @@
+"""Recipes are read with a small schema of our own here; the shipped ones are in test_schemas.py."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of
+from cctuning.settings.recipe import RecipeError, load_recipe, recipe_from_command_line, save_recipe
+
+
+@dataclass
+class Oven:
+    """A group of keys."""
+
+    degrees: float = number(180.0, above=0, at_most=300)  # Celsius
+    fan: bool = True  # turns
+
+    def __post_init__(self) -> None:
+        if self.fan and self.degrees > 250:
+            raise ValueError(f"degrees={self.degrees} is too hot for the fan")
+
+
+@dataclass
+class Cake:
+    """A schema with every kind of field."""
+
+    flour: str  # what it is made of
+    run_name: str = "run"  # default: the recipe's name
+    eggs: int = number(2, at_least=0)  # pieces
+    sugar: float | None = None  # grams
+    note: str | None = None  # free text
+    shape: str = one_of("round", "square", "no", or_path=True)  # seen from above
+    toppings: list[str] = field(default_factory=list)  # in this order
+    colours: list[str] = list_of("brown", "white")  # of the icing  # noqa: RUF009
+    tiers: list[int] = numbers(8, at_least=1)  # their widths  # noqa: RUF009
+    oven: Oven = field(default_factory=Oven)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def write(name, text):
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    write("sponge", "flour: wheat\neggs: 4\noven:\n  degrees: 170\n")
+    write("small_sponge", "base: sponge\neggs: 1\n")
+    write("tiny_sponge", "base: small_sponge\noven:\n  fan: false\n")
+    write("_pantry", "flour: rye\n")
+    return tmp_path
+
+
+def load(folder, *arguments):
+    return load_recipe(arguments, Cake, folder=folder)
+
+
+# --- What is read -------------------------------------------------------------------------------------------
+
+
+def test_defaults_file_and_command_line_in_this_order(folder):
+    cake = load(folder, "recipe=sponge", "oven.fan=false", "eggs=3")
+    assert cake == Cake(flour="wheat", run_name="sponge", eggs=3, oven=Oven(degrees=170.0, fan=False))
+    assert type(cake.oven) is Oven
+    assert type(cake.toppings) is list
+
+
+def test_a_base_recipe_may_have_a_base_itself(folder):
+    cake = load(folder, "recipe=tiny_sponge")
+    assert (cake.flour, cake.eggs, cake.oven) == ("wheat", 1, Oven(degrees=170.0, fan=False))
+    assert cake.run_name == "tiny_sponge"
+
+
+def test_a_recipe_by_path_with_a_base_in_the_folder_of_recipes(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("elsewhere") / "mine.yaml"
+    path.write_text("base: sponge\nrun_name: best\n")
+    cake = load(folder, f"recipe={path}")
+    assert (cake.eggs, cake.run_name) == (4, "best")
+
+
+def test_no_recipe_at_all(folder):
+    assert load(folder, "flour=oat") == Cake(flour="oat")
+
+
+@pytest.mark.parametrize(
+    ("argument", "key", "value"),
+    [
+        ("eggs=0", "eggs", 0),
+        ("sugar=1e2", "sugar", 100.0),
+        ("sugar=3", "sugar", 3.0),
+        ("sugar=null", "sugar", None),
+        ("note=null", "note", None),
+        ("note=no", "note", "no"),  # for YAML these are false, a number and an error
+        ("note=12e4", "note", "12e4"),
+        ("note=[x", "note", "[x"),
+        ("note=a=b: c", "note", "a=b: c"),
+        ("shape=no", "shape", "no"),
+        ("toppings=[]", "toppings", []),
+        ("toppings=[a.jsonl,org/name:config]", "toppings", ["a.jsonl", "org/name:config"]),
+        ("toppings=a.jsonl", "toppings", ["a.jsonl"]),
+        ("colours=white", "colours", ["white"]),
+        ("tiers=[9,4]", "tiers", [9, 4]),
+        ("tiers=9", "tiers", [9]),
+        ("oven.fan=false", "oven", Oven(degrees=170.0, fan=False)),
+    ],
+)
+def test_values_on_the_command_line(folder, argument, key, value):
+    assert getattr(load(folder, "recipe=sponge", argument), key) == value
+
+
+def test_what_a_launcher_adds_is_passed_over(folder):
+    assert load(folder, "--local_rank=1", "flour=oat", "--local-rank=1") == Cake(flour="oat")
+
+
+# --- What is refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("egg=3", ["unknown key 'egg'", "'eggs'"]),
+        ("fan=false", ["unknown key 'fan'", "'oven.fan'"]),
+        ("oven.degree=3", ["unknown key 'oven.degree'", "'oven.degrees'"]),
+        ("base=sponge", ["unknown key 'base'"]),
+        ("eggs=x", ["eggs='x'", "must be int"]),
+        ("eggs=1.5", ["eggs=1.5", "must be int"]),
+        ("eggs=true", ["eggs=True", "must be int"]),
+        ("eggs=null", ["eggs=null", "must be int"]),
+        ("oven.fan=perhaps", ["oven.fan='perhaps'", "must be bool"]),
+        ("toppings=[1]", ["toppings=1", "must be text"]),
+        ("toppings=[a", ["toppings=[a", "is not a value"]),
+        ("oven=hot", ["oven", "group of keys", "oven.degrees"]),
+        ("eggs=-1", ["eggs", "out of range", "at least 0"]),
+        ("oven.degrees=0", ["oven.degrees", "above 0"]),
+        ("oven.degrees=nan", ["oven.degrees", "out of range"]),
+        ("oven.degrees=-inf", ["oven.degrees", "at most 300"]),
+        ("oven.degrees=299", ["oven.degrees", "too hot for the fan"]),
+        ("shape=rund", ["shape", "round | square | no | PATH", "did you mean 'round'"]),
+        ("tiers=[9,x]", ["tiers", "whole numbers", "'x'"]),
+        ("tiers=[9,1.5]", ["tiers", "whole numbers", "1.5"]),
+        ("tiers=[9,true]", ["tiers", "whole numbers", "True"]),
+        ("tiers=null", ["tiers", "whole numbers", "null"]),
+        ("tiers=[9,0]", ["tiers", "0 is out of range", "at least 1"]),
+        ("colours=[white,brwn]", ["colours", "did you mean 'brown'"]),
+        ("eggs=${dozen}", ["eggs", "dozen"]),
+    ],
+)
+def test_a_bad_key_or_value_is_named_with_its_place(folder, argument, parts):
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=sponge", argument)
+    for part in [*parts, "on the command line"]:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("egg: 3", ["unknown key 'egg'", "'eggs'"]),
+        ("oven: 3", ["oven", "group of keys"]),
+        ("eggs: many", ["eggs='many'", "must be int"]),
+        ("note: no", ["note=False", "quotes"]),
+        ("note: 12e4", ["note=120000.0", "quotes"]),
+        ("toppings: [no]", ["toppings=False", "quotes"]),
+        ("shape: rund", ["did you mean 'round'"]),
+        ("eggs: [", ["not readable YAML"]),
+        ("eggs: 1\neggs: 2", ["not readable YAML", "eggs"]),
+        ("- 1", ["key: value"]),
+        ("base: spnge", ["spnge", "did you mean 'sponge'"]),
+    ],
+)
+def test_a_bad_file_is_named(folder, text, parts):
+    path = folder / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=bad", "flour=oat")
+    for part in [*parts, "bad.yaml"]:
+        assert part in str(error.value)
+
+
+def test_an_error_in_a_base_names_the_base(folder):
+    (folder / "sponge.yaml").write_text("egg: 3")
+    with pytest.raises(RecipeError, match=r"sponge\.yaml") as error:
+        load(folder, "recipe=small_sponge")
+    assert "small_sponge.yaml" not in str(error.value)
+
+
+@pytest.mark.parametrize("chain", ["a", "ab", "abc"])
+def test_bases_in_a_circle(folder, chain):
+    for name, base in zip(chain, chain[1:] + chain[0], strict=True):
+        (folder / f"{name}.yaml").write_text(f"base: {base}")
+    with pytest.raises(RecipeError, match="each other's base"):
+        load(folder, "recipe=a")
+
+
+def test_a_wrong_recipe_name_lists_the_others(folder):
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=spong")
+    assert "did you mean 'sponge'" in str(error.value)
+    assert "available: small_sponge, sponge, tiny_sponge" in str(error.value)
+    assert "_pantry" not in str(error.value)  # a base only
+
+
+def test_recipes_in_a_folder_of_their_own(folder):
+    (folder / "rich").mkdir()
+    (folder / "rich" / "butter_sponge.yaml").write_text("base: sponge\neggs: 5\ntiers: 7\n")
+    (folder / "rich" / "oil.yaml").write_text("litres: 3\n")  # no cake
+    cake = load(folder, "recipe=rich/butter_sponge")
+    assert (cake.flour, cake.eggs, cake.tiers, cake.run_name) == ("wheat", 5, [7], "butter_sponge")
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=butter_sponge")
+    assert "did you mean 'rich/butter_sponge'" in str(error.value)
+    assert "rich/oil" not in str(error.value)
+
+
+def test_a_path_that_is_not_there(folder):
+    with pytest.raises(RecipeError, match=r"no recipe 'gone\.yaml'"):
+        load(folder, "recipe=gone.yaml")
+
+
+def test_a_required_key(folder):
+    with pytest.raises(RecipeError, match="flour must be set"):
+        load(folder, "eggs=1")
+
+
+@pytest.mark.parametrize("argument", ["sponge", "--recipe", "--eggs=3"])
+def test_arguments_are_written_key_value(folder, argument):
+    with pytest.raises(RecipeError, match="key=value"):
+        load(folder, argument)
+
+
+def test_a_key_twice(folder):
+    with pytest.raises(RecipeError, match="twice"):
+        load(folder, "eggs=1", "eggs=2")
+
+
+# --- What is written ----------------------------------------------------------------------------------------
+
+
+def test_a_saved_recipe_holds_every_key(folder):
+    save_recipe(load(folder, "recipe=sponge"), folder / "resolved.yaml")
+    text = (folder / "resolved.yaml").read_text()
+    for key in keys_of(Cake):
+        assert f"{key.rpartition('.')[2]}:" in text
+
+
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")))
+cakes = st.builds(
+    Cake,
+    flour=texts.filter(lambda text: text != "???"),  # OmegaConf's word for a value that is missing
+    run_name=texts.filter(lambda text: text != "???"),
+    eggs=st.integers(min_value=0),
+    sugar=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    note=st.none()
+    | texts.filter(lambda text: text != "???")
+    | st.sampled_from(["no", "1e3", "null", "${x}", "\\${x}"]),
+    shape=st.sampled_from(["round", "square", "no"]),
+    toppings=st.lists(texts.filter(lambda text: text != "???")),
+    tiers=st.lists(st.integers(min_value=1)),
+    oven=st.builds(Oven, degrees=st.floats(min_value=1, max_value=250), fan=st.booleans()),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(cakes)
+def test_a_saved_recipe_reads_back_the_same(cake):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cake.yaml"
+        save_recipe(cake, path)
+        assert load_recipe([f"recipe={path}"], Cake) == cake
+
+
+# --- The door of an entry script ----------------------------------------------------------------------------
+
+
+def test_help_shows_every_key_and_recipe(folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        recipe_from_command_line(Cake, "Bakes.", ["recipe=unknown", "--help"], folder=folder)
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Bakes.\n")
+    assert "small_sponge, sponge, tiny_sponge" in shown
+    for name, key in keys_of(Cake).items():
+        (line,) = [line for line in shown.splitlines() if line.strip().startswith(f"{name} ")]
+        assert key.doc in line
+        assert key.type_name in line
+    assert "flour" in shown and "required" in shown
+    assert "above 0, at most 300" in shown
+
+
+def test_an_error_ends_the_program_with_its_message_only(folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        recipe_from_command_line(Cake, "Bakes.", ["recipe=sponge", "egg=3"], folder=folder)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: unknown key 'egg'")

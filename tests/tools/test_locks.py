@@ -1,0 +1,82 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cctuning.tools.locks import LOCK_FILE, LockedError, only_run_in, only_user_of
+
+HOLD = """
+import sys
+from cctuning.tools.locks import only_run_in
+with only_run_in(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path, other):
+    said = f"another process works in {tmp_path}: wait until it ends, or set another output_dir"
+    with pytest.raises(LockedError, match=said), only_run_in(tmp_path):
+        pass
+    assert (tmp_path / LOCK_FILE).exists()  # it is the other's
+    other.communicate()
+    with only_run_in(tmp_path):
+        assert (tmp_path / LOCK_FILE).exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_holds_nothing(tmp_path, other):
+    other.kill()
+    other.wait()
+    with only_run_in(tmp_path):
+        assert (tmp_path / LOCK_FILE).exists()
+
+
+def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
+    with only_run_in(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run").is_dir()
+    assert not (tmp_path / "new" / "run").exists()  # nothing came of it
+    with only_run_in(tmp_path / "new" / "run"):
+        (tmp_path / "new" / "run" / "recipe.yaml").write_text("")
+    assert [path.name for path in (tmp_path / "new" / "run").iterdir()] == ["recipe.yaml"]
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match=f"output_dir={tmp_path}/file cannot be written: File exists"),
+        only_run_in(tmp_path / "file"),
+    ):
+        pass
+
+
+def test_a_file_has_one_user_at_a_time_and_nothing_is_left(tmp_path):
+    path = tmp_path / "new" / "cache.jsonl"
+    said = f"another process uses {path}: wait until it ends, or name another file"
+    with only_user_of(path), pytest.raises(LockedError, match=said), only_user_of(path):
+        pass
+    with only_user_of(path), only_user_of(path.with_name("other.jsonl")):
+        pass
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match="file/cache cannot be written"),
+        only_user_of(tmp_path / "file" / "cache"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be made")
+def test_a_folder_that_cannot_be_made_is_told():
+    with pytest.raises(OSError, match="output_dir=/proc/x cannot be written"), only_run_in("/proc/x"):
+        pass

@@ -1,0 +1,452 @@
+import dataclasses
+import inspect
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from peft import LoraConfig
+from safetensors.torch import load_file
+from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
+from cctuning.data.encoding import encode, languages_of, training_set
+from cctuning.data.prompts import PromptFormat
+from cctuning.data.rows import BadRowsError
+from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
+from cctuning.training.checkpoints import CheckpointError
+from cctuning.training.resumable import ResumableTrainer
+from cctuning.training.trainer import NonFiniteLossError
+from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+EXAMPLES, _ = encode(tiny_rows(12), PromptFormat(TOKENIZER), cutoff_len=128, english_cutoff_len=128)
+
+
+def arguments(output_dir, **changes):
+    settings = {
+        "output_dir": str(output_dir),
+        "per_device_train_batch_size": 4,
+        "max_steps": 6,
+        "learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
+        "bf16": False,
+        "use_cpu": True,
+        "activation_checkpointing": False,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": [],
+        "seed": 3,
+        "disable_tqdm": True,
+    }
+    return SFTConfig(**(settings | changes))
+
+
+def connected_llama(**connection):
+    torch.manual_seed(7)
+    return CCTuningModel.wrap(tiny_llama(len(TOKENIZER)), ConnectionConfig(**connection))
+
+
+def trainer_for(model, args, *, examples=EXAMPLES, **options):
+    return CCTuningTrainer(
+        model,
+        args,
+        train_dataset=examples,
+        processing_class=TOKENIZER,
+        **options,
+    )
+
+
+def weights_of(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def losses(path):
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if "loss" in line]
+
+
+def test_training_lowers_the_loss_and_moves_the_decision_maker(tmp_path):
+    model = connected_llama()
+    before = model.decision_maker.weight.detach().clone()
+    trainer = trainer_for(model, arguments(tmp_path, max_steps=12), callbacks=[MetricsFile(tmp_path)])
+    trainer.train()
+    assert not torch.equal(model.decision_maker.weight, before)
+    logged = losses(tmp_path)
+    assert logged[-1]["loss"] < 0.8 * logged[0]["loss"]
+
+
+def tiny_mixture():
+    """A mixture of experts, whose routers have a loss of their own."""
+    torch.manual_seed(0)
+    config = Qwen2MoeConfig(
+        vocab_size=len(TOKENIZER),
+        hidden_size=32,
+        intermediate_size=48,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_experts=4,
+        num_experts_per_tok=2,
+        router_aux_loss_coef=0.1,
+    )
+    return Qwen2MoeForCausalLM(config)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: tiny_llama(len(TOKENIZER)), tiny_mixture], ids=["llama", "experts"]
+)
+def test_without_a_connection_it_is_plain_sft(tmp_path, build):
+    args = arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2)
+    ours = trainer_for(build(), args)
+    ours.train()
+    data = training_set(EXAMPLES, languages_of(EXAMPLES)).select_columns(["input_ids", "labels"])
+    theirs = SFTTrainer(build(), args, train_dataset=data, processing_class=TOKENIZER)
+    theirs.train()
+    assert_same(weights_of(ours.model), weights_of(theirs.model))
+
+
+@pytest.mark.parametrize(
+    ("resumed_at", "lora", "changes"),
+    [
+        (3, False, {}),
+        (3, True, {}),
+        (4, False, {"logging_steps": 3}),  # between two logs
+        (5, False, {"logging_steps": 3, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 2}),
+        (5, False, {"train_sampling_strategy": "group_by_length"}),  # in the second epoch
+        (6, False, {}),  # after the last step, which is not the end of an epoch
+    ],
+    ids=["full", "lora", "between logs", "accumulation", "grouped", "after the last step"],
+)
+def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, resumed_at, lora, changes):
+    examples, options = EXAMPLES[:10], {"decision_maker_lr_multiplier": 2.0}
+    if lora:
+        options["peft_config"] = LoraConfig(target_modules="all-linear", r=2)
+    results = []
+    for name in ("whole", "resumed"):
+        folder = tmp_path / name
+        args = arguments(folder, save_strategy="steps", save_steps=1, **changes)
+        metrics = MetricsFile(folder)
+        trainer = trainer_for(connected_llama(), args, examples=examples, callbacks=[metrics], **options)
+        if name == "resumed":
+            checkpoint = f"checkpoint-{resumed_at}"
+            shutil.copytree(tmp_path / "whole" / checkpoint, folder / checkpoint)
+            shutil.copy(tmp_path / "whole" / "metrics.jsonl", folder)
+        trainer.train(resume_from_checkpoint=name == "resumed")
+        results.append((weights_of(trainer.model), losses(folder)))
+        assert trainer.state.global_step == 6
+    assert_same(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    assert len(results[0][1]) == 6 // args.logging_steps
+
+
+def test_evaluations_do_not_change_the_training(tmp_path):
+    weights = []
+    for name, changes in (("without", {}), ("with", {"eval_strategy": "steps", "eval_steps": 1})):
+        trainer = trainer_for(
+            connected_llama(), arguments(tmp_path / name, **changes), eval_dataset=EXAMPLES[:5]
+        )
+        trainer.train()
+        weights.append(weights_of(trainer.model))
+    assert_same(*weights)
+
+
+def test_what_is_overridden_still_exists():
+    """A method that moves upstream would be one that nobody calls."""
+    for own in (CCTuningTrainer, ResumableTrainer):
+        overridden = {name for name, value in vars(own).items() if inspect.isfunction(value)}
+        ours = {
+            "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
+            "_non_finite_message", "_sum_over_processes",
+        }  # fmt: skip
+        for name in overridden - ours:
+            assert hasattr(SFTTrainer, name), name
+    private = ["_get_train_sampler", "_save_checkpoint", "_save", "_load_from_checkpoint", "_get_grad_norm"]
+    private += ["_issue_warnings_after_load", "_set_signature_columns_if_needed"]
+    source = inspect.getsource(Trainer)
+    for name in private:
+        assert f"self.{name}" in source, name
+
+
+def test_orders_that_deal_out_rows_by_themselves_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"train_sampling_strategy=batch_rebalance deals rows out"):
+        trainer_for(connected_llama(), arguments(tmp_path, train_sampling_strategy="batch_rebalance"))
+    args = arguments(tmp_path, train_sampling_strategy="sequential")
+    batches = trainer_for(connected_llama(), args).get_train_dataloader()
+    assert [row for batch in batches for row in batch["example"].tolist()] == list(range(12))
+
+
+def test_without_a_complete_checkpoint_there_is_nothing_to_resume(tmp_path):
+    trainer = trainer_for(connected_llama(), arguments(tmp_path, save_strategy="steps", save_steps=3))
+    trainer.train()
+    for step in (3, 6):
+        (tmp_path / f"checkpoint-{step}" / "complete.json").unlink()
+    with pytest.raises(CheckpointError, match="holds no complete checkpoint to resume from"):
+        trainer.train(resume_from_checkpoint=True)
+
+
+def test_other_rows_than_those_of_the_checkpoint_are_refused(tmp_path):
+    args = arguments(tmp_path, save_strategy="steps", save_steps=3)
+    trainer_for(connected_llama(), args).train()
+    other = [*EXAMPLES[1:], EXAMPLES[0]]  # the same rows, but not in the same order
+    said = r"made with other rows: 12 with tokens \w{8} then, 12 with tokens \w{8} now"
+    with pytest.raises(CheckpointError, match=said):
+        trainer_for(connected_llama(), args, examples=other).train(resume_from_checkpoint=True)
+
+
+def test_a_checkpoint_is_complete_before_an_older_one_is_removed(tmp_path, monkeypatch):
+    kept = []
+
+    def sealing(folder, **values):
+        kept.append(sorted(path.name for path in tmp_path.glob("checkpoint-*")))
+        return checkpoints.seal(folder, **values)
+
+    monkeypatch.setattr("cctuning.training.resumable.seal", sealing)
+    args = arguments(tmp_path, save_strategy="steps", save_steps=2, save_total_limit=1)
+    trainer_for(connected_llama(), args).train()
+    pairs = [["checkpoint-2"], ["checkpoint-2", "checkpoint-4"], ["checkpoint-4", "checkpoint-6"]]
+    assert kept == pairs
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-6"]
+    assert checkpoints.check(tmp_path / "checkpoint-6").step == 6
+
+
+def test_the_log_tells_of_all_label_tokens_since_the_last_log(tmp_path):
+    """Two steps, of two unequal batches each, beside one plain pass over the same rows."""
+    model = connected_llama(pooling="mean")
+    data = training_set(EXAMPLES, languages_of(EXAMPLES))
+    args = arguments(
+        tmp_path,
+        max_steps=2,
+        logging_steps=2,
+        logging_first_step=False,
+        learning_rate=0.0,
+        per_device_train_batch_size=3,
+        gradient_accumulation_steps=2,
+    )
+    trainer = trainer_for(model, args, callbacks=[MetricsFile(tmp_path)])
+    trainer.train()
+    [line] = losses(tmp_path)
+    batch = trainer.data_collator([data[number] for number in range(len(EXAMPLES))])
+    labels = batch.pop("labels")[:, 1:]
+    del batch["language"], batch["example"]
+    with torch.no_grad():
+        log_p = model(**batch).logits[:, :-1].log_softmax(-1)
+    of_labels = labels != -100
+    nll = -log_p.gather(-1, labels.clamp(min=0)[..., None])[..., 0][of_labels]
+    assert line["loss"] == pytest.approx(float(nll.mean()), rel=1e-5)
+    entropy = -(log_p.exp() * log_p).sum(-1)[of_labels].mean()
+    assert line["entropy"] == pytest.approx(float(entropy), rel=1e-5)
+    correct = (log_p.argmax(-1) == labels)[of_labels].float().mean()
+    assert line["mean_token_accuracy"] == pytest.approx(float(correct), abs=1e-6)
+    tokens = {name: line[f"tokens/{name}"] for name in languages_of(EXAMPLES)}
+    assert sum(tokens.values()) == int(of_labels.sum())
+    total = sum(line[f"loss/{name}"] * count for name, count in tokens.items())
+    assert total / sum(tokens.values()) == pytest.approx(line["loss"], rel=1e-14)
+
+
+def test_everything_logged_is_ours_or_of_the_last_step(tmp_path):
+    """So that a resumed run logs the same: TRL keeps lists since the last log that no checkpoint holds."""
+    trainer_for(
+        connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]
+    ).train()
+    ours = {"loss", "entropy", "mean_token_accuracy"}
+    of_the_last_step = {"step", "epoch", "grad_norm", "learning_rate"}
+    for line in losses(tmp_path):
+        assert {name for name in line if "/" not in name} == ours | of_the_last_step
+
+
+def test_the_choices_are_logged(tmp_path):
+    trainer_for(
+        connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]
+    ).train()
+    for line in losses(tmp_path):
+        shares = [line[f"decision_maker/layer_{layer:02d}"] for layer in range(3)]
+        assert sum(shares) == pytest.approx(1)
+        assert all(round(4 * share) == 4 * share for share in shares)  # 4 rows, one layer each
+        assert 0 < line["decision_maker/entropy"] <= math.log(3)
+
+
+def test_accumulated_batches_count_every_row_once(tmp_path):
+    args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=3)
+    trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
+    [line] = losses(tmp_path)
+    shares = [line[f"decision_maker/layer_{layer:02d}"] * 6 for layer in range(3)]
+    assert shares == pytest.approx([round(share) for share in shares]) and sum(shares) == pytest.approx(6)
+
+
+def test_the_decision_makers_learning_rate_is_a_multiple(tmp_path):
+    def moved(multiplier):
+        model = connected_llama(embedding="mean")
+        before = model.decision_maker.weight.detach().clone()
+        args = arguments(tmp_path, max_steps=1, optim="sgd", max_grad_norm=0.0, learning_rate=1.0)
+        trainer_for(model, args, decision_maker_lr_multiplier=multiplier).train()
+        return model.decision_maker.weight.detach() - before
+
+    torch.testing.assert_close(moved(4.0), 4 * moved(1.0), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "exponential"])
+def test_the_temperature_goes_from_start_to_end(tmp_path, schedule):
+    assert scheduled_temperature(2.0, 0.5, 0.0, schedule) == 2.0
+    assert scheduled_temperature(2.0, 0.5, 1.0, schedule) == pytest.approx(0.5)
+    assert scheduled_temperature(2.0, 0.5, 0.5, schedule) == pytest.approx(
+        {"linear": 1.25, "exponential": 1.0}[schedule]
+    )
+    model = connected_llama(temperature=2.0)
+    trainer_for(
+        model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]
+    ).train()
+    assert model.connection.temperature == pytest.approx(0.5)  # of the last step
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
+    used = {token for example in EXAMPLES for token in (*example.input_ids, *example.english_input_ids)}
+    unused = next(
+        token for token in range(8, len(TOKENIZER)) if token not in used
+    )  # will be in one row alone
+    examples = list(EXAMPLES)
+    examples[5] = dataclasses.replace(examples[5], input_ids=[unused, *examples[5].input_ids[1:]])
+    model = connected_llama()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[unused] = float("nan")
+    trainer = trainer_for(model, arguments(tmp_path, per_device_train_batch_size=12), examples=examples)
+    with pytest.raises(NonFiniteLossError, match=r"nan at step 1, in tiny.jsonl row 6 \(id 6\)\. "):
+        trainer.train()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_non_finite_gradient_of_a_finite_loss_changes_no_weight(tmp_path, value):
+    model = connected_llama()
+    args = arguments(tmp_path, save_strategy="steps", save_steps=1)
+    trainer = trainer_for(model, args, callbacks=[Spoiled(model, step=3, value=value)])
+    with pytest.raises(NonFiniteLossError, match=rf"its gradient is not \(norm {value}\) at step 3: "):
+        trainer.train()
+    kept = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
+    assert_same(kept, {name: weight for name, weight in weights_of(model).items() if name in kept})
+    assert not (tmp_path / "checkpoint-3").exists()
+
+
+def test_a_float16_run_looks_for_its_loss_scale_by_way_of_infinite_gradients(tmp_path):
+    trainer = trainer_for(connected_llama(), arguments(tmp_path))
+    norm = torch.tensor(math.inf)
+    with pytest.raises(NonFiniteLossError):
+        trainer._get_grad_norm(trainer.model, norm)
+    trainer.args.fp16 = True
+    assert trainer._get_grad_norm(trainer.model, norm) is norm
+
+
+class Spoiled(TrainerCallback):
+    """Makes one number of a gradient something else in a step, as it comes out of the backward pass."""
+
+    def __init__(self, model, step, value):
+        self.step, self.value, self.now = step, value, 0
+        model.lm_head.weight.register_hook(self.spoil)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.now = state.global_step + 1
+
+    def spoil(self, gradient):
+        if self.now == self.step:
+            gradient = gradient.clone()
+            gradient[0, 0] = self.value
+        return gradient
+
+
+@pytest.mark.parametrize("prompt", ["none", "all"])
+def test_an_example_without_a_response_token_is_reported_before_training(tmp_path, prompt):
+    examples = list(EXAMPLES)
+    tokens = {"none": 0, "all": len(examples[4].input_ids)}[prompt]
+    examples[4] = dataclasses.replace(examples[4], prompt_length=tokens)
+    with pytest.raises(BadRowsError, match=rf"tiny.jsonl, row 5, output: {tokens} of the row's "):
+        trainer_for(connected_llama(), arguments(tmp_path), examples=examples)
+
+
+@pytest.mark.parametrize("option", ["packing", "padding_free"])
+def test_joined_rows_are_refused(tmp_path, option):
+    with pytest.raises(ValueError, match=f"{option}=True joins rows"):
+        trainer_for(connected_llama(), arguments(tmp_path, **{option: True}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"average_tokens_across_devices": False},
+        {"label_smoothing_factor": 0.1},
+        {"loss_type": "dft"},
+    ],
+    ids=str,
+)
+def test_other_losses_are_refused(tmp_path, changes):
+    [name] = changes
+    with pytest.raises(ValueError, match=f"{name}="):
+        trainer_for(connected_llama(), arguments(tmp_path, **changes))
+    with pytest.raises(ValueError, match="compute_loss_func="):
+        trainer_for(connected_llama(), arguments(tmp_path), compute_loss_func=print)
+
+
+def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
+    base = tmp_path / "base"
+    tiny_llama(len(TOKENIZER)).save_pretrained(base)
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(7)
+    model = CCTuningModel.wrap(AutoModelForCausalLM.from_pretrained(base), ConnectionConfig())
+    model.generation_config.eos_token_id = 4
+    config = LoraConfig(target_modules="all-linear", r=2)
+    trainer = trainer_for(model, arguments(tmp_path / "run"), peft_config=config)
+    trainer.train()
+    trainer.save_model(str(tmp_path / "run"))
+    trained = trainer.model.merge_and_unload()
+    loaded = CCTuningModel.load(tmp_path / "run")
+    saved = load_file(tmp_path / "run" / "connection.safetensors")["decision_maker.weight"]
+    torch.testing.assert_close(saved, trained.decision_maker.weight.detach())
+    assert 4 in loaded.generation_config.eos_token_id
+    # Without us, transformers loads base and adapter, and leaves the Decision Maker out.
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+    ids = torch.tensor([EXAMPLES[0].input_ids])
+    torch.testing.assert_close(loaded(ids).logits, trained.eval()(ids).logits)
+    torch.testing.assert_close(plain(ids).logits, trained(ids).logits)
+
+
+def test_rows_can_be_given_as_they_are(tmp_path):
+    from datasets import Dataset
+
+    rows = [
+        {name: getattr(row, name) for name in ("id", "language", "instruction", "instruction_en", "output")}
+        for row in tiny_rows(12)
+    ]
+    args = arguments(tmp_path, max_length=128, eval_strategy="steps", eval_steps=3)
+    of_rows = CCTuningTrainer(
+        connected_llama(),
+        args,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=rows[:4],
+        processing_class=TOKENIZER,
+    )
+    of_rows.train()
+    evaluated = [line for line in of_rows.state.log_history if "eval_loss" in line]
+    assert len(evaluated) == 2 and {"eval_loss/sw", "eval_decision_maker/entropy"} <= evaluated[0].keys()
+    of_examples = trainer_for(connected_llama(), arguments(tmp_path))
+    of_examples.train()
+    first = [line["loss"] for line in of_rows.state.log_history if "loss" in line]
+    second = [line["loss"] for line in of_examples.state.log_history if "loss" in line]
+    assert first[:3] == second[:3]  # an evaluation draws random numbers
+
+
+def test_a_row_that_cannot_be_trained_on_is_named(tmp_path):
+    rows = [{"instruction": "Mji?", "instruction_en": "City?", "output": "Nairobi"}] * 2
+    rows[1] = {**rows[1], "instruction_en": " "}
+    with pytest.raises(BadRowsError, match="train_dataset, row 2, instruction_en"):
+        CCTuningTrainer(
+            connected_llama(), arguments(tmp_path), train_dataset=rows, processing_class=TOKENIZER
+        )

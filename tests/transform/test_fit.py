@@ -1,0 +1,171 @@
+"""The whole fit of a small model, against the same written with all outputs at once."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from cctuning.connection.model import CCTuningModel
+from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.transform.agreement import LayerAgreement
+from cctuning.transform.fit import fit_transform
+from cctuning.transform.pairs import Pair, sample_pairs, stream_pairs
+from tests.models import FIRST_WORD, VOCABULARY, build
+from tests.transform.test_least_squares import rows
+
+LANGUAGES = ("sw", "th", "ru")
+
+
+def parallel_pairs(count):
+    """A prompt is the English words with the language's own last token."""
+    rng = random.Random(0)
+    pairs = []
+    for number in range(count):
+        words = tuple(rng.randrange(FIRST_WORD, VOCABULARY) for _ in range(rng.randrange(2, 5)))
+        language = number % len(LANGUAGES)
+        pairs.append(Pair(str(number), LANGUAGES[language], (*words, language), (*words, 3)))
+    return pairs
+
+
+def connected(**connection):
+    model = CCTuningModel.wrap(build("llama"), ConnectionConfig(**connection)).eval()
+    if model.decision_maker is not None:
+        torch.nn.init.normal_(model.decision_maker.weight, generator=torch.Generator().manual_seed(0))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return connected()
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return sample_pairs(parallel_pairs(120), 90, held_out=0.2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def fit(model, sample):
+    return fit_transform(model, sample, pad_token_id=0)
+
+
+def all_outputs(model, pairs):
+    """F, F_en (n, L, d) and e (n, d), in the order of `pairs`."""
+    [batch] = stream_pairs(model, pairs, pad_token_id=0, batch_size=len(pairs))
+    order = torch.tensor(batch.indices).argsort()
+    return batch.F[order].double(), batch.F_en[order].double(), batch.embeddings[order]
+
+
+def test_the_matrix_is_ridge_regression_on_all_rows(model, sample, fit):
+    F, F_en, _ = all_outputs(model, sample.fit)
+    A, B = rows(F), rows(F_en)
+    expected = np.linalg.solve(A.T @ A + fit.report["ridge"] * np.eye(A.shape[1]), A.T @ B)
+    np.testing.assert_allclose(fit.transform.numpy(), expected, atol=1e-6)
+    assert fit.report["train_mse"] == pytest.approx(((A @ expected - B) ** 2).mean(), rel=1e-6)
+
+
+def test_the_report_is_measured_on_held_out_pairs(model, sample, fit):
+    F, F_en, _ = all_outputs(model, sample.held_out)
+    means = all_outputs(model, sample.fit)[1].mean(0)
+    error = F @ fit.transform - F_en
+    report = fit.report
+    assert report["mse"] == pytest.approx(float(error.square().mean()), rel=1e-6)
+    assert report["relative_error"] == pytest.approx(float(error.norm() / F_en.norm()), rel=1e-6)
+    assert report["identity"]["mse"] == pytest.approx(float((F - F_en).square().mean()), rel=1e-6)
+    assert report["layer_mean"]["mse"] == pytest.approx(float((means - F_en).square().mean()), rel=1e-6)
+    own = [index for index, pair in enumerate(sample.held_out) if pair.language == "th"]
+    assert report["languages"]["th"]["held_out_pairs"] == len(own)
+    assert report["languages"]["th"]["mse"] == pytest.approx(float(error[own].square().mean()), rel=1e-6)
+    per_layer = 1 - error.square().sum((0, 2)) / (F_en - means).square().sum((0, 2))
+    assert report["per_layer"]["r2"] == pytest.approx(per_layer.tolist(), rel=1e-6)
+
+
+def test_the_report_says_how_much_it_is_based_on(fit):
+    report = fit.report
+    sizes = [report[name] for name in ("pairs", "held_out_pairs", "layers", "hidden_size", "rows")]
+    assert sizes == [90, 18, 3, 32, 270]
+    assert report["rows_per_dimension"] == pytest.approx(270 / 32)
+    assert sum(language["pairs"] for language in report["languages"].values()) == 90
+    assert report["ridge"] in report["cross_validation"]["ridges"]
+
+
+def test_the_learning_curve_ends_with_the_fit(fit):
+    curve = fit.report["learning_curve"]
+    assert [point["pairs"] for point in curve] == [11, 22, 45, 90]
+    assert curve[-1]["mse"] == pytest.approx(fit.report["mse"], rel=1e-6)
+    assert curve[-1]["plain_mse"] == fit.report["plain"]["mse"]
+
+
+def test_the_report_is_plain_json(fit):
+    assert json.loads(json.dumps(fit.report, allow_nan=False)) == fit.report
+
+
+def test_the_layers_chosen_are_those_of_the_decision_maker(model, sample, fit):
+    F, F_en, e = all_outputs(model, sample.held_out)
+    weight = model.decision_maker.weight.detach().double()
+    chosen = [((outputs.mean(1) + e) @ weight.T).argmax(-1) for outputs in (F_en, F @ fit.transform, F)]
+    assert fit.report["layer_agreement"] == pytest.approx(float((chosen[0] == chosen[1]).double().mean()))
+    identity = float((chosen[0] == chosen[2]).double().mean())
+    assert fit.report["layer_agreement_identity"] == pytest.approx(identity)
+    most = float((chosen[0] == chosen[0].mode().values).double().mean())
+    assert fit.report["layer_agreement_most_frequent"] == pytest.approx(most)
+    assert len(set(chosen[0].tolist())) > 1
+
+
+def test_a_perfect_matrix_agrees_always(model, sample):
+    batches = [batch._replace(F=batch.F_en) for batch in stream_pairs(model, sample.held_out, pad_token_id=0)]
+    agreement = LayerAgreement.measure(model, batches, torch.eye(32, dtype=torch.float64))
+    assert (agreement.transformed, agreement.own) == (1.0, 1.0)
+    assert agreement.of([0, 3]).transformed == 1.0
+
+
+def test_batches_do_not_matter(model, sample, fit):
+    other = fit_transform(model, sample, pad_token_id=0, batch_size=5)
+    torch.testing.assert_close(other.transform, fit.transform, atol=1e-6, rtol=1e-6)
+
+
+def test_a_given_ridge_is_used(model, sample):
+    result = fit_transform(model, sample, pad_token_id=0, ridge=10.0)
+    assert result.report["ridge"] == 10.0
+    assert "cross_validation" not in result.report
+    plain = fit_transform(model, sample, pad_token_id=0, ridge=0.0).report
+    assert plain["mse"] == pytest.approx(plain["plain"]["mse"], rel=1e-6)
+    assert plain["plain"]["r2"] == pytest.approx(plain["r2"], rel=1e-6)
+
+
+def test_without_a_decision_maker_nothing_is_chosen(sample):
+    report = fit_transform(connected(pooling="layer", layer=-1), sample, pad_token_id=0, ridge=1.0).report
+    assert not [name for name in report if "agreement" in name]
+    assert "layer_agreement" not in report["languages"]["th"]
+
+
+@pytest.mark.filterwarnings("ignore:.*few for a matrix")
+def test_progress_reaches_its_ends(model):
+    seen = {}
+    few = sample_pairs(parallel_pairs(40), 20, held_out=0.2, seed=0)
+    fit_transform(model, few, pad_token_id=0, progress=lambda what, *numbers: seen.update({what: numbers}))
+    assert seen == {"held-out pairs": (4, 4), "pairs": (20, 20), "learning curve": (2, 2)}
+
+
+def test_outputs_that_are_not_finite_name_the_pair(sample):
+    model = connected()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[1] = float("nan")  # the last token of every Thai prompt
+    with pytest.raises(
+        ValueError, match=r"F is not finite in layer 0 \(from 0\) for id '\d+', language 'th'"
+    ):
+        fit_transform(model, sample, pad_token_id=0)
+
+
+def test_too_few_pairs_for_the_folds(model):
+    few = sample_pairs(parallel_pairs(6), 4, held_out=0.2, seed=0)
+    with pytest.raises(ValueError, match="folds empty"):
+        fit_transform(model, few, pad_token_id=0)
+
+
+def test_a_model_in_bfloat16_is_fitted(sample):
+    result = fit_transform(connected().to(torch.bfloat16), sample, pad_token_id=0, ridge=1.0)
+    exact = fit_transform(connected(), sample, pad_token_id=0, ridge=1.0)
+    assert result.report["relative_error"] == pytest.approx(exact.report["relative_error"], rel=0.05)
