@@ -1,60 +1,95 @@
-"""What may be set in a recipe: one dataclass per entry script. The line comments are the text of `--help`."""
+"""What may be set in a recipe: one dataclass per command.
+
+They need no torch, so that `--help` and misspelt keys are answered at once.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from transformers import SchedulerType
-from transformers.training_args import OptimizerNames
+from cctuning.settings.keys import LibraryChoice, list_of, number, numbers, one_of, required, setting
 
-from cctuning.connection.modeling_cctuning import ConnectionConfig
-from cctuning.settings.keys import list_of, number, numbers, one_of
+if TYPE_CHECKING:
+    from cctuning.connection.modeling_cctuning import ConnectionConfig
 
 CONNECTED = ("monolingual", "bilingual", "translated", "none")
 PROMPTINGS = ("original", "cot", "pim")
 ROOM_TO_THINK = ["max_new_tokens=512"]  # for a chain of thought
 TEMPLATES = ("llama3", "qwen", "mistral", "plain")
 ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
+SCHEDULES = LibraryChoice(
+    ("cosine", "linear", "constant", "constant_with_warmup", "polynomial"), "transformers:SchedulerType"
+)
+OPTIMIZERS = LibraryChoice(
+    ("adamw_torch_fused", "adamw_torch", "adafactor", "sgd"), "transformers.training_args:OptimizerNames"
+)
 
 
 @dataclass
 class ColumnNames:
     """Under which name the data holds each field of a row."""
 
-    instruction: str = "instruction"  # the prompt x
-    instruction_en: str = "instruction_en"  # its English parallel x_en
-    output: str = "output"  # the response y
-    id: str = "id"  # the same id in two languages is the same English item; optional
-    language: str = "language"  # its code, such as de or zh-Hans; optional
-    output_en: str = "output_en"  # the response's English parallel; optional
+    instruction: str = setting("instruction", "the prompt x")
+    instruction_en: str = setting("instruction_en", "its English parallel x_en")
+    output: str = setting("output", "the response y")
+    id: str = setting("id", "the same id in two languages is the same English item; optional")
+    language: str = setting("language", "its code, such as de or zh-Hans; optional")
+    output_en: str = setting("output_en", "the response's English parallel; optional")
 
 
 @dataclass
 class OtherColumnNames:
     """Where the data of a fit names its columns unlike the run's data."""
 
-    instruction: str | None = None  # the prompt x; null: as in the run
-    instruction_en: str | None = None  # its English parallel x_en; null: as in the run
-    output: str | None = None  # the response y; null: as in the run
-    id: str | None = None  # null: as in the run
-    language: str | None = None  # null: as in the run
-    output_en: str | None = None  # the response's English parallel; null: as in the run
+    instruction: str | None = setting(None, "the prompt x; null: as in the run")
+    instruction_en: str | None = setting(None, "its English parallel x_en; null: as in the run")
+    output: str | None = setting(None, "the response y; null: as in the run")
+    id: str | None = setting(None, "null: as in the run")
+    language: str | None = setting(None, "null: as in the run")
+    output_en: str | None = setting(None, "the response's English parallel; null: as in the run")
 
 
 @dataclass
-class ConnectionRecipe(ConnectionConfig):
+class ConnectionSettings:
+    """What the model itself needs to know of the connection: the settings of `ConnectionConfig`."""
+
+    pooling: str = setting(
+        "decision_maker", "of the L English outputs: decision_maker | mean | random | layer"
+    )
+    sublayer: str = setting("ffn", "which output is connected: ffn | attention | block")
+    layer: int | None = setting(None, "for pooling=layer: which one, from 0; -1 is the last")
+    temperature: float = setting(1.0, "of the Gumbel-softmax (eq. 4)")
+    hard: bool = setting(True, "one layer, straight-through gradient; false: a soft mixture")
+    selection: str = setting("argmax", "at inference: argmax | gumbel (the authors' code keeps the noise)")
+    embedding: str = setting(
+        "last", "e of eq. 3: of the response start's token (last) | the prompt's mean (mean)"
+    )
+    english_gradient: bool = setting(False, "differentiate the English pass too")
+
+
+@dataclass
+class ConnectionRecipe(ConnectionSettings):
     """The connection, and how it is trained."""
 
-    enabled: bool = True  # false: plain multilingual fine-tuning
-    final_temperature: float | None = number(None, above=0)  # at the last step; null: no schedule
-    temperature_schedule: str = one_of("linear", "exponential")  # how it gets there
-    decision_maker_lr_multiplier: float = number(1.0, above=0)  # times learning_rate
+    enabled: bool = setting(True, "false: plain multilingual fine-tuning")
+    final_temperature: float | None = number(None, above=0, help="at the last step; null: no schedule")
+    temperature_schedule: str = one_of("linear", "exponential", help="how it gets there")
+    decision_maker_lr_multiplier: float = number(1.0, above=0, help="times learning_rate")
+
+    def __post_init__(self) -> None:
+        # Only the connection knows what it accepts, and its module needs torch: the defaults need no check.
+        fields = dataclasses.fields(ConnectionSettings)
+        if any(getattr(self, field.name) != field.default for field in fields):
+            self.config()
 
     def config(self) -> ConnectionConfig:
-        """The part that the model itself needs."""
-        names = [setting.name for setting in dataclasses.fields(ConnectionConfig)]
+        """The part that the model needs. Raises `ValueError` for what the connection does not accept."""
+        from cctuning.connection.modeling_cctuning import ConnectionConfig
+
+        names = [field.name for field in dataclasses.fields(ConnectionSettings)]
         return ConnectionConfig(**{name: getattr(self, name) for name in names})
 
 
@@ -62,74 +97,88 @@ class ConnectionRecipe(ConnectionConfig):
 class LoraRecipe:
     """Low-rank adapters in place of full fine-tuning."""
 
-    enabled: bool = False  # train adapters; the model's own weights stay as they are
-    r: int = number(16, at_least=1)  # rank
-    alpha: float = number(32, above=0)  # the update is scaled by alpha / r
-    dropout: float = number(0.0, at_least=0, at_most=1)  # on the adapters' input
-    target_modules: list[str] = field(default_factory=lambda: ["all-linear"])  # modules' names
+    enabled: bool = setting(False, "train adapters; the model's own weights stay as they are")
+    r: int = number(16, at_least=1, help="rank")
+    alpha: float = number(32, above=0, help="the update is scaled by alpha / r")
+    dropout: float = number(0.0, at_least=0, at_most=1, help="on the adapters' input")
+    target_modules: list[str] = setting(["all-linear"], "modules' names")
 
 
 @dataclass
 class TrainRecipe:
-    """Settings of train.py."""
+    """Settings of `cctuning train`."""
 
-    model_name_or_path: str  # the base model: a hub name or a folder
-    data: list[str]  # files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)
+    model_name_or_path: str = required("the base model: a hub name or a folder")
+    data: list[str] = required(
+        "files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)"
+    )
 
-    run_name: str = "run"  # default: the recipe's name
-    output_dir: str = ""  # default: outputs/RUN_NAME
-    dry_run: bool = False  # show the recipe, the rows, steps, memory and one example, and train nothing
-    resume: str = one_of("auto", "never", or_path=True)  # auto: from the newest checkpoint in output_dir
+    run_name: str = setting("run", "default: the recipe's name")
+    output_dir: str = setting("", "default: outputs/RUN_NAME")
+    dry_run: bool = setting(
+        False, "show the recipe, the rows, steps, memory and one example, and train nothing"
+    )
+    resume: str = one_of("auto", "never", or_path=True, help="auto: from the newest checkpoint in output_dir")
 
     # Model
-    model_revision: str | None = None  # branch, tag or commit on the hub
-    trust_remote_code: bool = False  # run code that comes with the model
-    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
+    model_revision: str | None = setting(None, "branch, tag or commit on the hub")
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    attn_implementation: str | None = setting(
+        None, "sdpa, eager, flash_attention_2, ...; null: the library chooses"
+    )
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
     connection: ConnectionRecipe = field(default_factory=ConnectionRecipe)
     lora: LoraRecipe = field(default_factory=LoraRecipe)
 
     # Rows
-    data_split: str = "train"  # of data sets that have splits
+    data_split: str = setting("train", "of data sets that have splits")
     columns: ColumnNames = field(default_factory=ColumnNames)
-    language: str | None = None  # of rows that do not say it themselves
-    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out and list them in a rejects file
-    max_rows: int | None = number(None, at_least=1)  # train on a random sample of this size
-    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: the tokenizer's own, else plain
-    cutoff_len: int = number(1024, at_least=2)  # tokens of prompt and response; responses beyond it are cut
-    english_cutoff_len: int = number(1024, at_least=1)  # tokens of the English prompt; never cut silently
-    english_buckets: int = number(2, at_least=1)  # length groups of a batch's English prompts: less padding
+    language: str | None = setting(None, "of rows that do not say it themselves")
+    on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out and list them in a rejects file")
+    max_rows: int | None = number(None, at_least=1, help="train on a random sample of this size")
+    template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: the tokenizer's own, else plain")
+    cutoff_len: int = number(
+        1024, at_least=2, help="tokens of prompt and response; responses beyond it are cut"
+    )
+    english_cutoff_len: int = number(
+        1024, at_least=1, help="tokens of the English prompt; never cut silently"
+    )
+    english_buckets: int = number(
+        2, at_least=1, help="length groups of a batch's English prompts: less padding"
+    )
 
     # Optimisation
-    num_train_epochs: float = number(3.0, above=0)  # passes over the rows
-    max_steps: int | None = number(None, at_least=1)  # where set, in place of num_train_epochs
-    total_batch_size: int = number(16, at_least=1)  # rows per step, over all processes
-    per_device_train_batch_size: int = number(2, at_least=1)  # rows per forward pass of one process
-    gradient_accumulation_steps: int | None = number(None, at_least=1)  # null: what total_batch_size needs
-    learning_rate: float = number(1e-5, above=0)  # the highest
-    lr_scheduler_type: str = one_of("cosine", *(name.value for name in SchedulerType))  # its course
-    warmup_ratio: float = number(0.1, at_least=0, at_most=1)  # share of the steps that warm up
-    weight_decay: float = number(0.0, at_least=0)  # decoupled
-    max_grad_norm: float = number(1.0, at_least=0)  # gradients are clipped to it; 0: not
-    adam_beta1: float = number(0.9, at_least=0, at_most=1)  # decay of the mean gradient
-    adam_beta2: float = number(0.999, at_least=0, at_most=1)  # decay of the mean squared gradient
-    optim: str = one_of("adamw_torch_fused", *(name.value for name in OptimizerNames))  # the optimizer
-    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of everything that is drawn
+    num_train_epochs: float = number(3.0, above=0, help="passes over the rows")
+    max_steps: int | None = number(None, at_least=1, help="where set, in place of num_train_epochs")
+    total_batch_size: int = number(16, at_least=1, help="rows per step, over all processes")
+    per_device_train_batch_size: int = number(2, at_least=1, help="rows per forward pass of one process")
+    gradient_accumulation_steps: int | None = number(
+        None, at_least=1, help="null: what total_batch_size needs"
+    )
+    learning_rate: float = number(1e-5, above=0, help="the highest")
+    lr_scheduler_type: str = setting("cosine", "its course", rule=SCHEDULES)
+    warmup_ratio: float = number(0.1, at_least=0, at_most=1, help="share of the steps that warm up")
+    weight_decay: float = number(0.0, at_least=0, help="decoupled")
+    max_grad_norm: float = number(1.0, at_least=0, help="gradients are clipped to it; 0: not")
+    adam_beta1: float = number(0.9, at_least=0, at_most=1, help="decay of the mean gradient")
+    adam_beta2: float = number(0.999, at_least=0, at_most=1, help="decay of the mean squared gradient")
+    optim: str = setting("adamw_torch_fused", "the optimizer", rule=OPTIMIZERS)
+    seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of everything that is drawn")
 
     # Machine
-    bf16: bool = True  # compute in bfloat16 (mixed precision)
-    use_cpu: bool = False  # even where there is a GPU
-    gradient_checkpointing: bool = True  # less memory, about a third more time
-    gradient_checkpointing_reentrant: bool = False  # the older implementation
-    dataloader_num_workers: int = number(0, at_least=0)  # processes that make batches
-    group_by_length: bool = False  # rows of like length together: less padding, less random order
+    bf16: bool = setting(True, "compute in bfloat16 (mixed precision)")
+    use_cpu: bool = setting(False, "even where there is a GPU")
+    gradient_checkpointing: bool = setting(True, "less memory, about a third more time")
+    gradient_checkpointing_reentrant: bool = setting(False, "the older implementation")
+    dataloader_num_workers: int = number(0, at_least=0, help="processes that make batches")
+    group_by_length: bool = setting(False, "rows of like length together: less padding, less random order")
 
     # What is written
-    logging_steps: int = number(10, at_least=1)  # steps between two lines of metrics.jsonl
-    save_strategy: str = one_of("epoch", "steps", "no")  # when checkpoints are written
-    save_steps: int = number(500, at_least=1)  # for save_strategy=steps
-    save_total_limit: int | None = number(1, at_least=1)  # checkpoints kept; null: all
-    report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio")  # trackers  # noqa: RUF009
+    logging_steps: int = number(10, at_least=1, help="steps between two lines of metrics.jsonl")
+    save_strategy: str = one_of("epoch", "steps", "no", help="when checkpoints are written")
+    save_steps: int = number(500, at_least=1, help="for save_strategy=steps")
+    save_total_limit: int | None = number(1, at_least=1, help="checkpoints kept; null: all")
+    report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio", help="trackers")
 
     def __post_init__(self) -> None:
         run = PurePath(self.run_name)
@@ -158,66 +207,82 @@ class TrainRecipe:
 
 @dataclass
 class FitRecipe:
-    """Settings of fit_transform.py."""
+    """Settings of `cctuning fit`."""
 
-    model: str | None = None  # folder of a finished run; null: the newest under outputs/
-    trust_remote_code: bool = False  # run code that comes with the model
-    data: list[str] = field(default_factory=list)  # sources of rows; default: those of the run
+    model: str | None = setting(None, "folder of a finished run; null: the newest under outputs/")
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    data: list[str] = setting([], "sources of rows; default: those of the run")
     columns: OtherColumnNames = field(default_factory=OtherColumnNames)
-    output_dir: str | None = None  # default: MODEL/monolingual
-    dry_run: bool = False  # show what would be fitted on what, and fit nothing
-    pairs: int = number(1000, at_least=2)  # rows to fit on, drawn at random
-    ridge: float | None = number(None, at_least=0)  # null: chosen by cross-validation; 0: plain least squares
-    folds: int = number(5, at_least=2)  # of the cross-validation, over pairs
-    held_out: float = number(0.1, above=0, at_most=0.9)  # share of the pairs that the report is measured on
-    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw
-    batch_size: int = number(8, at_least=1)  # rows per forward pass
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the model's weights; auto: as they are stored
-    use_cpu: bool = False  # even where there is a GPU
+    output_dir: str | None = setting(None, "default: MODEL/monolingual")
+    dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")
+    pairs: int = number(1000, at_least=2, help="rows to fit on, drawn at random")
+    ridge: float | None = number(
+        None, at_least=0, help="null: chosen by cross-validation; 0: plain least squares"
+    )
+    folds: int = number(5, at_least=2, help="of the cross-validation, over pairs")
+    held_out: float = number(
+        0.1, above=0, at_most=0.9, help="share of the pairs that the report is measured on"
+    )
+    seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draw")
+    batch_size: int = number(8, at_least=1, help="rows per forward pass")
+    dtype: str = one_of(
+        "auto", "float32", "bfloat16", help="of the model's weights; auto: as they are stored"
+    )
+    use_cpu: bool = setting(False, "even where there is a GPU")
 
 
 @dataclass
 class TranslatorRecipe:
     """What puts prompts into English where inference=translated."""
 
-    kind: str = one_of("self", "nllb", "madlad", "ctranslate2", "file")  # self: a language model, asked to
-    model: str | None = None  # its folder, hub name or file; null with self: the model itself, or its base
+    kind: str = one_of(
+        "self", "nllb", "madlad", "ctranslate2", "file", help="self: a language model, asked to"
+    )
+    model: str | None = setting(
+        None, "its folder, hub name or file; null with self: the model itself, or its base"
+    )
 
 
 @dataclass
 class EvaluateRecipe:
-    """Settings of evaluate.py."""
+    """Settings of `cctuning evaluate`."""
 
-    model: str  # folder of a run, of an exported model, or a hub name
-    benchmarks: list[str]  # which ones, by name
+    model: str = required("folder of a run, of an exported model, or a hub name")
+    benchmarks: list[str] = required("which ones, by name")
 
-    run_name: str = "evaluation"  # default: the recipe's name
-    output_dir: str | None = None  # default: evaluation/RUN_NAME-INFERENCE in the model's folder
-    dry_run: bool = False  # show what would be asked, and ask nothing
-    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+    run_name: str = setting("evaluation", "default: the recipe's name")
+    output_dir: str | None = setting(None, "default: evaluation/RUN_NAME-INFERENCE in the model's folder")
+    dry_run: bool = setting(False, "show what would be asked, and ask nothing")
+    resume: str = one_of("auto", "never", help="auto: go on with what output_dir holds; never: ask all anew")
 
     # Model
-    trust_remote_code: bool = False  # run code that comes with the model
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
-    attn_implementation: str | None = None  # sdpa, eager, flash_attention_2, ...; null: the library chooses
-    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
-    use_cpu: bool = False  # even where there is a GPU
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    attn_implementation: str | None = setting(
+        None, "sdpa, eager, flash_attention_2, ...; null: the library chooses"
+    )
+    template: str = one_of(
+        "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
+    )
+    use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Questions
-    data: str = "data/benchmarks"  # folder of local files, or hub: the sets on the Hugging Face hub
-    languages: list[str] = field(default_factory=list)  # default: all that there are
-    limit: int | None = number(None, at_least=1)  # the first questions of each language; null: all
-    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
+    data: str = setting("data/benchmarks", "folder of local files, or hub: the sets on the Hugging Face hub")
+    languages: list[str] = setting([], "default: all that there are")
+    limit: int | None = number(None, at_least=1, help="the first questions of each language; null: all")
+    leave_out_faults: bool = setting(False, "leave out the known faults of the data (anomalies.json)")
 
     # How they are asked
-    inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none")  # the connection's
-    prompting: str = one_of(*PROMPTINGS)  # chain of thought; the prompts of both languages
+    inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none", help="the connection's")
+    prompting: str = one_of(*PROMPTINGS, help="chain of thought; the prompts of both languages")
     translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
-    max_new_tokens: int = number(40, at_least=1)  # the longest response
-    on_bad_prompt: str = one_of("error", "leave_out")  # beyond the model's positions, or with special tokens
-    log_likelihood: bool = True  # of the options of a choice, beside the response
-    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most
-    batch_tokens: int = number(16384, at_least=1)  # tokens of a batch's padded prompts, at most
+    max_new_tokens: int = number(40, at_least=1, help="the longest response")
+    on_bad_prompt: str = one_of(
+        "error", "leave_out", help="beyond the model's positions, or with special tokens"
+    )
+    log_likelihood: bool = setting(True, "of the options of a choice, beside the response")
+    batch_size: int = number(32, at_least=1, help="prompts in a batch, at most")
+    batch_tokens: int = number(16384, at_least=1, help="tokens of a batch's padded prompts, at most")
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -230,53 +295,61 @@ class EvaluateRecipe:
 
 @dataclass
 class ProbeRecipe:
-    """Settings of probe.py."""
+    """Settings of `cctuning probe`."""
 
-    model: str  # folder or hub name; a connected model is probed without its connection
-    benchmarks: list[str]  # which ones, by name
+    model: str = required("folder or hub name; a connected model is probed without its connection")
+    benchmarks: list[str] = required("which ones, by name")
 
-    run_name: str = "probe"  # default: the recipe's name
-    output_dir: str | None = None  # default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME
-    dry_run: bool = False  # show what would be asked and what it costs, and ask nothing
-    resume: str = one_of("auto", "never")  # auto: go on with what output_dir holds; never: ask all anew
+    run_name: str = setting("probe", "default: the recipe's name")
+    output_dir: str | None = setting(
+        None, "default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME"
+    )
+    dry_run: bool = setting(False, "show what would be asked and what it costs, and ask nothing")
+    resume: str = one_of("auto", "never", help="auto: go on with what output_dir holds; never: ask all anew")
 
     # Model
-    trust_remote_code: bool = False  # run code that comes with the model
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
-    template: str = one_of("auto", *ASKED_IN, or_path=True)  # auto: the tokenizer's, else plain; raw: none
-    use_cpu: bool = False  # even where there is a GPU
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    template: str = one_of(
+        "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
+    )
+    use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Questions
-    pilot: str = "data/pilot"  # folder of local files, or hub: every layer is put into every layer
-    unseen: str | None = None  # the same, of questions that chosen pairs are tried on; null: none
-    languages: list[str] = field(default_factory=list)  # default: all that there are
-    limit: int | None = number(None, at_least=1)  # the first pilot questions of each language; null: all
-    unseen_limit: int | None = number(None, at_least=1)  # the same of unseen questions
-    leave_out_faults: bool = False  # leave out the known faults of the data (anomalies.json)
-    on_bad_prompt: str = one_of("error", "leave_out")  # too long, without parallel, with special tokens
+    pilot: str = setting("data/pilot", "folder of local files, or hub: every layer is put into every layer")
+    unseen: str | None = setting(None, "the same, of questions that chosen pairs are tried on; null: none")
+    languages: list[str] = setting([], "default: all that there are")
+    limit: int | None = number(None, at_least=1, help="the first pilot questions of each language; null: all")
+    unseen_limit: int | None = number(None, at_least=1, help="the same of unseen questions")
+    leave_out_faults: bool = setting(False, "leave out the known faults of the data (anomalies.json)")
+    on_bad_prompt: str = one_of("error", "leave_out", help="too long, without parallel, with special tokens")
 
     # Transplants
-    sublayers: list[str] = list_of("ffn", "attention", "attention_residual", "block")  # noqa: RUF009
+    sublayers: list[str] = list_of(
+        "ffn", "attention", "attention_residual", "block", help="whose outputs are moved"
+    )
     direction: str = one_of(
-        "auto", "to_language", "to_centre"
-    )  # auto: into the language; culture: into English
-    centre: str = "en"  # the language at the other end
-    max_new_tokens: int = number(20, at_least=1)  # the longest answer
-    unseen_cells: str = one_of("chosen", "all")  # pairs that the pilot chose, or all pairs there too
-    option_scores: bool = True  # log-probabilities of the options of a choice in every cell
-    plain_scores: bool = True  # log-probabilities of all answers under the model as it is
-    activations: bool = True  # keep what was moved: chooser probes learn from it
-    rows: int | None = number(None, at_least=1)  # cells of a forward pass; null: by free memory
+        "auto", "to_language", "to_centre", help="auto: into the language; culture: into English"
+    )
+    centre: str = setting("en", "the language at the other end")
+    max_new_tokens: int = number(20, at_least=1, help="the longest answer")
+    unseen_cells: str = one_of("chosen", "all", help="pairs that the pilot chose, or all pairs there too")
+    option_scores: bool = setting(True, "log-probabilities of the options of a choice in every cell")
+    plain_scores: bool = setting(True, "log-probabilities of all answers under the model as it is")
+    activations: bool = setting(True, "keep what was moved: chooser probes learn from it")
+    rows: int | None = number(None, at_least=1, help="cells of a forward pass; null: by free memory")
 
     # What stands beside the chosen pairs on unseen questions
-    prompting: list[str] = list_of(*PROMPTINGS)  # original is always there; cot, pim beside it  # noqa: RUF009
-    cot_new_tokens: int = number(512, at_least=1)  # the longest chain of thought
-    batch_size: int = number(32, at_least=1)  # prompts in a batch, at most, where nothing is transplanted
-    beside: list[str] = field(default_factory=list)  # folders that evaluate.py wrote, say of an ML-SFT model
+    prompting: list[str] = list_of(*PROMPTINGS, help="original is always there; cot, pim beside it")
+    cot_new_tokens: int = number(512, at_least=1, help="the longest chain of thought")
+    batch_size: int = number(
+        32, at_least=1, help="prompts in a batch, at most, where nothing is transplanted"
+    )
+    beside: list[str] = setting([], "folders that evaluate wrote, say of an ML-SFT model")
 
     # What is made of the cells
-    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of resampling and probes
-    lens: bool = True  # intermediate decoding of a question that a transplant sets right
+    seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of resampling and probes")
+    lens: bool = setting(True, "intermediate decoding of a question that a transplant sets right")
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -300,63 +373,69 @@ class ProbeRecipe:
 
 @dataclass
 class CompareRecipe:
-    """Settings of compare.py."""
+    """Settings of `cctuning compare`."""
 
-    results: list[str]  # folders that evaluate.py wrote; the first is the baseline
+    results: list[str] = required("folders that evaluate wrote; the first is the baseline")
 
-    output_dir: str = "outputs/comparison"  # for tables, JSON and the figure
-    names: list[str] = field(default_factory=list)  # of the models in tables; default: from the folders
-    metric: str | None = None  # shown, such as strict, f1 or f1,strict; null: the one that the papers report
-    common_only: bool = False  # compare the questions that all were asked; false: others are an error
-    resamples: int = number(20_000, at_least=1000, at_most=1_000_000)  # draws of the bootstrap
-    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draws
+    output_dir: str = setting("outputs/comparison", "for tables, JSON and the figure")
+    names: list[str] = setting([], "of the models in tables; default: from the folders")
+    metric: str | None = setting(
+        None, "shown, such as strict, f1 or f1,strict; null: the one that the papers report"
+    )
+    common_only: bool = setting(
+        False, "compare the questions that all were asked; false: others are an error"
+    )
+    resamples: int = number(20_000, at_least=1000, at_most=1_000_000, help="draws of the bootstrap")
+    seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draws")
 
 
 @dataclass
 class ChatRecipe:
-    """Settings of chat.py."""
+    """Settings of `cctuning chat`."""
 
-    model: str  # folder of a run, of an exported model, or a hub name
-    trust_remote_code: bool = False  # run code that comes with the model
-    question: str | None = None  # asked once; null: questions are read until an empty one
-    english: str | None = None  # the question's English parallel, for bilingual inference
-    max_new_tokens: int = number(128, at_least=1)  # the longest answer
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
-    use_cpu: bool = False  # even where there is a GPU
+    model: str = required("folder of a run, of an exported model, or a hub name")
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    question: str | None = setting(None, "asked once; null: questions are read until an empty one")
+    english: str | None = setting(None, "the question's English parallel, for bilingual inference")
+    max_new_tokens: int = number(128, at_least=1, help="the longest answer")
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    use_cpu: bool = setting(False, "even where there is a GPU")
 
 
 @dataclass
 class LaunchRecipe:
     """What the commands of a study begin with: `python`, or `accelerate launch` with its arguments."""
 
-    train: str = "python"  # training, such as accelerate launch --config_file recipes/accelerate/fsdp2.yaml
-    fit: str = "python"  # the same for the fit
-    evaluate: str = "python"  # the same for the evaluation
+    train: str = setting(
+        "python", "training, such as accelerate launch --config_file recipes/accelerate/fsdp2.yaml"
+    )
+    fit: str = setting("python", "the same for the fit")
+    evaluate: str = setting("python", "the same for the evaluation")
 
 
 @dataclass
 class StudyRecipe:
-    """Settings of study.py."""
+    """Settings of `cctuning study`."""
 
-    recipes: list[str]  # recipes of train.py, a model each; MODEL in a name stands for each of models
-    models: list[str] = field(default_factory=list)  # what is put in place of MODEL, one after the other
-    evaluation: str = "paper"  # the recipe of evaluate.py
-    inference: list[str] = list_of(*CONNECTED)  # how models with a connection are asked  # noqa: RUF009
-    prompting: list[str] = list_of(*PROMPTINGS)  # what all models are asked, plain ones too  # noqa: RUF009
-    pairs: list[int] = numbers(1000, at_least=2)  # rows of the fit, a matrix for each number  # noqa: RUF009
-    baseline: str = one_of("first", "plain")  # of a row: the first one, or the last without a connection
+    recipes: list[str] = required("recipes of train, a model each; MODEL in a name stands for each of models")
+    models: list[str] = setting([], "what is put in place of MODEL, one after the other")
+    evaluation: str = setting("paper", "the recipe of evaluate")
+    inference: list[str] = list_of(*CONNECTED, help="how models with a connection are asked")
+    prompting: list[str] = list_of(*PROMPTINGS, help="what all models are asked, plain ones too")
+    pairs: list[int] = numbers(1000, at_least=2, help="rows of the fit, a matrix for each number")
+    baseline: str = one_of("first", "plain", help="of a row: the first one, or the last without a connection")
 
-    run_name: str = "study"  # default: the recipe's name
-    runs: str = "outputs"  # where models are written: RUNS/NAME OF THE RECIPE
-    output_dir: str = ""  # of the tables and logs; default: RUNS/studies/RUN_NAME
-    dry_run: bool = False  # show the steps and which are done, and run nothing
+    run_name: str = setting("study", "default: the recipe's name")
+    runs: str = setting("outputs", "where models are written: RUNS/NAME OF THE RECIPE")
+    output_dir: str = setting("", "of the tables and logs; default: RUNS/studies/RUN_NAME")
+    dry_run: bool = setting(False, "show the steps and which are done, and run nothing")
 
-    train: list[str] = field(default_factory=list)  # key=value for every training
-    fit: list[str] = field(default_factory=list)  # key=value for every fit
-    evaluate: list[str] = field(default_factory=list)  # key=value for every evaluation
-    evaluate_cot: list[str] = field(default_factory=ROOM_TO_THINK.copy)  # the same, of prompting=cot alone
+    train: list[str] = setting([], "key=value for every training")
+    fit: list[str] = setting([], "key=value for every fit")
+    evaluate: list[str] = setting([], "key=value for every evaluation")
+    evaluate_cot: list[str] = setting(ROOM_TO_THINK, "the same, of prompting=cot alone")
     launch: LaunchRecipe = field(default_factory=LaunchRecipe)
-    jobs: int = number(1, at_least=1)  # steps at a time
+    jobs: int = number(1, at_least=1, help="steps at a time")
 
     def __post_init__(self) -> None:
         if not self.recipes:
@@ -366,47 +445,51 @@ class StudyRecipe:
 
 @dataclass
 class ShownModels:
-    """The models whose representations visualize.py compares, in the order of the figure."""
+    """The models whose representations visualize compares, in the order of the figure."""
 
-    base: str | None = None  # before any fine-tuning: a folder or hub name
-    sft: str | None = None  # after plain multilingual fine-tuning
-    cctuning: str | None = None  # after CC-Tuning: the run, or what was exported from it
+    base: str | None = setting(None, "before any fine-tuning: a folder or hub name")
+    sft: str | None = setting(None, "after plain multilingual fine-tuning")
+    cctuning: str | None = setting(None, "after CC-Tuning: the run, or what was exported from it")
 
 
 @dataclass
 class VisualizeRecipe:
-    """Settings of visualize.py."""
+    """Settings of `cctuning visualize`."""
 
-    output_dir: str = "outputs/figures"  # for the figures, and for JSON and CSV files of their numbers
-    dry_run: bool = False  # show what would be drawn from what, and draw nothing
+    output_dir: str = setting(
+        "outputs/figures", "for the figures, and for JSON and CSV files of their numbers"
+    )
+    dry_run: bool = setting(False, "show what would be drawn from what, and draw nothing")
 
     # Representations of parallel sentences: of models
     models: ShownModels = field(default_factory=ShownModels)
-    data: list[str] = field(default_factory=list)  # sentences from training rows: files, folders, hub sets
+    data: list[str] = setting([], "sentences from training rows: files, folders, hub sets")
     columns: ColumnNames = field(default_factory=ColumnNames)
-    on_bad_row: str = one_of("error", "skip")  # skip: leave bad rows out
-    benchmark: str | None = None  # or sentences from the questions of a benchmark, by name
-    benchmark_data: str = "data/benchmarks"  # folder of its local files, or hub
-    languages: list[str] = field(default_factory=list)  # default: all that there are, and English
-    sentences: int = number(200, at_least=2)  # in each language, drawn at random; the same for all models
-    layer: int = -1  # whose output, from 0; -1 is the last, behind the final norm
-    pooling: str = one_of("response_start", "mean")  # of a prompt's tokens: the last one, or their mean
-    inference: str = one_of("auto", "monolingual", "bilingual", "none")  # the connection's; see the docs
-    template: str = one_of("auto", *TEMPLATES, or_path=True)  # auto: each tokenizer's own, else plain
-    perplexity: float = number(30, at_least=1)  # of t-SNE; less where there are few points
-    seed: int = number(42, at_least=0, at_most=2**32 - 1)  # of the draw, and of t-SNE
-    batch_size: int = number(16, at_least=1)  # prompts in a batch
-    dtype: str = one_of("auto", "float32", "bfloat16")  # of the weights; auto: as they are stored
-    trust_remote_code: bool = False  # run code that comes with a model
-    use_cpu: bool = False  # even where there is a GPU
+    on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out")
+    benchmark: str | None = setting(None, "or sentences from the questions of a benchmark, by name")
+    benchmark_data: str = setting("data/benchmarks", "folder of its local files, or hub")
+    languages: list[str] = setting([], "default: all that there are, and English")
+    sentences: int = number(
+        200, at_least=2, help="in each language, drawn at random; the same for all models"
+    )
+    layer: int = setting(-1, "whose output, from 0; -1 is the last, behind the final norm")
+    pooling: str = one_of("response_start", "mean", help="of a prompt's tokens: the last one, or their mean")
+    inference: str = one_of("auto", "monolingual", "bilingual", "none", help="the connection's; see the docs")
+    template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: each tokenizer's own, else plain")
+    perplexity: float = number(30, at_least=1, help="of t-SNE; less where there are few points")
+    seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draw, and of t-SNE")
+    batch_size: int = number(16, at_least=1, help="prompts in a batch")
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    trust_remote_code: bool = setting(False, "run code that comes with a model")
+    use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Chosen layers: of evaluations
-    results: list[str] = field(default_factory=list)  # folders that evaluate.py wrote
-    names: list[str] = field(default_factory=list)  # of the evaluations; default: from the folders
+    results: list[str] = setting([], "folders that evaluate wrote")
+    names: list[str] = setting([], "of the evaluations; default: from the folders")
 
     # Losses: of runs
-    runs: list[str] = field(default_factory=list)  # folders that train.py wrote, finished or not
-    x: str = one_of("step", "tokens")  # what losses are drawn over; tokens are those with a label
+    runs: list[str] = setting([], "folders that train wrote, finished or not")
+    x: str = one_of("step", "tokens", help="what losses are drawn over; tokens are those with a label")
 
     def shown_models(self) -> dict[str, str]:
         """The models that are given, by their place in the comparison."""

@@ -1,15 +1,15 @@
 """The keys of a schema: the type, default and help text of each, and what it accepts beyond its type.
 
-A schema is a dataclass whose fields may be dataclasses, which gives keys with dots (`lora.r`). The comment
-that ends a field's line is its help text.
+A schema is a dataclass whose fields may be dataclasses, which gives keys with dots (`lora.r`). What a key
+means and accepts is metadata of its field: fields are made by `required`, `setting`, `one_of`, `list_of`,
+`number` and `numbers`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
+import importlib
 import math
-import re
 import textwrap
 import types
 import typing
@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.settings.near_matches import did_you_mean
-
-_FIELD_COMMENT = r"^    (\w+): .*?  # (.+?)(?:  # noqa.*)?$"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,32 +70,70 @@ class Range:
         return f"{value!r} is out of range: it must be {str(self) or 'finite'}"
 
 
-def one_of(default: str, *others: str, or_path: bool = False) -> Any:
+@dataclasses.dataclass(frozen=True)
+class LibraryChoice:
+    """A value of an enumeration in a library that takes seconds to import.
+
+    The `common` values are accepted as they are; for another one `enumeration`, as `module:Class`, is asked.
+    """
+
+    common: tuple[str, ...]
+    enumeration: str
+
+    def __str__(self) -> str:
+        return " | ".join([*self.common, "..."])
+
+    def problem(self, value: str) -> str | None:
+        """What is wrong with `value`; None where nothing is."""
+        return None if value in self.common else Choice(self.all_values()).problem(value)
+
+    def all_values(self) -> tuple[str, ...]:
+        """Every value of the enumeration in the installed version of the library."""
+        module, _, name = self.enumeration.partition(":")
+        return tuple(member.value for member in getattr(importlib.import_module(module), name))
+
+
+Rule = Choice | Range | LibraryChoice
+
+
+def required(help: str) -> Any:
+    """A dataclass field that has to be given."""
+    return dataclasses.field(metadata={"help": help})
+
+
+def setting(default: Any, help: str, *, rule: Rule | None = None) -> Any:
+    """A dataclass field: its default, what it means, and what it accepts beyond its type."""
+    metadata = {"help": help, "rule": rule}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def one_of(default: str, *others: str, help: str, or_path: bool = False) -> Any:
     """A dataclass field whose value is one of these strings."""
-    rule = Choice(tuple(dict.fromkeys([default, *others])), or_path)
-    return dataclasses.field(default=default, metadata={"rule": rule})
+    return setting(default, help, rule=Choice(tuple(dict.fromkeys([default, *others])), or_path))
 
 
-def list_of(default: str, *others: str) -> Any:
+def list_of(default: str, *others: str, help: str) -> Any:
     """A dataclass field that holds a list of these strings."""
-    rule = Choice((default, *others))
-    return dataclasses.field(default_factory=lambda: [default], metadata={"rule": rule})
+    return setting([default], help, rule=Choice((default, *others)))
 
 
 def number(
     default: float | None,
     *,
+    help: str,
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
 ) -> Any:
     """A dataclass field that holds a finite number within limits."""
-    return dataclasses.field(default=default, metadata={"rule": Range(at_least, above, at_most)})
+    return setting(default, help, rule=Range(at_least, above, at_most))
 
 
-def numbers(*default: int, at_least: int | None = None) -> Any:
+def numbers(*default: int, help: str, at_least: int | None = None) -> Any:
     """A dataclass field that holds a list of whole numbers within a limit."""
-    return dataclasses.field(default_factory=lambda: list(default), metadata={"rule": Range(at_least)})
+    return setting(list(default), help, rule=Range(at_least))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +142,8 @@ class Key:
 
     type: Any
     default: str
-    rule: Choice | Range | None
-    doc: str
+    rule: Rule | None
+    help: str
 
     @property
     def type_name(self) -> str:
@@ -137,15 +173,15 @@ class Key:
 
 def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
     """Every key of `schema` with its full name, in the order of the fields."""
-    hints, docs = typing.get_type_hints(schema), _field_comments(schema)
+    hints = typing.get_type_hints(schema)
     keys: dict[str, Key] = {}
     for field in dataclasses.fields(schema):
         if dataclasses.is_dataclass(hints[field.name]):
             keys |= keys_of(hints[field.name], f"{prefix}{field.name}.")
         else:
-            rule = field.metadata.get("rule")
+            metadata = field.metadata
             keys[prefix + field.name] = Key(
-                hints[field.name], _default(field), rule, docs.get(field.name, "")
+                hints[field.name], _default(field), metadata.get("rule"), metadata.get("help", "")
             )
     return keys
 
@@ -158,15 +194,6 @@ def _default(field: dataclasses.Field[Any]) -> str:
     return "required"
 
 
-def _field_comments(schema: type[Any]) -> dict[str, str]:
-    """The line comment behind each field, also of the classes that `schema` inherits from."""
-    comments: dict[str, str] = {}
-    for base in reversed(schema.__mro__):
-        if dataclasses.is_dataclass(base):
-            comments |= dict(re.findall(_FIELD_COMMENT, inspect.getsource(base), re.MULTILINE))
-    return comments
-
-
 def help_lines(keys: Mapping[str, Key]) -> list[str]:
     """One line per key: name, type and default, meaning, and what is accepted."""
     width = max(map(len, keys))
@@ -174,5 +201,5 @@ def help_lines(keys: Mapping[str, Key]) -> list[str]:
     for name, key in keys.items():
         rule = f" [{textwrap.shorten(str(key.rule), 80, placeholder=' ...')}]" if key.rule else ""
         start = f"  {name:<{width}}  {key.type_name} = {key.default}"
-        lines.append(f"{start:<{width + 30}}  {key.doc}{rule}".rstrip())
+        lines.append(f"{start:<{width + 30}}  {key.help}{rule}".rstrip())
     return lines

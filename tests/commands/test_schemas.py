@@ -4,7 +4,15 @@ import dataclasses
 
 import pytest
 
-from cctuning.commands.schemas import ConnectionRecipe, FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.commands.schemas import (
+    OPTIMIZERS,
+    SCHEDULES,
+    ConnectionRecipe,
+    ConnectionSettings,
+    FitRecipe,
+    StudyRecipe,
+    TrainRecipe,
+)
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.settings.keys import keys_of
 from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe, save_recipe
@@ -159,7 +167,7 @@ def test_the_recipe_of_the_connection_is_that_of_the_model_and_more():
 
 @pytest.mark.parametrize("schema", [TrainRecipe, FitRecipe, StudyRecipe])
 def test_every_key_has_help(schema):
-    assert [name for name, key in keys_of(schema).items() if not key.doc] == []
+    assert [name for name, key in keys_of(schema).items() if not key.help] == []
 
 
 @pytest.mark.parametrize(
@@ -206,3 +214,15 @@ def test_given_accumulation_steps_are_taken():
 def test_a_fit_needs_no_arguments():
     assert load_recipe([], FitRecipe) == FitRecipe()
     assert load_recipe(["ridge=0", "data=a.jsonl"], FitRecipe) == FitRecipe(ridge=0.0, data=["a.jsonl"])
+
+
+def test_the_connection_has_the_settings_and_defaults_of_the_model():
+    def settings(schema):
+        return {field.name: field.default for field in dataclasses.fields(schema)}
+
+    assert settings(ConnectionSettings) == settings(ConnectionConfig)
+
+
+@pytest.mark.parametrize("rule", [SCHEDULES, OPTIMIZERS])
+def test_common_values_are_those_of_the_library(rule):
+    assert set(rule.common) < set(rule.all_values())

@@ -1,26 +1,38 @@
+import enum
 import math
 from dataclasses import dataclass, field
 
 import pytest
 
-from cctuning.settings.keys import Choice, Range, help_lines, keys_of, list_of, number, one_of
+from cctuning.settings.keys import (
+    Choice,
+    LibraryChoice,
+    Range,
+    help_lines,
+    keys_of,
+    list_of,
+    number,
+    one_of,
+    required,
+    setting,
+)
 
 
 @dataclass
 class Oven:
     """A group of keys."""
 
-    degrees: float = number(180.0, above=0, at_most=300)  # Celsius
-    fan: bool = True  # turns
+    degrees: float = number(180.0, above=0, at_most=300, help="Celsius")
+    fan: bool = setting(True, "turns")
 
 
 @dataclass
 class Bread:
     """A schema."""
 
-    flour: str  # what it is made of
-    shape: str | None = one_of("round", "long")  # seen from above
-    seeds: list[str] = list_of("none", "sesame")  # on top  # noqa: RUF009
+    flour: str = required("what it is made of")
+    shape: str | None = one_of("round", "long", help="seen from above")
+    seeds: list[str] = list_of("none", "sesame", help="on top")
     oven: Oven = field(default_factory=Oven)
 
 
@@ -28,7 +40,7 @@ class Bread:
 class Toast(Bread):
     """A schema that inherits."""
 
-    slices: int = 2  # per person
+    slices: int = setting(2, "per person")
     uncommented: int = 0
 
 
@@ -44,8 +56,8 @@ def test_keys_have_dots_and_keep_the_order_of_the_fields():
     ]
 
 
-def test_help_is_the_comment_behind_a_field_also_an_inherited_one():
-    docs = {name: key.doc for name, key in keys_of(Toast).items()}
+def test_help_is_metadata_of_a_field_also_of_an_inherited_one():
+    docs = {name: key.help for name, key in keys_of(Toast).items()}
     assert (docs["flour"], docs["seeds"], docs["oven.fan"], docs["slices"], docs["uncommented"]) == (
         "what it is made of",
         "on top",
@@ -99,3 +111,16 @@ def test_choices(tmp_path):
     assert choice.problem(str(tmp_path))
     assert Choice(("auto",), or_path=True).problem(str(tmp_path)) is None
     assert "auto | PATH" in Choice(("auto",), or_path=True).problem(str(tmp_path / "gone"))
+
+
+def test_values_of_a_library_are_asked_for_where_they_are_not_common():
+    colours = LibraryChoice(("red",), f"{__name__}:Colour")
+    assert colours.problem("red") is None
+    assert colours.problem("blue") is None
+    assert "did you mean 'blue'" in colours.problem("blu")
+    assert LibraryChoice(("red",), "nowhere:Colour").problem("red") is None
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of
+from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of, required, setting
 from cctuning.settings.recipe import RecipeError, load_recipe, recipe_from_command_line, save_recipe
 
 
@@ -16,8 +16,8 @@ from cctuning.settings.recipe import RecipeError, load_recipe, recipe_from_comma
 class Oven:
     """A group of keys."""
 
-    degrees: float = number(180.0, above=0, at_most=300)  # Celsius
-    fan: bool = True  # turns
+    degrees: float = number(180.0, above=0, at_most=300, help="Celsius")
+    fan: bool = setting(True, "turns")
 
     def __post_init__(self) -> None:
         if self.fan and self.degrees > 250:
@@ -28,15 +28,15 @@ class Oven:
 class Cake:
     """A schema with every kind of field."""
 
-    flour: str  # what it is made of
-    run_name: str = "run"  # default: the recipe's name
-    eggs: int = number(2, at_least=0)  # pieces
-    sugar: float | None = None  # grams
-    note: str | None = None  # free text
-    shape: str = one_of("round", "square", "no", or_path=True)  # seen from above
+    flour: str = required("what it is made of")
+    run_name: str = setting("run", "default: the recipe's name")
+    eggs: int = number(2, at_least=0, help="pieces")
+    sugar: float | None = setting(None, "grams")
+    note: str | None = setting(None, "free text")
+    shape: str = one_of("round", "square", "no", or_path=True, help="seen from above")
     toppings: list[str] = field(default_factory=list)  # in this order
-    colours: list[str] = list_of("brown", "white")  # of the icing  # noqa: RUF009
-    tiers: list[int] = numbers(8, at_least=1)  # their widths  # noqa: RUF009
+    colours: list[str] = list_of("brown", "white", help="of the icing")
+    tiers: list[int] = numbers(8, at_least=1, help="their widths")
     oven: Oven = field(default_factory=Oven)
 
 
@@ -282,7 +282,7 @@ def test_help_shows_every_key_and_recipe(folder, capsys):
     assert "small_sponge, sponge, tiny_sponge" in shown
     for name, key in keys_of(Cake).items():
         (line,) = [line for line in shown.splitlines() if line.strip().startswith(f"{name} ")]
-        assert key.doc in line
+        assert key.help in line
         assert key.type_name in line
     assert "flour" in shown and "required" in shown
     assert "above 0, at most 300" in shown
