@@ -9,10 +9,11 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # torch goes in first and by itself, so that any build of it (CPU, CUDA, ROCm) can be chosen here.
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 
-BENCHMARKS := training_step generation transform_fit evaluation transplant
+BENCHMARKS := training_step generation transform_fit evaluation transplant startup
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+LIGHT := $(VENV)/.ready-without-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench clean distclean
@@ -20,9 +21,9 @@ READY := $(VENV)/.ready
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Create .venv and install everything into it (the other targets do this by themselves)
+setup: $(READY) ## Create .venv and install everything into it (the other targets install what they need)
 
-demo: $(READY) ## Train, fit, export and compare tiny models on a made-up parallel world
+demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parallel world
 	$(BIN)/python -m demo
 
 test: lint ## Lint, format check, types and all tests
@@ -44,7 +45,8 @@ distclean: clean ## Remove caches and the virtual environment
 	rm -rf $(VENV)
 
 # The stamp is written last: an installation that was interrupted is taken up again by the next make.
-$(READY): pyproject.toml constraints.txt
+$(READY): EXTRAS := [dev]
+$(READY) $(LIGHT): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "make: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
 		echo "make: Name another interpreter, for example: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
@@ -54,5 +56,5 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"
 	$(BIN)/python -m pip install --disable-pip-version-check $(TORCH)
 	grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[dev]"
-	touch $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(VENV)/constraints.txt -e ".$(EXTRAS)"
+	touch $(LIGHT) $@

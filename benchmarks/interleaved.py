@@ -31,9 +31,17 @@ def compare(rival: Callable[[], Any], ours: Callable[[], Any], *, repeats: int, 
 
 
 def by_turns(
-    calls: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 0
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    repeats: int,
+    warmup: int = 0,
+    measure: Callable[[Callable[[], Any]], float] | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds of `repeats` calls of each, after `warmup` others: by turns, another one first each time."""
+    """Seconds of `repeats` calls of each, after `warmup` others: by turns, another one first each time.
+
+    `measure` makes a call and returns its seconds: wall time by default.
+    """
+    measure = measure or seconds
     for _ in range(warmup):
         for call in calls.values():
             call()
@@ -42,7 +50,7 @@ def by_turns(
     for number in range(repeats):
         first = number % len(order)
         for name in order[first:] + order[:first]:
-            times[name].append(seconds(calls[name]))
+            times[name].append(measure(calls[name]))
     return times
 
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from cctuning.connection.modeling_cctuning import ConnectionConfig
     from cctuning.training.trainer import CCTuningTrainer
 
-__all__ = ["CCTuningModel", "CCTuningTrainer", "ConnectionConfig"]
+__all__ = ["CCTuningModel", "CCTuningTrainer", "ConnectionConfig", "__version__"]
+__version__ = "0.1.0"
 
 _HOMES = {
     "CCTuningModel": "cctuning.connection.model",

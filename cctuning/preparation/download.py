@@ -113,7 +113,7 @@ def _complete(url: str, part: _Part, wait: float) -> None:
 
 def _try(url: str, part: _Part) -> None:
     """One request for what is missing. Raises `_Interrupted` where a further one may bring more."""
-    with extra("data"):
+    with extra("preparation"):
         import requests
     version = part.version(url)
     # Compressed bytes could not be counted, so a cut-off file could not be gone on with.

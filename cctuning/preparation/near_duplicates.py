@@ -59,7 +59,7 @@ def near_duplicates(rows: Sequence[Row], *, threshold: float, seed: int = 1) -> 
 def _bands(threshold: float) -> tuple[int, int]:
     """How many bands of how many hashes find pairs above the threshold: a search that takes a second."""
     # More weight on misses: what is found too much is seen by the exact similarity.
-    with extra("data"):
+    with extra("preparation"):
         from datasketch import MinHashLSH
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(1 / 4, 3 / 4))
     return index.b, index.r
@@ -68,7 +68,7 @@ def _bands(threshold: float) -> tuple[int, int]:
 def _of_language(
     rows: Sequence[Row], threshold: float, bands: tuple[int, int], seed: int, bar: tqdm
 ) -> Iterator[NearDuplicate]:
-    with extra("data"):
+    with extra("preparation"):
         from datasketch import MinHash, MinHashLSH
     texts = _texts(rows)
     index = MinHashLSH(num_perm=PERMUTATIONS, params=bands)

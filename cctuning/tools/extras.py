@@ -16,5 +16,5 @@ def extra(name: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ImportError(
-            f'The package "{error.name}" is not installed. It comes with: pip install -e ".[{name}]"'
+            f'The package "{error.name}" is not installed. It comes with: pip install "cctuning[{name}]"'
         ) from error

@@ -42,7 +42,7 @@ def transformers_model(
     kind: str, directory: str, device: torch.device, dtype: str | torch.dtype, options: dict[str, Any]
 ) -> Translator:
     """NLLB or MADLAD as transformers runs it. Raises `TranslationError` for a model of another family."""
-    with extra("data"):
+    with extra("translation"):
         from cctuning.translation.seq2seq import Seq2SeqTranslator, TransformersEngine
     with naming_model("translator.model", directory):
         family = family_of(load_tokenizer(directory))
@@ -57,7 +57,7 @@ def converted_model(
     folder: str, device: torch.device, compute_type: str, options: dict[str, Any]
 ) -> Translator:
     """NLLB or MADLAD as CTranslate2 runs it. Raises `TranslationError` for a folder of something else."""
-    with extra("data"):
+    with extra("translation"):
         from cctuning.translation.converted import CTranslate2Engine
         from cctuning.translation.seq2seq import Seq2SeqTranslator
     if not (Path(folder) / "model.bin").is_file():

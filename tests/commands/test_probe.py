@@ -305,7 +305,7 @@ def test_a_missing_package_is_told_before_anything_is_asked(models, folder, monk
     monkeypatch.setitem(sys.modules, package, None)
     ended = probe(models / "plain")
     assert ended.status == 1
-    assert f'"{package}" is not installed' in ended.err and ".[analysis]" in ended.err
+    assert f'"{package}" is not installed' in ended.err and "cctuning[analysis]" in ended.err
     assert not (folder / "out").exists()
 
 

@@ -185,7 +185,7 @@ def test_a_missing_package_is_named_before_any_work(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     ended = of_models(folder, "dry_run=true")
     assert ended.status == 1
-    assert 'It comes with: pip install -e ".[analysis]"' in ended.err
+    assert 'It comes with: pip install "cctuning[analysis]"' in ended.err
 
 
 def test_an_interruption_leaves_nothing_behind(folder, monkeypatch):

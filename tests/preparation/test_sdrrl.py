@@ -261,4 +261,4 @@ def test_a_missing_package_is_named_with_its_extra(world, base, capsys, monkeypa
     monkeypatch.setitem(sys.modules, "thot.alignment", None)
     assert run(world, base) == 2
     error = capsys.readouterr().err
-    assert "thot" in error and '.[data]"' in error
+    assert "thot" in error and "cctuning[preparation]" in error

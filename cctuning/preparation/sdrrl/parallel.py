@@ -45,7 +45,7 @@ class Alignment:
     def __init__(
         self, texts: Iterable[ParallelText], *, seed: int, progress: Progress = lambda done, total: None
     ) -> None:
-        """Each distinct text counts once. Raises `ImportError` where the extra `data` is not installed."""
+        """Each distinct text counts once. Raises `ImportError` without the extra `preparation`."""
         self._texts = {text: (_split(text.english), _split(text.other)) for text in dict.fromkeys(texts)}
         pairs = [(english.words, other.words) for english, other in self._texts.values()]
         self._links = dict(zip(self._texts, align(pairs, seed=seed, progress=progress), strict=True))
@@ -84,7 +84,7 @@ def align(
 
     The same texts and seed give the same links, with any number of threads.
     """
-    with extra("data"):
+    with extra("preparation"):
         from thot.alignment import EflomalAlignmentModel, SymmetrizationHeuristic, SymmetrizedAlignmentModel
     used = [number for number, pair in enumerate(pairs) if all(pair) and max(map(len, pair)) <= _LONGEST]
     models: list[Any] = []

@@ -20,9 +20,9 @@ def split_pieces(text: str) -> list[str]:
 
     Scores count words that need no dictionary (`evaluation.scoring`): single characters in Chinese or Thai.
     To be exchanged, a word has to be known whole, and ICU has dictionaries for Chinese, Japanese, Thai, Lao,
-    Khmer and Burmese. Raises `ImportError` where the extra `data` is not installed.
+    Khmer and Burmese. Raises `ImportError` where the extra `preparation` is not installed.
     """
-    with extra("data"):
+    with extra("preparation"):
         from icu4py.breakers import WordBreaker
     return list(WordBreaker(text, "und"))
 

@@ -1,0 +1,83 @@
+"""What a command costs before it works, over `import numpy, omegaconf`: help, wrong keys and recipes.
+
+python -m benchmarks.startup [--repeats 7 --commands train evaluate]
+
+Processor time, user and system, of a process of its own with all that it starts; a clock would count what
+else the machine does, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.interleaved import as_row, by_turns, ratio_of, write_report
+from cctuning.__main__ import COMMANDS
+
+RIVAL = ["-c", "import numpy, omegaconf"]
+# What is typed behind a command, and the status that it has to end with.
+CASES = {"--help": 0, "misspelt_key=1": 2, "recipe=missing_recipe": 2}
+
+
+def run(arguments: list[str], status: int) -> None:
+    """Runs this interpreter as a new process. Raises `RuntimeError` where it ends with another status."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if ended.returncode != status:
+        raise RuntimeError(f"{arguments} ended with {ended.returncode}, not {status}: {ended.stderr[-2000:]}")
+
+
+def processor_seconds(call: Callable[[], Any]) -> float:
+    """User and system time of the processes that a call starts and waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Measures all commands by turns, prints a table and writes the JSON report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--commands", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
+    options = parser.parse_args()
+    cases = [(command, typed, status) for command in options.commands for typed, status in CASES.items()]
+    calls: dict[str, Callable[[], Any]] = {"rival": partial(run, RIVAL, 0)}
+    for command, typed, status in cases:
+        calls[f"{command} {typed}"] = partial(run, ["-m", "cctuning", command, typed], status)
+    times = by_turns(calls, repeats=options.repeats, warmup=1, measure=processor_seconds)
+    table = Table(
+        "cctuning", "import, s", "command, s", "ratio", "quartiles", title="processor time of a start"
+    )
+    results = []
+    for command, typed, _ in cases:
+        measured = ratio_of(times["rival"], times[f"{command} {typed}"])
+        results.append(as_row(measured, command=command, typed=typed))
+        table.add_row(
+            f"{command} {typed}",
+            f"{measured.rival_seconds:.2f}",
+            f"{measured.our_seconds:.2f}",
+            f"{measured.ratio:.1f}",
+            "{:.1f} to {:.1f}".format(*measured.quartiles),
+        )
+    Console().print(table)
+    print(write_report("startup", results))
+
+
+if __name__ == "__main__":
+    main()
