@@ -7,7 +7,7 @@ import torch
 
 from cctuning.commands import evaluate_model as script
 from cctuning.data.prompts import set_generation_tokens
-from cctuning.evaluation import responses
+from cctuning.evaluation.asking import responses
 from cctuning.evaluation.results.results import read_results
 from cctuning.generation.generate import answer
 from tests.questions import (

@@ -41,7 +41,7 @@ def run_on_two(jobs: Sequence[dict[str, Any]], folder: Path, *, timeout: float =
     command = [
         sys.executable, "-m", "accelerate.commands.launch",
         "--config_file", str(ROOT / "recipes/accelerate/ddp.yaml"), "--num_processes", "2",
-        "--main_process_port", "0", str(ROOT / "tests/engine_worker.py"), str(path),
+        "--main_process_port", "0", str(Path(__file__).with_name("engine_worker.py")), str(path),
     ]  # fmt: skip
     # DeepSpeed looks for ninja there, which lies beside this interpreter.
     path_variable = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, checkpoints
+from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.data.encoding import encode, languages_of, training_set
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import BadRowsError
+from cctuning.training import checkpoints
 from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from cctuning import CCTuningModel, decoders
+from cctuning import CCTuningModel
 from cctuning.analysis.lens.head import lens_logits
 from cctuning.connection.modeling_cctuning import record_outputs
+from cctuning.pretrained.architectures import ARCHITECTURES as TABLE
 from cctuning.pretrained.architectures import Architecture
 from tests.models import ARCHITECTURES, build, random_ids
 from tests.naive import layers_of
@@ -62,7 +63,7 @@ def test_the_model_is_as_before(wrap):
 def test_a_model_with_more_behind_its_layers_is_refused(monkeypatch):
     model = build("llama")
     outputs, logits = read(model)
-    monkeypatch.setitem(decoders.ARCHITECTURES, "llama", Architecture(final_norm="layers.0.input_layernorm"))
+    monkeypatch.setitem(TABLE, "llama", Architecture(final_norm="layers.0.input_layernorm"))
     with pytest.raises(ValueError, match=r"LlamaForCausalLM: .* off the model's own logits"):
         list(lens_logits(model, outputs, logits))
 
@@ -70,6 +71,6 @@ def test_a_model_with_more_behind_its_layers_is_refused(monkeypatch):
 def test_a_final_norm_that_is_not_there_is_refused(monkeypatch):
     model = build("llama")
     outputs, logits = read(model)
-    monkeypatch.setitem(decoders.ARCHITECTURES, "llama", Architecture(final_norm="ln_f"))
+    monkeypatch.setitem(TABLE, "llama", Architecture(final_norm="ln_f"))
     with pytest.raises(ValueError, match="not as the architecture table says"):
         list(lens_logits(model, outputs, logits))

@@ -9,7 +9,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from cctuning.distributed.sharing import Share
-from cctuning.evaluation import responses
+from cctuning.evaluation.asking import responses
 from cctuning.evaluation.asking.responses import Asking, ask
 from cctuning.evaluation.asking.store import ResponseFile
 from cctuning.generation.generate import answer
