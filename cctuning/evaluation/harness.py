@@ -1,4 +1,4 @@
-"""Our benchmarks as tasks of lm-evaluation-harness: what the YAML files in lm_eval_tasks/ name.
+"""Our benchmarks as tasks of lm-evaluation-harness: what the files of `cctuning prepare lm_eval_tasks` name.
 
 The harness asks the model; questions come from local files as for evaluate.py, and so do the scores.
 """

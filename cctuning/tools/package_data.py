@@ -1,4 +1,4 @@
-"""Folders of data that the package comes with: recipes and tasks for lm-evaluation-harness."""
+"""Folders of data that the package comes with, such as its recipes."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from lm_eval import simple_evaluate
 from lm_eval.__main__ import cli_evaluate
 from lm_eval.api.instance import Instance
@@ -25,9 +24,10 @@ from cctuning.evaluation.harness import FOLDER_VARIABLE, load_questions, score
 from cctuning.evaluation.items.files import read_items
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
+from cctuning.preparation import lm_eval_tasks
 from tests.tiny import SENTENCES, tiny_llama, tiny_tokenizer
 
-TASKS = Path(__file__).parents[2] / "lm_eval_tasks"
+PAGE = Path(__file__).parents[2] / "docs" / "lm_eval.md"
 ASKED = {"mkqa": "ru", "xquad": "th", "xlsum": "sw", "globalopinionqa": "ru"}
 QUESTIONS = 5
 
@@ -74,31 +74,34 @@ def data(tmp_path_factory, exported):
     return folder
 
 
-def test_every_language_of_each_benchmark_is_a_task_and_in_its_group():
-    folders = {path.name for path in TASKS.iterdir() if path.is_dir()}
-    assert folders == set(ASKED)
-    manager = TaskManager(include_path=str(TASKS), include_defaults=False)
-    for name in folders:
-        languages = BENCHMARKS[name].languages
-        group = yaml.safe_load((TASKS / name / f"{name}.yaml").read_text(encoding="utf-8"))
-        assert group["task"] == [f"cctuning_{name}_{language}" for language in languages]
-        assert set(group["task"]) | {f"cctuning_{name}"} <= set(manager.all_tasks)
-        files = {path.name for path in (TASKS / name).glob("*.yaml")}
-        assert files == {f"{name}.yaml", *(f"{name}_{language}.yaml" for language in languages)}
-        for language in languages:
-            task = yaml.safe_load((TASKS / name / f"{name}_{language}.yaml").read_text(encoding="utf-8"))
-            assert task["task"] == f"cctuning_{name}_{language}"
-            assert task["dataset_kwargs"] == {"benchmark": name, "language": language}
-            assert task["include"] == f"../{BENCHMARKS[name].kind}_yaml"
-        metrics = [f"{metric.name}_{metric.rule}" for metric in BENCHMARKS[name].metrics]
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """The folder of all tasks."""
+    folder = tmp_path_factory.mktemp("tasks") / "new"
+    assert lm_eval_tasks.main(["--output", str(folder)]) == 0
+    return folder
+
+
+def test_every_language_of_each_benchmark_is_a_task_and_in_its_group(tasks):
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
+    assert set(manager.all_groups) == {f"cctuning_{name}" for name in BENCHMARKS}
+    every = {(name, language) for name in BENCHMARKS for language in BENCHMARKS[name].languages}
+    assert sorted(manager.all_subtasks) == sorted(f"cctuning_{name}_{language}" for name, language in every)
+    for name, benchmark in BENCHMARKS.items():
+        group = manager.task_index[f"cctuning_{name}"].cfg
+        assert group["task"] == [f"cctuning_{name}_{language}" for language in benchmark.languages]
+        metrics = [f"{metric.name}_{metric.rule}" for metric in benchmark.metrics]
         assert [each["metric"] for each in group["aggregate_metric_list"]] == metrics
+        for language in benchmark.languages:
+            task = manager.task_index[f"cctuning_{name}_{language}"].cfg
+            assert task["dataset_kwargs"] == {"benchmark": name, "language": language}
+            assert [each["metric"] for each in task["metric_list"]] == metrics
 
 
-def test_the_page_names_tasks_that_exist():
-    page = (TASKS.parent / "docs" / "lm_eval.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"cctuning_\w+", page))
+def test_the_page_names_tasks_that_exist(tasks):
+    named = set(re.findall(r"cctuning_\w+", PAGE.read_text(encoding="utf-8")))
     assert named
-    assert named <= set(TaskManager(include_path=str(TASKS), include_defaults=False).all_tasks)
+    assert named <= set(TaskManager(include_path=str(tasks), include_defaults=False).all_tasks)
 
 
 def harness_model(folder, **options):
@@ -107,13 +110,13 @@ def harness_model(folder, **options):
     )
 
 
-def test_prompts_responses_and_scores_are_those_of_our_own_inference(exported, data):
+def test_prompts_responses_and_scores_are_those_of_our_own_inference(exported, data, tasks):
     lm = harness_model(exported, trust_remote_code=True)
     results = simple_evaluate(
         model=lm,
         tasks=[f"cctuning_{name}_{language}" for name, language in ASKED.items()],
         task_manager=TaskManager(
-            include_path=str(TASKS), include_defaults=False, metadata={"data": str(data)}
+            include_path=str(tasks), include_defaults=False, metadata={"data": str(data)}
         ),
         apply_chat_template=True,
         bootstrap_iters=0,
@@ -164,8 +167,8 @@ def test_log_likelihoods_are_connected_behind_a_response_marker_alone(exported):
         assert log_likelihood(ours, question) == log_likelihood(plain, question)
 
 
-def test_the_command_line_runs_a_group(exported, data, tmp_path, monkeypatch):
-    arguments = ["--model", "hf", "--tasks", "cctuning_mkqa", "--include_path", str(TASKS)]
+def test_the_command_line_runs_a_group(exported, data, tasks, tmp_path, monkeypatch):
+    arguments = ["--model", "hf", "--tasks", "cctuning_mkqa", "--include_path", str(tasks)]
     arguments += ["--model_args", f"pretrained={exported},trust_remote_code=True,add_bos_token=False"]
     arguments += ["--apply_chat_template", "--metadata", json.dumps({"data": str(data)}), "--limit", "1"]
     arguments += ["--device", "cpu", "--output_path", str(tmp_path), "--log_samples"]

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-SCRIPTS = ("aya", "aya_parallel", "benchmarks", "check", "clean", "sdrrl.__main__", "settings", "translate")
+SCRIPTS = ("aya", "aya_parallel", "benchmarks", "check", "clean", "lm_eval_tasks", "sdrrl.__main__")
+SCRIPTS += ("settings", "translate")
 
 HELP = """
 import contextlib, importlib, io, sys
