@@ -22,6 +22,7 @@ from rich.console import Console
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share, from_the_first
 from cctuning.evaluation.asking.preview import question_panel, tasks_table
@@ -80,6 +81,8 @@ def main() -> None:
             positions,
             translation(recipe, folder, share, state.device) if mode == "translated" else None,
         )
+        if unknown := unknown_tokens_warning(tokenizer, {task.name: task.prompts() for task in tasks}):
+            console.print(f"warning: {unknown}", soft_wrap=True)
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return

@@ -27,6 +27,7 @@ from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import Problem, read_rows, sample_rows
+from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share
 from cctuning.export import export_monolingual
@@ -75,6 +76,8 @@ def main() -> None:
     examples, problems = load_examples(recipe, run_recipe, prompts)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
+    if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
+        console.print(f"warning: {unknown}", soft_wrap=True)
     if recipe.dry_run:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return

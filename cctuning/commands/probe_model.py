@@ -37,6 +37,7 @@ from cctuning.commands.schemas import ProbeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.language_id import identify
 from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share, from_the_first
 from cctuning.evaluation.asking.preview import question_panel
@@ -82,6 +83,9 @@ def main() -> None:
     otherwise = asked_otherwise(recipe, unseen, prompts, positions)
     beside = read_beside(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
     warn_of_faults(recipe, pilot, unseen)
+    asked = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
+    if unknown := unknown_tokens_warning(tokenizer, asked):
+        console.print(f"warning: {unknown}", soft_wrap=True)
     folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
     if recipe.dry_run:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)

@@ -33,6 +33,7 @@ from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat, choose_template, set_generation_tokens
 from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.data.sources import check_output_dir
+from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes, process_number
 from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.pretrained.architectures import architecture_of
@@ -158,6 +159,9 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
         console.print(
             f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
         )
+    unknown = unknown_tokens_warning(prompts.tokenizer, prompts_by_language(examples))
+    if unknown and process_number() == 0:
+        console.print(f"warning: {unknown}", soft_wrap=True)
     return examples, problems
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cctuning.data.prompts import PromptFormat
@@ -29,6 +29,11 @@ class Task:
     def name(self) -> str:
         """As in file names and results: xnli_sw."""
         return f"{self.benchmark.name}_{self.language}"
+
+    def prompts(self) -> Iterator[list[int]]:
+        """The tokens of all prompts, parallel ones too."""
+        for question in self.questions:
+            yield from (prompt.ids for prompt in (question.asked, question.parallel) if prompt)
 
     def fingerprint(self) -> str:
         """A hash of all that is asked, to the token, and of the gold answers."""

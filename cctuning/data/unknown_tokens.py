@@ -1,0 +1,59 @@
+"""A check: does a tokenizer know the words of prompts? Of those that it does not, a model reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from cctuning.data.encoding import Example
+
+_MANY = 0.05  # share of a group's prompt tokens; a rare sign now and then is no fault
+_LISTED = 5  # groups
+_BEFORE, _BEHIND = 3, 12  # tokens of the example beside its first unknown one
+
+
+def unknown_tokens_warning(
+    tokenizer: PreTrainedTokenizerBase, prompts: Mapping[str, Iterable[Sequence[int]]]
+) -> str | None:
+    """A warning where many tokens of prompts are the unknown token; None where there are few or none.
+
+    `prompts`: a name (a language or a task) -> the token ids of its prompts. The warning has the share of
+    each name where it is at least 5 %, and an example as the model reads it. Tokenizers that fall back to
+    bytes have no unknown token, or one that begins or ends texts: they get no warning.
+    """
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        return None
+    shares: dict[str, float] = {}
+    worst: tuple[float, Sequence[int]] = (0.0, ())
+    for name, group in prompts.items():
+        found = total = 0
+        for ids in group:
+            count = int(np.count_nonzero(np.asarray(ids) == unknown))
+            found, total = found + count, total + len(ids)
+            if count / len(ids) > worst[0]:
+                worst = (count / len(ids), ids)
+        if found >= _MANY * total > 0:
+            shares[name] = found / total
+    if not shares:
+        return None
+    largest = sorted(shares.items(), key=lambda entry: -entry[1])
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in largest[:_LISTED])
+    more = f" and {len(largest) - _LISTED} more" if len(largest) > _LISTED else ""
+    place = list(worst[1]).index(unknown)
+    shown = str(tokenizer.decode(list(worst[1])[max(place - _BEFORE, 0) : place + _BEHIND]))
+    return (
+        f"many words are unknown to the tokenizer, and the model reads {tokenizer.unk_token} in their place. "
+        f"Share of all prompt tokens: {listed}{more}. For example it reads {' '.join(shown.split())!r}"
+    )
+
+
+def prompts_by_language(examples: Iterable[Example]) -> dict[str, list[list[int]]]:
+    """The prompts of training examples in their own language, and their English ones, as `en`."""
+    groups: dict[str, list[list[int]]] = {}
+    for example in examples:
+        groups.setdefault(example.row.language, []).append(example.input_ids[: example.prompt_length])
+        groups.setdefault("en", []).append(example.english_input_ids)
+    return groups
