@@ -21,7 +21,8 @@ PEOPLE = 80
 TRAINED_SHARE = 0.5  # of the pairs
 REHEARSED_SHARE = 0.5  # of the trained pairs' questions, to be put into English in fine-tuning too
 BUNDLED = ("pairs", "held_out", "mixture")  # in the data folder; the rest is for the base model alone
-BENCHMARK = DATA / "benchmarks" / "MKQA"  # the held-out pairs, as evaluate.py reads questions of that kind
+# The held-out pairs, and all facts in English, as evaluations and studies read questions of that kind.
+BENCHMARK = DATA / "benchmarks" / "MKQA"
 
 Row = dict[str, str]
 
@@ -195,3 +196,4 @@ if __name__ == "__main__":
     BENCHMARK.mkdir(parents=True, exist_ok=True)
     for code in LANGUAGES:
         write_rows(benchmark_items(made.held_out, code), BENCHMARK / f"{code}.jsonl")
+    write_rows(benchmark_items(made.facts, ENGLISH), BENCHMARK / f"{ENGLISH}.jsonl")

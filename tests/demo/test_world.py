@@ -38,7 +38,7 @@ def test_the_bundled_files_are_what_the_generator_makes(part):
 def test_the_held_out_pairs_are_there_as_questions_of_a_benchmark():
     mkqa = find_benchmark("mkqa")
     assert BENCHMARK.name == mkqa.title
-    assert set(available_languages(BENCHMARK.parent, mkqa)) == set(LANGUAGES)
+    assert set(available_languages(BENCHMARK.parent, mkqa)) == {ENGLISH, *LANGUAGES}
     asked = set()
     for language in LANGUAGES:
         assert read_rows(BENCHMARK / f"{language}.jsonl") == benchmark_items(WORLD.held_out, language)
@@ -46,6 +46,8 @@ def test_the_held_out_pairs_are_there_as_questions_of_a_benchmark():
         asked |= {(item.language, item.prompt, item.prompt_en, *item.answers) for item in items}
     fields = ("language", "instruction", "instruction_en", "output")
     assert asked == {tuple(row[field] for field in fields) for row in WORLD.held_out}
+    english = {item.id: item.prompt for item in read_items(BENCHMARK.parent, mkqa, ENGLISH)}
+    assert english == {row["id"]: row["instruction_en"] for row in ALL_PAIRS}
 
 
 def test_the_bundled_files_are_small():
