@@ -1,38 +1,77 @@
-"""The console command: `cctuning COMMAND ...`, also as `python -m cctuning COMMAND ...`."""
+"""The console command: `cctuning COMMAND ...`, also as `python -m cctuning COMMAND ...`.
+
+What is typed is read and checked before anything is imported that takes long: torch comes when there is work.
+"""
 
 from __future__ import annotations
 
-import importlib
 import sys
+from collections.abc import Sequence
 
-from cctuning.commands.run import run
-from cctuning.distributed.engines import leave_processes
+_USAGE = """\
+usage: cctuning COMMAND [recipe=NAME|PATH] [key=value ...]
 
-COMMANDS = {
-    "train": "train_model",
-    "fit": "fit_transform",
-    "evaluate": "evaluate_model",
-    "compare": "compare_results",
-    "probe": "probe_model",
-    "study": "run_study",
-    "visualize": "draw_figures",
-    "chat": "chat_with_model",
-}
-STOPPED = {
-    "train": "stopped; with resume=auto the same command goes on from the newest checkpoint, if any",
-    "evaluate": "stopped: the same command goes on from here",
-    "probe": "stopped: the same command goes on from here",
-    "study": "stopped; the same command goes on with what is not done",
-}
+{commands}
+  prepare    Prepare data: download, translate, clean, check; `cctuning prepare` lists the scripts
+  recipes    List the recipes, or show one as it is resolved: where each value comes from
+
+`cctuning COMMAND --help` lists a command's recipes and keys. For bash, zsh and fish, completion of commands,
+recipes and keys is switched on by: eval "$(register-python-argcomplete cctuning)"
+"""
 
 
-def main(command: str | None = None) -> None:
-    """Runs `command` on the arguments of the command line, whose first one it is by default."""
-    if command is None:
-        command = sys.argv.pop(1)
-    module = importlib.import_module(f"cctuning.commands.{COMMANDS[command]}")
-    run(module.main, stopped=STOPPED.get(command, "stopped"))
-    leave_processes()
+def main(command: str | None = None, arguments: Sequence[str] | None = None) -> None:
+    """Runs `command` with `arguments`: by default those of the process, whose first one is the command."""
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        if command is None:
+            _complete()
+            command, given = (given[0], given[1:]) if given else ("--help", [])
+        _dispatch(command, given)
+    except KeyboardInterrupt:  # while the first modules are imported
+        sys.stderr.write("\nstopped\n")
+        raise SystemExit(130) from None
+
+
+def _dispatch(name: str, arguments: list[str]) -> None:
+    from cctuning.commands.registry import COMMANDS
+
+    if name in ("-h", "--help", "help"):
+        lines = (f"  {command.name:<10} {command.summary}" for command in COMMANDS.values())
+        sys.stdout.write(_USAGE.format(commands="\n".join(lines)))
+    elif name in ("-V", "--version"):
+        from cctuning import __version__
+
+        sys.stdout.write(f"cctuning {__version__}\n")
+    elif name == "prepare":
+        from cctuning.preparation.scripts import prepare
+
+        prepare(arguments)
+    elif name == "recipes":
+        from cctuning.commands.show_recipes import show_recipes
+
+        show_recipes(arguments)
+    elif name in COMMANDS:
+        from cctuning.commands.call import call_command
+
+        call_command(COMMANDS[name], arguments)
+    else:
+        from cctuning.settings.near_matches import did_you_mean
+
+        names = (*COMMANDS, "prepare", "recipes")
+        hint = did_you_mean(name, names) or f": one of {', '.join(names)}"
+        sys.stderr.write(f"error: no command {name!r}{hint}\n")
+        raise SystemExit(2)
+
+
+def _complete() -> None:
+    """Answers a shell that asks how a command goes on, and ends; returns at once where none asks."""
+    import os
+
+    if "_ARGCOMPLETE" in os.environ:
+        from cctuning.commands.completion import complete
+
+        complete()
 
 
 if __name__ == "__main__":

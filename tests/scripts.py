@@ -6,11 +6,13 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from cctuning.commands.run import run
+from cctuning.__main__ import main
+from cctuning.commands.registry import COMMANDS
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 # A run of train.py in a test.
@@ -25,22 +27,32 @@ class Ended(NamedTuple):
     err: str
 
 
-def call(script: ModuleType, *arguments: str, typed: str = "") -> Ended:
-    """Runs `script.main` with these arguments and `typed` on standard input.
+def call(script: ModuleType | str, *arguments: str, typed: str = "") -> Ended:
+    """Runs a command, by its name or module, or a script of `cctuning prepare` on these arguments.
 
-    Those of data_prep return their status, the others end by themselves.
+    `typed` stands on standard input.
     """
+    name = (script if isinstance(script, str) else script.__name__).removeprefix("cctuning.")
     out, err = io.StringIO(), io.StringIO()
-    saved, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["script", *arguments], io.StringIO(typed)
+    saved, sys.stdin = sys.stdin, io.StringIO(typed)
     status = 0
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            run(lambda: sys.exit(script.main()))
+            main(*_called(name, arguments))
     except SystemExit as ended:
         status = int(ended.code or 0)
     finally:
-        sys.argv, sys.stdin = saved
+        sys.stdin = saved
     return Ended(status, out.getvalue(), err.getvalue())
+
+
+def _called(name: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command and its arguments: `name` is the command's, or a module's in `cctuning`."""
+    room, _, module = name.partition(".")
+    if room == "preparation":
+        return "prepare", [module.removesuffix(".__main__"), *arguments]
+    commands = {f"commands.{command.module}": command.name for command in COMMANDS.values()}
+    return commands.get(name, name), list(arguments)
 
 
 def write_base(folder: Path) -> Path:

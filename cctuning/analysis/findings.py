@@ -90,12 +90,15 @@ def shown_by_lens(found: Found, centre: str) -> dict[Key, tuple[str, tuple[int, 
     return shown
 
 
-def write_summary(folder: Path, summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> None:
-    """Writes summary.json and tables/. Raises `OSError`."""
+def write_summary(
+    folder: Path, summary: Mapping[str, Any], judgements: Sequence[Judgement]
+) -> dict[str, Any]:
+    """Writes summary.json and tables/, and returns what summary.json holds. Raises `OSError`."""
     whole = {**summary, "choosers": [asdict(judgement) for judgement in judgements]}
     text = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False)
     write_whole(folder / SUMMARY_FILE, text + "\n")
     write_tables(folder / "tables", whole)
+    return whole
 
 
 def _features(activations: Mapping[Key, Activations], seed: int) -> dict[Key, Any]:

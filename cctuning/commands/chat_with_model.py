@@ -1,31 +1,32 @@
-"""Asks a model questions: a CC-Tuning run, an exported model, or any other.
-
-python chat.py model=outputs/tiny/monolingual
-python chat.py model=outputs/tiny question="..." english="..."
-"""
+"""Asks a model questions: a CC-Tuning run, an exported model, or any other."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich.text import Text
 
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.model import CCTuningModel, is_exported, load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.generation.generate import Answer, answer
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.console import new_console
 from cctuning.training.runs import check_trusted
 
-console = Console(highlight=False)
+console = new_console()
 
 
-def main() -> None:
-    """Answers the question of the command line, or asks for questions until the input ends."""
-    recipe = recipe_from_command_line(ChatRecipe, __doc__ or "", folder=RECIPES / "chat")
+def chat_with_model(recipe: ChatRecipe) -> Result:
+    """Answers `question`, or asks for questions until the input ends.
+
+    Raises `ValueError` or `OSError` for a model that cannot be used. The report has the answer's text,
+    whether the model was connected, and the layer (None: all).
+    """
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
@@ -40,9 +41,10 @@ def main() -> None:
             f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
         )
     if recipe.question:
-        reply(model, prompts, recipe, recipe.question, recipe.english)
-        return
+        said = reply(model, prompts, recipe, recipe.question, recipe.english)
+        return Result(report=dataclasses.asdict(said))
     converse(model, prompts, recipe)
+    return Result()
 
 
 def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
@@ -50,11 +52,13 @@ def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
     console.print(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.", soft_wrap=True)
     while True:
         try:
-            question = console.input("\n[bold]question>[/] ").strip()
+            question = console.input(Text("\nquestion> ", "bold")).strip()
             if not question:
                 return
             english = (
-                console.input("[bold]in English (or empty)>[/] ").strip() if hasattr(model, "fuse") else ""
+                console.input(Text("in English (or empty)> ", "bold")).strip()
+                if hasattr(model, "fuse")
+                else ""
             )
         except (EOFError, KeyboardInterrupt):
             console.print()
@@ -71,8 +75,10 @@ def describe(directory: str, model: Any) -> str:
     return "a plain model, not connected"
 
 
-def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None) -> None:
-    """Prints the answer and the layer that was chosen."""
+def reply(
+    model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None
+) -> Answer:
+    """Prints the answer and the layer that was chosen, and returns it."""
     [said] = answer(
         model,
         prompts,
@@ -80,8 +86,9 @@ def reply(model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, 
         english=[english] if english else None,
         max_new_tokens=recipe.max_new_tokens,
     )
-    console.print(said.text or "(an empty answer)", markup=False, soft_wrap=True)
-    console.print(f"[dim]{origin(said, english)}[/]", soft_wrap=True)
+    console.print(said.text or "(an empty answer)", soft_wrap=True)
+    console.print(origin(said, english), style="dim", soft_wrap=True)
+    return said
 
 
 def origin(said: Answer, english: str | None) -> str:

@@ -1,17 +1,13 @@
-"""Compares result folders of evaluate.py on the same questions; the first one is the baseline.
-
-python compare.py results=[outputs/a/evaluation/paper-none,outputs/b/evaluation/paper-monolingual]
-python compare.py results=[DIR_A,DIR_B,DIR_C] names=[ML-SFT,bilingual,monolingual] output_dir=outputs/mine
-"""
+"""Compares result folders of evaluations on the same questions; the first one is the baseline."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
 
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import CompareRecipe
 from cctuning.evaluation.comparison.compare import Comparison, compare
 from cctuning.evaluation.comparison.evaluations import name_evaluations, read_evaluation
@@ -23,15 +19,17 @@ from cctuning.evaluation.comparison.tables import (
     markdown_text,
     overview_table,
 )
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
-console = Console(highlight=False, markup=False)
+console = new_console()
 
 
-def main() -> None:
-    """Reads the folders, compares them, and writes and prints what came out."""
-    recipe = recipe_from_command_line(CompareRecipe, __doc__ or "", folder=RECIPES / "comparison")
+def compare_results(recipe: CompareRecipe) -> Result:
+    """Reads the folders, compares them, and writes and prints what came out.
+
+    Raises `ValueError` or `OSError` for folders that hold no results, or results that cannot be compared.
+    """
     evaluations = [
         read_evaluation(folder)
         for folder in track(recipe.results, "results read", console=console, transient=True)
@@ -54,6 +52,7 @@ def main() -> None:
     for warning in comparison.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"{folder} holds comparison.md, .csv, .json, .png and .svg", soft_wrap=True)
+    return Result(folder, comparison.as_json())
 
 
 def write_comparison(folder: Path, comparison: Comparison, metric: str | None) -> None:

@@ -1,26 +1,18 @@
-"""Draws what CC-Tuning does: representations of parallel sentences, chosen layers, losses of several runs.
-
-python visualize.py models.base=BASE models.sft=outputs/sft models.cctuning=outputs/cc data=[rows.jsonl]
-python visualize.py results=[outputs/cc/monolingual/evaluation/paper-monolingual]
-python visualize.py runs=[outputs/sft,outputs/cc] output_dir=outputs/figures
-"""
+"""Draws what CC-Tuning does: representations of parallel sentences, chosen layers, losses of several runs."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import CONNECTION_FILE, is_exported, load_model, load_model_config
 from cctuning.data.prompts import PromptFormat, choose_template
@@ -30,7 +22,7 @@ from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode, set_mode
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
 from cctuning.training.runs import check_trusted
@@ -47,7 +39,7 @@ from cctuning.visualization.parallel_texts import (
 )
 from cctuning.visualization.representations import check_layer, represent
 
-console = Console(highlight=False, markup=False)
+console = new_console()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +52,11 @@ class ShownModel:
     prompts: PromptFormat
 
 
-def main() -> None:
-    """Reads all that is named, and then draws it."""
-    recipe = recipe_from_command_line(VisualizeRecipe, __doc__ or "", folder=RECIPES / "visualize")
+def draw_figures(recipe: VisualizeRecipe) -> Result:
+    """Reads all that is named, and then draws it.
+
+    Raises `ValueError` or `OSError` for models, results or runs that cannot be drawn.
+    """
     losses = read_losses(recipe.runs)
     if recipe.x == "tokens":
         check_tokens(losses)
@@ -70,7 +64,7 @@ def main() -> None:
     models, texts = read_models(recipe), read_texts(recipe)
     if recipe.dry_run:
         show(recipe, models, texts, choices, losses)
-        return
+        return Result()
     maps = [draw_map(recipe, model, texts) for model in models] if texts else []
     folder = Path(recipe.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +80,7 @@ def main() -> None:
         write_maps(folder, maps, texts, settings_of(recipe))
         console.print(means_table(maps, texts))
         console.print(f"{folder} holds {FILES}", soft_wrap=True)
+    return Result(folder, {"representations": {one.name: one.means for one in maps}})
 
 
 # --- Representations ----------------------------------------------------------------------------------------

@@ -1,24 +1,14 @@
-"""Evaluates a model on multilingual benchmarks: responses, scores with their uncertainty, and tables.
-
-python evaluate.py recipe=xnli model=outputs/llama31_aya/monolingual
-python evaluate.py recipe=paper model=outputs/llama31_aya inference=bilingual limit=100
-accelerate launch --num_processes 8 evaluate.py recipe=paper model=outputs/llama31_aya/monolingual
-"""
+"""Evaluates a model on multilingual benchmarks: responses, scores with their uncertainty, and tables."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-from rich.console import Console
-
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat, choose_template
@@ -38,20 +28,25 @@ from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name, set_mode
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line, save_recipe
+from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.recipe import save_recipe
+from cctuning.tools.console import new_console
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.translation import load_translator, translate_all
 
 TRANSLATIONS_FILE = "translations.jsonl"
-console = Console(highlight=False, markup=False)
+
+console = new_console()
 
 
-def main() -> None:
-    """Reads the recipe and the items, asks the model, and writes responses, scores and tables."""
-    recipe = recipe_from_command_line(EvaluateRecipe, __doc__ or "", folder=RECIPES / "evaluation")
-    state = join_equals("evaluate.py", use_cpu=recipe.use_cpu)
+def evaluate_model(recipe: EvaluateRecipe) -> Result:
+    """Asks the model the questions, and writes responses, scores and tables.
+
+    Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
+    """
+    state = join_equals("evaluate", use_cpu=recipe.use_cpu)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     check_trusted(recipe.model, recipe.trust_remote_code)
@@ -85,7 +80,7 @@ def main() -> None:
             console.print(f"warning: {unknown}", soft_wrap=True)
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
-            return
+            return Result()
         with naming_model("model", recipe.model):
             model = load_model(
                 recipe.model,
@@ -94,7 +89,8 @@ def main() -> None:
                 trust_remote_code=recipe.trust_remote_code,
             ).to(state.device)
         set_mode(model, mode)
-        evaluate(recipe, mode, folder, model, prompts, list(zip(tasks, sets, strict=True)), share)
+        asked = list(zip(tasks, sets, strict=True))
+        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, share))
 
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
@@ -199,8 +195,11 @@ def evaluate(
     prompts: PromptFormat,
     tasks: Sequence[tuple[Task, ItemSet]],
     share: Share,
-) -> None:
-    """Asks everything, and writes samples, results and tables. Of several processes the first one writes."""
+) -> dict[str, Any]:
+    """Asks everything, and writes samples, results and tables; returns the results.
+
+    Of several processes the first one writes and returns them.
+    """
     settings = how_asked(recipe, mode)
     known: dict[str, StoredTask] = {}
     if share.process == 0:
@@ -221,8 +220,7 @@ def evaluate(
             if share.process == 0:
                 samples[task.name] = make_samples(task, responses, prompting=recipe.prompting)
                 write_samples(folder, task.name, samples[task.name])
-    if share.process == 0:
-        report(recipe, folder, settings, known, samples)
+    return report(recipe, folder, settings, known, samples) if share.process == 0 else {}
 
 
 def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
@@ -247,7 +245,7 @@ def report(
     settings: dict[str, Any],
     known: dict[str, StoredTask],
     samples: dict[str, list[dict[str, Any]]],
-) -> None:
+) -> dict[str, Any]:
     """Writes and prints what is made of all finished tasks of the folder, those of earlier calls too."""
     earlier = {name: read_task(folder, name) for name in known if name not in samples}
     finished = {
@@ -262,6 +260,7 @@ def report(
     write_results(folder, results)
     console.print(screen_table(results, width=console.width))
     console.print(f"{folder} holds results.json, all samples, tables and a figure", soft_wrap=True)
+    return results
 
 
 def show(
@@ -273,9 +272,8 @@ def show(
     tokenizer: Any,
 ) -> None:
     """What an evaluation would ask, without asking it."""
-    resolved = dataclasses.asdict(recipe) | {"inference": mode, "output_dir": str(folder)}
-    console.print_json(json.dumps(resolved))
     console.print(tasks_table(tasks, sets))
+    console.print(settings_table(recipe, inference=mode, output_dir=str(folder)))
     console.print(question_panel(tasks[0], tokenizer))
     translated = " Parallel prompts are shown before their translation." if mode == "translated" else ""
     console.print(f"Nothing was asked.{translated}")

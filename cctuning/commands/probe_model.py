@@ -1,24 +1,12 @@
-"""Probes a model with XTransplant: every layer into every layer, between prompts in two languages.
-
-python probe.py recipe=xtransplant_xnli model=meta-llama/Llama-2-7b-chat-hf
-python probe.py recipe=xtransplant_xnli model=outputs/mine sublayers=[ffn,attention] languages=[sw,th]
-accelerate launch --num_processes 8 probe.py recipe=xtransplant_xnli model=outputs/mine
-"""
+"""Probes a model with XTransplant: every layer into every layer, between prompts in two languages."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-from rich.console import Console
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
@@ -33,6 +21,7 @@ from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.language_id import identify
@@ -51,19 +40,23 @@ from cctuning.generation.generate import stop_tokens
 from cctuning.generation.modes import set_mode
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line, save_recipe
+from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.recipe import save_recipe
+from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 
-console = Console(highlight=False, markup=False)
+console = new_console()
 
 
-def main() -> None:
-    """Reads the recipe and the questions, sweeps, chooses pairs, tries them, and writes what comes of it."""
-    recipe = recipe_from_command_line(ProbeRecipe, __doc__ or "", folder=RECIPES / "probing")
-    state = join_equals("probe.py", use_cpu=recipe.use_cpu)
+def probe_model(recipe: ProbeRecipe) -> Result:
+    """Sweeps the questions, chooses pairs of layers, tries them, and writes what comes of it.
+
+    Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
+    """
+    state = join_equals("probe", use_cpu=recipe.use_cpu)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     check_packages()
@@ -89,7 +82,7 @@ def main() -> None:
     folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
     if recipe.dry_run:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
-        return
+        return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
         # The first one's: folders of a model on several machines are as old as they were copied.
         settings = from_the_first(what_cells_depend_on(recipe), share, state.device)
@@ -110,7 +103,7 @@ def main() -> None:
             recipe.rows,
             share,
         )
-        probe(recipe, study, pilot, unseen, otherwise, beside)
+        return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, beside))
 
 
 def check_packages() -> None:
@@ -202,8 +195,11 @@ def probe(
     unseen: Sequence[ProbeTask],
     otherwise: Mapping[str, tuple[list[Task], Asking]],
     beside: Mapping[str, Evaluation],
-) -> None:
-    """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both."""
+) -> dict[str, Any]:
+    """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both.
+
+    Returns the summary, on the first process.
+    """
     sublayers = ", ".join(study.sublayers)
     times = len(study.sublayers)
     with progress_bar(console, f"pilot questions, {sublayers}", times * count(pilot)) as update:
@@ -217,8 +213,9 @@ def probe(
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, lambda more: update(advance=more))
         ask_otherwise(study, otherwise)
-    if study.share.process == 0:
-        write_findings(recipe, study, pilot, unseen, pairs, beside)
+    if study.share.process != 0:
+        return {}
+    return write_findings(recipe, study, pilot, unseen, pairs, beside)
 
 
 def write_findings(
@@ -228,8 +225,8 @@ def write_findings(
     unseen: Sequence[ProbeTask],
     pairs: Mapping[Key, Pairs],
     beside: Mapping[str, Evaluation],
-) -> None:
-    """Everything that is made of the cells, from their files."""
+) -> dict[str, Any]:
+    """Writes everything that is made of the cells, from their files; returns the summary."""
     folder = study.folder.path
     for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
         for task in probes:
@@ -238,7 +235,7 @@ def write_findings(
         found = gather(recipe, study, pilot, unseen, pairs, beside)
         summary, judgements = measure(found, centre=recipe.centre, seed=recipe.seed)
         study.folder.clear_findings()
-        write_summary(folder, summary, judgements)
+        whole = write_summary(folder, summary, judgements)
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
         shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
@@ -264,6 +261,7 @@ def write_findings(
     for table in screen_tables(summary):
         console.print(table)
     console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)
+    return whole
 
 
 def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
@@ -383,9 +381,8 @@ def show(
     tokenizer: Any,
 ) -> None:
     """What a study would ask and what that costs, without asking it."""
-    resolved = dataclasses.asdict(recipe) | {"output_dir": str(folder.path)}
-    console.print_json(json.dumps(resolved))
     console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
+    console.print(settings_table(recipe, output_dir=str(folder.path)))
     if unseen:
         console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
     said = "source, where activations come from:"

@@ -1,4 +1,4 @@
-"""How an entry script ends: with its result, or with one clear line in place of a traceback."""
+"""How a command ends: with its result, or with one clear line in place of a traceback."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-from tqdm.auto import tqdm
-from transformers.utils import logging as transformers_logging
-
-from cctuning.distributed.engines import process_number
-from cctuning.tools.files import told
+from cctuning.distributed.rank import process_number
+from cctuning.tools.errors import is_out_of_memory, message_of, printable
+from cctuning.tools.signals import ending_signals
 
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
@@ -42,14 +39,47 @@ class Stopped(BaseException):
         self.signal_number = signal_number
 
 
-def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
-    """Runs an entry script. An expected error is printed as `error: ...` with status 1.
+def run(work: Callable[[], object], *, stopped: str = "stopped") -> None:
+    """Runs a command's work. An expected error is printed as `error: ...` and ends with status 1.
 
     Ctrl-C prints `stopped` and ends with 130, `Stopped` prints its message and ends with 128 + signal.
     With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
     """
-    # Reading and writing local files needs no bars; training has one of its own.
-    transformers_logging.disable_progress_bar()
+    try:
+        with _ended_by_signals(stopped):
+            work()
+    except KeyboardInterrupt:
+        _print(f"\n{stopped}")
+        raise SystemExit(130) from None
+    except Stopped as error:
+        if process_number() == 0:
+            _print(f"\n{error}")
+        raise SystemExit(128 + error.signal_number) from None  # as a shell reports a signal
+    except Exception as error:
+        message = _explained(error, stopped)
+        if message is None or os.environ.get("CCTUNING_DEBUG") == "1":
+            raise
+        _say(message)
+        raise SystemExit(1) from None
+
+
+def _explained(error: Exception, stopped: str) -> str | None:
+    """What a user is told of an error that their input or machine can cause; None for a defect of ours."""
+    if is_out_of_memory(error):
+        return f"out of memory: {message_of(error) or type(error).__name__}\n{_SMALLER}"
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in _LOST):
+        return f"another process of this run has ended; what it printed says why\n{stopped}"
+    # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
+    if isinstance(error, ImportError):
+        return None if error.name is not None else message_of(error)
+    return message_of(error) if isinstance(error, _EXPECTED) else None
+
+
+def quiet_libraries() -> None:
+    """Turns off what libraries that have been imported print, and is no concern of a user's."""
+    if transformers := sys.modules.get("transformers"):
+        # Reading and writing local files needs no bars; training has one of its own.
+        transformers.utils.logging.disable_progress_bar()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # What a library will rename is our business, not the user's.
     renamed = r"(transformers|peft|trl|torch\.distributed)\."
@@ -58,47 +88,26 @@ def run(main: Callable[[], None], *, stopped: str = "stopped") -> None:
     logging.getLogger("accelerate.accelerator").addFilter(
         lambda record: "accumulation steps mismatch" not in record.getMessage()
     )
-    try:
-        with _ended_by_sigterm(stopped):
-            main()
-    except KeyboardInterrupt:
-        tqdm.write(f"\n{stopped}", file=sys.stderr)
-        raise SystemExit(130) from None
-    except Stopped as error:
-        if process_number() == 0:
-            tqdm.write(f"\n{error}", file=sys.stderr)
-        raise SystemExit(128 + error.signal_number) from None  # as a shell reports a signal
-    except torch.OutOfMemoryError as error:
-        _say(f"{error}\n{_SMALLER}")
-        raise SystemExit(1) from None
-    except RuntimeError as error:
-        lost = any(text in str(error) for text in _LOST)
-        if not lost or os.environ.get("CCTUNING_DEBUG") == "1":
-            raise
-        _say(f"another process of this run has ended; what it printed says why\n{stopped}")
-        raise SystemExit(1) from None
-    except (*_EXPECTED, ImportError) as error:
-        # Libraries ask for a package by an ImportError of their own; that of an import statement has a name.
-        defect = isinstance(error, ImportError) and error.name is not None
-        if defect or os.environ.get("CCTUNING_DEBUG") == "1":
-            raise
-        _say(told(error))
-        raise SystemExit(1) from None
 
 
 def _say(error: str) -> None:
-    """Prints an error, on a line of its own where a bar is being drawn.
-
-    Processes mostly fail alike: the first one says all of it, the others their first line.
-    """
+    """Prints an error. Processes mostly fail alike: all but the first print one line of it."""
     number = process_number()
-    text = f"error: {error}" if number == 0 else f"error in process {number}: {error.splitlines()[0]}"
-    tqdm.write(text, file=sys.stderr)
+    _print(f"error: {error}" if number == 0 else f"error in process {number}: {error.splitlines()[0]}")
+
+
+def _print(text: str) -> None:
+    """Prints to standard error, on a line of its own where a bar is being drawn."""
+    text, tqdm = printable(text), sys.modules.get("tqdm")
+    if tqdm is None:
+        sys.stderr.write(f"{text}\n")
+    else:
+        tqdm.tqdm.write(text, file=sys.stderr)
 
 
 @contextmanager
-def _ended_by_sigterm(stopped: str) -> Iterator[None]:
-    """SIGTERM ends what runs inside like Ctrl-C does, rather than the process without a word."""
+def _ended_by_signals(stopped: str) -> Iterator[None]:
+    """SIGTERM and SIGHUP end what runs inside like Ctrl-C does, rather than the process without a word."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Stopped(number, stopped)
@@ -106,8 +115,9 @@ def _ended_by_sigterm(stopped: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in ending_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

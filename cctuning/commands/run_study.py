@@ -1,51 +1,43 @@
-"""Trains, fits and evaluates a list of models, and puts their results side by side.
-
-python study.py recipe=table1 models=llama31 dry_run=true      (the steps, and which of them are done)
-python study.py recipe=table1 models=llama31
-python study.py recipe=ablation_pooling evaluate=[limit=100]
-"""
+"""Trains, fits and evaluates a list of models, and puts their results side by side."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-from rich.console import Console
-
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import StudyRecipe
-from cctuning.commands.studies.lines import read_lines
+from cctuning.commands.studies.lines import Line, read_lines
 from cctuning.commands.studies.plan import Row, Step, make_plan
 from cctuning.commands.studies.state import State, states_of
 from cctuning.commands.studies.table import LEGEND, screen_table, write_tables
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.tools.console import new_console
 from cctuning.tools.processes import Outcome, Stage, run_stages
 from cctuning.training.runs import RunError
 
-console = Console(highlight=False, markup=False)
+console = new_console()
 
 
-def main() -> None:
-    """Reads the recipe, runs what is not done, and writes the tables. Exit status 1 where a step failed."""
-    recipe = recipe_from_command_line(StudyRecipe, __doc__ or "", folder=RECIPES / "studies")
+def run_study(recipe: StudyRecipe) -> Result:
+    """Runs what is not done, and writes the tables. Then raises `RunError` where a step failed."""
     steps, rows = make_plan(recipe)
     states = states_of(steps)
     steps = [step.anew() if states[step.name].outdated else step for step in steps]
     if recipe.dry_run:
         show(recipe, steps, states)
-        return
+        return Result()
     refuse_other_settings(steps, states)
     outcome = run_steps(recipe, steps, states)
-    for failure in outcome.failed.values():
-        console.print(f"error: {failure}", soft_wrap=True)
-    if outcome.left_out:
-        console.print(f"not run, for want of what failed: {', '.join(outcome.left_out)}", soft_wrap=True)
-    show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
+    lines = show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
     if outcome.failed:
-        raise SystemExit(1)
+        without = (
+            f"\nnot run, for want of what failed: {', '.join(outcome.left_out)}" if outcome.left_out else ""
+        )
+        raise RunError("\n".join(outcome.failed.values()) + without)
+    return Result(Path(recipe.output_dir), {"rows": [dataclasses.asdict(line) for line in lines]})
 
 
 def show(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]) -> None:
@@ -118,11 +110,11 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     )
 
 
-def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[str]) -> None:
-    """Prints and writes the tables, of the rows that there are."""
+def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[str]) -> list[Line]:
+    """Prints and writes the tables, of the rows that there are; returns their lines."""
     there = [row for row in rows if row.step not in missing]
     if not there:
-        return
+        return []
     with console.status("comparing the rows"):
         lines, warnings = read_lines(there)
     folder = Path(recipe.output_dir)
@@ -132,3 +124,4 @@ def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[s
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"Written to {folder}: table.md, table.csv", soft_wrap=True)
+    return lines

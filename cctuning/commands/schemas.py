@@ -108,9 +108,9 @@ class LoraRecipe:
 class TrainRecipe:
     """Settings of `cctuning train`."""
 
-    model_name_or_path: str = required("the base model: a hub name or a folder")
+    model_name_or_path: str = required("the base model: a hub name or a folder", names="model")
     data: list[str] = required(
-        "files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)"
+        "files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)", names="rows"
     )
 
     run_name: str = setting("run", "default: the recipe's name")
@@ -209,9 +209,11 @@ class TrainRecipe:
 class FitRecipe:
     """Settings of `cctuning fit`."""
 
-    model: str | None = setting(None, "folder of a finished run; null: the newest under outputs/")
+    model: str | None = setting(
+        None, "folder of a finished run; null: the newest under outputs/", names="model"
+    )
     trust_remote_code: bool = setting(False, "run code that comes with the model")
-    data: list[str] = setting([], "sources of rows; default: those of the run")
+    data: list[str] = setting([], "sources of rows; default: those of the run", names="rows")
     columns: OtherColumnNames = field(default_factory=OtherColumnNames)
     output_dir: str | None = setting(None, "default: MODEL/monolingual")
     dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")
@@ -247,7 +249,7 @@ class TranslatorRecipe:
 class EvaluateRecipe:
     """Settings of `cctuning evaluate`."""
 
-    model: str = required("folder of a run, of an exported model, or a hub name")
+    model: str = required("folder of a run, of an exported model, or a hub name", names="model")
     benchmarks: list[str] = required("which ones, by name")
 
     run_name: str = setting("evaluation", "default: the recipe's name")
@@ -297,7 +299,9 @@ class EvaluateRecipe:
 class ProbeRecipe:
     """Settings of `cctuning probe`."""
 
-    model: str = required("folder or hub name; a connected model is probed without its connection")
+    model: str = required(
+        "folder or hub name; a connected model is probed without its connection", names="model"
+    )
     benchmarks: list[str] = required("which ones, by name")
 
     run_name: str = setting("probe", "default: the recipe's name")
@@ -393,7 +397,7 @@ class CompareRecipe:
 class ChatRecipe:
     """Settings of `cctuning chat`."""
 
-    model: str = required("folder of a run, of an exported model, or a hub name")
+    model: str = required("folder of a run, of an exported model, or a hub name", names="model")
     trust_remote_code: bool = setting(False, "run code that comes with the model")
     question: str | None = setting(None, "asked once; null: questions are read until an empty one")
     english: str | None = setting(None, "the question's English parallel, for bilingual inference")
@@ -447,9 +451,11 @@ class StudyRecipe:
 class ShownModels:
     """The models whose representations visualize compares, in the order of the figure."""
 
-    base: str | None = setting(None, "before any fine-tuning: a folder or hub name")
-    sft: str | None = setting(None, "after plain multilingual fine-tuning")
-    cctuning: str | None = setting(None, "after CC-Tuning: the run, or what was exported from it")
+    base: str | None = setting(None, "before any fine-tuning: a folder or hub name", names="model")
+    sft: str | None = setting(None, "after plain multilingual fine-tuning", names="model")
+    cctuning: str | None = setting(
+        None, "after CC-Tuning: the run, or what was exported from it", names="model"
+    )
 
 
 @dataclass
@@ -463,7 +469,7 @@ class VisualizeRecipe:
 
     # Representations of parallel sentences: of models
     models: ShownModels = field(default_factory=ShownModels)
-    data: list[str] = setting([], "sentences from training rows: files, folders, hub sets")
+    data: list[str] = setting([], "sentences from training rows: files, folders, hub sets", names="rows")
     columns: ColumnNames = field(default_factory=ColumnNames)
     on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out")
     benchmark: str | None = setting(None, "or sentences from the questions of a benchmark, by name")

@@ -1,8 +1,4 @@
-"""Fine-tunes a model with the cross-lingual connection, or without it (ML-SFT).
-
-accelerate launch train.py recipe=llama31_aya
-python train.py recipe=tiny dry_run=true
-"""
+"""Fine-tunes a model with the cross-lingual connection, or without it (ML-SFT)."""
 
 from __future__ import annotations
 
@@ -10,20 +6,17 @@ import dataclasses
 import importlib.util
 import json
 import math
-import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 import torch
 from accelerate.utils import broadcast
 from peft import LoraConfig
-from rich.console import Console
 from transformers import set_seed
 from trl import SFTConfig
 
+from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.connection.adapters import check_target_modules, make_plain_adapter
@@ -34,12 +27,15 @@ from cctuning.data.prompts import PromptFormat, choose_template, set_generation_
 from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
-from cctuning.distributed.engines import current_engine, join_processes, process_number
+from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
+from cctuning.distributed.rank import process_number
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.loading import check_model, load_causal_lm, load_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
-from cctuning.settings.recipe import recipe_from_command_line, save_recipe
+from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.recipe import save_recipe
+from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.locks import only_run_in
 from cctuning.training.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
@@ -60,12 +56,15 @@ from cctuning.training.runs import (
 from cctuning.training.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
-console = Console(markup=False)
+console = new_console(highlight=True)
 
 
-def main() -> None:
-    """Reads the recipe, trains, and writes the model and what is to know about it to `output_dir`."""
-    recipe = recipe_from_command_line(TrainRecipe, __doc__ or "")
+def train_model(recipe: TrainRecipe) -> Result:
+    """Trains, and writes the model and what is to know about it to `output_dir`.
+
+    Raises `ValueError` or `OSError` for rows, a model or a launch that cannot be used, and `Stopped` after a
+    signal, once what was trained is saved.
+    """
     check(recipe)
     name, where_from = recipe.model_name_or_path, source_options(recipe)
     with naming_model("model_name_or_path", name):
@@ -85,16 +84,16 @@ def main() -> None:
     if recipe.dry_run:
         if process_number() == 0:
             show(recipe, examples, problems, tokenizer)
-        return
+        return Result()
 
     with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
-        fine_tune(recipe, prompts, examples, problems)
+        return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, problems))
 
 
 def fine_tune(
     recipe: TrainRecipe, prompts: PromptFormat, examples: list[Example], problems: list[Problem]
-) -> None:
-    """Trains from the beginning or a checkpoint, and writes the results. Raises `Stopped` after a signal."""
+) -> dict[str, Any]:
+    """Trains, from a checkpoint where there is one; the first process returns the report."""
     checkpoint = prepare_output_dir(recipe, problems)
     if process_number() == 0:
         show_memory(recipe, examples, warn_only=True)
@@ -112,8 +111,11 @@ def fine_tune(
         trainer.save_model(recipe.output_dir)
         if recipe.lora.enabled and trainer.accelerator.is_main_process:
             make_plain_adapter(recipe.output_dir)
-    if trainer.accelerator.is_main_process:
-        write_results(recipe, examples, result.metrics, trainer.state.global_step)
+    if not trainer.accelerator.is_main_process:
+        return {}
+    report = finished_report(recipe, examples, result.metrics, trainer.state.global_step)
+    write_results(recipe, report)
+    return report
 
 
 def source_options(recipe: TrainRecipe) -> dict[str, Any]:
@@ -172,8 +174,8 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     per_step = recipe.per_device_train_batch_size * accumulation * processes
     per_epoch = math.ceil(len(examples) / per_step)
     steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
-    console.print_json(json.dumps(dataclasses.asdict(recipe)))
     console.print(rows_table(examples, problems))
+    console.print(settings_table(recipe))
     longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     show_memory(recipe, examples, warn_only=False)
@@ -369,21 +371,35 @@ def lora_config(recipe: TrainRecipe) -> LoraConfig:
     )
 
 
-def write_results(
+def finished_report(
     recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int
-) -> None:
+) -> dict[str, Any]:
+    """What is to know of a finished run: steps, rows, languages, the last loss (nats), times."""
+    loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
+    times = {name: value for name, value in metrics.items() if name != "train_loss"}  # of the last part alone
+    return {
+        "steps": steps,
+        "rows": len(examples),
+        "languages": languages_of(examples),
+        "loss": loss,
+        **times,
+    }
+
+
+def write_results(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     """Figures, the model card, and last the report that marks the run as finished."""
     output_dir = Path(recipe.output_dir)
     logged = read_metrics(output_dir / METRICS_FILE)
     plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
     plot_layers(logged, output_dir / "chosen_layers.png")
-    languages = languages_of(examples)
-    loss = logged[-1]["loss"]
-    metrics.pop("train_loss")  # of the steps since the run was last resumed
-    card = training_card(dataclasses.asdict(recipe), languages=languages, rows=len(examples), loss=loss)
+    card = training_card(
+        dataclasses.asdict(recipe),
+        languages=report["languages"],
+        rows=report["rows"],
+        loss=report["loss"],
+    )
     (output_dir / "README.md").write_text(card, encoding="utf-8")
-    report = {"steps": steps, "rows": len(examples), "languages": languages, "loss": loss, **metrics}
     write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")
     console.print(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True)
     if recipe.connection.enabled:
-        console.print(f"Next: python fit_transform.py model={output_dir}", soft_wrap=True)
+        console.print(f"Next: cctuning fit model={output_dir}", soft_wrap=True)

@@ -18,7 +18,7 @@ from cctuning.settings.near_matches import did_you_mean
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
-# What data_prep writes beside rows: those that were left out, and what a stopped command goes on from.
+# What `cctuning prepare` writes beside rows: those that were left out, and what it goes on from.
 _NO_ROWS = (".rejects.jsonl", ".removed.jsonl", ".translations.jsonl", ".answers.jsonl")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _SPLIT_WORDS = {
@@ -116,7 +116,7 @@ def _missing(path: Path) -> str:
             f"{path} does not exist{did_you_mean(path.name, (entry.name for entry in folder.iterdir()))}"
         )
     if path.parts[0] == "data":
-        message += "\ndata/ is filled by the scripts of data_prep/ (python -m data_prep.<script> --help);"
+        message += "\ndata/ is filled by the scripts of `cctuning prepare`;"
         message += " for rows of your own: data=[my_rows.jsonl]"
     return message
 

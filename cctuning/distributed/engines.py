@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env, parse_flag_from_env
-from torch import distributed
 from torch.distributed.fsdp import CPUOffloadPolicy
 
 from cctuning.distributed.launcher import launcher_options
@@ -21,9 +20,8 @@ ENGINES = {
     "zero2": "DeepSpeed ZeRO-2",
     "zero3": "DeepSpeed ZeRO-3",
 }
-# How the launchers tell a process how many there are, and which it is: torchrun, and the kinds of MPI.
+# How the launchers tell a process how many there are: torchrun, and the kinds of MPI.
 _WORLD_SIZES = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
-_RANKS = ["RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK"]
 _PATIENCE = datetime.timedelta(hours=6)
 
 
@@ -66,8 +64,8 @@ def join_processes(*, use_cpu: bool) -> Any:
     return PartialState(cpu=use_cpu, timeout=_PATIENCE)
 
 
-def join_equals(script: str, *, use_cpu: bool) -> Any:
-    """`join_processes` for a script whose processes share its work, each with the whole model.
+def join_equals(command: str, *, use_cpu: bool) -> Any:
+    """`join_processes` for a command whose processes share its work, each with the whole model.
 
     Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
     """
@@ -76,7 +74,7 @@ def join_equals(script: str, *, use_cpu: bool) -> Any:
     if state.num_processes != asked:
         raise LaunchError(
             f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
-            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} {script} ..."
+            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} -m cctuning {command} ..."
         )
     return state
 
@@ -107,17 +105,6 @@ def running_engine(accelerator: Any) -> Engine:
         offload = isinstance(state.fsdp_plugin.cpu_offload, CPUOffloadPolicy)
         return Engine("fsdp2", state.num_processes, offload=offload)
     return Engine("ddp" if state.num_processes > 1 else "one", state.num_processes)
-
-
-def process_number() -> int:
-    """Which of the processes that were launched this is, from 0; known before they have met."""
-    return int(get_int_from_env(_RANKS, 0))
-
-
-def leave_processes() -> None:
-    """Parts from the other processes at a good end. After an error it could wait for them in vain."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def _deepspeed_engine(plugin: Any, processes: int) -> Engine:

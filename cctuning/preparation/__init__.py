@@ -1,1 +1,1 @@
-"""Scripts that look at and prepare training data: `python -m data_prep.<script> --help`."""
+"""Scripts that look at and prepare training data: `cctuning prepare SCRIPT --help`."""

@@ -1,8 +1,8 @@
 """Draws a language-balanced sample of the Aya data set: 20,236 rows in all its languages.
 
 Each language gives the same number of rows, and those that have fewer give all; what is missing is spread
-over the others. The rows have no English of their prompts yet, except the English ones: data_prep.translate
-adds it.
+over the others. The rows have no English of their prompts yet, except the English ones:
+`cctuning prepare translate` adds it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _record(row: AyaRow) -> Record:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.aya", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare aya", description=__doc__)
     add = parser.add_argument
     add("source", nargs="?", default=AYA, help="hub data set, or files of it (default: %(default)s)")
     add("--split", default="train", help="of the data set (default: %(default)s)")

@@ -170,7 +170,7 @@ def _sha256(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.aya_parallel", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare aya_parallel", description=__doc__)
     add = parser.add_argument
     add(
         "--write",

@@ -197,7 +197,7 @@ def _table(benchmark: Benchmark, items: dict[str, list[Item]], faults: dict[str,
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.benchmarks",
+        prog="cctuning prepare benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

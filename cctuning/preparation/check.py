@@ -129,7 +129,7 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare check", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
     add("--show", type=int, default=20, help="how many problems to print (default: 20)")

@@ -130,7 +130,7 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> N
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.clean", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare clean", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
     add("--write", type=rows_file, required=True, metavar="FILE", help="where the rows go that are kept")

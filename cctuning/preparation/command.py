@@ -12,12 +12,12 @@ from rich.table import Table
 from cctuning.data.rows import BadRowsError, Problem, Row, read_rows
 from cctuning.preparation.files import SUFFIXES
 from cctuning.preparation.manifest import manifest_path, read_manifest
-from cctuning.tools.files import told
+from cctuning.tools.errors import message_of
 
 FAILED = 2  # as argparse ends for a command that cannot be understood
 INTERRUPTED = 130  # as a shell reports Ctrl-C
 _BESIDE = 4  # languages in a line of a table
-_REPAIR = "Repair them, or write the others to a file: python -m data_prep.check DATA --write FILE"
+_REPAIR = "Repair them, or write the others to a file: cctuning prepare check DATA --write FILE"
 
 
 def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
@@ -34,14 +34,14 @@ def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # an import statement of ours; a missing extra is asked for without a name
-        text = f"{error.listed}\n{_REPAIR}" if isinstance(error, BadRowsError) else told(error)
+        text = f"{error.listed}\n{_REPAIR}" if isinstance(error, BadRowsError) else message_of(error)
         sys.stderr.write(f"error: {text}\n")
         return FAILED
 
 
 def typed(script: str, arguments: Sequence[str] | None) -> list[str]:
     """The command as it was typed, for the manifest. `arguments`: None for those of the process."""
-    return ["python", "-m", f"data_prep.{script}", *(sys.argv[1:] if arguments is None else arguments)]
+    return ["cctuning", "prepare", script, *(sys.argv[1:] if arguments is None else arguments)]
 
 
 def add_row_arguments(parser: argparse.ArgumentParser) -> None:

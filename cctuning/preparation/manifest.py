@@ -84,7 +84,7 @@ def read_manifest(path: str | Path) -> list[dict[str, Any]]:
     """The entries of a folder's manifest. Raises `ManifestError` where there is none, and `OSError`."""
     path = manifest_path(path)
     if not path.is_file():
-        raise ManifestError(f"{path} does not exist: the scripts of data_prep write it beside their files")
+        raise ManifestError(f"{path} does not exist: `cctuning prepare` writes it beside its files")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 from tqdm.auto import tqdm
 
 from cctuning.data.fields import type_name
@@ -23,11 +23,14 @@ from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
 from cctuning.preparation.shingles import WIDE_WIDTH, WIDTH, Grams, Shingles, frame, grams, own, shingles
 from cctuning.settings.near_matches import did_you_mean
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 COLUMNS = ("prompt", "prompt_en")  # of a benchmark file, in the format of evaluate.py's local files
 # Shingles of its own: a question with fewer, such as "Who won?", could be in any text. Those of Chinese,
 # Japanese and Korean are words or more.
 FEWEST = {WIDTH: 12, WIDE_WIDTH: 6}
-_NO_QUESTIONS = {known_issues.FILE, BENCHMARK_TRANSLATIONS}  # what data_prep.benchmarks writes beside them
+_NO_QUESTIONS = {known_issues.FILE, BENCHMARK_TRANSLATIONS}  # what lies beside them
 _AT_ONCE = 2000
 
 Counts = npt.NDArray[np.int64]
@@ -60,7 +63,7 @@ def read_questions(names: Sequence[str]) -> tuple[list[Question], int]:
     Args:
         names: files, folders or globs of local benchmark files, with `prompt` or `prompt_en` and `id`.
 
-    The list of faults and the translations that `data_prep.benchmarks` writes beside the files are left out.
+    The lists of faults and of translations beside the files are left out.
     Raises `DataError` for a file that cannot be read or has neither column.
     """
     sources = [one for one in find_sources(names) if Path(one.name).name not in _NO_QUESTIONS]
@@ -110,7 +113,7 @@ def _rarest(of_questions: csr_array, seen: Counts, needed: Counts) -> csr_array:
         columns.append(own[order[: own.size - needed[number] + 1]])
         ends.append(ends[-1] + columns[-1].size)
     places = np.concatenate(columns)
-    return csr_array((np.ones(places.size, dtype=np.int32), places, ends), of_questions.shape)
+    return _csr(places, ends, of_questions.shape)
 
 
 def _held(
@@ -149,7 +152,14 @@ def _matrix(texts: Sequence[Shingles], vocabulary: Shingles) -> csr_array:
     columns = [_places(text, vocabulary) for text in texts]
     ends = np.cumsum([0, *(column.size for column in columns)])
     places = np.concatenate(columns)
-    return csr_array((np.ones(places.size, dtype=np.int32), places, ends), (len(texts), vocabulary.size))
+    return _csr(places, ends, (len(texts), vocabulary.size))
+
+
+def _csr(places: Any, ends: Any, shape: tuple[int, ...]) -> csr_array:
+    """A sparse matrix with ones at these columns of its rows."""
+    from scipy.sparse import csr_array  # here: it takes long, and `--help` does without it
+
+    return csr_array((np.ones(places.size, dtype=np.int32), places, ends), shape)
 
 
 def _places(text: Shingles, vocabulary: Shingles) -> npt.NDArray[np.int64]:

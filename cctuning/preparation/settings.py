@@ -146,7 +146,7 @@ def _name(language: str) -> str | None:
 
 SETTINGS: dict[str, Callable[[Sequence[Row]], Added]] = {"en": english_rows, "mt": translation_rows}
 _HINTS = {
-    "en": "\nEnglish responses stand in the column output_en; data_prep.translate can add them",
+    "en": "\nEnglish responses stand in the column output_en; cctuning prepare translate can add them",
     "mt": "\nThe language of a row stands in the column language; --language sets it for all",
 }
 
@@ -157,7 +157,7 @@ def _plain(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.settings",
+        prog="cctuning prepare settings",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

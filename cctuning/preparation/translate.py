@@ -189,7 +189,7 @@ def apply(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.translate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare translate", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
     add("--output", type=rows_file, required=True, metavar="FILE", help="where the rows go")

@@ -21,7 +21,7 @@ def naming_model(key: str, name: str) -> Iterator[None]:
     Raises `FileNotFoundError` where `name` is a path and no model's folder. What a library raises in the
     block as `OSError` or `ValueError`, often without a name, becomes an `OSError` with key and name.
     """
-    _check_path(key, name)
+    check_model_path(key, name)
     try:
         yield
     except (OSError, ValueError) as error:
@@ -45,7 +45,8 @@ def model_name(model: str) -> str:
     return f"{folder.name}@{digest.hexdigest()[:12]}"
 
 
-def _check_path(key: str, name: str) -> None:
+def check_model_path(key: str, name: str) -> None:
+    """Raises `FileNotFoundError` where `name`, which `key` was set to, is a path and no model's folder."""
     path = Path(name)
     if path.is_dir():
         if not any((path / file).is_file() for file in _MODEL_FILES):

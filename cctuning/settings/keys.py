@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cctuning.settings.near_matches import did_you_mean
 
@@ -94,16 +94,17 @@ class LibraryChoice:
 
 
 Rule = Choice | Range | LibraryChoice
+Names = Literal["model", "rows"]  # a folder or hub name of a model; sources of rows
 
 
-def required(help: str) -> Any:
-    """A dataclass field that has to be given."""
-    return dataclasses.field(metadata={"help": help})
+def required(help: str, *, names: Names | None = None) -> Any:
+    """A dataclass field that has to be given; `names`: what its value names."""
+    return dataclasses.field(metadata={"help": help, "names": names})
 
 
-def setting(default: Any, help: str, *, rule: Rule | None = None) -> Any:
-    """A dataclass field: its default, what it means, and what it accepts beyond its type."""
-    metadata = {"help": help, "rule": rule}
+def setting(default: Any, help: str, *, rule: Rule | None = None, names: Names | None = None) -> Any:
+    """A dataclass field: its default, what it means, what it accepts beyond its type, and what it names."""
+    metadata = {"help": help, "rule": rule, "names": names}
     if isinstance(default, list):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -144,6 +145,7 @@ class Key:
     default: str
     rule: Rule | None
     help: str
+    names: Names | None = None
 
     @property
     def type_name(self) -> str:
@@ -181,7 +183,11 @@ def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
         else:
             metadata = field.metadata
             keys[prefix + field.name] = Key(
-                hints[field.name], _default(field), metadata.get("rule"), metadata.get("help", "")
+                hints[field.name],
+                _default(field),
+                metadata.get("rule"),
+                metadata.get("help", ""),
+                metadata.get("names"),
             )
     return keys
 
@@ -192,6 +198,20 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default_factory is not dataclasses.MISSING:
         return f"[{','.join(map(str, field.default_factory()))}]"
     return "required"
+
+
+def changed_values(recipe: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of a recipe that are not the defaults, by key; what has no default is among them."""
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(recipe):
+        value, name = getattr(recipe, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            changed |= changed_values(value, f"{name}.")
+            continue
+        factory = field.default_factory
+        if value != (field.default if factory is dataclasses.MISSING else factory()):
+            changed[name] = value
+    return changed
 
 
 def help_lines(keys: Mapping[str, Key]) -> list[str]:

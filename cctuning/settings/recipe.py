@@ -6,9 +6,7 @@ Of the schema's default, the base recipe, the recipe and the command line, the l
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
-import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +26,7 @@ RECIPES = package_data("recipes")
 
 _SUFFIXES = (".yaml", ".yml")
 _COMMAND_LINE = "on the command line"
+_CALL = "in the call"
 _SHOWN = 80  # characters of a value in a message
 
 Schema = TypeVar("Schema")
@@ -49,49 +48,99 @@ class Assignment:
 def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path = RECIPES) -> Schema:
     """The checked settings for `arguments`: at most one `recipe=NAME|PATH`, the others `key=value`.
 
-    A NAME is `folder/NAME.yaml`; it may lie deeper (`ablations/NAME`). A recipe may name a recipe to start
-    from with `base: NAME|PATH`. A list is written `[a,b]`, and a single item without brackets. A schema's
-    `run_name` defaults to the recipe's name, without folders.
+    A NAME is `folder/NAME.yaml`; it may lie deeper (`ablations/NAME`). Before a folder of the package's the
+    same one in `./recipes` is looked into. A recipe may name a recipe to start from with `base: NAME|PATH`. A
+    list is written `[a,b]`, and a single item without brackets. A schema's `run_name` defaults to the
+    recipe's name, without folders.
 
     Raises `RecipeError` for a recipe, key or value that cannot be used.
     """
     keys = keys_of(schema)
+    return _build(_assignments(*_typed(arguments, schema, folder), keys, folder), schema, keys)
+
+
+def recipe_settings(
+    arguments: Sequence[str], schema: type[Any], *, folder: Path = RECIPES
+) -> list[tuple[str, str, str]]:
+    """Every key of `schema` with its value as text, and where that was set; `arguments` as of `load_recipe`.
+
+    What nothing sets and has no default is named as required: unlike `load_recipe`, this shows it.
+    """
+    keys = keys_of(schema)
+    assigned = {one.key: one for one in _assignments(*_typed(arguments, schema, folder), keys, folder)}
+    rows = []
+    for name, key in keys.items():
+        value = _shown(assigned[name].value).strip("'") if name in assigned else key.default
+        rows.append((name, value, (assigned[name].where if name in assigned else "") or "default"))
+    return rows
+
+
+def recipe_from_call(
+    schema: type[Schema], recipe: Schema | str | Path | None, settings: Mapping[str, Any], *, folder: Path
+) -> Schema:
+    """The settings that a function is called with: an object of `schema`, or a recipe and `settings`.
+
+    With an object, `settings` replace its fields. Raises as `load_recipe`.
+    """
+    if isinstance(recipe, schema):
+        return dataclasses.replace(recipe, **settings)  # type: ignore[type-var]
+    keys, name = keys_of(schema), None if recipe is None else str(recipe)
+    return _build(_assignments(name, _plain(settings), _CALL, keys, folder), schema, keys)
+
+
+def _plain(value: Any) -> Any:
+    """`value` with paths as text and tuples as lists, as YAML would hold it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _typed(
+    arguments: Sequence[str], schema: type[Any], folder: Path
+) -> tuple[str | None, Mapping[str, Any], str]:
+    """The recipe's name and the other settings, as text, of a command line."""
     name, overrides = _split_arguments(arguments)
     if name == "":
-        raise RecipeError(
-            f"recipe= names no recipe ({_COMMAND_LINE}): one of {', '.join(_names(folder, keys))}"
-        )
-    files = _with_bases(_find(name, [folder], keys, _COMMAND_LINE), folder, keys) if name else []
+        names = ", ".join(recipe_files(schema, folder))
+        raise RecipeError(f"recipe= names no recipe ({_COMMAND_LINE}): one of {names}")
+    return name, overrides, _COMMAND_LINE
+
+
+def _assignments(
+    name: str | None, overrides: Mapping[str, Any], where: str, keys: Mapping[str, Key], folder: Path
+) -> list[Assignment]:
+    """What the recipe `name`, its bases and `overrides` set, in this order: the last one decides."""
+    files = _with_bases(_find(name, _folders(folder), keys, where), folder, keys) if name else []
     assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
     for path in files:
         assignments += _each_once(_flatten(_read_yaml(path), f"in {path}", keys))
-    assignments += _flatten(overrides, _COMMAND_LINE, keys)
-    return _build(assignments, schema, keys)
+    return assignments + list(_flatten(overrides, where, keys))
 
 
-def recipe_from_command_line(
-    schema: type[Schema], description: str, arguments: Sequence[str] | None = None, *, folder: Path = RECIPES
-) -> Schema:
-    """The door of an entry script: `load_recipe` on `sys.argv`, where `-h` or `--help` prints help and exits.
-
-    A recipe that cannot be used ends the program with the error's message and status 2.
-    """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if any(argument in ("-h", "--help") for argument in arguments):
-        sys.stdout.write(_help(description, schema, folder))
-        raise SystemExit(0)
-    try:
-        return load_recipe(arguments, schema, folder=folder)
-    except RecipeError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(2) from None
+def help_text(description: str, schema: type[Any], folder: Path) -> str:
+    """What `--help` prints of a command: `description`, its recipes, its keys."""
+    recipes = ", ".join(recipe_files(schema, folder)) or "none"
+    lines = [description, "", f"recipes (recipe=NAME or a path): {recipes}"]
+    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys_of(schema)), ""])
 
 
-def _help(description: str, schema: type[Any], folder: Path) -> str:
-    keys = keys_of(schema)
-    recipes = ", ".join(_names(folder, keys)) or "none"
-    lines = [inspect.cleandoc(description), "", f"recipes (recipe=NAME or a path): {recipes}"]
-    return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys), ""])
+def recipe_files(schema: type[Any], folder: Path) -> dict[str, Path]:
+    """The recipes of a command to choose from, by name, and their files."""
+    keys, found = keys_of(schema), {}
+    for place in _folders(folder):
+        for name, path in _names(place, keys).items():
+            found.setdefault(name, path)
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    """`folder`, and before it the same one in the working folder's own `recipes/`, where there is one."""
+    if not folder.is_relative_to(RECIPES):
+        return [folder]
+    own = Path("recipes") / folder.relative_to(RECIPES)
+    return [own, folder] if own.is_dir() and not (folder.is_dir() and own.samefile(folder)) else [folder]
 
 
 def save_recipe(recipe: Any, path: str | Path) -> None:
@@ -131,15 +180,18 @@ def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, st
     return values.pop("recipe", None), values
 
 
-def _names(folder: Path, keys: Mapping[str, Key]) -> list[str]:
-    """The recipes to choose from. One that starts with `_` is only a base for others.
+def _names(folder: Path, keys: Mapping[str, Key]) -> dict[str, Path]:
+    """The recipes in one folder, by name. One that starts with `_` is only a base for others.
 
-    Of a folder in `folder` those that set no other keys: it may hold recipes of another script.
+    Of a folder in `folder` those that set no other keys: it may hold recipes of another command.
     """
     inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(path, keys)]
     paths = [*sorted(folder.glob("*.yaml")), *inside]
-    names = [path.relative_to(folder) for path in paths if not path.name.startswith("_")]
-    return [name.with_suffix("").as_posix() for name in names]
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in paths
+        if not path.name.startswith("_")
+    }
 
 
 def _sets_only(path: Path, keys: Mapping[str, Key]) -> bool:
@@ -173,7 +225,7 @@ def _with_bases(path: Path, folder: Path, keys: Mapping[str, Key]) -> list[Path]
     while (base := _read_yaml(chain[0]).get("base")) is not None:
         if not isinstance(base, str):
             raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
-        found = _find(base, [chain[0].parent, folder], keys, f"base of {chain[0]}")
+        found = _find(base, [chain[0].parent, *_folders(folder)], keys, f"base of {chain[0]}")
         if any(found.samefile(seen) for seen in chain):
             names = " -> ".join(str(step) for step in [*reversed(chain), found])
             raise RecipeError(f"recipes that are each other's base: {names}")
@@ -199,7 +251,7 @@ def _flatten(
         key = f"{prefix}{name}"
         if key in keys:
             yield Assignment(key, _parsed(keys[key], key, value, where), where)
-        elif key == "base" and where is not _COMMAND_LINE:
+        elif key == "base" and where not in (_COMMAND_LINE, _CALL):
             continue
         elif any(known.startswith(f"{key}.") for known in keys):
             if not isinstance(value, dict):
@@ -273,7 +325,7 @@ def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mappin
             raise RecipeError(f"{place} must be {keys[assignment.key].type_name}") from error
     recipe = _object(config, where)
     for name, key in keys.items():
-        value = _get(recipe, name)
+        value = get_value(recipe, name)
         if key.rule and value is not None and (problem := key.rule.problem(value)):
             raise RecipeError(f"{name} ({where.get(name, 'by default')}): {problem}")
     return typing.cast(Schema, recipe)
@@ -300,7 +352,8 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _get(recipe: Any, name: str) -> Any:
+def get_value(recipe: Any, name: str) -> Any:
+    """The value of the key `name`, which may have dots."""
     for part in name.split("."):
         recipe = getattr(recipe, part)
     return recipe

@@ -6,13 +6,6 @@ import os
 from pathlib import Path
 
 
-def told(error: Exception) -> str:
-    """An error as a user reads it: of the system's, which file it is about, and what is wrong with it."""
-    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | Path):
-        return f"{error.filename2 or error.filename}: {error.strerror}"
-    return str(error)
-
-
 def write_whole(path: str | Path, text: str) -> None:
     """Writes `text` as UTF-8 under another name and then moves it to `path`, which a kill cannot interrupt.
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C during training: the step is finished and a checkpoint is saved before the run ends."""
+"""Signals during training: the step is finished and a checkpoint is saved before the run ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from cctuning.tools.signals import ending_signals
+
 
 class StopOnSignal(TrainerCallback):
     """A Trainer callback that ends training after the current step once a signal has come, with a checkpoint.
 
-    Signals are noted inside of a `with` block, in the main thread. A scheduler may signal one process only,
-    or several at different steps: all of them agree after each step, and stop together. A second Ctrl-C
-    raises `KeyboardInterrupt` at once.
+    SIGTERM, SIGHUP and Ctrl-C are noted inside of a `with` block, in the main thread. A scheduler may signal
+    one process only, or several at different steps: all of them agree after each step, and stop together. A
+    second Ctrl-C raises `KeyboardInterrupt` at once.
     """
-
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
         self.received = 0  # the number of the signal; 0: none yet
@@ -29,7 +29,9 @@ class StopOnSignal(TrainerCallback):
 
     def __enter__(self) -> StopOnSignal:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+            self._before = {
+                number: signal.signal(number, self._note) for number in [*ending_signals(), signal.SIGINT]
+            }
         return self
 
     def __exit__(

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from cctuning.commands import fit_transform as script
-from cctuning.commands.schemas import TrainRecipe
+from cctuning.commands import fit_matrix as script
+from cctuning.commands.schemas import FitRecipe, TrainRecipe
 from cctuning.connection.model import CCTuningModel, load_model
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed import engines
 from cctuning.distributed.engines import Engine, LaunchError
-from cctuning.settings.recipe import save_recipe
+from cctuning.settings.recipe import RECIPES, load_recipe, save_recipe
 from cctuning.training.runs import FINISHED_FILE, RECIPE_FILE
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import pairs_of, sample_pairs
@@ -49,8 +49,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def fit(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["fit_transform.py", *arguments])
-    script.main()
+    return script.fit_matrix(load_recipe(arguments, FitRecipe, folder=RECIPES / "fit"))
 
 
 def test_the_newest_run_is_fitted_and_exported(folder, monkeypatch, capsys):
@@ -144,7 +143,7 @@ def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
 def launched(*arguments):
     """The fit on two processes, in the working folder."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    root = Path(script.__file__).parent
+    root = Path(__file__).resolve().parents[2]
     return subprocess.run(
         [*launch, str(root / "fit_transform.py"), *arguments],
         env=os.environ | {"PYTHONPATH": str(root)},

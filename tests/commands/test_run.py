@@ -1,4 +1,8 @@
+import errno
+import signal
+
 import pytest
+import torch
 from tqdm.auto import tqdm
 
 from cctuning.commands.run import run
@@ -65,3 +69,44 @@ def test_an_error_does_not_end_up_in_the_middle_of_a_progress_bar(capsys):
 
     _, said = ended(capsys, main)
     assert "error: broken" in said.replace("\r", "\n").splitlines()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:130] DefaultCPUAllocator: can't allocate memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_says_what_takes_less(capsys, error):
+    status, said = ended(capsys, raising(error))
+    assert status == 1
+    assert said.startswith("error: out of memory: ")
+    assert "batch_size" in said
+
+
+def test_a_full_disk_names_the_file_and_what_is_free(capsys, tmp_path):
+    error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "no" / "samples.jsonl"))
+    status, said = ended(capsys, raising(error))
+    assert status == 1
+    assert f"{tmp_path}/no/samples.jsonl: No space left on device (" in said
+    assert "MiB are free there" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_end_a_process_end_it_in_good_order(capsys, number):
+    def main():
+        signal.raise_signal(number)
+
+    assert ended(capsys, main, stopped="call again") == (128 + number, "\ncall again\n")
+
+
+def test_under_nohup_work_goes_on(capsys):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(lambda: signal.raise_signal(signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cctuning.commands import evaluate_model as evaluate
-from cctuning.commands import fit_transform
+from cctuning.commands import fit_matrix as fit_transform
 from cctuning.commands import run_study as study
 from cctuning.commands import train_model as train
 from cctuning.commands.schemas import StudyRecipe

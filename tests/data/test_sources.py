@@ -208,7 +208,7 @@ def test_a_missing_file_names_the_nearest(tmp_path):
 
 def test_a_missing_file_of_a_recipe_tells_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"data_prep(.|\n)*data=\[my_rows\.jsonl\]"):
+    with pytest.raises(DataError, match=r"cctuning prepare(.|\n)*data=\[my_rows\.jsonl\]"):
         read("data/aya_parallel.jsonl")
 
 

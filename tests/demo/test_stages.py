@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from cctuning.commands import fit_transform
-from cctuning.commands import train_model as train
+from cctuning.__main__ import main
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.settings.recipe import load_recipe
 from cctuning.tools.processes import Stage
@@ -15,14 +14,16 @@ from demo.stages import CONNECTED, ROOT, RUNS, fingerprints, make_stages, tuning
 from demo.world import make_world
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
-SCRIPTS = {"train.py": train.main, "fit_transform.py": fit_transform.main, "demo.base": base.main}
 
 
 def run_here(stage: Stage, monkeypatch):
     """Runs a stage's command in this process: importing torch for each of them takes longer than they do."""
-    name, *arguments = [argument for argument in stage.command[1:] if argument != "-m"]
-    monkeypatch.setattr("sys.argv", [name, *arguments])
-    SCRIPTS[name]()
+    _, module, *arguments = stage.command[1:]
+    if module == "cctuning":
+        main(arguments[0], arguments[1:])
+    else:
+        monkeypatch.setattr("sys.argv", [module, *arguments])
+        base.main()
 
 
 def test_a_seed_is_trained_fitted_and_scored(tmp_path, monkeypatch):

@@ -353,7 +353,7 @@ def special_token(folder: Path) -> list[str]:
     "no parallel text, and `prompting=pim`",
     error=(
         "data/MKQA/sw.jsonl, row 2, id 2: it has no parallel prompt, which inference=bilingual, "
-        "prompting=pim and probe.py need: make the files with a translator (python -m data_prep.benchmarks "
+        "prompting=pim and probe.py need: make the files with a translator (cctuning prepare benchmarks "
         "--help). Set on_bad_prompt=leave_out to ask the others"
     ),
 )

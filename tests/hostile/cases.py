@@ -16,22 +16,17 @@ script's arguments. `test_<group>.py` hands each case to `check`; `__main__.py` 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cctuning.__main__ import COMMANDS
 from tests.scripts import Ended, call
 
 Make = Callable[[Path], list[str]]
 ANY = "…"  # in an error: text that is not ours, such as a library's words
 FOLDER = "FOLDER"  # in an error: the case's folder
-
-
-_MODULES = {name: f"cctuning.commands.{module}" for name, module in COMMANDS.items()}
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ def check(case: Case, folder: Path) -> None:
     try:
         arguments = case.make(inner)
         before = _snapshot(folder)
-        ended = call(importlib.import_module(_MODULES.get(case.script, case.script)), *arguments)
+        ended = call(case.script, *arguments)
     finally:
         os.chdir(before_in)
     assert case.shows(ended, inner), f"status {ended.status}\n{ended.err}\nin place of\nerror: {case.error}"

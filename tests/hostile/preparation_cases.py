@@ -1,4 +1,4 @@
-"""What the scripts of data_prep are given and cannot use."""
+"""What the scripts of cctuning prepare are given and cannot use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def no_rows(folder: Path) -> list[str]:
     error=(
         "1 bad row:\n"
         "  rows.jsonl, row 2, instruction: is empty\n"
-        "Repair them, or write the others to a file: python -m data_prep.check DATA --write FILE"
+        "Repair them, or write the others to a file: cctuning prepare check DATA --write FILE"
     ),
 )
 def bad_rows(folder: Path) -> list[str]:
@@ -59,7 +59,7 @@ def unknown_setting(folder: Path) -> list[str]:
     "rows without output_en",
     error=(
         "there is nothing to add: no English response (2)\n"
-        "English responses stand in the column output_en; data_prep.translate can add them"
+        "English responses stand in the column output_en; cctuning prepare translate can add them"
     ),
 )
 def without_output_en(folder: Path) -> list[str]:
@@ -125,13 +125,13 @@ def unknown_language(folder: Path) -> list[str]:
 
 @check_case(
     "a folder without a manifest",
-    error="manifest.json does not exist: the scripts of data_prep write it beside their files",
+    error="manifest.json does not exist: `cctuning prepare` writes it beside its files",
 )
 def no_manifest(folder: Path) -> list[str]:
     return [rows(folder), "--manifest", "."]
 
 
-# --- data_prep.translate ------------------------------------------------------------------------------------
+# --- cctuning prepare translate -----------------------------------------------------------------------------
 
 
 def translated(folder: Path, *more: str, pairs: str | None = None) -> list[str]:
@@ -250,7 +250,7 @@ def few_rows(folder: Path) -> list[str]:
     return sdrrl(folder)
 
 
-# --- data_prep.clean ----------------------------------------------------------------------------------------
+# --- cctuning prepare clean ---------------------------------------------------------------------------------
 
 
 @clean_case("a similarity above 1", error="argument --near: '80' is not between 0 and 1")
@@ -278,7 +278,7 @@ def broken_benchmark(folder: Path) -> list[str]:
     return [rows(folder), "--write", "out.jsonl", "--benchmarks", "sw.jsonl"]
 
 
-# --- data_prep.sdrrl ----------------------------------------------------------------------------------------
+# --- cctuning prepare sdrrl ---------------------------------------------------------------------------------
 
 
 def sdrrl(folder: Path, *more: str) -> list[str]:
@@ -368,14 +368,14 @@ def foreign_answers(folder: Path) -> list[str]:
 
 
 @sdrrl_case(
-    "a model of data_prep.sdrrl that does not exist",
+    "a model of cctuning prepare sdrrl that does not exist",
     error="--model=bas/e: there is no such folder, and as a hub name: …",
 )
 def no_model(folder: Path) -> list[str]:
     return ["bas/e" if word == "base" else word for word in sdrrl(folder, "--share", "english=1")]
 
 
-# --- data_prep.aya and data_prep.benchmarks -----------------------------------------------------------------
+# --- cctuning prepare aya and cctuning prepare benchmarks ---------------------------------------------------
 
 
 @aya_case(

@@ -117,7 +117,7 @@ def beside_nowhere(folder: Path) -> list[str]:
 @case(
     "a folder of questions that does not exist",
     error=(
-        "nowhere is no folder of benchmarks: it should hold XNLI/ar.jsonl (python -m data_prep.benchmarks "
+        "nowhere is no folder of benchmarks: it should hold XNLI/ar.jsonl (cctuning prepare benchmarks "
         "--help)"
     ),
 )

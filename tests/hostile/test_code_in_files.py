@@ -3,7 +3,7 @@
 import pytest
 
 from cctuning.commands import chat_with_model as chat
-from cctuning.commands import fit_transform
+from cctuning.commands import fit_matrix as fit_transform
 from tests.hostile import models
 from tests.scripts import call
 

@@ -1,4 +1,4 @@
-"""`python -m data_prep.aya` on a copy of Aya's shape: shares, what is left out, and the languages."""
+"""`cctuning prepare aya` on a copy of Aya's shape: shares, what is left out, and the languages."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`python -m data_prep.aya_parallel` against a server with a file like the authors'."""
+"""`cctuning prepare aya_parallel` against a server with a file like the authors'."""
 
 import functools
 import hashlib
@@ -68,7 +68,7 @@ def test_rows_get_ids_and_languages(prepare, capsys):
 def test_the_manifest_holds_the_download(prepare, server):
     assert prepare("--confidence", "0.4") == 0
     [entry] = read_manifest(prepare.target)
-    assert entry["command"].startswith("python -m data_prep.aya_parallel --url")
+    assert entry["command"].startswith("cctuning prepare aya_parallel --url")
     assert entry["inputs"][0] == {"name": server.url}
     assert entry["inputs"][1]["sha256"] == hashlib.sha256(server.content).hexdigest()
     assert entry["rows"] == {"all": 5, "en": 1, "ja": 1, "ru": 1, "sw": 1, "und": 1}

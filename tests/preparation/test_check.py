@@ -1,4 +1,4 @@
-"""`python -m data_prep.check`: the report, what it writes, and its exit status."""
+"""`cctuning prepare check`: the report, what it writes, and its exit status."""
 
 import json
 import statistics

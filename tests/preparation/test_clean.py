@@ -1,4 +1,4 @@
-"""`python -m data_prep.clean`: what it keeps, lists and counts."""
+"""`cctuning prepare clean`: what it keeps, lists and counts."""
 
 import json
 

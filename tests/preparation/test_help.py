@@ -12,8 +12,8 @@ import contextlib, importlib, io, sys
 for name in sys.argv[1:]:
     said = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(said):
-        importlib.import_module(f"data_prep.{name}").main(["--help"])
-    assert said.getvalue().startswith("usage: python -m data_prep."), name
+        importlib.import_module(f"cctuning.preparation.{name}").main(["--help"])
+    assert said.getvalue().startswith("usage: cctuning prepare "), name
     heavy = {"torch", "transformers", "peft", "ctranslate2", "datasets"} & sys.modules.keys()
     assert not heavy, f"{name} imports {heavy}"
 """

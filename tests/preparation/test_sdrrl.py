@@ -1,4 +1,4 @@
-"""`python -m data_prep.sdrrl` from base rows to a file that trains beside them."""
+"""`cctuning prepare sdrrl` from base rows to a file that trains beside them."""
 
 import contextlib
 import io
@@ -135,7 +135,7 @@ def test_what_is_lost_is_listed_and_counted(finished):
 def test_the_manifest_says_how_it_was_made(finished):
     world, _ = finished
     [entry] = read_manifest(world / "out")
-    assert entry["command"].startswith("python -m data_prep.sdrrl ")
+    assert entry["command"].startswith("cctuning prepare sdrrl ")
     assert (entry["seed"], entry["settings"]["base_rows"]) == (666, len(base_rows()))
     assert (entry["settings"]["template"], entry["settings"]["dtype"]) == ("auto", "auto")
     assert {"sil-thot", "icu4py"} <= entry["versions"].keys()
@@ -185,7 +185,7 @@ def test_a_model_that_says_nothing_of_use_leaves_the_rows_without_answers(world,
 
 
 def test_rows_of_no_known_language_are_left_out_and_counted(world, base, capsys):
-    """As data_prep.aya_parallel leaves them; the others become the rows that they become without them."""
+    """As aya_parallel leaves them; the others become the rows that they become without them."""
     shares = [f"--share={kind}=0" for kind in SHARES if kind != "completion"]
     assert run(world, base, *shares) == 0
     alone = (world / "out" / "sdrrl.jsonl").read_bytes()

@@ -1,4 +1,4 @@
-"""`python -m data_prep.settings`: the rows of +EN and +MT, and what they leave out."""
+"""`cctuning prepare settings`: the rows of +EN and +MT, and what they leave out."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`python -m data_prep.translate`: what is translated, what is rejected, and that it goes on."""
+"""`cctuning prepare translate`: what is translated, what is rejected, and that it goes on."""
 
 import json
 

@@ -1,5 +1,6 @@
 """Recipes are read with a small schema of our own here; the shipped ones are in test_schemas.py."""
 
+import dataclasses
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of, required, setting
-from cctuning.settings.recipe import RecipeError, load_recipe, recipe_from_command_line, save_recipe
+from cctuning.settings.recipe import (
+    RECIPES,
+    RecipeError,
+    help_text,
+    load_recipe,
+    recipe_from_call,
+    recipe_settings,
+    save_recipe,
+)
 
 
 @dataclass
@@ -273,11 +283,8 @@ def test_a_saved_recipe_reads_back_the_same(cake):
 # --- The door of an entry script ----------------------------------------------------------------------------
 
 
-def test_help_shows_every_key_and_recipe(folder, capsys):
-    with pytest.raises(SystemExit) as stop:
-        recipe_from_command_line(Cake, "Bakes.", ["recipe=unknown", "--help"], folder=folder)
-    assert stop.value.code == 0
-    shown = capsys.readouterr().out
+def test_help_shows_every_key_and_recipe(folder):
+    shown = help_text("Bakes.", Cake, folder)
     assert shown.startswith("Bakes.\n")
     assert "small_sponge, sponge, tiny_sponge" in shown
     for name, key in keys_of(Cake).items():
@@ -288,8 +295,29 @@ def test_help_shows_every_key_and_recipe(folder, capsys):
     assert "above 0, at most 300" in shown
 
 
-def test_an_error_ends_the_program_with_its_message_only(folder, capsys):
-    with pytest.raises(SystemExit) as stop:
-        recipe_from_command_line(Cake, "Bakes.", ["recipe=sponge", "egg=3"], folder=folder)
-    assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("error: unknown key 'egg'")
+def test_settings_are_shown_with_their_places(folder):
+    rows = {key: (value, place) for key, value, place in recipe_settings(["eggs=3"], Cake, folder=folder)}
+    assert rows["eggs"] == ("3", "on the command line")
+    assert rows["oven.degrees"] == ("180.0", "default")
+    assert rows["flour"] == ("required", "default")
+    named = {key: place for key, _, place in recipe_settings(["recipe=sponge"], Cake, folder=folder)}
+    assert named["flour"] == f"in {folder / 'sponge.yaml'}"
+
+
+def test_a_call_takes_an_object_or_a_name_and_keywords(folder):
+    made = recipe_from_call(Cake, "sponge", {"eggs": 3, "oven": {"fan": False}}, folder=folder)
+    assert (made.eggs, made.oven.fan, made.run_name) == (3, False, "sponge")
+    assert recipe_from_call(Cake, made, {"eggs": 4}, folder=folder) == dataclasses.replace(made, eggs=4)
+    assert recipe_from_call(Cake, None, {"flour": Path("rye")}, folder=folder).flour == "rye"
+    with pytest.raises(RecipeError, match=r"'egg' \(in the call\); did you mean 'eggs'"):
+        recipe_from_call(Cake, "sponge", {"egg": 3}, folder=folder)
+
+
+def test_a_folder_of_recipes_here_comes_before_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "recipes" / "evaluation"
+    own.mkdir(parents=True)
+    (own / "xnli.yaml").write_text("benchmarks: [mkqa]\nlimit: 7")
+    folder = RECIPES / "evaluation"
+    assert load_recipe(["recipe=xnli", "model=m"], EvaluateRecipe, folder=folder).limit == 7
+    assert load_recipe(["recipe=xquad", "model=m"], EvaluateRecipe, folder=folder).benchmarks == ["xquad"]

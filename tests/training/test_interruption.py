@@ -22,6 +22,9 @@ class SignalAt(TrainerCallback):
                 os.kill(os.getpid(), number)
 
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def train_with(tmp_path, callback, **changes):
     stop = StopOnSignal()
     trainer = trainer_for(connected_llama(), arguments(tmp_path, **changes), callbacks=[callback, stop])
@@ -30,7 +33,7 @@ def train_with(tmp_path, callback, **changes):
     return stop, trainer
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("save_strategy", ["no", "steps", "epoch"])
 def test_a_signal_finishes_the_step_and_saves_it(tmp_path, number, save_strategy):
     stop, trainer = train_with(tmp_path, SignalAt(2, number), save_strategy=save_strategy, save_steps=2)
@@ -59,8 +62,8 @@ def test_a_second_sigterm_is_the_same_request(tmp_path):
 
 
 def test_handlers_are_put_back():
-    before = [signal.getsignal(number) for number in StopOnSignal.SIGNALS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with pytest.raises(ZeroDivisionError), StopOnSignal():
-        assert [signal.getsignal(number) for number in StopOnSignal.SIGNALS] != before
+        assert [signal.getsignal(number) for number in SIGNALS] != before
         raise ZeroDivisionError
-    assert [signal.getsignal(number) for number in StopOnSignal.SIGNALS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before

@@ -72,7 +72,7 @@ def fault(
     if not all(text.strip() for text in texts):
         message = (
             "it has no parallel prompt, which inference=bilingual, prompting=pim and probe.py need: make the "
-            "files with a translator (python -m data_prep.benchmarks --help)"
+            "files with a translator (cctuning prepare benchmarks --help)"
         )
         return Fault("no parallel prompt", message)
     read = len(question.asked.ids) + new_tokens

@@ -98,7 +98,7 @@ def _file(folder: Path, benchmark: Benchmark, language: str) -> Path:
     if not folder.is_dir():
         raise DataError(
             f"{folder} is no folder of benchmarks: it should hold {benchmark.title}/{language}.jsonl "
-            "(python -m data_prep.benchmarks --help)"
+            "(cctuning prepare benchmarks --help)"
         )
     place = folder / benchmark.title
     if not place.is_dir():

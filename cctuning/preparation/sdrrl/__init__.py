@@ -1,6 +1,6 @@
 """+SDRRL: rows distilled from the model's own English answers (Zhang et al., arXiv 2402.12204).
 
-`python -m data_prep.sdrrl --help`. Data flows down this list:
+`cctuning prepare sdrrl --help`. Data flows down this list:
 
     draw.py        which rows serve which kind
     answers.py     the model's English answers, kept as they come

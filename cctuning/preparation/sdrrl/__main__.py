@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_prep.sdrrl", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cctuning prepare sdrrl", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
     add(

@@ -1,4 +1,4 @@
-"""What a run of `data_prep.sdrrl` leaves beside its rows, and what it says at the end."""
+"""What a run of `cctuning prepare sdrrl` leaves beside its rows, and what it says at the end."""
 
 from __future__ import annotations
 

@@ -1,26 +1,18 @@
-"""Fits the Transform Matrix of a CC-Tuning run and exports a model that needs one language only.
-
-python fit_transform.py                                  (the newest finished run under outputs/)
-python fit_transform.py model=outputs/llama31_aya pairs=2000
-accelerate launch --num_processes 8 fit_transform.py model=outputs/llama31_aya
-"""
+"""Fits the Transform Matrix of a finished run, and exports the monolingual model."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
 from cctuning.connection.model import CONNECTION_FILE, CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
@@ -33,7 +25,8 @@ from cctuning.distributed.sharing import Share
 from cctuning.export import export_monolingual
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
-from cctuning.settings.recipe import RECIPES, recipe_from_command_line
+from cctuning.reporting.settings_table import settings_table
+from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.training.model_cards import export_card
 from cctuning.training.runs import (
@@ -48,13 +41,15 @@ from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
 from cctuning.transform.fit import Fit, fit_transform, run_share
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 
-console = Console(highlight=False, markup=False)
+console = new_console()
 
 
-def main() -> None:
-    """Reads the recipe, fits, and writes the exported model and what is known about it."""
-    recipe = recipe_from_command_line(FitRecipe, __doc__ or "", folder=RECIPES / "fit")
-    state = join_equals("fit_transform.py", use_cpu=recipe.use_cpu)
+def fit_matrix(recipe: FitRecipe) -> Result:
+    """Fits, and writes the exported model and what is known about it.
+
+    Raises `RunError` for a run that cannot be fitted, `ValueError` or `OSError` for rows that cannot be used.
+    """
+    state = join_equals("fit", use_cpu=recipe.use_cpu)
     share = Share(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     directory = Path(recipe.model) if recipe.model else find_newest_run()
@@ -80,7 +75,7 @@ def main() -> None:
         console.print(f"warning: {unknown}", soft_wrap=True)
     if recipe.dry_run:
         show(recipe, directory, examples, problems, sample, tokenizer)
-        return
+        return Result()
 
     options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
     with naming_model("model", str(directory)):
@@ -92,7 +87,7 @@ def main() -> None:
     }
     if not state.is_main_process:
         run_share(model, sample, **passes)
-        return
+        return Result(output_dir)
     fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
@@ -100,7 +95,8 @@ def main() -> None:
     write_results(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
-    console.print(f"Next: python chat.py model={output_dir}", soft_wrap=True)
+    console.print(f"Next: cctuning chat model={output_dir}", soft_wrap=True)
+    return Result(output_dir, report)
 
 
 def load_examples(
@@ -151,8 +147,8 @@ def show(
     # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.
     gigabytes = (1.5 * (recipe.folds + 1) + 3) * d * d * 8 / 2**30
     resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / "monolingual")}
-    console.print_json(json.dumps(dataclasses.asdict(recipe) | resolved))
     console.print(rows_table(examples, problems))
+    console.print(settings_table(recipe, **resolved))
     console.print(example_panel(examples[0], tokenizer))
     console.print(
         f"{len(sample.fit) * layers:,} rows of {layers} layers for a matrix of {d} x {d} "

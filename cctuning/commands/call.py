@@ -1,0 +1,54 @@
+"""A command as the command line calls it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cctuning.commands.registry import Command
+from cctuning.commands.run import quiet_libraries, run
+from cctuning.data.sources import find_sources
+from cctuning.distributed.rank import leave_processes
+from cctuning.pretrained.names import check_model_path
+from cctuning.settings.keys import keys_of
+from cctuning.settings.recipe import RecipeError, get_value, help_text, load_recipe
+
+
+def call_command(command: Command, arguments: Sequence[str]) -> None:
+    """Reads the settings, checks what they name, and carries the command out.
+
+    `--help` prints the keys. A recipe that cannot be used ends the process with the error and status 2, what
+    goes wrong later with status 1; see `run`.
+    """
+    if any(argument in ("-h", "--help") for argument in arguments):
+        examples = "\n".join(command.examples)
+        sys.stdout.write(help_text(f"{command.summary}.\n\n{examples}", command.schema, command.recipes))
+        return
+    try:
+        recipe = load_recipe(arguments, command.schema, folder=command.recipes)
+    except RecipeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+
+    def work() -> None:
+        check_names(recipe)
+        function = command.function()
+        quiet_libraries()
+        function(recipe)
+
+    run(work, stopped=command.stopped)
+    leave_processes()
+
+
+def check_names(recipe: Any) -> None:
+    """Raises `OSError` or `ValueError` for a model's folder or a file of rows that does not exist.
+
+    Names that may be on the hub pass; what is in the folders and files is looked at when they are read.
+    """
+    for name, key in keys_of(type(recipe)).items():
+        value = get_value(recipe, name)
+        if key.names == "model" and value is not None:
+            check_model_path(name, value)
+        elif key.names == "rows" and value:
+            find_sources(value, split=getattr(recipe, "data_split", "train"))

@@ -1,0 +1,41 @@
+"""`cctuning prepare NAME ...`: the scripts that prepare data."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from cctuning.settings.near_matches import did_you_mean
+
+SCRIPTS = {
+    "aya_parallel": "Download the CC-Tuning authors' rows: 20,236 of Aya with the English of their prompts",
+    "aya": "Draw a language-balanced sample of the Aya data set",
+    "translate": "Add translations to rows: the English of prompts, or any field in any language",
+    "settings": "Make the rows that the settings +EN and +MT add",
+    "sdrrl": "Make the rows of +SDRRL from the model's own English answers",
+    "clean": "Remove near duplicates, and rows that hold questions of benchmarks",
+    "check": "Check rows before a run: counts, lengths and faults for every language",
+    "benchmarks": "Write benchmark files from the hub: the papers' questions, languages and prompts",
+}
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Runs the script that the first argument names, and ends the process with its status.
+
+    Without arguments, or with --help, lists the scripts. A name that is none ends with status 2.
+    """
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        lines = "\n".join(f"  {script:<14} {summary}" for script, summary in SCRIPTS.items())
+        sys.stdout.write(
+            f"usage: cctuning prepare SCRIPT ...\n\n{lines}\n\n"
+            "`cctuning prepare SCRIPT --help` says how each is called.\n"
+        )
+        return
+    if name not in SCRIPTS:
+        hint = did_you_mean(name, SCRIPTS) or f": one of {', '.join(SCRIPTS)}"
+        sys.stderr.write(f"error: no script {name!r}{hint}\n")
+        raise SystemExit(2)
+    module = "sdrrl.__main__" if name == "sdrrl" else name
+    raise SystemExit(importlib.import_module(f"cctuning.preparation.{module}").main(arguments[1:]))

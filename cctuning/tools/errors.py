@@ -1,0 +1,45 @@
+"""Errors as a user reads them."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import sys
+from pathlib import Path
+
+# C0 and C1 controls but for tab and line feed, and the signs that turn the direction of a text.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """`text` with control characters as their escapes, such as backslash, x, 1b."""
+    return _CONTROLS.sub(lambda sign: sign[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def message_of(error: BaseException) -> str:
+    """An error's message; of one of the system's, which file it is about, and what is wrong with it."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return printable(str(error))
+    file = error.filename2 or error.filename
+    place = Path(file) if isinstance(file, str | Path) else None
+    told = error.strerror if place is None else f"{place}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        told += f" ({_free(place)} are free there: make room, and give the same command again)"
+    return printable(told)
+
+
+def _free(place: Path | None) -> str:
+    """Free space where `place` is, or would be."""
+    folders = (place or Path()).absolute().parents
+    there = next((folder for folder in folders if folder.is_dir()), Path("/"))
+    return f"{shutil.disk_usage(there).free / 2**20:,.0f} MiB"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, the machine's or a GPU's, did not suffice: each library has its own way to say so."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    signs = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allocate memory", "std::bad_alloc")
+    return isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in signs)
