@@ -94,7 +94,7 @@ def _metrics(benchmark: Benchmark, line: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_prep.lm_eval_tasks",
+        prog="cctuning prepare lm_eval_tasks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -17,6 +17,7 @@ SCRIPTS = {
     "clean": "Remove near duplicates, and rows that hold questions of benchmarks",
     "check": "Check rows before a run: counts, lengths and faults for every language",
     "benchmarks": "Write benchmark files from the hub: the papers' questions, languages and prompts",
+    "lm_eval_tasks": "Write the benchmarks as tasks of lm-evaluation-harness",
 }
 
 

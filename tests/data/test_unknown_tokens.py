@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from cctuning.commands import evaluate_model, fit_transform, probe_model, train_model
+from cctuning.commands import evaluate_model, fit_matrix, probe_model, train_model
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import Row
@@ -117,7 +117,7 @@ def test_each_command_that_reads_prompts_says_so(tmp_path):
     asked = [run, "benchmarks=[mkqa]", "use_cpu=true", "dry_run=true"]
     ended = {
         "train": call(train_model, *(f"{key}={value}" for key, value in settings.items())),
-        "fit": call(fit_transform, run, "use_cpu=true", "dry_run=true"),
+        "fit": call(fit_matrix, run, "use_cpu=true", "dry_run=true"),
         "evaluate": call(evaluate_model, *asked, "inference=none", f"data={tmp_path / 'items'}"),
         "probe": call(probe_model, *asked, f"pilot={tmp_path / 'items'}"),
     }

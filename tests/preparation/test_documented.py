@@ -1,12 +1,13 @@
 """The commands of docs/data_prep.md on this repository's own rows, as they stand there, in a fresh folder."""
 
-import importlib
 import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+
+from cctuning.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 HEADING = "## On this repository's own rows"
@@ -29,10 +30,11 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for command in documented():
-            python, option, module, *arguments = shlex.split(command)
-            assert (python, option) == ("python", "-m")
-            name = f"{module}.__main__" if module == "cctuning.preparation.sdrrl" else module
-            assert importlib.import_module(name).main(arguments) == 0, command
+            program, *arguments = shlex.split(command)
+            assert program == "cctuning"
+            with pytest.raises(SystemExit) as ended:
+                main(None, arguments)
+            assert ended.value.code == 0, command
     return folder / "data/examples"
 
 
