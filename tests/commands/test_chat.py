@@ -7,6 +7,7 @@ from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
+from cctuning.tools.errors import printable
 from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
@@ -31,9 +32,9 @@ def asked(folder, *arguments, typed=""):
     return ended.out.splitlines()
 
 
-def printable(text):
-    """Without control characters, which an untrained model writes and a terminal should not get."""
-    return "".join(character for character in text if character.isprintable())
+def shown_as(text):
+    """As a terminal shows it, without blanks and line ends."""
+    return "".join(printable(text).split())
 
 
 def expected(folder, question, english=None):
@@ -55,7 +56,7 @@ def expected(folder, question, english=None):
 def test_a_question_is_answered_with_where_the_connection_came_from(folders, kind, english, source):
     said = expected(folders[kind], QUESTION, english)
     shown = asked(folders[kind], f"question={QUESTION}", *([f"english={english}"] if english else []))
-    assert printable("".join(shown[:-1])) == printable(said.text)
+    assert shown_as("".join(shown[:-1])) == shown_as(said.text)
     assert shown[-1] == source.format(said.layer)
 
 
@@ -68,19 +69,19 @@ def test_english_for_a_plain_model_is_a_clear_error(folders):
 
 def test_a_conversation_asks_for_question_and_english_until_an_empty_question(folders):
     shown = asked(folders["run"], typed=f"{QUESTION}\n{ENGLISH}\n{QUESTION}\n\n\nnever asked\n")
-    text = printable("\n".join(shown))
+    text = "\n".join(shown)
     assert "bilingual, connected where you give the question in English too" in text
     bilingual, alone = expected(folders["run"], QUESTION, ENGLISH), expected(folders["run"], QUESTION)
     assert text.index(f"layer {bilingual.layer} of the English prompt") < text.index("not connected")
-    assert printable(bilingual.text) in text and printable(alone.text) in text
+    assert shown_as(bilingual.text) in shown_as(text) and shown_as(alone.text) in shown_as(text)
     assert text.count("question>") == 3 and text.count("in English (or empty)>") == 2
 
 
 @pytest.mark.parametrize("typed", [QUESTION, f"{QUESTION}\n"])
 def test_a_conversation_ends_with_its_input(folders, typed):
-    text = printable("\n".join(asked(folders["plain"], typed=typed)))
+    text = "\n".join(asked(folders["plain"], typed=typed))
     assert "a plain model, not connected" in text
-    assert printable(expected(folders["plain"], QUESTION).text) in text
+    assert shown_as(expected(folders["plain"], QUESTION).text) in shown_as(text)
     assert "in English" not in text
 
 
