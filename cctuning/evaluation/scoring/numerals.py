@@ -10,7 +10,14 @@ import regex
 # Languages that write 1.234,5 or 1 234,5 where English writes 1,234.5.
 _DECIMAL_COMMA = "bg ca da de el es et eu fi fr gl hu id it mk nl no pl pt ro ru sv tr uk vi"
 _ARABIC_SEPARATORS = str.maketrans({"٫": ".", "٬": ","})
-_GROUPED = {mark: regex.compile(rf"\d{{1,3}}(?:{regex.escape(mark)}\d{{3}})+") for mark in ".,"}
+_GROUPED = {
+    ".": regex.compile(r"\d{1,3}(?:\.\d{3})+"),
+    ",": regex.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}"),  # also as in India: 1,00,000
+}
+_APOSTROPHES_IN_NUMBER = regex.compile(r"(?<![\d.,'])\d{1,3}(?:'\d{3})+(?!\d)")
+_SIGN = regex.compile(r"(?<![\p{L}\p{M}\p{N}.,)\]-])([-\u2212+])(?=[.,]?\d)")
+_MINUS = "\ua7b0"  # a letter that no language writes: with it a number is one word
+
 _BLANKS_IN_NUMBER = regex.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?!\d)")
 
 _DATES = (
@@ -21,8 +28,13 @@ _DATES = (
 
 
 def ascii_digits(text: str) -> str:
-    """`text` with the decimal digits of every script as 0 to 9."""
-    return "".join(str(unicodedata.decimal(character, character)) for character in text)
+    """`text` with the digits of every script as 0 to 9."""
+    return "".join(str(unicodedata.digit(character, character)) for character in text)
+
+
+def signed(text: str) -> str:
+    """`text` with the signs of its numbers as a part of them: minus stays, plus goes."""
+    return _SIGN.sub(lambda match: "" if match[1] == "+" else _MINUS, text)
 
 
 def plain_dates(text: str) -> str:
@@ -44,7 +56,8 @@ def _year_month_day(match: regex.Match[str]) -> str:
 
 
 def joined_thousands(text: str, language: str) -> str:
-    """`text` with 10 000 as 10000, in languages that write large numbers so."""
+    """`text` with 10'000 as 10000, and 10 000 in languages that write large numbers so."""
+    text = _APOSTROPHES_IN_NUMBER.sub(lambda match: match[0].replace("'", ""), text)
     if not _writes_decimal_comma(language):
         return text
     return _BLANKS_IN_NUMBER.sub(lambda match: match[0].replace(" ", ""), text)
@@ -56,6 +69,9 @@ def plain_number(word: str, language: str) -> str:
     Thousands separators go. By the custom of `language` a single mark before three digits is one of them;
     any other single mark is a decimal one, whichever it is: data are often written the English way.
     """
+    if word.startswith(_MINUS):
+        number = plain_number(word.removeprefix(_MINUS), language)
+        return number if number == "0" else f"-{number}"
     text = word.translate(_ARABIC_SEPARATORS)
     group, point = (".", ",") if _writes_decimal_comma(language) else (",", ".")
     whole, *decimals = text.split(point)

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.articles import ARTICLES, PREFIXES
-from cctuning.evaluation.scoring.numerals import ascii_digits, joined_thousands, plain_dates, plain_number
-from cctuning.evaluation.scoring.words import folded, words
+from cctuning.evaluation.scoring.numerals import (
+    ascii_digits,
+    joined_thousands,
+    plain_dates,
+    plain_number,
+    signed,
+)
+from cctuning.evaluation.scoring.words import equated, words
 
 
 def exact_match(response: str, item: Item) -> float:
@@ -27,12 +33,14 @@ def f1(response: str, item: Item) -> float:
 
 
 def answer_words(text: str, language: str) -> list[str]:
-    """The words that count: folded in case and width, numbers and plain dates in one form, no articles.
+    """The words that count: as `equated` has them, numbers and plain dates in one form, no articles.
 
     An answer that holds nothing but articles (blood type "A") keeps them.
     """
-    plain = joined_thousands(plain_dates(ascii_digits(folded(text, language))), language)
-    prefixes, articles = PREFIXES.get(language, "").split(), ARTICLES.get(language, "").split()
+    plain = joined_thousands(signed(plain_dates(ascii_digits(equated(text, language)))), language)
+    prefixes, articles = (
+        equated(table.get(language, ""), language).split() for table in (PREFIXES, ARTICLES)
+    )
     every = [_without_prefix(plain_number(word, language), prefixes) for word in words(plain)]
     return [word for word in every if word not in articles] or every
 

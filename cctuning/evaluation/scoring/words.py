@@ -11,6 +11,10 @@ _INVISIBLE = regex.compile(r"\p{Cf}")  # byte-order marks, joiners, directions
 _WORD = regex.compile(r"[\p{L}\p{N}]")
 _TURKIC_CASE = str.maketrans({"I": "ı", "İ": "i"})
 _TURKIC = frozenset({"tr", "az"})
+# One letter, by the keyboards of Arabic, Persian and Urdu: kaf, yeh with and without its dots, heh.
+_ARABIC_VARIANTS = str.maketrans("كيىہ", "کییه")
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʻʹ′´`＇‛", "'"))
+_GREEK_ACCENTS = regex.compile(r"[\u0300\u0301\u0313\u0314\u0342\u0345]")
 
 
 def visible(text: str) -> str:
@@ -27,6 +31,19 @@ def folded(text: str, language: str = "") -> str:
     if language.partition("-")[0] in _TURKIC:
         text = text.translate(_TURKIC_CASE)
     return unicodedata.normalize("NFKC", text.casefold())
+
+
+def equated(text: str, language: str = "") -> str:
+    """As `folded`, and without differences that only strict comparisons of answers pass over.
+
+    These are variants of Arabic letters and of apostrophes, accents of Greek (capitals have none), and the
+    sign of abbreviation that follows some Thai names.
+    """
+    text = folded(text.translate(_APOSTROPHES), language).translate(_ARABIC_VARIANTS).replace("\u2044", "/")
+    if language.partition("-")[0] == "el":
+        text = _GREEK_ACCENTS.sub("", unicodedata.normalize("NFD", text))
+        return unicodedata.normalize("NFC", text)
+    return text.replace("ฯ", "") if language.partition("-")[0] == "th" else text
 
 
 def words(text: str) -> list[str]:

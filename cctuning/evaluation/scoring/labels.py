@@ -1,0 +1,243 @@
+"""Where a response names options by their labels, in every language of the benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import regex
+
+from cctuning.evaluation.scoring.answer_phrases import (
+    ENDINGS,
+    ENDINGS_OF_LOCAL_LETTERS,
+    NOUNS,
+    ONE_LETTER_WORDS,
+    VERBS,
+    WITHOUT_BLANKS,
+)
+from cctuning.evaluation.scoring.articles import ARTICLES
+from cctuning.evaluation.scoring.numerals import ascii_digits
+from cctuning.evaluation.scoring.words import visible
+
+# Letters as translated prompts write them: what stands for A, B, C, ... in lists of that language. Letters
+# that lists of one language use for two labels are left out (Russian В is the third, and looks like B).
+LOCAL_LETTERS: dict[str, str] = {
+    "am": "ሀ ለ ሐ መ ሠ ረ ሰ ሸ",
+    "ar": "أ ب ج د هـ و ز ح",
+    "bg": "А Б",
+    "bn": "ক খ গ ঘ ঙ চ ছ জ",
+    "el": "Α Β Γ Δ Ε ΣΤ Ζ Η",
+    "hi": "ए बी सी डी ई एफ जी एच",
+    "ko": "가 나 다 라 마 바 사 아",
+    "ru": "А Б С",
+    "th": "ก ข ค ง จ ฉ ช ซ",
+    "uk": "А Б С",
+    "ur": "ا ب ج د",
+}
+
+Found = list[tuple[int, str]]  # places and labels
+
+_LETTER = r"[\p{L}\p{M}]"
+_SENTENCE_END = regex.compile(r"(?<=[.!?;؟।۔።])\s+|(?<=。)|\n")
+_OPEN, _CLOSED = r"(\[{<「【〔《", r")\]}>」】〕》"
+_NO_LABEL = "_"  # stands in the place of what only looks like a label
+
+
+class LabelReader:
+    """Reads the labels of one question's options.
+
+    Labels are known in brackets of any style, and alone: with no letter or digit of a word beside them. They
+    are also known in full width, with the digits of any script, and by the letters of lists in the
+    question's language; small letters count in brackets and as the whole response.
+
+    Args:
+        options: labels and texts.
+        language: of the question; what is said in English is read as well.
+        asked: the question and its options. What stands there behind or before the same word ("vitamin A")
+            is no label in a response.
+    """
+
+    def __init__(self, options: Mapping[str, str], language: str, asked: str) -> None:
+        self.spellings = _spellings(options, language)
+        self.patterns = _patterns(tuple(self.spellings), language.partition("-")[0])
+        self.asked = " ".join(_plain(asked).casefold().split())
+
+    def read(self, response: str, *, at_start: bool = True) -> list[str]:
+        """The labels that `response` names, in the order of their last mention; none where it names none.
+
+        With `at_start`, a response of several lines whose first one names labels is read there, where other
+        lines open with one, and at its end: the rest explains. What is read names the labels in brackets and
+        the one that it opens with; without brackets those that its last sentence ends with, else those
+        beside a word for "is" or "answer" in the first sentence that has some.
+        """
+        text = _plain(response)
+        words = [match.start() for match in regex.finditer(r"\w", text)]
+        bare = text[words[0] : words[-1] + 1].casefold() if words else ""
+        for spelling, label in self.spellings.items():
+            if bare == spelling.casefold():
+                return [label]
+        text = self._without_quotes(text)
+        first, *others = text.split("\n")
+        if at_start and others and (named := self._in_text(first, at_start=True)):
+            later = [label for line in others for _, label in self._opening(line)]
+            later += [label for _, label in sorted(self._at_end(text))]
+            return by_last_mention(enumerate([*named, *later]))
+        return self._in_text(text, at_start=at_start)
+
+    def _in_text(self, text: str, *, at_start: bool) -> list[str]:
+        opening = self._opening(text) if at_start else []
+        found = self._in_brackets(text) or self._at_end(text)
+        if not found and not opening:
+            found = next(filter(None, map(self._beside_words, _sentences(text))), [])
+        return by_last_mention(opening + found)
+
+    def _in_brackets(self, text: str) -> Found:
+        labels = {spelling.casefold(): label for spelling, label in self.spellings.items()}
+        found = self.patterns["in brackets"].finditer(text.casefold())
+        return [(match.start(), labels[match[1]]) for match in found]
+
+    def _opening(self, text: str) -> Found:
+        return self._labels("opening", text)
+
+    def _at_end(self, text: str) -> Found:
+        """The labels that the last sentence ends with, and in it those behind a verb."""
+        last = (_sentences(text) or [""])[-1]
+        closing = self._labels("closing", last)
+        found = closing + (self._labels("behind a verb", last) if closing else [])
+        return [(len(text) - len(last) + place, label) for place, label in found]
+
+    def _beside_words(self, sentence: str) -> Found:
+        speaks_of_answers = self.patterns["noun"].search(sentence)
+        return [
+            (place, label)
+            for place, label in self._labels("behind a word", sentence)
+            + self._labels("before a word", sentence)
+            # A number before another word ("2 people") is a label only where an answer is spoken of.
+            if speaks_of_answers or not regex.match(r"\d+\s+\p{L}", sentence[place:])
+        ]
+
+    def _labels(self, pattern: str, text: str) -> Found:
+        return [
+            (place, self.spellings[spelling])
+            for match in self.patterns[pattern].finditer(text)
+            for place, spelling in zip(match.starts("label"), match.captures("label"), strict=True)
+        ]
+
+    def _without_quotes(self, text: str) -> str:
+        """`text` without what looks like a label and is none: words of one letter, and what was asked."""
+        text = self.patterns["word of one letter"].sub(_NO_LABEL, text)
+        for pattern in ("after a word", "with a word after"):
+            text = self.patterns[pattern].sub(self._unless_asked, text)
+        return text
+
+    def _unless_asked(self, match: regex.Match[str]) -> str:
+        """The match as it is, or without its label where the question has the same words."""
+        both = regex.escape(" ".join(match[0].casefold().split()))
+        if regex.search(rf"(?<!\w){both}(?!\w)", self.asked) is None:
+            return match[0]
+        start, end = (place - match.start() for place in match.span("label"))
+        return match[0][:start] + _NO_LABEL * (end - start) + match[0][end:]
+
+
+def by_last_mention(found: Iterable[tuple[int, str]]) -> list[str]:
+    """Labels, each once, in the order of the last place that each was found at."""
+    last = {label: place for place, label in sorted(found)}
+    return sorted(last, key=lambda label: last[label])
+
+
+def _plain(text: str) -> str:
+    return ascii_digits(visible(text)).strip()
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence for sentence in _SENTENCE_END.split(text) if regex.search(r"\w", sentence)]
+
+
+def _spellings(options: Iterable[str], language: str) -> dict[str, str]:
+    """The label by each spelling of it."""
+    options = tuple(options)
+    local = zip("ABCDEFGH", LOCAL_LETTERS.get(language, "").split(), strict=False)
+    return {_plain(letter): label for label, letter in local if label in options} | {
+        _plain(label): label for label in options
+    }
+
+
+# --- Patterns -----------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Pattern[str]]:
+    """What is looked for in responses to questions of a language, by what it finds.
+
+    Latin letters and digits may stand right behind a word of another script ("答案是B"), local letters may
+    not; right before one they need an ending of `answer_phrases` ("B입니다", but not the blood type "B형").
+    """
+    any_label = rf"(?P<label>{_any_of(spellings)})"
+    next_label = rf"(?:(?<![\p{{Latin}}\d_])(?=[A-Z\d])|(?<!{_LETTER}|[\d_])(?![A-Z\d])){any_label}"
+    in_list = rf"{next_label}(?:(?<=[A-Z\d])(?![\p{{Latin}}\d])|(?<![A-Z\d])(?!{_LETTER}))"
+    # What parts the labels of a list: signs, or a short word or two, which in some scripts need no blanks.
+    gap, word = r"[^\w.!?:\n]", rf"(?!{in_list})[^\W\d_\p{{Latin}}]{{1,8}}"
+    latin_word = rf"{gap}+(?!{in_list})\p{{Latin}}{{1,8}}{gap}+"
+    parting = rf"(?:[^\w.!?:]+|{latin_word}|{gap}*{word}(?:{gap}+{word})?{gap}*)"
+    labels = rf"(?<![.,'’-])(?:{in_list}{parting}){{0,9}}{next_label}{_end_of_label(language)}"
+    verb = _words_of(VERBS, language)
+    noun = _words_of(NOUNS, language, beginnings=True)
+    article = rf"(?:(?<!{_LETTER})(?:{_listed(ARTICLES, language)})(?!{_LETTER})\W+)?"
+    ending = rf"(?:(?:{_listed(ENDINGS, language)})\p{{L}}{{0,2}}){{0,2}}"
+    own_noun = "(?!)" if language == "en" else _words_of(NOUNS, language, beginnings=True, english=False)
+    one_letter = (
+        rf"(?:{_listed(ONE_LETTER_WORDS, language, english=False)}"
+        rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}))"
+    )
+    own_word = rf"(?!{verb}|{noun}){_LETTER}{{4,}}"
+    spelt = _any_of(one.casefold() for one in spellings)
+    behind_opening = (
+        rf"(?:$|\n|\s*[):;、。،؛।—–=]|[.,](?!\d)|{ending}\W*(?:{verb}|{noun})"
+        rf"|(?<=[A-Z])\s+(?={_LETTER})|(?<=[A-Z\d])(?={_LETTER}))"
+    )
+    patterns = {
+        "in brackets": rf"[{_OPEN}]\s*({spelt})\s*[{_CLOSED}]",
+        "opening": rf"^\W*?[{_OPEN}]\s*{any_label}\s*[{_CLOSED}]|^[^\w{_OPEN}]*{labels}{behind_opening}",
+        "closing": rf"{labels}{ending}(?:\W*+(?:{verb}|{noun}|{article}(?={noun}))){{0,4}}\W*+$",
+        "behind a verb": rf"{verb}\W*{article}{labels}",
+        "behind a word": rf"(?:{verb}|{noun}|[:=—–])\W*{article}{labels}",
+        "before a word": rf"{labels}{ending}\W*(?:{verb}|{noun})",
+        "noun": noun,
+        "word of one letter": rf"(?={one_letter}\s)(?<=(?:^|[.!?:]\s+|\n)\W{{0,9}}){one_letter}"
+        rf"(?=\s+{_LETTER})(?!\W+{verb}|{parting}{next_label})",
+        "after a word": rf"(?<!{_LETTER}){own_word}\s+{any_label}(?!{_LETTER}|\d)",
+        "with a word after": rf"(?<!{_LETTER}|\d){any_label}(?!{parting}{next_label})"
+        rf"\s+{own_word}(?!{_LETTER})",
+    }
+    return {name: regex.compile(pattern) for name, pattern in patterns.items()}
+
+
+def _end_of_label(language: str) -> str:
+    latin, local = (_listed(table, language) for table in (ENDINGS, ENDINGS_OF_LOCAL_LETTERS))
+    in_word = rf"{_LETTER}|[\d_]|['’-][\p{{L}}\d]|[.,]\d"
+    return rf"(?:(?<=[A-Z\d])(?=(?:{latin}))|(?<![A-Z\d])(?=(?:{local}))|(?!{in_word}))"
+
+
+def _words_of(
+    table: Mapping[str, str], language: str, *, beginnings: bool = False, english: bool = True
+) -> str:
+    """Finds one of the words of a language, or of English; with `beginnings` also longer words."""
+    listed = rf"(?i:{_listed(table, language, english=english)})"
+    more = r"[^\W\d_\p{Latin}]{0,8}" if language in WITHOUT_BLANKS else rf"{_LETTER}{{0,15}}"
+    after = more if beginnings else rf"(?!{_LETTER})"
+    if language in WITHOUT_BLANKS:
+        return rf"{listed}{more if beginnings else ''}"
+    return rf"(?<!{_LETTER}){listed}{after}"
+
+
+def _listed(table: Mapping[str, str], language: str, *, english: bool = True) -> str:
+    """One of a table's words of a language or of English; what never matches where there are none."""
+    keys = dict.fromkeys((language, "en") if english else (language,))
+    return (
+        _any_of(visible(word) for key in keys for word in table.get(key, "").split()).replace("'", "['’]")
+        or "(?!)"
+    )
+
+
+def _any_of(spellings: Iterable[str]) -> str:
+    return "|".join(regex.escape(spelling) for spelling in sorted(spellings, key=len, reverse=True))
