@@ -1,16 +1,20 @@
-"""Broken and hostile input, each with the error that a user sees: one list behind tests and docs/errors.md.
+"""Broken and hostile input, each with what its error has to say: status, place, key phrase.
 
-A group of cases is a file `<group>_cases.py` that fills a `Group`:
+A file `<group>_cases.py` fills a `Table`. A row names a function and what it is given; where files must be
+made in a way of their own, a function is decorated:
 
-    CASES = Group("Data sets")
+    TABLE = Table("train")
 
-    @CASES.case("UTF-16 text", error="rows.jsonl is UTF-16 text: save it as UTF-8")
-    def utf_16(folder):
-        (folder / "rows.jsonl").write_text(GOOD, encoding="utf-16")
+    TABLE.row("UTF-16 text", "rows.jsonl … UTF-16", run_on, GOOD.encode("utf-16"))
+
+    @TABLE.case("rows.jsonl … neither a file")
+    def named_pipe(folder):
+        os.mkfifo(folder / "rows.jsonl")
         return ["model_name_or_path=base", "data=rows.jsonl", "output_dir=out"]
 
-The function prepares an empty folder, which is also the working folder of the script, and returns the
-script's arguments. `test_<group>.py` hands each case to `check`; `__main__.py` lists the groups of the page.
+The function prepares an empty folder, which is also the working folder of the command, and returns the
+command's arguments. The parts of the second text, between `…`, must be there in this order: mostly the
+place (file, row, field, key) and a few words of what is wrong. How it is worded is free.
 """
 
 from __future__ import annotations
@@ -21,51 +25,74 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.scripts import Ended, call
 
-Make = Callable[[Path], list[str]]
-ANY = "…"  # in an error: text that is not ours, such as a library's words
-FOLDER = "FOLDER"  # in an error: the case's folder
-
+Make = Callable[..., list[str]]
 
 @dataclass(frozen=True)
 class Case:
-    """One broken input. `error` is the whole of what is shown behind `error: `, with `ANY` and `FOLDER`."""
+    """One broken input. `says` holds the parts of the error, in their order, with `…` between them."""
 
     name: str
-    made_of: str  # what is wrong, for the page
-    make: Make
-    error: str
-    script: str = "train"  # the module of the entry script
-    status: int = 1  # 2: a mistake in the recipe or on the command line
+    says: str
+    make: Callable[[Path], list[str]]
+    script: str  # a command, or the module of a script of data preparation
+    status: int  # 1, or 2: a mistake in the recipe or on the command line
 
-    def shows(self, ended: Ended, folder: Path) -> bool:
-        """Whether the script ended as it must, with this error and nothing more."""
-        parts = [re.escape(part) for part in f"error: {self.error}\n".split(ANY)]
-        seen = ended.err.replace(str(folder), FOLDER)
+    def shows(self, ended: Ended) -> bool:
+        """Whether the command ended as it must: one error with all parts, and no traceback."""
+        seen = ended.err
         if "preparation" in self.script:  # argparse shows how the script is called, and its name
             seen = re.sub(r"[^\n]*\r", "", seen)  # bars
             seen = re.sub(r"^usage: .*\n[^\n]*(?=error: )", "", seen, count=1, flags=re.DOTALL)
-        return ended.status == self.status and re.fullmatch(".*".join(parts), seen, re.DOTALL) is not None
+        one_error = re.findall(r"^error: ", seen, re.MULTILINE) == ["error: "] and seen.startswith("error: ")
+        parts = [_whole(part.strip()) for part in self.says.split("…")]
+        said = re.search(".*".join(parts), seen, re.DOTALL) is not None
+        return ended.status == self.status and one_error and said and "Traceback" not in seen
+
+
+def _whole(part: str) -> str:
+    """A pattern for this text where no word or number goes on at its ends."""
+    before = r"(?<!\w)" if part[:1].isalnum() else ""
+    behind = r"(?!\w)" if part[-1:].isalnum() else ""
+    return f"{before}{re.escape(part)}{behind}"
 
 
 @dataclass
-class Group:
-    """The cases of one kind of input, in the order of the page."""
+class Table:
+    """The cases of one kind of input; `script` and `status` are those of most of them."""
 
-    title: str
+    script: str = "train"
+    status: int = 1
     cases: list[Case] = field(default_factory=list)
 
-    def case(
-        self, made_of: str, *, error: str, script: str = "train", status: int = 1
-    ) -> Callable[[Make], Make]:
-        """Decorates the function that makes the input; its name is the case's."""
+    def row(
+        self,
+        name: str,
+        says: str,
+        make: Make,
+        /,
+        *given: Any,
+        script: str = "",
+        status: int = 0,
+        **values: Any,
+    ) -> None:
+        """Adds a case: `make(folder, *given, **values)` prepares the folder and returns the arguments."""
+        assert name not in {case.name for case in self.cases}, f"two cases are named {name}"
+        assert says.strip("… "), f"{name} says nothing"
+
+        def made(folder: Path) -> list[str]:
+            return make(folder, *given, **values)
+
+        self.cases.append(Case(name, says, made, script or self.script, status or self.status))
+
+    def case(self, says: str, *, script: str = "", status: int = 0) -> Callable[[Make], Make]:
+        """Decorates the function of a case of its own; its name is the case's."""
 
         def add(make: Make) -> Make:
-            name = getattr(make, "__name__", made_of)
-            assert name not in {case.name for case in self.cases}, f"two cases are named {name}"
-            self.cases.append(Case(name, made_of, make, error, script, status))
+            self.row(make.__name__, says, make, script=script, status=status)
             return make
 
         return add
@@ -83,7 +110,7 @@ def check(case: Case, folder: Path) -> None:
         ended = call(case.script, *arguments)
     finally:
         os.chdir(before_in)
-    assert case.shows(ended, inner), f"status {ended.status}\n{ended.err}\nin place of\nerror: {case.error}"
+    assert case.shows(ended), f"status {ended.status}\n{ended.err}\nin place of {case.status}, {case.says}"
     after = _snapshot(folder)
     changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     assert not changed, f"written or removed: {', '.join(changed)}"

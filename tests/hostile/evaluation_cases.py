@@ -1,8 +1,7 @@
-"""Recipes of evaluate.py, and folders that it should go on in."""
+"""Recipes of evaluations, and folders that an evaluation should go on in."""
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +9,22 @@ from pathlib import Path
 from cctuning.commands import evaluate_model as evaluate
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA, OTHER, arguments
-from tests.hostile.cases import Group
+from tests.hostile.cases import Table
 from tests.hostile.data_cases import lines
 from tests.scripts import call
 
-CASES = Group("Evaluations")
-case = functools.partial(CASES.case, script="evaluate")
+TABLE = Table("evaluate")
+row = TABLE.row
+QUESTIONS = "data/MKQA/sw.jsonl"
+SAMPLES = "out/samples_mkqa_sw.jsonl"
 
 
 def asked(folder: Path, *more: str, model: str = "base") -> list[str]:
     """An evaluation on two good questions; what is given last counts."""
     (folder / "data/MKQA").mkdir(parents=True)
-    (folder / "data/MKQA/sw.jsonl").write_text(lines(MKQA, OTHER))
+    (folder / QUESTIONS).write_text(lines(MKQA, OTHER))
+    if model == "run":
+        models.run(folder)
     keys = {argument.partition("=")[0] for argument in more}
     return [
         *(one for one in arguments(folder, model=model) if one.partition("=")[0] not in keys),
@@ -31,173 +34,118 @@ def asked(folder: Path, *more: str, model: str = "base") -> list[str]:
 
 # --- Recipes ------------------------------------------------------------------------------------------------
 
-
-@case(
-    "a recipe of evaluate.py that does not exist",
-    error=("no recipe 'xnil' (on the command line) in …; did you mean 'xnli'?\navailable: …"),
+row(
+    "a recipe that does not exist",
+    "no recipe 'xnil' (on the command line) … did you mean 'xnli' … available:",
+    lambda folder: ["recipe=xnil", "model=base"],
     status=2,
 )
-def unknown_recipe(folder: Path) -> list[str]:
-    return ["recipe=xnil", "model=base"]
-
-
-@case(
+row(
     "a key that does not exist",
-    error="unknown key 'prompt' (on the command line); did you mean 'prompting'?",
+    "unknown key 'prompt' (on the command line) … did you mean 'prompting'",
+    asked,
+    "prompt=cot",
     status=2,
 )
-def unknown_key(folder: Path) -> list[str]:
-    return asked(folder, "prompt=cot")
-
-
-@case("a benchmark that does not exist", error="benchmark 'xnil' is not one of xnli, …; did you mean 'xnli'?")
-def unknown_benchmark(folder: Path) -> list[str]:
-    return asked(folder, "benchmarks=[mkqa,xnil]")
-
-
-@case("no benchmark", error="benchmarks (on the command line): benchmarks=[] names none to ask", status=2)
-def no_benchmark(folder: Path) -> list[str]:
-    return asked(folder, "benchmarks=[]")
-
-
-@case(
+row(
+    "a benchmark that does not exist",
+    "benchmark 'xnil' … xnli, … did you mean 'xnli'",
+    asked,
+    "benchmarks=[mkqa,xnil]",
+)
+row("no benchmark", "benchmarks (on the command line): benchmarks=[]", asked, "benchmarks=[]", status=2)
+row(
     "a benchmark twice",
-    error="benchmarks (on the command line): benchmarks=['mkqa', 'MKQA'] holds 'mkqa' twice",
+    "benchmarks (on the command line): … 'mkqa' twice",
+    asked,
+    "benchmarks=[mkqa,MKQA]",
     status=2,
 )
-def benchmark_twice(folder: Path) -> list[str]:
-    return asked(folder, "benchmarks=[mkqa,MKQA]")
-
-
-@case(
+row(
     "a language twice",
-    error="languages (on the command line): languages=['sw', 'sw'] holds 'sw' twice",
+    "languages (on the command line): … 'sw' twice",
+    asked,
+    "languages=[sw,sw]",
     status=2,
 )
-def language_twice(folder: Path) -> list[str]:
-    return asked(folder, "languages=[sw,sw]")
-
-
-@case(
+row(
     "an inference mode that does not exist",
-    error=(
-        "inference (on the command line): 'bilingal' is not one of auto | monolingual | bilingual | "
-        "translated | none; did you mean 'bilingual'?"
-    ),
+    "inference (on the command line): 'bilingal' … none … did you mean 'bilingual'",
+    asked,
+    "inference=bilingal",
     status=2,
 )
-def unknown_inference(folder: Path) -> list[str]:
-    return asked(folder, "inference=bilingal")
-
-
-@case(
-    "no questions at all",
-    error="limit (on the command line): 0 is out of range: it must be at least 1",
-    status=2,
-)
-def no_questions(folder: Path) -> list[str]:
-    return asked(folder, "limit=0")
-
-
-@case(
-    "a model to evaluate that does not exist",
-    error="model=bas/e: there is no such folder, and as a hub name: …",
-)
-def no_model(folder: Path) -> list[str]:
-    return asked(folder, "model=bas/e")
-
-
-@case(
+row("no questions", "limit (on the command line): 0 … at least 1", asked, "limit=0", status=2)
+row("a model that does not exist", "model=bas/e: … no such folder … hub", asked, "model=bas/e")
+row(
     "bilingual inference with a plain model",
-    error="inference=bilingual needs a connected model, and base is a plain one: set inference=none",
+    "inference=bilingual … connected … base … inference=none",
+    asked,
+    "inference=bilingual",
 )
-def plain_bilingual(folder: Path) -> list[str]:
-    return asked(folder, "inference=bilingual")
-
-
-@case(
+row(
     "monolingual inference without a Transform Matrix",
-    error=(
-        "inference=monolingual needs a Transform Matrix, and run has none: evaluate "
-        "model=run/monolingual, which python fit_transform.py model=run makes"
-    ),
+    "inference=monolingual … Transform Matrix … run … model=run/monolingual",
+    asked,
+    "inference=monolingual",
+    model="run",
 )
-def no_matrix(folder: Path) -> list[str]:
-    models.run(folder)
-    return asked(folder, "inference=monolingual", model="run")
-
-
-@case(
+row(
     "a run, and no word of how to ask it",
-    error=(
-        "run has a Decision Maker and no Transform Matrix: evaluate model=run/monolingual, which "
-        "python fit_transform.py model=run makes, or set inference=bilingual, translated or none"
-    ),
+    "run … Transform Matrix … model=run/monolingual … inference=bilingual",
+    asked,
+    model="run",
 )
-def run_auto(folder: Path) -> list[str]:
-    models.run(folder)
-    return asked(folder, model="run")
 
 
-def translated(folder: Path, **files: str) -> list[str]:
+def translated(folder: Path, *more: str) -> list[str]:
     """An evaluation with the translations of a file."""
-    models.run(folder)
-    run = asked(folder, "inference=translated", "translator.kind=file", model="run")
     (folder / "pairs.jsonl").write_text(lines({"text": "Mji?", "translation": "City?"}))
-    for name, content in files.items():
-        path = folder / name.replace("__", "/").replace("_jsonl", ".jsonl")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content)
-    return [*run, "translator.model=pairs.jsonl"]
+    return asked(folder, "inference=translated", "translator.kind=file", *more, model="run")
 
 
-@case(
-    "a file of translations that does not exist",
-    error="pears.jsonl does not exist; did you mean 'pairs.jsonl'?",
+row(
+    "translations that do not exist",
+    "pears.jsonl does not exist … did you mean 'pairs.jsonl'",
+    translated,
+    "translator.model=pears.jsonl",
 )
-def no_translations(folder: Path) -> list[str]:
-    return [*translated(folder)[:-1], "translator.model=pears.jsonl"]
+row("no file of translations", "translator.kind=file … translator.model=", translated)
 
 
-@case(
-    "no file of translations",
-    error="translator.kind=file needs translator.model=: a file of translations",
-)
-def unnamed_translations(folder: Path) -> list[str]:
-    return translated(folder)[:-1]
-
-
-@case(
-    "a broken cache of translations",
-    error=(
-        "out/translations.jsonl, line 1: is no line of a translation cache: take it away, or name "
-        "another file"
-    ),
-)
-def broken_cache(folder: Path) -> list[str]:
-    return translated(folder, out__translations_jsonl='{"text": "Mji?"\n')
+@TABLE.case("out/translations.jsonl, line 1: … translation cache")
+def a_broken_cache_of_translations(folder: Path) -> list[str]:
+    (folder / "out").mkdir()
+    (folder / "out/translations.jsonl").write_text('{"text": "Mji?"\n')
+    return translated(folder, "translator.model=pairs.jsonl")
 
 
 # --- Output folders -----------------------------------------------------------------------------------------
 
+FOREIGN = "no evaluation.json … another output_dir"
 
-def begun(folder: Path) -> list[str]:
-    """A finished evaluation in `out`, and the arguments that made it."""
-    run = asked(folder)
-    assert call(evaluate, *run).status == 0
-    return run
+row(
+    "a file as the output folder",
+    f"output_dir={QUESTIONS} … cannot be written: File exists",
+    asked,
+    f"output_dir={QUESTIONS}",
+)
+row(
+    "the model's folder as the output folder", f"base holds config.json … {FOREIGN}", asked, "output_dir=base"
+)
 
 
-def part(folder: Path, change: Callable[[list[str]], list[str]]) -> list[str]:
-    """An evaluation that was stopped behind its first batch, the lines of its responses changed."""
-    run = [*begun(folder), "batch_size=1"]
-    sample = json.loads((folder / "out/samples_mkqa_sw.jsonl").read_text().splitlines()[0])
-    (folder / "out/samples_mkqa_sw.jsonl").unlink()
-    kept = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
-    row = {**{key: sample[key] for key in kept}, "response": "x", "left_in_batch": 0}
-    path = folder / "out/samples_mkqa_sw.jsonl.part"
-    path.write_text("\n".join(change([json.dumps(row)])) + "\n")
-    return run
+@TABLE.case(f"run holds config.json … {FOREIGN}")
+def the_folder_of_a_run_as_the_output_folder(folder: Path) -> list[str]:
+    models.run(folder)
+    return asked(folder, "output_dir=run", "resume=never")
+
+
+@TABLE.case(f"out holds results.json … {FOREIGN}")
+def results_of_something_else(folder: Path) -> list[str]:
+    (folder / "out").mkdir()
+    (folder / "out/results.json").write_text("{}")
+    return asked(folder)
 
 
 def cut(path: Path) -> None:
@@ -205,154 +153,76 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
-@case("a file as the output folder", error="output_dir=data/MKQA/sw.jsonl cannot be written: File exists")
-def output_file(folder: Path) -> list[str]:
-    return asked(folder, "output_dir=data/MKQA/sw.jsonl")
+def begun(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
+    """A finished evaluation in `out` that was changed, and the arguments that made it."""
+    words = asked(folder)
+    assert call(evaluate, *words).status == 0
+    change(folder)
+    return [*words, *more]
 
 
-@case(
-    "the model's folder as the output folder",
-    error=(
-        "base holds config.json, and no evaluation.json that says evaluate.py wrote it: set another "
-        "output_dir"
-    ),
+def change_line(path: Path, number: int, change: Callable[[str], str]) -> None:
+    """Changes one line of a file."""
+    rows = path.read_text().splitlines()
+    rows[number] = change(rows[number])
+    path.write_text("\n".join(rows) + "\n")
+
+
+def without_response(line: str) -> str:
+    return json.dumps({key: value for key, value in json.loads(line).items() if key != "resps"})
+
+
+row(
+    "half an evaluation.json",
+    "out/evaluation.json … damaged … resume=never",
+    begun,
+    change=lambda folder: models.halve(folder / "out/evaluation.json"),
 )
-def output_model(folder: Path) -> list[str]:
-    return asked(folder, "output_dir=base")
-
-
-@case(
-    "a run's folder as the output folder",
-    error=(
-        "run holds config.json, and no evaluation.json that says evaluate.py wrote it: set another output_dir"
-    ),
+row(
+    "samples without evaluation.json",
+    "out holds samples_mkqa_sw.jsonl … no evaluation.json … resume=never",
+    begun,
+    change=lambda folder: (folder / "out/evaluation.json").unlink(),
 )
-def output_run(folder: Path) -> list[str]:
-    models.run(folder)
-    return asked(folder, "output_dir=run", "resume=never")
-
-
-@case(
-    "a folder with results of something else",
-    error=(
-        "out holds results.json, and no evaluation.json that says evaluate.py wrote it: set another "
-        "output_dir"
-    ),
-)
-def output_foreign(folder: Path) -> list[str]:
-    run = asked(folder)
-    (folder / "out").mkdir()
-    (folder / "out/results.json").write_text("{}")
-    return run
-
-
-@case(
-    "half an `evaluation.json`",
-    error=(
-        "out/evaluation.json was not written by evaluate.py or is damaged: set another output_dir, or"
-        " resume=never"
-    ),
-)
-def settings_halved(folder: Path) -> list[str]:
-    run = begun(folder)
-    models.halve(folder / "out/evaluation.json")
-    return run
-
-
-@case(
-    "samples without `evaluation.json`",
-    error=(
-        "out holds samples_mkqa_sw.jsonl and no evaluation.json that says how it was made: set "
-        "another output_dir, or resume=never to remove it"
-    ),
-)
-def settings_missing(folder: Path) -> list[str]:
-    run = begun(folder)
-    (folder / "out/evaluation.json").unlink()
-    return run
-
-
-@case(
+row(
     "samples of other questions",
-    error=(
-        "out holds an evaluation with other settings: the questions of mkqa_sw are others. Set "
-        "another output_dir, or resume=never to ask everything anew"
-    ),
+    "out … other settings: … questions … mkqa_sw … resume=never",
+    begun,
+    change=lambda folder: (folder / QUESTIONS).write_text(lines(MKQA, {**OTHER, "answer": ["Athi"]})),
 )
-def other_questions(folder: Path) -> list[str]:
-    run = begun(folder)
-    (folder / "data/MKQA/sw.jsonl").write_text(lines(MKQA, {**OTHER, "answer": ["Athi"]}))
-    return run
-
-
-@case(
+row(
     "samples of another setting",
-    error=(
-        "out holds an evaluation with other settings: prompting was 'original' and is 'cot'; the "
-        "questions of mkqa_sw are others. Set another output_dir, or resume=never to ask everything "
-        "anew"
-    ),
+    "out … other settings: prompting was 'original' and is 'cot' … resume=never",
+    begun,
+    "prompting=cot",
 )
-def other_settings(folder: Path) -> list[str]:
-    return [*begun(folder), "prompting=cot"]
-
-
-@case(
-    "a broken line in a finished file of samples",
-    error=(
-        "out/samples_mkqa_sw.jsonl, line 2: is broken JSON at column …. Take the file away, and "
-        "its questions are asked again"
-    ),
+row(
+    "a broken line of samples",
+    f"{SAMPLES}, line 2: … JSON … column … Take the file away",
+    begun,
+    change=lambda folder: cut(folder / SAMPLES),
 )
-def sample_broken(folder: Path) -> list[str]:
-    run = begun(folder)
-    cut(folder / "out/samples_mkqa_sw.jsonl")
-    return run
-
-
-@case(
+row(
     "a sample without its response",
-    error=(
-        "out/samples_mkqa_sw.jsonl, line 2: resps: is missing. Take the file away, and its questions "
-        "are asked again"
-    ),
+    f"{SAMPLES}, line 2: resps: … missing",
+    begun,
+    change=lambda folder: change_line(folder / SAMPLES, 1, without_response),
 )
-def sample_without_response(folder: Path) -> list[str]:
-    run = begun(folder)
-    path = folder / "out/samples_mkqa_sw.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text(lines(rows[0], {key: rows[1][key] for key in rows[1] if key != "resps"}))
-    return run
 
 
-@case(
-    "a broken line among the responses of a stopped evaluation",
-    error=(
-        "out/samples_mkqa_sw.jsonl.part, line 1: is no line of responses: set another output_dir, or "
-        "resume=never to ask everything anew"
-    ),
-)
-def part_broken(folder: Path) -> list[str]:
-    return part(folder, lambda rows: [rows[0][:20], *rows])
+def part(folder: Path, change: Callable[[str], list[str]]) -> list[str]:
+    """An evaluation that was stopped behind its first batch, the line of its response changed."""
+    words = begun(folder, "batch_size=1")
+    sample = json.loads((folder / SAMPLES).read_text().splitlines()[0])
+    (folder / SAMPLES).unlink()
+    kept = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
+    line = json.dumps({**{key: sample[key] for key in kept}, "response": "x", "left_in_batch": 0})
+    (folder / f"{SAMPLES}.part").write_text("\n".join(change(line)) + "\n")
+    return words
 
 
-@case(
-    "a response that is no object",
-    error=(
-        "out/samples_mkqa_sw.jsonl.part, line 1: is no line of responses: set another output_dir, or "
-        "resume=never to ask everything anew"
-    ),
-)
-def part_no_object(folder: Path) -> list[str]:
-    return part(folder, lambda rows: ["3", *rows])
+PART = f"{SAMPLES}.part, line 1: … line of responses … resume=never"
 
-
-@case(
-    "a response without its text",
-    error=(
-        "out/samples_mkqa_sw.jsonl.part, line 1: is no line of responses: set another output_dir, or "
-        "resume=never to ask everything anew"
-    ),
-)
-def part_without_text(folder: Path) -> list[str]:
-    return part(folder, lambda rows: [rows[0].replace('"response"', '"answer"')])
+row("a broken line of responses", PART, part, lambda line: [line[:20], line])
+row("a response that is no object", PART, part, lambda line: ["3", line])
+row("a response without its text", PART, part, lambda line: [line.replace('"response"', '"answer"')])

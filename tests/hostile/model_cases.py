@@ -4,530 +4,351 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tests.hostile import models
-from tests.hostile.cases import Group
+from tests.hostile.cases import Table
 from tests.hostile.models import WEIGHTS, asked, trained
 
-CASES = Group("Model folders")
+TABLE = Table("chat")
+row = TABLE.row
+PICKLE_SHARD = "pytorch_model-00001-of-00001.bin"
+SHARD = "model-00001.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+ASKS_FIRST = "code of their own … trust_remote_code=true"
+
+Change = Callable[[Path], Any]
 
 
-@CASES.case(
-    "`model.safetensors` cut in the middle",
-    error="model_name_or_path=base: base/model.safetensors is no whole safetensors file: …",
+def chat(folder: Path, change: Change) -> list[str]:
+    """Asking `base`, changed."""
+    change(models.base(folder))
+    return asked()
+
+
+def train(folder: Path, change: Change, *more: str) -> list[str]:
+    """Training `base`, changed."""
+    change(models.base(folder))
+    return trained(folder, *more)
+
+
+def edited(name: str = "config", **values: Any) -> Change:
+    """Changes entries of a JSON file."""
+    return lambda base: models.edit(base / f"{name}.json", **values)
+
+
+def weights(
+    change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], name: str = WEIGHTS
+) -> Change:
+    """Changes the tensors of a file."""
+    return lambda base: models.rewrite(base / name, change)
+
+
+def halved(name: str) -> Change:
+    """Cuts a file in the middle."""
+    return lambda base: models.halve(base / name)
+
+
+def both(*changes: Change) -> Change:
+    """Makes several changes."""
+    return lambda base: [change(base) for change in changes]
+
+
+def in_place_of_weights(change: Change) -> Change:
+    """Makes something else where the weights were."""
+    return both(lambda base: (base / WEIGHTS).unlink(), change)
+
+
+def brings_code(base: Path, name: str = "config", **values: Any) -> None:
+    """The folder names code of its own."""
+    models.edit(base / f"{name}.json", **values)
+    models.code(base / "evil.py")
+
+
+# --- Weights ------------------------------------------------------------------------------------------------
+
+WHOLE = f"base/{WEIGHTS} … safetensors"
+
+row("weights cut in the middle", f"model_name_or_path=base: {WHOLE}", train, halved(WEIGHTS), script="train")
+row("empty weights", f"model=base: {WHOLE}", chat, lambda base: (base / WEIGHTS).write_bytes(b""))
+row(
+    "a pickle by another name",
+    f"model=base: base/{WEIGHTS} … pickle … may run code",
+    chat,
+    lambda base: models.pickled(base / WEIGHTS),
 )
-def truncated(folder: Path) -> list[str]:
-    models.halve(models.base(folder) / WEIGHTS)
-    return trained(folder)
-
-
-@CASES.case(
-    "a header length beyond the file's end",
-    error="model=base: base/model.safetensors is no whole safetensors file: …",
-    script="chat",
+row(
+    "a pickle alone",
+    "model_name_or_path=base: base … pytorch_model.bin … may run code … save_pretrained",
+    train,
+    in_place_of_weights(lambda base: models.pickled(base / "pytorch_model.bin")),
+    script="train",
 )
-def lying_header(folder: Path) -> list[str]:
+row("no weights", f"model=base: base … {WEIGHTS} … weights", chat, in_place_of_weights(lambda base: None))
+row(
+    "weights under other names",
+    "model=base: … lack lm_head.weight (and 29 more) … random",
+    chat,
+    weights(lambda tensors: {f"theirs.{name}": tensor for name, tensor in tensors.items()}),
+)
+row(
+    "NaN in a weight",
+    "model=base: model.norm.weight … NaN",
+    chat,
+    weights(lambda tensors: tensors | {"model.norm.weight": torch.full((32,), torch.nan)}),
+)
+row(
+    "more tokens than embeddings",
+    "token 297 (ĠKenya) … embeddings for 100 tokens … tokenizer",
+    chat,
+    both(
+        edited(vocab_size=100),
+        weights(
+            lambda tensors: {name: t[:100].clone() if len(t) > 100 else t for name, t in tensors.items()}
+        ),
+    ),
+)
+
+
+@TABLE.case(f"model=base: {WHOLE}")
+def a_header_beyond_the_files_end(folder: Path) -> list[str]:
     path = models.base(folder) / WEIGHTS
     path.write_bytes((2**40).to_bytes(8, "little") + path.read_bytes()[8:])
     return asked()
 
 
-@CASES.case(
-    "an empty `model.safetensors`",
-    error="model=base: base/model.safetensors is no whole safetensors file: …",
-    script="chat",
-)
-def empty(folder: Path) -> list[str]:
-    (models.base(folder) / WEIGHTS).write_bytes(b"")
-    return asked()
-
-
-@CASES.case(
-    "a pickle named `model.safetensors`",
-    error=(
-        "model=base: base/model.safetensors is a pickle and no safetensors file: pickles may run code "
-        "and are not read"
-    ),
-    script="chat",
-)
-def pickle_by_another_name(folder: Path) -> list[str]:
-    models.pickled(models.base(folder) / WEIGHTS)
-    return asked()
-
-
-@CASES.case(
-    "only `pytorch_model.bin`",
-    error=(
-        "model_name_or_path=base: base holds no model.safetensors, only pytorch_model.bin: pickles "
-        "may run code and are not read. If you trust it, convert it once: "
-        "AutoModelForCausalLM.from_pretrained(FROM).save_pretrained(TO)"
-    ),
-)
-def pickle_only(folder: Path) -> list[str]:
+@TABLE.case(f"model=base: base … {PICKLE_SHARD} … may run code … save_pretrained")
+def an_index_of_pickles_alone(folder: Path) -> list[str]:
     base = models.base(folder)
     (base / WEIGHTS).unlink()
-    models.pickled(base / "pytorch_model.bin")
-    return trained(folder)
-
-
-@CASES.case(
-    "only `pytorch_model.bin.index.json`",
-    error=(
-        "model=base: base holds no model.safetensors, only pytorch_model-00001-of-00001.bin: pickles "
-        "may run code and are not read. If you trust it, convert it once: "
-        "AutoModelForCausalLM.from_pretrained(FROM).save_pretrained(TO)"
-    ),
-    script="chat",
-)
-def pickle_index(folder: Path) -> list[str]:
-    base = models.base(folder)
-    (base / WEIGHTS).unlink()
-    models.pickled(base / "pytorch_model-00001-of-00001.bin")
-    shards = {"model.norm.weight": "pytorch_model-00001-of-00001.bin"}
+    models.pickled(base / PICKLE_SHARD)
+    shards = {"model.norm.weight": PICKLE_SHARD}
     (base / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": shards}))
     return asked()
 
 
-@CASES.case(
-    "no weights at all",
-    error="model=base: base holds no model.safetensors, nor any other weights",
-    script="chat",
-)
-def no_weights(folder: Path) -> list[str]:
-    (models.base(folder) / WEIGHTS).unlink()
-    return asked()
-
-
-def sharded(folder: Path, shard: str) -> Path:
-    """`base` with its weights in one shard of this name."""
+def sharded(folder: Path, shard: str, change: Change = lambda base: None) -> list[str]:
+    """Asking `base` with its weights in one shard of this name."""
     base = models.base(folder)
     tensors = models.load_file(base / WEIGHTS)
-    (base / WEIGHTS).rename((base / shard) if ".." not in shard else folder / "base" / shard)
+    (base / WEIGHTS).rename(base / shard)
     index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, shard)}
-    (base / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
-    return base
-
-
-@CASES.case(
-    "an index that names a file outside of the folder",
-    error=(
-        "model=base: base/model.safetensors.index.json: '../other.safetensors' is no safetensors file "
-        "in this folder"
-    ),
-    script="chat",
-)
-def index_leads_out(folder: Path) -> list[str]:
-    sharded(folder, "../other.safetensors")
+    (base / INDEX).write_text(json.dumps(index))
+    change(base)
     return asked()
 
 
-@CASES.case(
-    "an index that names an absolute path",
-    error=(
-        "model=base: base/model.safetensors.index.json: 'FOLDER/other.safetensors' is no safetensors "
-        "file in this folder"
-    ),
-    script="chat",
+row(
+    "an index that leads out",
+    f"model=base: base/{INDEX}: '../other.safetensors' … in this folder",
+    sharded,
+    "../other.safetensors",
 )
-def absolute_index(folder: Path) -> list[str]:
-    sharded(folder, str(folder / "other.safetensors"))
-    return asked()
-
-
-@CASES.case(
-    "an index that names a pickle",
-    error=(
-        "model=base: base/model.safetensors.index.json: 'model-00001.bin' is no safetensors file in "
-        "this folder"
-    ),
-    script="chat",
+row(
+    "an index with an absolute path",
+    f"model=base: base/{INDEX}: … /other.safetensors' … in this folder",
+    lambda folder: sharded(folder, str(folder / "other.safetensors")),
 )
-def index_of_pickles(folder: Path) -> list[str]:
-    base = sharded(folder, "model-00001.bin")
-    models.pickled(base / "model-00001.bin")
-    return asked()
-
-
-@CASES.case(
+row(
+    "an index of pickles",
+    f"model=base: base/{INDEX}: 'model-00001.bin' … safetensors",
+    sharded,
+    "model-00001.bin",
+    lambda base: models.pickled(base / "model-00001.bin"),
+)
+row(
     "a missing shard",
-    error=(
-        "model=base: base/model-00001.safetensors is missing: the folder was not copied whole, or its "
-        "making was interrupted"
-    ),
-    script="chat",
+    f"model=base: base/{SHARD} is missing",
+    sharded,
+    SHARD,
+    lambda base: (base / SHARD).unlink(),
 )
-def missing_shard(folder: Path) -> list[str]:
-    (sharded(folder, "model-00001.safetensors") / "model-00001.safetensors").unlink()
-    return asked()
-
-
-@CASES.case(
+row(
     "a shard without a tensor of the index",
-    error=(
-        "model=base: base/model-00001.safetensors lacks model.norm.weight, which "
-        "model.safetensors.index.json promises"
-    ),
-    script="chat",
+    f"model=base: base/{SHARD} lacks model.norm.weight … {INDEX}",
+    sharded,
+    SHARD,
+    weights(lambda tensors: {n: t for n, t in tensors.items() if n != "model.norm.weight"}, SHARD),
 )
-def shard_without_tensor(folder: Path) -> list[str]:
-    base = sharded(folder, "model-00001.safetensors")
-    models.rewrite(
-        base / "model-00001.safetensors",
-        lambda tensors: {name: tensor for name, tensor in tensors.items() if name != "model.norm.weight"},
-    )
-    return asked()
-
-
-@CASES.case(
+row(
     "an index without a weight map",
-    error=(
-        "model=base: base/model.safetensors.index.json is no index of weights, a JSON object with a "
-        "weight_map"
-    ),
-    script="chat",
+    f"model=base: base/{INDEX} … weight_map",
+    chat,
+    in_place_of_weights(lambda base: (base / INDEX).write_text("[]")),
 )
-def no_weight_map(folder: Path) -> list[str]:
-    base = models.base(folder)
-    (base / WEIGHTS).unlink()
-    (base / f"{WEIGHTS}.index.json").write_text("[]")
-    return asked()
 
+# --- Configuration ------------------------------------------------------------------------------------------
 
-@CASES.case(
-    "weights under other names",
-    error=("model=base: the weights lack lm_head.weight (and 29 more): LlamaForCausalLM would start random"),
-    script="chat",
+row("no config.json", "model=base … config.json", chat, lambda base: (base / "config.json").unlink())
+row("half a config.json", "base/config.json … JSON", train, halved("config.json"), script="train")
+row(
+    "a list as config.json",
+    "model=base: base/config.json … JSON object … list",
+    chat,
+    lambda base: (base / "config.json").write_text("[1]"),
 )
-def other_names(folder: Path) -> list[str]:
-    path = models.base(folder) / WEIGHTS
-    models.rewrite(path, lambda tensors: {f"theirs.{name}": tensor for name, tensor in tensors.items()})
-    return asked()
-
-
-@CASES.case(
-    "more layers in `config.json` than in the weights",
-    error=(
-        "model=base: the weights lack model.layers.3.input_layernorm.weight (and 8 more): "
-        "LlamaForCausalLM would start random"
-    ),
-    script="chat",
+row(
+    "more layers than in the weights",
+    "model=base: … lack model.layers.3.input_layernorm.weight (and 8 more) … random",
+    chat,
+    edited(num_hidden_layers=4),
 )
-def missing_layer(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", num_hidden_layers=4)
-    return asked()
-
-
-@CASES.case(
-    "fewer layers in `config.json` than in the weights",
-    error=(
-        "model=base: config.json says 2 layers, and the weights hold "
-        "model.layers.2.input_layernorm.weight (and 8 more)"
-    ),
-    script="chat",
+row(
+    "fewer layers than in the weights",
+    "model=base: config.json … 2 layers … model.layers.2.input_layernorm.weight (and 8 more)",
+    chat,
+    edited(num_hidden_layers=2),
 )
-def layer_too_many(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", num_hidden_layers=2)
-    return asked()
-
-
-@CASES.case(
-    "another hidden size in `config.json`",
-    error=(
-        "model=base: config.json and the weights do not belong together: lm_head.weight is (383, 32) "
-        "and must be (383, 64) (and 29 more)"
-    ),
-    script="chat",
+row(
+    "another hidden size",
+    "model=base: config.json … lm_head.weight is (383, 32) … (383, 64)",
+    chat,
+    edited(hidden_size=64),
 )
-def other_shapes(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", hidden_size=64)
-    return asked()
-
-
-@CASES.case(
-    "NaN in a weight",
-    error="model=base: model.norm.weight of base holds NaN or infinity: its training diverged",
-    script="chat",
+row(
+    "text for a number", "model=base: … StrictDataclassFieldValidationError", chat, edited(hidden_size="wide")
 )
-def nan_weight(folder: Path) -> list[str]:
-    path = models.base(folder) / WEIGHTS
-    models.rewrite(path, lambda tensors: tensors | {"model.norm.weight": torch.full((32,), torch.nan)})
-    return asked()
-
-
-@CASES.case(
-    "a tokenizer with more tokens than the model has embeddings, asked",
-    error=(
-        "the tokenizer writes token 297 (ĠKenya), and the model has embeddings for 100 tokens: give "
-        "the model its own tokenizer, or resize its embeddings"
-    ),
-    script="chat",
-)
-def small_vocabulary(folder: Path) -> list[str]:
-    base = models.base(folder)
-    models.edit(base / "config.json", vocab_size=100)
-    models.rewrite(
-        base / WEIGHTS,
-        lambda tensors: {name: t[:100].clone() if len(t) > 100 else t for name, t in tensors.items()},
-    )
-    return asked()
-
-
-@CASES.case(
-    "no `config.json`", error="model=base holds no config.json, so it is no model's folder", script="chat"
-)
-def no_config(folder: Path) -> list[str]:
-    (models.base(folder) / "config.json").unlink()
-    return asked()
-
-
-@CASES.case("half a `config.json`", error="base/config.json is no JSON: …")
-def broken_config(folder: Path) -> list[str]:
-    models.halve(models.base(folder) / "config.json")
-    return trained(folder)
-
-
-@CASES.case(
-    "a list as `config.json`",
-    error="model=base: base/config.json holds no JSON object but list",
-    script="chat",
-)
-def config_is_a_list(folder: Path) -> list[str]:
-    (models.base(folder) / "config.json").write_text("[1]")
-    return asked()
-
-
-@CASES.case(
-    "text for a number in `config.json`",
-    error="model=base: its files cannot be used: StrictDataclassFieldValidationError: …",
-    script="chat",
-)
-def config_of_text(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", hidden_size="wide")
-    return asked()
-
-
-@CASES.case(
-    "no attention heads", error="model=base: its files cannot be used: ZeroDivisionError: …", script="chat"
-)
-def no_heads(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", num_attention_heads=0)
-    return asked()
-
-
-@CASES.case(
-    "a model type that nobody knows",
-    error="model=base: its files cannot be used: ValueError: …",
-    script="chat",
-)
-def unknown_type(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", model_type="llamma")
-    return asked()
-
-
-@CASES.case(
+row("no attention heads", "model=base: … ZeroDivisionError", chat, edited(num_attention_heads=0))
+row("an unknown model type", "model=base: … ValueError … llamma", chat, edited(model_type="llamma"))
+row(
     "an encoder-decoder model",
-    error="model=base: model type 't5' is no decoder-only language model",
-    script="chat",
+    "model=base: … 't5' … decoder-only",
+    chat,
+    edited(model_type="t5", architectures=["T5ForConditionalGeneration"]),
 )
-def encoder_decoder(folder: Path) -> list[str]:
-    models.edit(
-        models.base(folder) / "config.json", model_type="t5", architectures=["T5ForConditionalGeneration"]
-    )
-    return asked()
-
-
-@CASES.case(
-    "an encoder", error="model_name_or_path=base: model type 'bert' is no decoder-only language model"
+row(
+    "an encoder",
+    "model_name_or_path=base: … 'bert' … decoder-only",
+    train,
+    edited(model_type="bert", architectures=["BertModel"]),
+    "connection.enabled=false",
+    script="train",
 )
-def encoder(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", model_type="bert", architectures=["BertModel"])
-    return trained(folder, "connection.enabled=false")
-
-
-@CASES.case(
+row(
     "an architecture that is not in the table",
-    error=(
-        "model_name_or_path=base: model type 'arcee' is not in the architecture table. If its decoder "
-        "layers add their feed-forward output to the residual stream, one line in ARCHITECTURES of "
-        "cctuning.pretrained.architectures is enough (docs/architectures.md says how). Known: bloom, cohere, "
-        "cohere2, deepseek_v3, falcon, gemma, gemma2, gemma3_text, glm, glm4, gpt2, gpt_neox, gptj, granite, "
-        "llama, mistral, mixtral, olmo, olmo2, olmoe, phi, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, "
-        "smollm3, stablelm, starcoder2"
+    "model_name_or_path=base: … 'arcee' … ARCHITECTURES … docs/architectures.md … bloom, cohere",
+    train,
+    both(
+        edited(model_type="arcee", architectures=["ArceeForCausalLM"]),
+        weights(lambda tensors: {n: t for n, t in tensors.items() if "gate_proj" not in n}),
     ),
+    script="train",
 )
-def not_in_the_table(folder: Path) -> list[str]:
-    base = models.base(folder)
-    models.edit(base / "config.json", model_type="arcee", architectures=["ArceeForCausalLM"])
-    models.rewrite(base / WEIGHTS, lambda tensors: {n: t for n, t in tensors.items() if "gate_proj" not in n})
-    return trained(folder)
-
-
-@CASES.case(
+row(
     "quantised weights without their library",
-    error=(
-        "Using `bitsandbytes` 4-bit quantization requires bitsandbytes: `pip install -U bitsandbytes>=0.46.1`"
-    ),
-    script="chat",
+    "bitsandbytes … pip install",
+    chat,
+    edited(quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}),
 )
-def quantised(folder: Path) -> list[str]:
-    method = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-    models.edit(models.base(folder) / "config.json", quantization_config=method)
-    return asked()
-
-
-@CASES.case(
-    "code for the model in `auto_map`",
-    error=(
-        "model_name_or_path=base: its files name code of their own to run, which is not done unasked: "
-        "look at that code, then say trust_remote_code=true"
+row(
+    "a pickle named as the weights",
+    "model=base: config.json: transformers_weights='adapter_model.bin' … safetensors",
+    chat,
+    both(
+        lambda base: models.pickled(base / "adapter_model.bin"),
+        edited(transformers_weights="adapter_model.bin"),
     ),
 )
-def model_code(folder: Path) -> list[str]:
-    base = models.base(folder)
-    names = {"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.Evil"}
-    models.edit(base / "config.json", model_type="evil", auto_map=names)
-    models.code(base / "evil.py")
-    return trained(folder)
-
-
-@CASES.case(
-    "code for the model in `auto_map`, asked",
-    error=(
-        "model=base: its files name code of their own to run, which is not done unasked: look at that "
-        "code, then say trust_remote_code=true"
+row(
+    "weights that lie elsewhere",
+    "model=base: … ValueError",
+    chat,
+    both(
+        lambda base: shutil.copy(base / WEIGHTS, base.parent / "other.safetensors"),
+        edited(transformers_weights="../other.safetensors"),
     ),
-    script="chat",
 )
-def model_code_in_chat(folder: Path) -> list[str]:
-    model_code(folder)
-    return asked()
-
-
-@CASES.case(
-    "code for the tokenizer in `auto_map`",
-    error=(
-        "model=base: its files name code of their own to run, which is not done unasked: look at that "
-        "code, then say trust_remote_code=true"
-    ),
-    script="chat",
+row(
+    "text for a number of generation_config.json",
+    "model=base: … TypeError",
+    chat,
+    edited("generation_config", max_new_tokens="many"),
 )
-def tokenizer_code(folder: Path) -> list[str]:
-    base = models.base(folder)
-    names = {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}
-    models.edit(base / "tokenizer_config.json", tokenizer_class="Evil", auto_map=names)
-    models.code(base / "evil.py")
-    return asked()
-
-
-@CASES.case(
-    "an attention kernel of the hub in `config.json`",
-    error=("model=base: config.json asks for the attention code 'evil/attention' of the hub: take that out"),
-    script="chat",
+row(
+    "half a generation_config.json",
+    "model=base: base/generation_config.json … JSON",
+    chat,
+    halved("generation_config.json"),
 )
-def hub_kernel(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "config.json", attn_implementation="evil/attention")
-    return asked()
 
+# --- Code ---------------------------------------------------------------------------------------------------
 
-@CASES.case(
-    "weights that `config.json` looks for elsewhere",
-    error="model=base: its files cannot be used: ValueError: …",
-    script="chat",
+MODEL_CODE = {
+    "model_type": "evil",
+    "auto_map": {"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.Evil"},
+}
+TOKENIZER_CODE = {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}
+
+row(
+    "code for the model",
+    f"model_name_or_path=base: … {ASKS_FIRST}",
+    train,
+    lambda base: brings_code(base, **MODEL_CODE),
+    script="train",
 )
-def weights_elsewhere(folder: Path) -> list[str]:
-    base = models.base(folder)
-    shutil.copy(base / WEIGHTS, folder / "other.safetensors")
-    models.edit(base / "config.json", transformers_weights="../other.safetensors")
-    return asked()
-
-
-@CASES.case(
-    "a pickle that `config.json` names as the weights",
-    error="model=base: config.json: transformers_weights='adapter_model.bin' is no safetensors file",
-    script="chat",
+row(
+    "code for the model, asked",
+    f"model=base: … {ASKS_FIRST}",
+    chat,
+    lambda base: brings_code(base, **MODEL_CODE),
 )
-def weights_as_pickle(folder: Path) -> list[str]:
-    base = models.base(folder)
-    models.pickled(base / "adapter_model.bin")
-    models.edit(base / "config.json", transformers_weights="adapter_model.bin")
-    return asked()
-
-
-@CASES.case("half a `tokenizer.json`", error="model_name_or_path=base: base/tokenizer.json is no JSON: …")
-def broken_tokenizer(folder: Path) -> list[str]:
-    models.halve(models.base(folder) / "tokenizer.json")
-    return trained(folder)
-
-
-@CASES.case(
-    "half a `tokenizer_config.json`",
-    error="model=base: base/tokenizer_config.json is no JSON: …",
-    script="chat",
+row(
+    "code for the tokenizer",
+    f"model=base: … {ASKS_FIRST}",
+    chat,
+    lambda base: brings_code(base, "tokenizer_config", **TOKENIZER_CODE),
 )
-def broken_tokenizer_config(folder: Path) -> list[str]:
-    models.halve(models.base(folder) / "tokenizer_config.json")
-    return asked()
+row(
+    "an attention kernel of the hub",
+    "model=base: config.json … 'evil/attention' … hub",
+    chat,
+    edited(attn_implementation="evil/attention"),
+)
 
+# --- Tokenizers ---------------------------------------------------------------------------------------------
 
-@CASES.case(
+row(
+    "half a tokenizer.json",
+    "model_name_or_path=base: base/tokenizer.json … JSON",
+    train,
+    halved("tokenizer.json"),
+    script="train",
+)
+row(
+    "half a tokenizer_config.json",
+    "model=base: base/tokenizer_config.json … JSON",
+    chat,
+    halved("tokenizer_config.json"),
+)
+row(
     "no tokenizer",
-    error="model=base: base holds no tokenizer: copy its files there, tokenizer.json or others",
-    script="chat",
+    "model=base: base … no tokenizer … tokenizer.json",
+    chat,
+    lambda base: [(base / name).unlink() for name in ("tokenizer.json", "tokenizer_config.json")],
 )
-def no_tokenizer(folder: Path) -> list[str]:
-    base = models.base(folder)
-    (base / "tokenizer.json").unlink()
-    (base / "tokenizer_config.json").unlink()
-    return asked()
-
-
-@CASES.case(
+row(
     "a chat template that looks for Python's classes",
-    error=(
-        "the chat template cannot write a prompt: access to attribute '__class__' of 'str' object is unsafe."
+    "chat template … cannot write … '__class__' … unsafe",
+    train,
+    lambda base: (base / "chat_template.jinja").write_text(
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
     ),
+    script="train",
 )
-def template_escapes(folder: Path) -> list[str]:
-    base = models.base(folder)
-    escape = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
-    (base / "chat_template.jinja").write_text(
-        escape + "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    )
-    return trained(folder)
-
-
-@CASES.case(
-    "a chat template whose name leads out of the folder",
-    error=(
-        "model_name_or_path=base: the tokenizer has a chat template named '../../../../sprung', which "
-        "is no name for a file"
+row(
+    "a chat template whose name leads out",
+    "model_name_or_path=base: … chat template … '../../../../sprung' … name",
+    train,
+    edited(
+        "tokenizer_config",
+        chat_template=[
+            {"name": "default", "template": "a"},
+            {"name": "../../../../sprung", "template": "b"},
+        ],
     ),
+    script="train",
 )
-def template_name(folder: Path) -> list[str]:
-    base = models.base(folder)
-    templates = [{"name": "default", "template": "a"}, {"name": "../../../../sprung", "template": "b"}]
-    models.edit(base / "tokenizer_config.json", chat_template=templates)
-    return trained(folder)
-
-
-@CASES.case(
-    "text for a number in `generation_config.json`",
-    error="model=base: its files cannot be used: TypeError: …",
-    script="chat",
-)
-def generation_config(folder: Path) -> list[str]:
-    models.edit(models.base(folder) / "generation_config.json", max_new_tokens="many")
-    return asked()
-
-
-@CASES.case(
-    "half a `generation_config.json`",
-    error="model=base: base/generation_config.json is no JSON: …",
-    script="chat",
-)
-def broken_generation_config(folder: Path) -> list[str]:
-    models.halve(models.base(folder) / "generation_config.json")
-    return asked()

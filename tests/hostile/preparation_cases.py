@@ -1,4 +1,4 @@
-"""What the scripts of cctuning prepare are given and cannot use."""
+"""What the scripts of data preparation are given and cannot use."""
 
 from __future__ import annotations
 
@@ -9,439 +9,379 @@ from typing import Any
 
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA
-from tests.hostile.cases import Group
+from tests.hostile.cases import Make, Table
 from tests.hostile.data_cases import OTHER, ROW, lines
 
-CASES = Group("Preparing data")
-case = functools.partial(CASES.case, status=2)
-settings_case = functools.partial(case, script="cctuning.preparation.settings")
-translate_case = functools.partial(case, script="cctuning.preparation.translate")
-clean_case = functools.partial(case, script="cctuning.preparation.clean")
-check_case = functools.partial(case, script="cctuning.preparation.check")
-sdrrl_case = functools.partial(case, script="cctuning.preparation.sdrrl.__main__")
-aya_case = functools.partial(case, script="cctuning.preparation.aya")
-benchmarks_case = functools.partial(case, script="cctuning.preparation.benchmarks")
+TABLE = Table("cctuning.preparation.settings", status=2)
+settings = TABLE.row
+translate, clean, check, sdrrl, aya, benchmarks = (
+    functools.partial(TABLE.row, script=f"cctuning.preparation.{name}")
+    for name in ("translate", "clean", "check", "sdrrl.__main__", "aya", "benchmarks")
+)
+PAIR = {"text": "Mji?", "translation": "City?"}
 
 
-def rows(folder: Path, *changed: dict[str, Any]) -> str:
-    """The name of a file of two good rows, or of these."""
+def write_rows(folder: Path, *changed: dict[str, Any]) -> None:
+    """A file of two good rows, or of these."""
     (folder / "rows.jsonl").write_text(lines(*(changed or (ROW, OTHER))), encoding="utf-8")
-    return "rows.jsonl"
+
+
+def on_rows(
+    folder: Path, *words: str, rows: tuple[dict[str, Any], ...] = (), files: dict[str, str] | None = None
+) -> list[str]:
+    """These words, with `ROWS` for the name of a file of rows; beside it other files, or folders (a/)."""
+    write_rows(folder, *rows)
+    for name, content in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (folder / name).mkdir()
+        else:
+            (folder / name).write_text(content)
+    return ["rows.jsonl" if word == "ROWS" else word for word in words]
+
+
+def to_out(*words: str) -> tuple[str, ...]:
+    """Words of a script that reads the rows and writes a file."""
+    return ("ROWS", "--write", "out.jsonl", *words)
 
 
 # --- Rows, and where they go --------------------------------------------------------------------------------
 
-
-@settings_case("a file that does not exist", error="row.jsonl does not exist; did you mean 'rows.jsonl'?")
-def no_rows(folder: Path) -> list[str]:
-    rows(folder)
-    return ["mt", "row.jsonl", "--write", "out.jsonl"]
-
-
-@settings_case(
+settings(
+    "rows that do not exist",
+    "row.jsonl does not exist … did you mean 'rows.jsonl'",
+    on_rows,
+    "mt",
+    "row.jsonl",
+    "--write",
+    "out.jsonl",
+)
+settings(
     "bad rows",
-    error=(
-        "1 bad row:\n"
-        "  rows.jsonl, row 2, instruction: is empty\n"
-        "Repair them, or write the others to a file: cctuning prepare check DATA --write FILE"
-    ),
+    "1 bad row … rows.jsonl, row 2, instruction: … empty … check",
+    on_rows,
+    "mt",
+    *to_out(),
+    rows=(ROW, {**OTHER, "instruction": ""}),
 )
-def bad_rows(folder: Path) -> list[str]:
-    return ["mt", rows(folder, ROW, {**OTHER, "instruction": ""}), "--write", "out.jsonl"]
-
-
-@settings_case("a setting that does not exist", error="argument setting: invalid choice: …")
-def unknown_setting(folder: Path) -> list[str]:
-    return ["end", rows(folder), "--write", "out.jsonl"]
-
-
-@settings_case(
+settings("a setting that does not exist", "setting: … 'end'", on_rows, "end", *to_out())
+settings(
     "rows without output_en",
-    error=(
-        "there is nothing to add: no English response (2)\n"
-        "English responses stand in the column output_en; cctuning prepare translate can add them"
-    ),
+    "nothing to add … English response (2) … output_en … translate",
+    on_rows,
+    "en",
+    *to_out(),
 )
-def without_output_en(folder: Path) -> list[str]:
-    return ["en", rows(folder), "--write", "out.jsonl"]
-
-
-@settings_case(
-    "rows of a language without a name",
-    error=(
-        "there is nothing to add: no English name of qaa is known (1)\n"
-        "The language of a row stands in the column language; --language sets it for all"
-    ),
+settings(
+    "a language without a name",
+    "nothing to add … English name of qaa … (1) … --language",
+    on_rows,
+    "mt",
+    *to_out(),
+    rows=({**ROW, "language": "qaa"},),
 )
-def language_without_name(folder: Path) -> list[str]:
-    return ["mt", rows(folder, {**ROW, "language": "qaa"}), "--write", "out.jsonl"]
-
-
-@settings_case(
-    "an output that is neither .jsonl nor .parquet",
-    error="argument --write: 'out.csv' does not end in .jsonl or .parquet",
+settings(
+    "neither .jsonl nor .parquet",
+    "--write: 'out.csv' … .jsonl or .parquet",
+    on_rows,
+    "mt",
+    "ROWS",
+    "--write",
+    "out.csv",
 )
-def output_suffix(folder: Path) -> list[str]:
-    return ["mt", rows(folder), "--write", "out.csv"]
-
-
-@settings_case(
-    "the input as the output",
-    error="--write rows.jsonl is a file that is read: choose another one",
+settings(
+    "the input as the output", "--write rows.jsonl … read", on_rows, "mt", "ROWS", "--write", "./rows.jsonl"
 )
-def output_is_input(folder: Path) -> list[str]:
-    return ["mt", rows(folder), "--write", "./rows.jsonl"]
-
-
-@settings_case("a folder as the output", error="out.jsonl: Is a directory")
-def output_folder(folder: Path) -> list[str]:
-    (folder / "out.jsonl").mkdir()
-    return ["mt", rows(folder), "--write", "out.jsonl"]
-
-
-@settings_case("an output below a file", error="rows.jsonl: File exists")
-def output_below_file(folder: Path) -> list[str]:
-    return ["mt", rows(folder), "--write", "rows.jsonl/out.jsonl"]
-
-
-@settings_case("half a `manifest.json` beside the output", error="manifest.json is not a manifest: …")
-def broken_manifest(folder: Path) -> list[str]:
-    (folder / "manifest.json").write_text('[{"command": ')
-    return ["mt", rows(folder), "--write", "out.jsonl"]
-
-
-@settings_case("a column for a field that does not exist", error="columns.prompt is no field of a row")
-def unknown_field(folder: Path) -> list[str]:
-    return ["mt", rows(folder), "--write", "out.jsonl", "--column", "prompt=text"]
-
-
-@settings_case(
+settings(
+    "a folder as the output",
+    "out.jsonl: Is a directory",
+    on_rows,
+    "mt",
+    *to_out(),
+    files={"out.jsonl/": ""},
+)
+settings(
+    "an output below a file",
+    "rows.jsonl: File exists",
+    on_rows,
+    "mt",
+    "ROWS",
+    "--write",
+    "rows.jsonl/out.jsonl",
+)
+settings(
+    "half a manifest.json",
+    "manifest.json … manifest",
+    on_rows,
+    "mt",
+    *to_out(),
+    files={"manifest.json": '[{"command": '},
+)
+settings(
+    "a column for no field",
+    "columns.prompt … field",
+    on_rows,
+    "mt",
+    *to_out("--column", "prompt=text"),
+)
+settings(
     "a language that is none",
-    error="language='Swahili' is no language code (BCP 47, such as de, sw or zh-Hans)",
+    "language='Swahili' … language code",
+    on_rows,
+    "mt",
+    *to_out("--language", "Swahili"),
 )
-def unknown_language(folder: Path) -> list[str]:
-    return ["mt", rows(folder), "--write", "out.jsonl", "--language", "Swahili"]
+check("a folder without a manifest", "manifest.json does not exist", on_rows, "ROWS", "--manifest", ".")
+
+# --- Translation --------------------------------------------------------------------------------------------
 
 
-@check_case(
-    "a folder without a manifest",
-    error="manifest.json does not exist: `cctuning prepare` writes it beside its files",
-)
-def no_manifest(folder: Path) -> list[str]:
-    return [rows(folder), "--manifest", "."]
-
-
-# --- cctuning prepare translate -----------------------------------------------------------------------------
-
-
-def translated(folder: Path, *more: str, pairs: str | None = None) -> list[str]:
+def translated(
+    folder: Path, *more: str, pairs: str = lines(PAIR), files: dict[str, str] | None = None
+) -> list[str]:
     """Translating rows that have no English yet, with a file of translations."""
-    kept = [{key: row[key] for key in row if key != "instruction_en"} for row in (ROW, OTHER)]
-    content = lines({"text": "Mji?", "translation": "City?"}) if pairs is None else pairs
-    (folder / "pairs.jsonl").write_text(content)
+    kept = tuple({key: row[key] for key in row if key != "instruction_en"} for row in (ROW, OTHER))
     defaults = {"--output": "out.jsonl", "--translator": "file", "--model": "pairs.jsonl"}
     words = [word for key, value in defaults.items() if key not in more for word in (key, value)]
-    return [rows(folder, *kept), *words, *more]
+    return on_rows(folder, "ROWS", *words, *more, rows=kept, files={"pairs.jsonl": pairs, **(files or {})})
 
 
-@translate_case(
+CACHE = "line 1: … translation cache"
+
+translate(
     "the input as the output of translations",
-    error="--output rows.jsonl is a file that is read: choose another one",
+    "--output rows.jsonl … read",
+    translated,
+    "--output",
+    "rows.jsonl",
 )
-def translated_into_itself(folder: Path) -> list[str]:
-    return translated(folder, "--output", "rows.jsonl")
-
-
-@translate_case(
-    "a field that is to be its own translation",
-    error="--to-field instruction is the field that is translated: name another one",
+translate(
+    "a field translated into itself",
+    "--to-field instruction … field",
+    translated,
+    "--to-field",
+    "instruction",
 )
-def field_into_itself(folder: Path) -> list[str]:
-    return translated(folder, "--to-field", "instruction")
-
-
-@translate_case(
+translate(
     "translations in other columns",
-    error=(
-        "pairs.jsonl, row 1: it must have the columns text and translation, or instruction and "
-        "instruction_en, or prompt and prompt_en, and has source, target"
-    ),
+    "pairs.jsonl, row 1: … text and translation … source, target",
+    translated,
+    pairs=lines({"source": "Mji?", "target": "City?"}),
 )
-def other_columns(folder: Path) -> list[str]:
-    return translated(folder, pairs=lines({"source": "Mji?", "target": "City?"}))
-
-
-@translate_case("a broken line of translations", error="pairs.jsonl, row 2: is broken JSON at column 10: …")
-def broken_translations(folder: Path) -> list[str]:
-    return translated(folder, pairs=lines({"text": "Mji?", "translation": "City?"}, '{"text": '))
-
-
-@translate_case("an empty file of translations", error="pairs.jsonl holds no rows")
-def empty_translations(folder: Path) -> list[str]:
-    return translated(folder, pairs="")
-
-
-@translate_case(
-    "a folder as the file of translations",
-    error="pairs is a folder: name a file of translations",
+translate(
+    "a broken line of translations",
+    "pairs.jsonl, row 2: … JSON … column 10",
+    translated,
+    pairs=lines(PAIR, '{"text": '),
 )
-def folder_of_translations(folder: Path) -> list[str]:
-    (folder / "pairs").mkdir()
-    return translated(folder, "--model", "pairs")
-
-
-@translate_case(
-    "rows to translate that all lack their language",
-    error=(
-        "rows.jsonl, row 1, language: is missing; say it with --language, or have it identified with "
-        "--from auto"
-    ),
+translate("no translations", "pairs.jsonl … no rows", translated, pairs="")
+translate(
+    "a folder of translations",
+    "pairs … folder … file",
+    translated,
+    "--model",
+    "pairs",
+    files={"pairs/": ""},
 )
-def row_without_language(folder: Path) -> list[str]:
-    run = translated(folder)
-    rows(folder, {key: ROW[key] for key in ROW if key not in ("language", "instruction_en")})
-    return run
-
-
-@translate_case(
+translate(
     "a language to translate into that is none",
-    error="'englisch' is no language code (BCP 47, such as de, sw or zh-Hans); near: en (English)",
+    "'englisch' … language code … en (English)",
+    translated,
+    "--target",
+    "englisch",
 )
-def unknown_target(folder: Path) -> list[str]:
-    return translated(folder, "--target", "englisch")
-
-
-@translate_case("no texts at a time", error="argument --batch-size: '0' is no whole number from 1")
-def no_batch(folder: Path) -> list[str]:
-    return translated(folder, "--batch-size", "0")
-
-
-@translate_case(
-    "a cache that is none",
-    error="cache.jsonl, line 1: is no line of a translation cache: take it away, or name another file",
+translate("no texts at a time", "--batch-size: '0' … from 1", translated, "--batch-size", "0")
+translate(
+    "a foreign cache",
+    f"cache.jsonl, {CACHE}",
+    translated,
+    "--cache",
+    "cache.jsonl",
+    files={"cache.jsonl": lines(MKQA)},
 )
-def foreign_cache(folder: Path) -> list[str]:
-    (folder / "cache.jsonl").write_text(lines(MKQA))
-    return translated(folder, "--cache", "cache.jsonl")
-
-
-@translate_case(
-    "the rows as the cache",
-    error="rows.jsonl, line 1: is no line of a translation cache: take it away, or name another file",
+translate("the rows as the cache", f"rows.jsonl, {CACHE}", translated, "--cache", "rows.jsonl")
+translate(
+    "a text without an end of line as the cache",
+    f"notes.txt, {CACHE}",
+    translated,
+    "--cache",
+    "notes.txt",
+    files={"notes.txt": "not to be lost"},
 )
-def rows_as_cache(folder: Path) -> list[str]:
-    return translated(folder, "--cache", "rows.jsonl")
 
 
-@translate_case(
-    "a file without an end of line as the cache",
-    error="notes.txt, line 1: is no line of a translation cache: take it away, or name another file",
+@TABLE.case("rows.jsonl, row 1, language: … missing … --language", script="cctuning.preparation.translate")
+def rows_that_lack_their_language(folder: Path) -> list[str]:
+    words = translated(folder)
+    write_rows(folder, {key: ROW[key] for key in ROW if key not in ("language", "instruction_en")})
+    return words
+
+
+# --- Cleaning -----------------------------------------------------------------------------------------------
+
+clean("a similarity above 1", "--near: '80' … between 0 and 1", on_rows, *to_out("--near", "80"))
+clean(
+    "rows for benchmark files",
+    "rows.jsonl … benchmark file … prompt",
+    on_rows,
+    *to_out("--benchmarks", "rows.jsonl"),
 )
-def text_as_cache(folder: Path) -> list[str]:
-    (folder / "notes.txt").write_text("not to be lost")
-    return translated(folder, "--cache", "notes.txt")
-
-
-@sdrrl_case(
-    "too few rows to draw from",
-    error="nothing is drawn from 2 rows: give more of them, or raise --share",
+clean(
+    "no benchmark files",
+    "benchmarks holds no .jsonl, .jsonl.gz, .json, .json.gz, .parquet",
+    on_rows,
+    *to_out("--benchmarks", "benchmarks"),
+    files={"benchmarks/": ""},
 )
-def few_rows(folder: Path) -> list[str]:
-    return sdrrl(folder)
-
-
-# --- cctuning prepare clean ---------------------------------------------------------------------------------
-
-
-@clean_case("a similarity above 1", error="argument --near: '80' is not between 0 and 1")
-def near_above_one(folder: Path) -> list[str]:
-    return [rows(folder), "--write", "out.jsonl", "--near", "80"]
-
-
-@clean_case(
-    "rows where benchmark files belong",
-    error="rows.jsonl is no benchmark file: it has neither prompt nor prompt_en",
+clean(
+    "a broken line of a benchmark",
+    "sw.jsonl, row 2: … JSON … column 8",
+    on_rows,
+    *to_out("--benchmarks", "sw.jsonl"),
+    files={"sw.jsonl": lines(MKQA, '{"id": ')},
 )
-def rows_as_benchmarks(folder: Path) -> list[str]:
-    return [rows(folder), "--write", "out.jsonl", "--benchmarks", "rows.jsonl"]
+
+# --- SDRRL --------------------------------------------------------------------------------------------------
 
 
-@clean_case("no benchmark files", error="benchmarks holds no .jsonl, .jsonl.gz, .json, .json.gz, .parquet")
-def no_benchmark_files(folder: Path) -> list[str]:
-    (folder / "benchmarks").mkdir()
-    return [rows(folder), "--write", "out.jsonl", "--benchmarks", "benchmarks"]
-
-
-@clean_case("a benchmark file of broken lines", error="sw.jsonl, row 2: is broken JSON at column 8: …")
-def broken_benchmark(folder: Path) -> list[str]:
-    (folder / "sw.jsonl").write_text(lines(MKQA, '{"id": '))
-    return [rows(folder), "--write", "out.jsonl", "--benchmarks", "sw.jsonl"]
-
-
-# --- cctuning prepare sdrrl ---------------------------------------------------------------------------------
-
-
-def sdrrl(folder: Path, *more: str) -> list[str]:
+def distilled(
+    folder: Path,
+    *more: str,
+    lexicon: str = "city\tmji\nriver\tmto\n",
+    encoding: str = "utf-8",
+    make: Make = on_rows,
+    **files: Any,
+) -> list[str]:
     """Rows of SDRRL from two rows, with a lexicon, which needs no alignment."""
     models.base(folder)
-    (folder / "en-sw.txt").write_text("city\tmji\nriver\tmto\n")
-    return [rows(folder), "--write", "out.jsonl", "--model", "base", "--use-cpu", *more]
+    (folder / "en-sw.txt").write_bytes(lexicon.encode(encoding))
+    return make(folder, *to_out("--model", "base", "--use-cpu"), *more, **files)
 
 
-@sdrrl_case(
+sdrrl("too few rows to draw from", "nothing is drawn … 2 rows … --share", distilled)
+sdrrl(
     "a line of a lexicon that is no pair",
-    error="en-sw.txt, line 2: must be an English word, a tab and its translation",
+    "en-sw.txt, line 2: … English word",
+    distilled,
+    "--lexicon",
+    "sw=en-sw.txt",
+    lexicon="city\tmji\nriver\n",
 )
-def lexicon_line(folder: Path) -> list[str]:
-    run = sdrrl(folder, "--lexicon", "sw=en-sw.txt")
-    (folder / "en-sw.txt").write_text("city\tmji\nriver\n")
-    return run
-
-
-@sdrrl_case("a lexicon in Latin-1", error="en-sw.txt is not UTF-8 at byte 8: save it as UTF-8")
-def lexicon_latin_1(folder: Path) -> list[str]:
-    run = sdrrl(folder, "--lexicon", "sw=en-sw.txt")
-    (folder / "en-sw.txt").write_bytes("green\tgrün\n".encode("latin-1"))
-    return run
-
-
-@sdrrl_case("a lexicon that does not exist", error="en-sv.txt: No such file or directory")
-def no_lexicon(folder: Path) -> list[str]:
-    return sdrrl(folder, "--lexicon", "sw=en-sv.txt")
-
-
-@sdrrl_case(
+sdrrl(
+    "a lexicon in Latin-1",
+    "en-sw.txt … UTF-8 … byte 8",
+    distilled,
+    "--lexicon",
+    "sw=en-sw.txt",
+    lexicon="green\tgrün\n",
+    encoding="latin-1",
+)
+sdrrl(
+    "a lexicon that does not exist",
+    "en-sv.txt: No such file",
+    distilled,
+    "--lexicon",
+    "sw=en-sv.txt",
+)
+sdrrl(
     "a lexicon without its language",
-    error="argument --lexicon: 'en-sw.txt' is not LANGUAGE=FILE, such as sw=lexicons/en-sw.txt",
+    "--lexicon: 'en-sw.txt' … LANGUAGE=FILE",
+    distilled,
+    "--lexicon",
+    "en-sw.txt",
 )
-def lexicon_without_language(folder: Path) -> list[str]:
-    return sdrrl(folder, "--lexicon", "en-sw.txt")
-
-
-@sdrrl_case(
-    "a lexicon of a language that no row is in",
-    error="--lexicon de=en-sw.txt: no row is in that language, only in sw",
+sdrrl(
+    "a lexicon of a language of no row",
+    "--lexicon de=en-sw.txt … sw",
+    distilled,
+    "--lexicon",
+    "de=en-sw.txt",
 )
-def lexicon_of_no_row(folder: Path) -> list[str]:
-    return sdrrl(folder, "--lexicon", "de=en-sw.txt")
-
-
-@sdrrl_case(
-    "a share of a kind that does not exist",
-    error="argument --share: 'croos' is no kind; did you mean 'cross'?",
+sdrrl(
+    "a kind that does not exist",
+    "--share: 'croos' … did you mean 'cross'",
+    distilled,
+    "--share",
+    "croos=0.1",
 )
-def unknown_kind(folder: Path) -> list[str]:
-    return sdrrl(folder, "--share", "croos=0.1")
-
-
-@sdrrl_case("a share above 1", error="argument --share: '10' is not between 0 and 1")
-def share_above_one(folder: Path) -> list[str]:
-    return sdrrl(folder, "--share", "cross=10")
-
-
-@sdrrl_case(
-    "only English rows",
-    error="all rows are English: there is nothing to distil into; name rows of other languages",
+sdrrl("a share above 1", "--share: '10' … between 0 and 1", distilled, "--share", "cross=10")
+sdrrl("English rows alone", "all rows are English", distilled, rows=({**ROW, "language": "en"},))
+sdrrl("no tokens for an answer", "--max-new-tokens: '0' … from 1", distilled, "--max-new-tokens", "0")
+sdrrl(
+    "a foreign file of answers",
+    "out.answers.jsonl, line 1: … answers",
+    distilled,
+    "--share",
+    "english=1",
+    files={"out.answers.jsonl": lines(MKQA)},
 )
-def english_rows(folder: Path) -> list[str]:
-    run = sdrrl(folder)
-    rows(folder, {**ROW, "language": "en"})
-    return run
-
-
-@sdrrl_case("no tokens for an answer", error="argument --max-new-tokens: '0' is no whole number from 1")
-def no_tokens(folder: Path) -> list[str]:
-    return sdrrl(folder, "--max-new-tokens", "0")
-
-
-@sdrrl_case(
-    "answers of another kind",
-    error=(
-        "out.answers.jsonl, line 1: is no line of a file of answers: take the line away, or name "
-        "another output"
-    ),
+sdrrl(
+    "a model that does not exist",
+    "--model=bas/e: … no such folder … hub",
+    lambda folder: [
+        "bas/e" if word == "base" else word for word in distilled(folder, "--share", "english=1")
+    ],
 )
-def foreign_answers(folder: Path) -> list[str]:
-    run = sdrrl(folder, "--share", "english=1")
-    (folder / "out.answers.jsonl").write_text(lines(MKQA))
-    return run
+
+# --- Aya and benchmarks -------------------------------------------------------------------------------------
+
+AYA = {"inputs": "Mji mkuu?", "targets": "Nairobi.", "language_code": "swh"}
+
+aya("rows that are not Aya", "rows.jsonl … Aya … 'inputs' … id, language, instruction", on_rows, *to_out())
+aya("more rows than there are", "1 rows … --rows 1", on_rows, *to_out(), rows=(AYA,))
+aya("fewer rows than none", "--rows: '-5' … from 1", on_rows, *to_out("--rows", "-5"), rows=(AYA,))
 
 
-@sdrrl_case(
-    "a model of cctuning prepare sdrrl that does not exist",
-    error="--model=bas/e: there is no such folder, and as a hub name: …",
+def benchmark(folder: Path, name: str, *more: str, files: dict[str, str] | None = None) -> list[str]:
+    """Making the files of a benchmark."""
+    for path, content in (files or {}).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+    return [name, "--output", "out", *more]
+
+
+benchmarks(
+    "a benchmark that does not exist", "benchmark 'xnil' … xnli, … did you mean 'xnli'", benchmark, "xnil"
 )
-def no_model(folder: Path) -> list[str]:
-    return ["bas/e" if word == "base" else word for word in sdrrl(folder, "--share", "english=1")]
-
-
-# --- cctuning prepare aya and cctuning prepare benchmarks ---------------------------------------------------
-
-
-@aya_case(
-    "rows that are not Aya",
-    error=(
-        "rows.jsonl is not Aya: no column 'inputs'; it has id, language, instruction, instruction_en, output"
-    ),
-)
-def no_aya(folder: Path) -> list[str]:
-    return [rows(folder), "--write", "out.jsonl"]
-
-
-@aya_case("more rows than there are", error="there are 1 rows that can be used: --rows 1 takes them all")
-def too_many_rows(folder: Path) -> list[str]:
-    row = {"inputs": "Mji mkuu?", "targets": "Nairobi.", "language_code": "swh"}
-    return [rows(folder, row), "--write", "out.jsonl"]
-
-
-@aya_case("less rows than none", error="argument --rows: '-5' is no whole number from 1")
-def fewer_than_no_rows(folder: Path) -> list[str]:
-    row = {"inputs": "Mji mkuu?", "targets": "Nairobi.", "language_code": "swh"}
-    return [rows(folder, row), "--write", "out.jsonl", "--rows", "-5"]
-
-
-@benchmarks_case(
-    "a benchmark that does not exist",
-    error="benchmark 'xnil' is not one of xnli, …; did you mean 'xnli'?",
-)
-def unknown_benchmark(folder: Path) -> list[str]:
-    return ["xnil", "--output", "out"]
-
-
-@benchmarks_case(
+benchmarks(
     "a language that the benchmark does not have",
-    error="XCOPA has no language 'de' in the set 'benchmarks', only en, et, ht…",
+    "XCOPA … 'de' … en, et, ht",
+    benchmark,
+    "xcopa",
+    "--languages",
+    "de",
 )
-def unknown_benchmark_language(folder: Path) -> list[str]:
-    return ["xcopa", "--output", "out", "--languages", "de"]
-
-
-@benchmarks_case(
+benchmarks(
     "no clone of a benchmark",
-    error="clones/aps/super_glue is no folder: it should hold a clone of aps/super_glue",
+    "clones/aps/super_glue … folder … clone",
+    benchmark,
+    "xcopa",
+    "--root",
+    "clones",
 )
-def no_clone(folder: Path) -> list[str]:
-    return ["xcopa", "--output", "out", "--root", "clones"]
-
-
-@benchmarks_case("a translator without its model", error="--translator nllb needs --translator-model")
-def translator_without_model(folder: Path) -> list[str]:
-    return ["xlsum", "--output", "out", "--translator", "nllb"]
-
-
-@benchmarks_case(
-    "half a `manifest.json` beside benchmark files",
-    error="out/manifest.json is not a manifest: …",
+benchmarks(
+    "a translator without its model",
+    "--translator nllb … --translator-model",
+    benchmark,
+    "xlsum",
+    "--translator",
+    "nllb",
 )
-def manifest_of_benchmarks(folder: Path) -> list[str]:
-    (folder / "out/XCOPA").mkdir(parents=True)
-    (folder / "out/manifest.json").write_text('[{"command": ')
-    (folder / "out/XCOPA/sw.jsonl").write_text(lines(MKQA))
-    return ["xcopa", "--output", "out", "--languages", "sw"]
-
-
-@benchmarks_case("known faults that are no object", error="out/anomalies.json is no object of faults")
-def faults_of_benchmarks(folder: Path) -> list[str]:
-    (folder / "out").mkdir()
-    (folder / "out/anomalies.json").write_text(json.dumps([1]))
-    return ["xcopa", "--output", "out", "--root", "clones"]
+benchmarks(
+    "half a manifest.json of benchmarks",
+    "out/manifest.json … manifest",
+    benchmark,
+    "xcopa",
+    "--languages",
+    "sw",
+    files={"out/manifest.json": '[{"command": ', "out/XCOPA/sw.jsonl": lines(MKQA)},
+)
+benchmarks(
+    "known issues that are no object",
+    "out/anomalies.json … object",
+    benchmark,
+    "xcopa",
+    "--root",
+    "clones",
+    files={"out/anomalies.json": json.dumps([1])},
+)

@@ -4,548 +4,351 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from cctuning.connection.model import CONNECTION_FILE, CONNECTION_WEIGHTS
 from cctuning.training.runs import RECIPE_FILE
 from tests.hostile import models
-from tests.hostile.cases import Group
-from tests.hostile.models import FIT, WEIGHTS, asked, trained
+from tests.hostile.cases import Table
+from tests.hostile.model_cases import ASKS_FIRST, MODEL_CODE, brings_code, edited, halved, weights
+from tests.hostile.models import FIT, asked, trained
 
-CASES = Group("Runs, adapters and exported models")
+TABLE = Table("chat")
+row = TABLE.row
 
 WEIGHT = "decision_maker.weight"
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+DIVERGED = "NaN … diverged"
+
+Change = Callable[[Path], Any]
 
 
-@CASES.case(
-    "`connection.safetensors` is a pickle",
-    error=(
-        "model=run: run/connection.safetensors is a pickle and no safetensors file: pickles may run "
-        "code and are not read"
-    ),
-    script="fit",
-)
-def connection_pickle(folder: Path) -> list[str]:
-    models.pickled(models.run(folder) / CONNECTION_WEIGHTS)
+def run(folder: Path, change: Change = lambda path: None, **recipe: Any) -> list[str]:
+    """Asking `run`, changed."""
+    change(models.run(folder, **recipe))
+    return asked("run")
+
+
+def fitted(folder: Path, change: Change = lambda path: None, **recipe: Any) -> list[str]:
+    """Fitting `run`, changed."""
+    change(models.run(folder, **recipe))
     return FIT
 
 
-@CASES.case(
-    "half a `connection.safetensors`",
-    error="model=run: run/connection.safetensors is no whole safetensors file: …",
-    script="chat",
+def exported(folder: Path, change: Change) -> list[str]:
+    """Asking `exported`, changed."""
+    change(models.exported(folder))
+    return asked("exported")
+
+
+def adapter(folder: Path, change: Change) -> list[str]:
+    """Asking `adapter`, changed."""
+    change(models.adapter(folder))
+    return asked("adapter")
+
+
+def removed(name: str) -> Change:
+    """Takes a file away."""
+    return lambda path: (path / name).unlink()
+
+
+def written(name: str, text: str) -> Change:
+    """Writes a file anew."""
+    return lambda path: (path / name).write_text(text)
+
+
+def replaced(name: str, change: Callable[[str], str]) -> Change:
+    """Changes the text of a file."""
+    return lambda path: (path / name).write_text(change((path / name).read_text()))
+
+
+def matrix(name: str, tensor: torch.Tensor) -> Change:
+    """Puts one tensor in place of all in the connection's weights."""
+    return weights(lambda tensors: {name: tensor}, CONNECTION_WEIGHTS)
+
+
+# --- The Decision Maker -------------------------------------------------------------------------------------
+
+DECISION_MAKER = f"model=run: run/{CONNECTION_WEIGHTS}"
+
+row(
+    "a pickle as the Decision Maker",
+    f"{DECISION_MAKER} … pickle … may run code",
+    fitted,
+    lambda path: models.pickled(path / CONNECTION_WEIGHTS),
+    script="fit",
 )
-def connection_truncated(folder: Path) -> list[str]:
-    models.halve(models.run(folder) / CONNECTION_WEIGHTS)
-    return asked("run")
-
-
-@CASES.case(
-    "no `connection.safetensors`",
-    error="model=run: run/connection.safetensors is missing: the Decision Maker's weights belong there",
-    script="chat",
+row("half a Decision Maker", f"{DECISION_MAKER} … safetensors", run, halved(CONNECTION_WEIGHTS))
+row("no Decision Maker", f"{DECISION_MAKER} is missing", run, removed(CONNECTION_WEIGHTS))
+row(
+    "a Decision Maker of another hidden size",
+    f"{DECISION_MAKER}: {WEIGHT} is (3, 64) … (3, 32)",
+    run,
+    matrix(WEIGHT, torch.zeros(3, 64)),
 )
-def connection_missing(folder: Path) -> list[str]:
-    (models.run(folder) / CONNECTION_WEIGHTS).unlink()
-    return asked("run")
-
-
-@CASES.case(
-    "a Decision Maker for another hidden size",
-    error=(
-        "model=run: run/connection.safetensors: decision_maker.weight is (3, 64), the model needs (3, "
-        "32): it belongs to another model"
-    ),
-    script="chat",
+row(
+    "a Decision Maker of more layers",
+    f"{DECISION_MAKER}: {WEIGHT} is (4, 32) … (3, 32)",
+    run,
+    matrix(WEIGHT, torch.zeros(4, 32)),
 )
-def other_d(folder: Path) -> list[str]:
-    models.rewrite(models.run(folder) / CONNECTION_WEIGHTS, lambda _: {WEIGHT: torch.zeros(3, 64)})
-    return asked("run")
-
-
-@CASES.case(
-    "a Decision Maker for another number of layers",
-    error=(
-        "model=run: run/connection.safetensors: decision_maker.weight is (4, 32), the model needs (3, "
-        "32): it belongs to another model"
-    ),
-    script="chat",
-)
-def other_layers(folder: Path) -> list[str]:
-    models.rewrite(models.run(folder) / CONNECTION_WEIGHTS, lambda _: {WEIGHT: torch.zeros(4, 32)})
-    return asked("run")
-
-
-@CASES.case(
+row(
     "NaN in the Decision Maker",
-    error=(
-        "model=run: decision_maker.weight of run/connection.safetensors holds NaN or infinity: its "
-        "training diverged"
-    ),
-    script="chat",
+    f"model=run: {WEIGHT} … run/{CONNECTION_WEIGHTS} … {DIVERGED}",
+    run,
+    matrix(WEIGHT, torch.full((3, 32), torch.nan)),
 )
-def connection_nan(folder: Path) -> list[str]:
-    models.rewrite(
-        models.run(folder) / CONNECTION_WEIGHTS, lambda _: {WEIGHT: torch.full((3, 32), torch.nan)}
-    )
-    return asked("run")
-
-
-@CASES.case(
-    "another tensor in `connection.safetensors`",
-    error=("model=run: run/connection.safetensors must hold decision_maker.weight alone, and holds weight"),
-    script="chat",
+row(
+    "another tensor beside no Decision Maker",
+    f"{DECISION_MAKER} … {WEIGHT} … holds weight",
+    run,
+    matrix("weight", torch.zeros(3, 32)),
 )
-def connection_other_tensor(folder: Path) -> list[str]:
-    models.rewrite(models.run(folder) / CONNECTION_WEIGHTS, lambda _: {"weight": torch.zeros(3, 32)})
-    return asked("run")
+
+# --- connection.json ----------------------------------------------------------------------------------------
+
+SETTINGS = f"model=run: run/{CONNECTION_FILE}"
 
 
-@CASES.case("half a `connection.json`", error="model=run: run/connection.json is no JSON: …", script="fit")
-def settings_broken(folder: Path) -> list[str]:
-    models.halve(models.run(folder) / CONNECTION_FILE)
-    return FIT
-
-
-def connection(folder: Path, **changes: object) -> list[str]:
-    """A run whose connection.json has these settings."""
+def setting(folder: Path, **changes: object) -> list[str]:
+    """Asking a run whose connection.json has these settings."""
     path = models.run(folder) / CONNECTION_FILE
-    settings = json.loads(path.read_text())["connection"] | changes
-    models.edit(path, connection=settings)
+    models.edit(path, connection=json.loads(path.read_text())["connection"] | changes)
     return asked("run")
 
 
-@CASES.case(
-    "a setting in `connection.json` that does not exist",
-    error=(
-        "model=run: run/connection.json: connection: 'temprature' is no setting of this version, and "
-        "may be one of another; did you mean 'temperature'?"
-    ),
-    script="chat",
+row("half the settings", f"{SETTINGS} … JSON", fitted, halved(CONNECTION_FILE), script="fit")
+row("no settings", f"{SETTINGS}: connection … object", run, written(CONNECTION_FILE, "{}"))
+row(
+    "text for token ids",
+    f"{SETTINGS}: response_marker … token ids",
+    run,
+    edited("connection", response_marker="assistant"),
 )
-def unknown_setting(folder: Path) -> list[str]:
-    return connection(folder, temprature=2.0)
-
-
-@CASES.case(
-    "text for a number in `connection.json`",
-    error="model=run: run/connection.json: connection.temperature='hot' must be a number above 0",
-    script="chat",
+row(
+    "a setting that does not exist",
+    f"{SETTINGS}: connection: 'temprature' … did you mean 'temperature'",
+    setting,
+    temprature=2.0,
 )
-def setting_of_text(folder: Path) -> list[str]:
-    return connection(folder, temperature="hot")
-
-
-@CASES.case(
-    "text for yes or no in `connection.json`",
-    error="model=run: run/connection.json: connection.hard='false' must be true or false",
-    script="chat",
+row(
+    "text for a number",
+    f"{SETTINGS}: connection.temperature='hot' … above 0",
+    setting,
+    temperature="hot",
 )
-def setting_no(folder: Path) -> list[str]:
-    return connection(folder, hard="false")
-
-
-@CASES.case(
-    "a pooling that does not exist in `connection.json`",
-    error=(
-        "model=run: run/connection.json: connection.pooling='max' is not one of decision_maker, mean, "
-        "random, layer"
-    ),
-    script="chat",
+row("text for yes or no", f"{SETTINGS}: connection.hard='false' … true or false", setting, hard="false")
+row(
+    "a pooling that does not exist",
+    f"{SETTINGS}: connection.pooling='max' … decision_maker, mean, random, layer",
+    setting,
+    pooling="max",
 )
-def unknown_pooling(folder: Path) -> list[str]:
-    return connection(folder, pooling="max")
-
-
-@CASES.case(
-    "a layer that the model does not have in `connection.json`",
-    error="model=run: layer=7 is not one of the model's 3 layers",
-    script="chat",
+row(
+    "a layer that the model does not have",
+    "model=run: layer=7 … 3 layers",
+    setting,
+    pooling="layer",
+    layer=7,
 )
-def unknown_layer(folder: Path) -> list[str]:
-    return connection(folder, pooling="layer", layer=7)
 
+# --- A run's recipe -----------------------------------------------------------------------------------------
 
-@CASES.case(
-    "text for token ids in `connection.json`",
-    error="model=run: run/connection.json: response_marker must be a list of token ids",
-    script="chat",
-)
-def marker_of_text(folder: Path) -> list[str]:
-    models.edit(models.run(folder) / CONNECTION_FILE, response_marker="assistant")
-    return asked("run")
+RECIPE = f"run/{RECIPE_FILE}"
+TRUSTED = "run … trained with trust_remote_code=true … trust_remote_code=true here"
 
-
-@CASES.case(
-    "no settings in `connection.json`",
-    error=(
-        "model=run: run/connection.json: connection must be a JSON object: it is damaged, or of "
-        "another version"
-    ),
-    script="chat",
-)
-def settings_missing(folder: Path) -> list[str]:
-    (models.run(folder) / CONNECTION_FILE).write_text("{}")
-    return asked("run")
-
-
-@CASES.case(
-    "a run's `recipe.yaml` without a setting",
-    error="run/recipe.yaml: cutoff_len is missing, and must be int",
-    script="fit",
-)
-def recipe_without_setting(folder: Path) -> list[str]:
-    path = models.run(folder) / RECIPE_FILE
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith("cutoff_len")))
-    return FIT
-
-
-@CASES.case(
-    "a run's `recipe.yaml` with text for a number",
-    error="run/recipe.yaml: cutoff_len is 'long', and must be int",
-    script="fit",
-)
-def recipe_with_text(folder: Path) -> list[str]:
-    path = models.run(folder) / RECIPE_FILE
-    path.write_text(path.read_text().replace("\ncutoff_len: 1024", "\ncutoff_len: long"))
-    return FIT
-
-
-@CASES.case(
-    "a run's `recipe.yaml` that is no YAML",
-    error="run/recipe.yaml is not readable YAML: …",
-    script="fit",
-)
-def recipe_no_yaml(folder: Path) -> list[str]:
-    (models.run(folder) / RECIPE_FILE).write_text("data: [rows.jsonl\nseed: 1")
-    return FIT
-
-
-@CASES.case(
-    "a Python object in a run's `recipe.yaml`",
-    error="run/recipe.yaml is not readable YAML: …",
-    script="fit",
-)
-def recipe_with_code(folder: Path) -> list[str]:
-    with (models.run(folder) / RECIPE_FILE).open("a") as file:
-        file.write("evil: !!python/object/apply:os.mkdir [sprung]\n")
-    return FIT
-
-
-@CASES.case(
-    "a run that was trained with code of its model",
-    error=(
-        "run was trained with trust_remote_code=true: its model needs code that came with it; look at "
-        "that code, then say trust_remote_code=true here too"
+row(
+    "a recipe without a setting",
+    f"{RECIPE}: cutoff_len … missing … int",
+    fitted,
+    replaced(
+        RECIPE_FILE,
+        lambda text: "".join(
+            line for line in text.splitlines(keepends=True) if not line.startswith("cutoff_len")
+        ),
     ),
     script="fit",
 )
-def run_with_code(folder: Path) -> list[str]:
-    models.run(folder, trust_remote_code=True)
-    return FIT
-
-
-@CASES.case(
-    "a run that was trained with code of its model, asked",
-    error=(
-        "run was trained with trust_remote_code=true: its model needs code that came with it; look at "
-        "that code, then say trust_remote_code=true here too"
-    ),
-    script="chat",
-)
-def run_with_code_in_chat(folder: Path) -> list[str]:
-    models.run(folder, trust_remote_code=True)
-    return asked("run")
-
-
-@CASES.case(
-    "a run whose `config.json` names code",
-    error=(
-        "model=run: its files name code of their own to run, which is not done unasked: look at that "
-        "code, then say trust_remote_code=true"
-    ),
+row(
+    "a recipe with text for a number",
+    f"{RECIPE}: cutoff_len … 'long' … int",
+    fitted,
+    replaced(RECIPE_FILE, lambda text: text.replace("\ncutoff_len: 1024", "\ncutoff_len: long")),
     script="fit",
 )
-def run_names_code(folder: Path) -> list[str]:
-    run = models.run(folder)
-    models.edit(run / "config.json", model_type="evil", auto_map={"AutoConfig": "evil.Evil"})
-    models.code(run / "evil.py")
-    return FIT
-
-
-@CASES.case(
-    "a run of plain fine-tuning, to be fitted",
-    error="run was trained without a connection (ML-SFT), or not to its end: nothing to fit",
+row(
+    "a recipe that is no YAML",
+    f"{RECIPE} … YAML",
+    fitted,
+    written(RECIPE_FILE, "data: [rows.jsonl\nseed: 1"),
     script="fit",
 )
-def plain_run(folder: Path) -> list[str]:
-    (models.run(folder) / CONNECTION_FILE).unlink()
-    return FIT
-
-
-@CASES.case(
-    "an exported model, to be fitted",
-    error="exported is an exported model: name the run that it was made of",
+row(
+    "a Python object in a recipe",
+    f"{RECIPE} … YAML",
+    fitted,
+    replaced(RECIPE_FILE, lambda text: text + "evil: !!python/object/apply:os.mkdir [sprung]\n"),
     script="fit",
 )
-def fit_of_an_exported_model(folder: Path) -> list[str]:
+row("a run of a model with code", TRUSTED, fitted, trust_remote_code=True, script="fit")
+row("a run of a model with code, asked", TRUSTED, run, trust_remote_code=True)
+row(
+    "a run whose configuration names code",
+    f"model=run: … {ASKS_FIRST}",
+    fitted,
+    lambda path: brings_code(path, model_type="evil", auto_map={"AutoConfig": "evil.Evil"}),
+    script="fit",
+)
+row(
+    "a run of plain fine-tuning, fitted",
+    "run … without a connection … nothing to fit",
+    fitted,
+    removed(CONNECTION_FILE),
+    script="fit",
+)
+
+# --- Exported models ----------------------------------------------------------------------------------------
+
+W_T = "transform_matrix.weight"
+
+
+@TABLE.case("exported … exported model … run", script="fit")
+def an_exported_model_fitted(folder: Path) -> list[str]:
     models.exported(folder)
     return ["model=exported", "use_cpu=true"]
 
 
-@CASES.case(
-    "an exported model, to be trained",
-    error="base is an exported model: train from the run that it was made of",
-)
-def training_of_an_exported_model(folder: Path) -> list[str]:
+@TABLE.case("base … exported model … run", script="train")
+def an_exported_model_trained(folder: Path) -> list[str]:
     models.exported(folder).rename(folder / "base")
     return trained(folder)
 
 
-@CASES.case(
-    "an adapter, to be trained",
-    error="adapter holds a LoRA adapter: train from its base model, or merge the two first",
-)
-def training_of_an_adapter(folder: Path) -> list[str]:
-    models.adapter(folder)
-    return [*trained(folder), "model_name_or_path=adapter"][1:]
-
-
-@CASES.case(
+row(
     "W_T of another hidden size",
-    error=(
-        "model=exported: config.json and the weights do not belong together: transform_matrix.weight "
-        "is (64, 64) and must be (32, 32)"
-    ),
-    script="chat",
+    f"model=exported: config.json … {W_T} is (64, 64) … (32, 32)",
+    exported,
+    weights(lambda tensors: tensors | {W_T: torch.zeros(64, 64)}),
 )
-def matrix_of_other_d(folder: Path) -> list[str]:
-    path = models.exported(folder) / WEIGHTS
-    models.rewrite(path, lambda tensors: tensors | {"transform_matrix.weight": torch.zeros(64, 64)})
-    return asked("exported")
-
-
-@CASES.case(
-    "an exported model without W_T",
-    error=(
-        "model=exported: the weights lack transform_matrix.weight: CCTuningLlamaForCausalLM would "
-        "start random"
-    ),
-    script="chat",
+row(
+    "no W_T",
+    f"model=exported: … lack {W_T} … random",
+    exported,
+    weights(lambda tensors: {n: t for n, t in tensors.items() if not n.startswith("transform")}),
 )
-def no_matrix(folder: Path) -> list[str]:
-    path = models.exported(folder) / WEIGHTS
-    models.rewrite(path, lambda tensors: {n: t for n, t in tensors.items() if not n.startswith("transform")})
-    return asked("exported")
-
-
-@CASES.case(
+row(
     "NaN in W_T",
-    error=(
-        "model=exported: transform_matrix.weight of exported holds NaN or infinity: its training diverged"
+    f"model=exported: {W_T} … {DIVERGED}",
+    exported,
+    weights(
+        lambda tensors: tensors | {W_T: torch.eye(32).index_fill(0, torch.tensor([3]), torch.nan)},
     ),
-    script="chat",
 )
-def nan_matrix(folder: Path) -> list[str]:
-    path = models.exported(folder) / WEIGHTS
-    nan = torch.eye(32).index_fill(0, torch.tensor([3]), torch.nan)
-    models.rewrite(path, lambda tensors: tensors | {"transform_matrix.weight": nan})
-    return asked("exported")
-
-
-@CASES.case(
-    "an exported model whose `architectures` is no model",
-    error="model=exported: exported/config.json: architectures=['os'] names no model of transformers",
-    script="chat",
+row(
+    "an architecture that is no model",
+    "model=exported: exported/config.json: architectures=['os'] … model",
+    exported,
+    edited(architectures=["os"]),
 )
-def no_such_architecture(folder: Path) -> list[str]:
-    models.edit(models.exported(folder) / "config.json", architectures=["os"])
-    return asked("exported")
-
-
-@CASES.case(
+row(
     "an exported model with broken settings",
-    error=(
-        "model=exported: exported/config.json: cctuning must be a JSON object with connection, paths, "
-        "response_marker, hidden_size: it is damaged, or of another version"
-    ),
-    script="chat",
+    "model=exported: exported/config.json: cctuning … connection, paths, response_marker, hidden_size",
+    exported,
+    edited(cctuning={"connection": {}}),
 )
-def exported_settings(folder: Path) -> list[str]:
-    models.edit(models.exported(folder) / "config.json", cctuning={"connection": {}})
-    return asked("exported")
 
 
-@CASES.case(
-    "an exported model connected to modules that are not there",
-    error="model=exported: its files cannot be used: AttributeError: …",
-    script="chat",
-)
-def exported_paths(folder: Path) -> list[str]:
+@TABLE.case("model=exported: … AttributeError")
+def paths_of_modules_that_are_not_there(folder: Path) -> list[str]:
     path = models.exported(folder) / "config.json"
     settings = json.loads(path.read_text())["cctuning"]
     models.edit(path, cctuning=settings | {"paths": {"layers": "nowhere", "record": "mlp", "inject": ""}})
     return asked("exported")
 
 
-@CASES.case(
-    "only `adapter_model.bin`",
-    error=(
-        "model=adapter: adapter holds no adapter_model.safetensors, only adapter_model.bin: pickles "
-        "may run code and are not read"
-    ),
-    script="chat",
-)
-def adapter_pickle(folder: Path) -> list[str]:
-    adapter = models.adapter(folder)
-    (adapter / ADAPTER_WEIGHTS).unlink()
-    models.pickled(adapter / "adapter_model.bin")
+# --- Adapters -----------------------------------------------------------------------------------------------
+
+CONFIGURATION = f"model=adapter: adapter/{ADAPTER}"
+LORA_A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+
+
+@TABLE.case("adapter … LoRA adapter … base model", script="train")
+def an_adapter_trained(folder: Path) -> list[str]:
+    models.adapter(folder)
+    return [*trained(folder), "model_name_or_path=adapter"][1:]
+
+
+@TABLE.case(f"model=adapter: adapter … {ADAPTER_WEIGHTS} … adapter_model.bin … may run code")
+def a_pickle_as_an_adapter(folder: Path) -> list[str]:
+    path = models.adapter(folder)
+    (path / ADAPTER_WEIGHTS).unlink()
+    models.pickled(path / "adapter_model.bin")
     return asked("adapter")
 
 
-@CASES.case(
-    "half an `adapter_model.safetensors`",
-    error="model=adapter: adapter/adapter_model.safetensors is no whole safetensors file: …",
-    script="chat",
+row(
+    "half an adapter",
+    f"model=adapter: adapter/{ADAPTER_WEIGHTS} … safetensors",
+    adapter,
+    halved(ADAPTER_WEIGHTS),
 )
-def adapter_truncated(folder: Path) -> list[str]:
-    models.halve(models.adapter(folder) / ADAPTER_WEIGHTS)
-    return asked("adapter")
-
-
-@CASES.case(
-    "an adapter's weights under other names",
-    error=(
-        "model=adapter: adapter/adapter_model.safetensors does not belong to adapter_config.json and its "
-        "base: only one side has base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
-    ),
-    script="chat",
+row(
+    "weights of an adapter under other names",
+    f"model=adapter: adapter/{ADAPTER_WEIGHTS} … {ADAPTER} … {LORA_A}",
+    adapter,
+    weights(lambda tensors: {n.replace("q_proj", "v_proj"): t for n, t in tensors.items()}, ADAPTER_WEIGHTS),
 )
-def adapter_other_names(folder: Path) -> list[str]:
-    path = models.adapter(folder) / ADAPTER_WEIGHTS
-    models.rewrite(path, lambda tensors: {name.replace("q_proj", "v_proj"): t for name, t in tensors.items()})
-    return asked("adapter")
-
-
-@CASES.case(
-    "an adapter of another rank than its configuration says",
-    error="model=adapter: its files cannot be used: RuntimeError: …",
-    script="chat",
-)
-def adapter_other_rank(folder: Path) -> list[str]:
-    models.edit(models.adapter(folder) / ADAPTER, r=4)
-    return asked("adapter")
-
-
-@CASES.case(
+row("an adapter of another rank", "model=adapter: … RuntimeError", adapter, edited("adapter_config", r=4))
+row(
     "NaN in an adapter",
-    error=(
-        "model=adapter: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight of "
-        "adapter/adapter_model.safetensors holds NaN or infinity: its training diverged"
-    ),
-    script="chat",
+    f"model=adapter: {LORA_A} … adapter/{ADAPTER_WEIGHTS} … {DIVERGED}",
+    adapter,
+    weights(lambda tensors: {n: t * torch.nan for n, t in tensors.items()}, ADAPTER_WEIGHTS),
 )
-def adapter_nan(folder: Path) -> list[str]:
-    path = models.adapter(folder) / ADAPTER_WEIGHTS
-    models.rewrite(path, lambda tensors: {name: tensor * torch.nan for name, tensor in tensors.items()})
-    return asked("adapter")
-
-
-@CASES.case(
+row(
     "an adapter of an unknown kind",
-    error=(
-        "model=adapter: adapter/adapter_config.json: peft_type='EVIL' is not LORA: merge it into its "
-        "base model"
-    ),
-    script="chat",
+    f"{CONFIGURATION}: peft_type='EVIL' … LORA … merge",
+    adapter,
+    edited("adapter_config", peft_type="EVIL"),
 )
-def adapter_kind(folder: Path) -> list[str]:
-    models.edit(models.adapter(folder) / ADAPTER, peft_type="EVIL")
-    return asked("adapter")
-
-
-@CASES.case(
-    "an adapter that names no base model",
-    error=(
-        "model=adapter: adapter/adapter_config.json names no base model: base_model_name_or_path is missing"
-    ),
-    script="chat",
+row(
+    "an adapter without a base model",
+    f"{CONFIGURATION} … base_model_name_or_path is missing",
+    adapter,
+    edited("adapter_config", base_model_name_or_path=None),
 )
-def adapter_without_base(folder: Path) -> list[str]:
-    models.edit(models.adapter(folder) / ADAPTER, base_model_name_or_path=None)
-    return asked("adapter")
-
-
-@CASES.case(
+row(
     "an adapter whose base model is gone",
-    error=(
-        "model=adapter: adapter/adapter_config.json: base_model_name_or_path=base: there is no such "
-        "folder, and as a hub name: …"
-    ),
-    script="chat",
+    f"{CONFIGURATION}: base_model_name_or_path=base: … no such folder … hub",
+    adapter,
+    lambda path: shutil.rmtree(path.parent / "base"),
 )
-def adapter_base_gone(folder: Path) -> list[str]:
-    models.adapter(folder)
-    shutil.rmtree(folder / "base")
-    return asked("adapter")
-
-
-@CASES.case(
+row(
     "an adapter whose base model brings code",
-    error=(
-        "model=adapter: adapter/adapter_config.json: base_model_name_or_path=base: its files name "
-        "code of their own to run, which is not done unasked: look at that code, then say "
-        "trust_remote_code=true"
-    ),
-    script="chat",
+    f"{CONFIGURATION}: base_model_name_or_path=base: … {ASKS_FIRST}",
+    adapter,
+    lambda path: brings_code(path.parent / "base", **MODEL_CODE),
 )
-def adapter_base_with_code(folder: Path) -> list[str]:
-    models.adapter(folder)
-    names = {"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.Evil"}
-    models.edit(folder / "base" / "config.json", model_type="evil", auto_map=names)
-    models.code(folder / "base" / "evil.py")
-    return asked("adapter")
-
-
-@CASES.case(
+row(
     "an adapter whose base model is an adapter",
-    error=(
-        "model=adapter: adapter/adapter_config.json: base_model_name_or_path=adapter: adapter is an "
-        "adapter, and no model of its own: name its base model"
-    ),
-    script="chat",
+    f"{CONFIGURATION}: base_model_name_or_path=adapter: … adapter … base model",
+    adapter,
+    edited("adapter_config", base_model_name_or_path="adapter"),
 )
-def adapter_of_an_adapter(folder: Path) -> list[str]:
-    models.edit(models.adapter(folder) / ADAPTER, base_model_name_or_path="adapter")
-    return asked("adapter")
+row(
+    "an adapter that changes its base model",
+    f"{CONFIGURATION}: init_lora_weights='pissa' … merge",
+    adapter,
+    edited("adapter_config", init_lora_weights="pissa"),
+)
 
 
-@CASES.case(
-    "an adapter that names a module to import",
-    error=(
-        "model=adapter: adapter/adapter_config.json: megatron_config={'a': 1} is not supported in an "
-        "adapter that is loaded"
-    ),
-    script="chat",
-)
-def adapter_module(folder: Path) -> list[str]:
+@TABLE.case(f"{CONFIGURATION}: megatron_config= … not supported")
+def an_adapter_that_names_a_module(folder: Path) -> list[str]:
     models.edit(models.adapter(folder) / ADAPTER, megatron_config={"a": 1}, megatron_core="evil")
     models.code(folder / "evil.py")
-    return asked("adapter")
-
-
-@CASES.case(
-    "an adapter that changes the base model's weights",
-    error=(
-        "model=adapter: adapter/adapter_config.json: init_lora_weights='pissa' changes the base "
-        "model: merge it"
-    ),
-    script="chat",
-)
-def adapter_changes_base(folder: Path) -> list[str]:
-    models.edit(models.adapter(folder) / ADAPTER, init_lora_weights="pissa")
     return asked("adapter")

@@ -4,264 +4,168 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from tests.hostile.cases import ANY, Group
+from tests.hostile.cases import Table
 from tests.hostile.data_cases import arguments
 from tests.scripts import write_rows
 from tests.tiny import tiny_tokenizer
 
-CASES = Group("Tokenizers and chat templates")
+TABLE = Table("train")
+row = TABLE.row
 
 
-def with_template(folder: Path, template: str | bytes) -> list[str]:
+def run(folder: Path, *more: str) -> list[str]:
+    """The arguments of a run that would work, and `more`."""
+    write_rows(folder / "rows.jsonl")
+    return [*arguments(folder), *more]
+
+
+def template(folder: Path, text: str | bytes) -> list[str]:
     """The arguments of a run with this template in a file."""
-    write_rows(folder / "rows.jsonl")
-    (folder / "mine.jinja").write_bytes(template.encode() if isinstance(template, str) else template)
-    return [*arguments(folder), "template=mine.jinja"]
+    (folder / "mine.jinja").write_bytes(text.encode() if isinstance(text, str) else text)
+    return run(folder, "template=mine.jinja")
 
 
-def with_tokenizer(folder: Path, change: Callable[[PreTrainedTokenizerFast], object]) -> list[str]:
+def tokenizer(folder: Path, change: Callable[[PreTrainedTokenizerFast], object]) -> list[str]:
     """The arguments of a run with the tiny tokenizer, changed."""
-    write_rows(folder / "rows.jsonl")
-    run = arguments(folder)
-    tokenizer = tiny_tokenizer()
-    change(tokenizer)
-    tokenizer.save_pretrained(folder / "base")
-    return run
+    words = run(folder)
+    changed = tiny_tokenizer()
+    change(changed)
+    changed.save_pretrained(folder / "base")
+    return words
+
+
+def without_eos(**more: Any) -> Callable[[PreTrainedTokenizerFast], object]:
+    """Takes EOS away, and sets other attributes."""
+
+    def change(changed: PreTrainedTokenizerFast) -> None:
+        for name, value in {"eos_token": None, **more}.items():
+            setattr(changed, name, value)
+
+    return change
 
 
 # --- Templates ----------------------------------------------------------------------------------------------
 
+WRITES = "chat template … cannot write"
+CONTENTS = "{% for m in messages %}{{ m.content }}:{% endfor %}"
 
-@CASES.case(
+row(
     "a template that is not there",
-    error=(
-        "template (on the command line): 'gone.jinja' is not one of auto | llama3 | qwen | "
-        "mistral | plain | PATH"
-    ),
+    "template (on the command line): 'gone.jinja' … auto | llama3 | qwen | mistral | plain | PATH",
+    run,
+    "template=gone.jinja",
     status=2,
 )
-def missing(folder: Path) -> list[str]:
-    return [*with_template(folder, "")[:-1], "template=gone.jinja"]
-
-
-@CASES.case(
-    "a folder as a template", error="template=base is neither auto, llama3, qwen, mistral, plain nor a file"
+row("a folder as a template", "template=base … auto, llama3, qwen, mistral, plain", run, "template=base")
+row("a binary file", "template=mine.jinja … UTF-8 … byte 128", template, bytes(range(256)))
+row("an empty template", "template=mine.jinja … empty", template, "")
+row("broken Jinja", WRITES, template, "{% for message in messages %}{{ message.content }}")
+row(
+    "an exception of its own",
+    f"{WRITES} … System message first",
+    template,
+    "{{ raise_exception('System message first') }}",
 )
-def folder_as_template(folder: Path) -> list[str]:
-    return [*with_template(folder, "")[:-1], "template=base"]
-
-
-@CASES.case("a binary file as a template", error="template=mine.jinja is not UTF-8 text, at byte 128")
-def binary(folder: Path) -> list[str]:
-    return with_template(folder, bytes(range(256)))
-
-
-@CASES.case("an empty template", error="template=mine.jinja is an empty file")
-def empty(folder: Path) -> list[str]:
-    return with_template(folder, "")
-
-
-@CASES.case("a template that Jinja cannot read", error=f"the chat template cannot write a prompt: {ANY}")
-def broken(folder: Path) -> list[str]:
-    return with_template(folder, "{% for message in messages %}{{ message.content }}")
-
-
-@CASES.case(
-    "a template for tokens that the tokenizer lacks",
-    error=(
-        "template=llama3 needs the tokens <|start_header_id|>, <|end_header_id|>, <|eot_id|>,"
-        " which this tokenizer lacks; use template=plain, or the template of the model's own "
-        "family"
-    ),
+row("text added to a number", WRITES, template, "{{ messages | length + 'x' }}")
+row("another file included", WRITES, template, "{% include 'rows.jsonl' %}")
+row("Python's classes", WRITES, template, "{{ ''.__class__.__mro__[1].__subclasses__() }}")
+row("10 billion steps", WRITES, template, "{% for i in range(10000000000) %}x{% endfor %}")
+row(
+    "900,000 characters",
+    "chat template … 900,011 characters",
+    template,
+    "{% for i in range(90000) %}xxxxxxxxxx{% endfor %}{{ messages[0].content }}:{{ eos_token }}",
 )
-def other_family(folder: Path) -> list[str]:
+row(
+    "no prompt",
+    "chat template … user's message … 'zq7 xk' … 'user:'",
+    template,
+    "{{ messages[0].role }}:{% if messages[1] %}{{ messages[1].content }}{% endif %}",
+)
+row(
+    "a changed prompt",
+    "chat template … user's message … 'zq7 xk' … 'kx 7qz:'",
+    template,
+    "{{ messages[0].content | reverse }}:",
+)
+row("no response", "chat template … response … 'zq7 xk:'", template, "{{ messages[0].content }}:")
+row(
+    "a prompt that changes with the response",
+    "chat template … prompt … response … '1zq7 xk:' … prefix … '2zq7 xk:kv4 wj:'",
+    template,
+    "{{ messages | length }}" + CONTENTS,
+)
+row(
+    "a response that is never opened",
+    "chat template … '<|im_start|>assistant\\n' … prompt … `if add_generation_prompt`",
+    template,
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}",
+)
+row(
+    "nothing after the prompt",
+    "chat template … nothing after the prompt … response",
+    template,
+    "{% for m in messages %}{{ m.content }}{% endfor %}",
+)
+row("BOS twice", "chat template … <s> twice", template, "{{ bos_token }}{{ bos_token }}" + CONTENTS)
+
+
+@TABLE.case("template=llama3 … <|start_header_id|>, <|end_header_id|>, <|eot_id|> … template=plain")
+def tokens_that_the_tokenizer_lacks(folder: Path) -> list[str]:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    run = with_template(folder, "")[:-1]
+    words = run(folder, "template=llama3")
     backend = Tokenizer(models.WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]").save_pretrained(folder / "base")
-    return [*run, "template=llama3"]
-
-
-@CASES.case(
-    "a template that raises an exception of its own",
-    error="the chat template cannot write a prompt: System message first",
-)
-def raising(folder: Path) -> list[str]:
-    return with_template(folder, "{{ raise_exception('System message first') }}")
-
-
-@CASES.case("a template that adds text to a number", error=f"the chat template cannot write a prompt: {ANY}")
-def type_error(folder: Path) -> list[str]:
-    return with_template(folder, "{{ messages | length + 'x' }}")
-
-
-@CASES.case("a template that reads another file", error=f"the chat template cannot write a prompt: {ANY}")
-def include(folder: Path) -> list[str]:
-    return with_template(folder, "{% include 'rows.jsonl' %}")
-
-
-@CASES.case(
-    "a template that reaches for Python's classes", error=f"the chat template cannot write a prompt: {ANY}"
-)
-def escape(folder: Path) -> list[str]:
-    return with_template(folder, "{{ ''.__class__.__mro__[1].__subclasses__() }}")
-
-
-@CASES.case(
-    "a template with a loop of 10 billion steps", error=f"the chat template cannot write a prompt: {ANY}"
-)
-def loop(folder: Path) -> list[str]:
-    return with_template(folder, "{% for i in range(10000000000) %}x{% endfor %}")
-
-
-@CASES.case(
-    "a template that writes 900,000 characters",
-    error="the chat template writes 900,011 characters around a prompt",
-)
-def huge(folder: Path) -> list[str]:
-    return with_template(
-        folder, "{% for i in range(90000) %}xxxxxxxxxx{% endfor %}{{ messages[0].content }}:{{ eos_token }}"
-    )
-
-
-@CASES.case(
-    "a template that leaves the prompt out",
-    error="the chat template leaves out or changes the user's message: 'zq7 xk' gives 'user:'",
-)
-def no_prompt(folder: Path) -> list[str]:
-    return with_template(
-        folder, "{{ messages[0].role }}:{% if messages[1] %}{{ messages[1].content }}{% endif %}"
-    )
-
-
-@CASES.case(
-    "a template that changes the prompt",
-    error="the chat template leaves out or changes the user's message: 'zq7 xk' gives 'kx 7qz:'",
-)
-def changing(folder: Path) -> list[str]:
-    return with_template(folder, "{{ messages[0].content | reverse }}:")
-
-
-@CASES.case(
-    "a template that leaves the response out",
-    error="the chat template leaves out or changes a response: it writes 'zq7 xk:'",
-)
-def no_response(folder: Path) -> list[str]:
-    return with_template(folder, "{{ messages[0].content }}:")
-
-
-@CASES.case(
-    "a template in which a prompt changes with the response",
-    error=(
-        "the chat template writes a prompt differently once the response is there, so a model"
-        " would be trained on another prompt than it meets at inference: '1zq7 xk:' is no "
-        "prefix of '2zq7 xk:kv4 wj:'"
-    ),
-)
-def not_stable(folder: Path) -> list[str]:
-    return with_template(folder, "{{ messages | length }}{% for m in messages %}{{ m.content }}:{% endfor %}")
-
-
-@CASES.case(
-    "a template that never opens the response",
-    error=(
-        "the chat template writes '<|im_start|>assistant\\n' before a response, and leaves it "
-        "out of a prompt: it must write it under `if add_generation_prompt`"
-    ),
-)
-def not_opened(folder: Path) -> list[str]:
-    return with_template(
-        folder, "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    )
-
-
-@CASES.case(
-    "a template that writes nothing after the prompt",
-    error=("the chat template adds nothing after the prompt, so no token marks the response start"),
-)
-def no_marker(folder: Path) -> list[str]:
-    return with_template(folder, "{% for m in messages %}{{ m.content }}{% endfor %}")
-
-
-@CASES.case("a template with BOS twice", error="the chat template begins with <s> twice: write it once")
-def bos_twice(folder: Path) -> list[str]:
-    return with_template(
-        folder,
-        "{{ bos_token }}{{ bos_token }}{% for m in messages %}{{ m.content }}:{% endfor %}",
-    )
+    return words
 
 
 # --- Tokenizers ---------------------------------------------------------------------------------------------
 
-
-@CASES.case(
-    "a tokenizer without EOS, and a template without a stop token",
-    error="no token ends a response: the tokenizer has no EOS and the template writes no other",
+row(
+    "no EOS and no other stop token",
+    "no token ends a response … EOS … template",
+    tokenizer,
+    without_eos(chat_template=CONTENTS),
 )
-def no_stop_token(folder: Path) -> list[str]:
-    def change(tokenizer: PreTrainedTokenizerFast) -> None:
-        tokenizer.eos_token = None
-        tokenizer.chat_template = "{% for m in messages %}{{ m.content }}:{% endfor %}"
-
-    return with_tokenizer(folder, change)
-
-
-@CASES.case(
-    "a tokenizer without EOS, and the template of base models",
-    error="the chat template cannot write a prompt: 'eos_token' is undefined",
+row("no EOS for the template", f"{WRITES} … 'eos_token'", tokenizer, without_eos())
+row(
+    "more tokens than embeddings",
+    "token 383 (Capital of) … embeddings for 383 tokens … tokenizer",
+    tokenizer,
+    lambda changed: changed.add_tokens(["Capital of"]),
 )
-def no_eos(folder: Path) -> list[str]:
-    def change(tokenizer: PreTrainedTokenizerFast) -> None:
-        tokenizer.eos_token = None
-
-    return with_tokenizer(folder, change)
-
-
-@CASES.case(
-    "a tokenizer with more tokens than the model has embeddings",
-    error=(
-        "the tokenizer writes token 383 (Capital of), and the model has embeddings for 383 "
-        "tokens: give the model its own tokenizer, or resize its embeddings"
-    ),
+row(
+    "padding without an embedding",
+    "token 383 (<new>) … embeddings for 383 tokens … tokenizer",
+    tokenizer,
+    lambda changed: changed.add_special_tokens({"pad_token": "<new>"}),
 )
-def larger_vocabulary(folder: Path) -> list[str]:
-    return with_tokenizer(folder, lambda tokenizer: tokenizer.add_tokens(["Capital of"]))
 
 
-@CASES.case(
-    "a padding token without an embedding",
-    error=(
-        "the tokenizer writes token 383 (<new>), and the model has embeddings for 383 tokens:"
-        " give the model its own tokenizer, or resize its embeddings"
-    ),
-)
-def padding_outside(folder: Path) -> list[str]:
-    return with_tokenizer(folder, lambda tokenizer: tokenizer.add_special_tokens({"pad_token": "<new>"}))
-
-
-@CASES.case("a model folder without a tokenizer", error=f"model_name_or_path=base: {ANY}")
+@TABLE.case("model_name_or_path=base: … tokenizer")
 def no_tokenizer(folder: Path) -> list[str]:
-    run = with_template(folder, "")[:-1]
+    words = run(folder)
     for path in (folder / "base").glob("*token*"):
         path.unlink()
-    return run
+    return words
 
 
-@CASES.case("a tokenizer.json that ends too early", error=f"model_name_or_path=base: {ANY}")
-def truncated_tokenizer(folder: Path) -> list[str]:
-    run = with_template(folder, "")[:-1]
+@TABLE.case("model_name_or_path=base: … tokenizer.json … JSON")
+def tokenizer_json_cut_short(folder: Path) -> list[str]:
+    words = run(folder)
     path = folder / "base" / "tokenizer.json"
     path.write_text(path.read_text(encoding="utf-8")[:1000], encoding="utf-8")
-    return run
+    return words
 
 
-@CASES.case("a tokenizer_config.json that is no JSON", error=f"model_name_or_path=base: {ANY}")
-def broken_config(folder: Path) -> list[str]:
-    run = with_template(folder, "")[:-1]
+@TABLE.case("model_name_or_path=base: … tokenizer_config.json … JSON")
+def tokenizer_config_that_is_no_json(folder: Path) -> list[str]:
+    words = run(folder)
     (folder / "base" / "tokenizer_config.json").write_text("{")
-    return run
+    return words
