@@ -255,7 +255,7 @@ row(
 )
 row(
     "weights that lie elsewhere",
-    "model=base: … ValueError",
+    "model=base: … ../other.safetensors",
     chat,
     both(
         lambda base: shutil.copy(base / WEIGHTS, base.parent / "other.safetensors"),

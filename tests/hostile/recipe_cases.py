@@ -39,26 +39,26 @@ def run_and(folder: Path, *words: str) -> list[str]:
 
 LAUGHS = [f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]" for level in range(1, 10)]
 
-row("no YAML", "mine.yaml … YAML", recipe, "data: [rows.jsonl\n")
-row("tabs as indentation", "mine.yaml … YAML", recipe, "lora:\n\tr: 8\n")
+row("no YAML", "mine.yaml … YAML … line 1", recipe, "data: [rows.jsonl\n")
+row("tabs as indentation", "mine.yaml … YAML … line 2", recipe, "lora:\n\tr: 8\n")
 row("a list in place of keys", "mine.yaml … `key: value`", recipe, "- learning_rate: 1e-5\n")
 row("one word", "learning_rate=null (in mine.yaml) … float", recipe, "learning_rate\n")
 row("an empty recipe", "data, model_name_or_path must be set … recipe=NAME", recipe_alone, "")
-row("a key twice in a recipe", "mine.yaml … YAML", recipe, "seed: 1\nseed: 2\n")
+row("a key twice in a recipe", "mine.yaml … YAML … seed", recipe, "seed: 1\nseed: 2\n")
 row("a key in two spellings", "lora.r … twice (in mine.yaml)", recipe, "lora.r: 8\nlora:\n  r: 16\n")
 row(
     "a tag that names Python code",
-    "mine.yaml … YAML",
+    "mine.yaml … YAML … os.system",
     recipe,
     "run_name: !!python/object/apply:os.system ['touch ran']\n",
 )
 row(
     "anchors that unfold to a billion values",
-    "mine.yaml … YAML",
+    "mine.yaml … YAML … limit",
     recipe,
     "\n".join(["k0: &k0 [ha, ha, ha]", *LAUGHS]),
 )
-row("an anchor inside of itself", "mine.yaml … YAML", recipe, "lora: &lora\n  r: *lora\n")
+row("an anchor inside of itself", "mine.yaml … YAML … recursive", recipe, "lora: &lora\n  r: *lora\n")
 row("10,000 nested lists", "mine.yaml … YAML", recipe, "data: " + "[" * 10_000 + "]" * 10_000)
 row("a binary file", "mine.yaml … YAML", recipe, bytes(range(256)))
 row("UTF-16", "mine.yaml … YAML", recipe, "seed: 1\n".encode("utf-16"))

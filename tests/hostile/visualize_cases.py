@@ -84,7 +84,7 @@ def monolingual_inference_without_a_matrix(folder: Path) -> list[str]:
     return mapped(folder, "models.cctuning=run", "inference=monolingual")
 
 
-@TABLE.case("data/benchmarks … folder of benchmarks")
+@TABLE.case("data/benchmarks … folder of benchmarks … XNLI/ar.jsonl")
 def a_benchmark_that_is_not_in_the_folder(folder: Path) -> list[str]:
     models.base(folder)
     return ["models.base=base", "benchmark=xnli", "output_dir=out"]

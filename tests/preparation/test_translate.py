@@ -98,19 +98,15 @@ def test_languages_can_be_identified(run):
     ]
 
 
+def words(folder, rows):
+    """Arguments that translate these rows with a file of translations."""
+    pairs = write(folder / "pairs.jsonl", [{"text": "a", "translation": "b"}])
+    data, output = write(folder / "data.jsonl", rows), folder / "rows.jsonl"
+    return [str(data), "--output", str(output), "--translator", "file", "--model", str(pairs)]
+
+
 def test_a_row_without_a_language_is_named(tmp_path, capsys):
-    data = write(tmp_path / "data.jsonl", [{"instruction": "Habari?", "output": "Nzuri"}])
-    pairs = write(tmp_path / "pairs.jsonl", [{"text": "a", "translation": "b"}])
-    command = [
-        str(data),
-        "--output",
-        str(tmp_path / "rows.jsonl"),
-        "--translator",
-        "file",
-        "--model",
-        str(pairs),
-    ]
-    assert translate.main(command) == 2
+    assert translate.main(words(tmp_path, [{"instruction": "Habari?", "output": "Nzuri"}])) == 2
     assert "data.jsonl, row 1, language: is missing; say it with --language" in capsys.readouterr().err
 
 
@@ -201,16 +197,5 @@ def test_nothing_is_translated_twice_after_an_interruption(run, tmp_path, monkey
     ],
 )
 def test_arguments_that_cannot_be_used(tmp_path, arguments, said, capsys):
-    data = write(tmp_path / "data.jsonl", ROWS)
-    pairs = write(tmp_path / "pairs.jsonl", [{"text": "a", "translation": "b"}])
-    command = [
-        str(data),
-        "--output",
-        str(tmp_path / "rows.jsonl"),
-        "--translator",
-        "file",
-        "--model",
-        str(pairs),
-    ]
-    assert translate.main([*command, *arguments]) == 2
+    assert translate.main([*words(tmp_path, ROWS), *arguments]) == 2
     assert said in capsys.readouterr().err

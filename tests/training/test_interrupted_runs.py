@@ -4,22 +4,17 @@ tests/stress/kills.py is the long form.
 """
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import psutil
 import pytest
 
 from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
+from tests.processes import start, start_two
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     **ON_CPU,
     "learning_rate": "1e-2",
@@ -29,8 +24,6 @@ SETTINGS = {
     "save_total_limit": "2",
     "logging_steps": "7",
 }
-ONE = [sys.executable, "train.py"]
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"]
 
 
 @pytest.fixture(scope="module")
@@ -56,30 +49,10 @@ def whole(inputs, tmp_path_factory):
     return folder
 
 
-def start(*command):
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background jobs ignore Ctrl-C, and hand that on to what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
+def wait_for(path, started):
+    while not path.exists() and started.process.is_alive():
         time.sleep(0.01)
-    assert process.poll() is None, process.communicate()
-
-
-def send_to_the_second(process, number):
-    """To one process of two, and not the one that writes."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    trainers = [child for child in children if "train.py" in child.cmdline()]
-    [second] = [child for child in trainers if child.environ()["RANK"] == "1"]
-    second.send_signal(number)
+    assert started.process.is_alive(), started.wait()
 
 
 def assert_same_run(first, second):
@@ -92,14 +65,14 @@ def assert_same_run(first, second):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_and_the_same_command_again(arguments, tmp_path, caplog, whole, number):
     folder = tmp_path / "run"
-    process = start(*ONE, *arguments)
-    wait_for(folder / "checkpoint-10" / "complete.json", process)
-    os.kill(process.pid, number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, err
+    started = start("train.py", *arguments, folder=tmp_path)
+    wait_for(folder / "checkpoint-10" / "complete.json", started)
+    started.send(number)
+    ended = started.wait()
+    assert ended.status == 128 + number, ended.err
     said = rf"stopped at step (\d+) of 50; {folder}/checkpoint-\1 is complete, and the same command goes on"
-    assert re.search(said, err), err
-    assert "Traceback" not in err
+    assert re.search(said, ended.err), ended.err
+    assert "Traceback" not in ended.err
     assert not (folder / "training_report.json").exists()
 
     again = call(train, *arguments)
@@ -111,14 +84,14 @@ def test_a_signal_and_the_same_command_again(arguments, tmp_path, caplog, whole,
 
 def test_kills_within_a_save_and_after_one_and_a_flipped_bit(arguments, tmp_path, whole):
     folder = tmp_path / "run"
-    process = start(*ONE, *arguments)
-    wait_for(folder / "checkpoint-10" / "model.safetensors", process)  # its marker is written later
-    process.kill()
-    process.communicate()
-    process = start(*ONE, *arguments)
-    wait_for(folder / "checkpoint-30" / "complete.json", process)
-    process.kill()
-    process.communicate()
+    for last in (
+        "checkpoint-10/model.safetensors",
+        "checkpoint-30/complete.json",
+    ):  # a marker is written last
+        started = start("train.py", *arguments, folder=tmp_path)
+        wait_for(folder / last, started)
+        started.send(signal.SIGKILL)
+        assert started.wait().status == -signal.SIGKILL
     newest = newest_complete(folder).step
     weights = folder / f"checkpoint-{newest}" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -134,27 +107,27 @@ def test_kills_within_a_save_and_after_one_and_a_flipped_bit(arguments, tmp_path
 
 def test_one_of_two_processes_is_signalled_and_then_one_is_killed(arguments, inputs, tmp_path):
     folder = tmp_path / "run"
-    process = start(*TWO, *arguments)
-    wait_for(folder / "checkpoint-10" / "complete.json", process)
-    send_to_the_second(process, signal.SIGTERM)
-    _, err = process.communicate(timeout=100)
-    assert process.returncode != 0
-    [stopped_at] = re.findall(
-        r"stopped at step (\d+) of 50; .* is complete, and the same command goes on", err
-    )
+    first, second = start_two("train.py", *arguments, folder=tmp_path)
+    wait_for(folder / "checkpoint-10" / "complete.json", first)
+    second.send(signal.SIGTERM)  # not to the one that writes
+    ended = first.wait()
+    assert (ended.status, second.wait().status) == (128 + signal.SIGTERM,) * 2, ended.err
+    said = r"stopped at step (\d+) of 50; .* is complete, and the same command goes on"
+    [stopped_at] = re.findall(said, ended.err)
     assert newest_complete(folder).step == int(stopped_at)
 
-    process = start(*TWO, *arguments)
-    wait_for(folder / "checkpoint-30" / "complete.json", process)
-    send_to_the_second(process, signal.SIGKILL)
-    out, err = process.communicate(timeout=100)
-    assert process.returncode != 0
-    assert f"Continuing from {folder}/checkpoint-{stopped_at}\n" in out
-    assert "error: another process of this run has ended; what it printed says why" in err
+    first, second = start_two("train.py", *arguments, folder=tmp_path)
+    wait_for(folder / "checkpoint-30" / "complete.json", first)
+    second.send(signal.SIGKILL)
+    ended = first.wait()
+    assert (ended.status, second.wait().status) == (1, -signal.SIGKILL), ended.err
+    assert f"Continuing from {folder}/checkpoint-{stopped_at}\n" in ended.out
+    assert "error: another process of this run has ended; what it printed says why" in ended.err
     assert newest_complete(folder).step >= 30
 
     undisturbed = [f"{key}={value}" for key, value in inputs.items()] + [f"output_dir={tmp_path / 'whole'}"]
-    for run in (start(*TWO, *undisturbed), start(*TWO, *arguments)):
-        _, err = run.communicate(timeout=200)
-        assert run.returncode == 0, err
+    for words in (undisturbed, arguments):
+        for started in start_two("train.py", *words, folder=tmp_path):
+            ended = started.wait()
+            assert ended.status == 0, ended.err
     assert_same_run(folder, tmp_path / "whole")

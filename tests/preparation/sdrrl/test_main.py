@@ -15,7 +15,7 @@ from cctuning.preparation.sdrrl.__main__ import main
 from cctuning.preparation.sdrrl.draw import SHARES
 from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS
 from cctuning.pretrained.names import model_name
-from tests.preparation.test_sdrrl_parallel import texts
+from tests.preparation.sdrrl.test_parallel import texts
 from tests.scripts import write_base
 from tests.tiny import tiny_tokenizer
 
