@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.transform.least_squares import RELATIVE_RIDGES, LeastSquares
+from cctuning.transform import LeastSquares
+from cctuning.transform.least_squares import RELATIVE_RIDGES
 
 FOLDS = 5
 
