@@ -69,7 +69,7 @@ def _complete() -> None:
     import os
 
     if "_ARGCOMPLETE" in os.environ:
-        from cctuning.commands.completion import complete
+        from cctuning.completion import complete
 
         complete()
 

@@ -31,6 +31,7 @@ from tests.scripts import Ended, call
 
 Make = Callable[..., list[str]]
 
+
 @dataclass(frozen=True)
 class Case:
     """One broken input. `says` holds the parts of the error, in their order, with `…` between them."""

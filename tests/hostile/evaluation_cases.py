@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cctuning.commands import evaluate_model as evaluate
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA, OTHER, arguments
 from tests.hostile.cases import Table
@@ -156,7 +155,7 @@ def cut(path: Path) -> None:
 def begun(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
     """A finished evaluation in `out` that was changed, and the arguments that made it."""
     words = asked(folder)
-    assert call(evaluate, *words).status == 0
+    assert call("evaluate", *words).status == 0
     change(folder)
     return [*words, *more]
 

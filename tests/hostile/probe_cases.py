@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cctuning.commands import probe_model as probe
 from tests.hostile import models
 from tests.hostile.cases import Table
 from tests.scripts import call
@@ -154,7 +153,7 @@ def half_a_probe_json(folder: Path) -> list[str]:
 def swept(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
     """A finished study in `out` that was changed, to go on with other settings."""
     words = asked(folder)
-    ended = call(probe, *words)
+    ended = call("probe", *words)
     assert ended.status == 0, ended.err
     change(folder)
     keys = {argument.partition("=")[0] for argument in more}

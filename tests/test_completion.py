@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from cctuning.commands.completion import candidates
+from cctuning.completion import candidates
 
 
 def test_commands_recipes_keys_and_values():
