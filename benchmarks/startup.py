@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.interleaved import as_row, by_turns, ratio_of, write_report
-from cctuning.__main__ import COMMANDS
+from cctuning.commands.registry import COMMANDS
 
 RIVAL = ["-c", "import numpy, omegaconf"]
 # What is typed behind a command, and the status that it has to end with.

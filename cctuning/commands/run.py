@@ -88,6 +88,9 @@ def quiet_libraries() -> None:
     logging.getLogger("accelerate.accelerator").addFilter(
         lambda record: "accumulation steps mismatch" not in record.getMessage()
     )
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true":
+        # accelerate imports DeepSpeed where it is installed, unasked, and that looks for a GPU.
+        logging.getLogger("DeepSpeed").addFilter(lambda record: record.funcName != "get_accelerator")
 
 
 def _say(error: str) -> None:
