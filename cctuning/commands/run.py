@@ -39,8 +39,8 @@ class Stopped(BaseException):
         self.signal_number = signal_number
 
 
-def run(work: Callable[[], object], *, stopped: str = "stopped") -> None:
-    """Runs a command's work. An expected error is printed as `error: ...` and ends with status 1.
+def run(work: Callable[[], object], *, stopped: str = "stopped", failed: int = 1) -> None:
+    """Runs a command's work. An expected error is printed as `error: ...` and ends with status `failed`.
 
     Ctrl-C prints `stopped` and ends with 130, `Stopped` prints its message and ends with 128 + signal.
     With CCTUNING_DEBUG=1 in the environment, errors keep their traceback.
@@ -60,7 +60,7 @@ def run(work: Callable[[], object], *, stopped: str = "stopped") -> None:
         if message is None or os.environ.get("CCTUNING_DEBUG") == "1":
             raise
         _say(message)
-        raise SystemExit(1) from None
+        raise SystemExit(failed) from None
 
 
 def _explained(error: Exception, stopped: str) -> str | None:

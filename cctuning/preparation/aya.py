@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from tqdm.auto import tqdm
 
 from cctuning.data.fields import is_english
@@ -22,6 +21,7 @@ from cctuning.preparation.command import check_target, ended, language_table, ro
 from cctuning.preparation.files import COLUMNS, Record, write_records
 from cctuning.preparation.manifest import write_manifest
 from cctuning.preparation.shingles import normalised
+from cctuning.tools.console import new_console
 
 ROWS = 20_236  # of the paper
 SHORTEST, LONGEST = 2, 4000  # characters; the longest are of prompt and response together
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target([options.source], options.write)
-    console = Console()
+    console = new_console()
     left_out = Counter[str]()
     found = read_aya(options.source, split=options.split)
     usable = list(_usable(tqdm(found, desc="Aya", unit="row", leave=False), left_out, options.longest))
@@ -56,10 +56,9 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     )
     console.print(language_table(counts))
     for reason, count in left_out.most_common():
-        console.print(f"left out: {count:,} ({reason})", highlight=False)
+        console.print(f"left out: {count:,} ({reason})")
     console.print(
         f"{len(drawn):,} of {len(usable):,} rows in {len(counts)} languages -> {options.write}",
-        highlight=False,
         soft_wrap=True,
     )
     return 0

@@ -33,6 +33,7 @@ from cctuning.preparation.command import (
 from cctuning.preparation.fetch import fetch
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
+from cctuning.tools.console import new_console
 
 COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"
 URL = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{}/Training/data/aya_train_mini_parallel.json"
@@ -59,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target([options.aya] if options.aya else [], options.write)
-    console = Console()
+    console = new_console()
     url = options.url or URL.format(options.commit)
     folder = options.write.parent / DOWNLOADS
     path, was_there = fetch(url, folder, expected=options.sha256, media_url=options.media_url)
-    console.print(f"{path} {'was there' if was_there else 'downloaded'}", highlight=False, soft_wrap=True)
+    console.print(f"{path} {'was there' if was_there else 'downloaded'}", soft_wrap=True)
     rows, problems = read_authors_rows(path, fewest=options.rows)
     labels = label(rows, aya=options.aya, confidence=options.confidence)
     write_rows(labels.rows, options.write)
@@ -157,10 +158,10 @@ def _print(
 ) -> None:
     console.print(language_table(counts))
     ways = ", ".join(f"{way} {count:,}" for way, count in found.most_common())
-    console.print(f"languages: {ways}", highlight=False)
+    console.print(f"languages: {ways}")
     for reason, count in left_out.most_common():
-        console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}", highlight=False)
-    console.print(f"{sum(counts.values()):,} rows -> {path}", highlight=False, soft_wrap=True)
+        console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}")
+    console.print(f"{sum(counts.values()):,} rows -> {path}", soft_wrap=True)
 
 
 def _sha256(text: str) -> str:

@@ -32,6 +32,7 @@ from cctuning.preparation.command import ended, typed
 from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
 from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
 from cctuning.settings.near_matches import did_you_mean
+from cctuning.tools.console import new_console
 from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
 
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: list[str]) -> int:
-    console = Console()
+    console = new_console()
     folder = options.output or Path("data") / options.set
     benchmarks = [find_benchmark(name) for name in options.benchmarks]
     sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
@@ -94,7 +95,7 @@ def _write_benchmark(
         path = folder / benchmark.title / f"{language}.jsonl"
         settings = _settings(benchmark, language, options, translator)
         if _is_made(path, folder, settings):
-            console.print(f"{path} is there", highlight=False, soft_wrap=True)
+            console.print(f"{path} is there", soft_wrap=True)
         else:
             used: list[str] = []
 
@@ -111,7 +112,7 @@ def _write_benchmark(
                 frames=chosen.frames,
             )
             if not found:
-                console.print(f"{path}: the set leaves no question", highlight=False, soft_wrap=True)
+                console.print(f"{path}: the set leaves no question", soft_wrap=True)
                 continue
             write_items(path, found)
             write_manifest(
@@ -124,7 +125,7 @@ def _write_benchmark(
                 settings=settings,
                 packages=["datasets"],
             )
-            console.print(f"{path}: {len(found)} items", highlight=False, soft_wrap=True)
+            console.print(f"{path}: {len(found)} items", soft_wrap=True)
         items[language] = read_items(folder, benchmark, language)
     return items
 

@@ -20,6 +20,7 @@ from cctuning.data.rows import Problem, Row, write_rejects
 from cctuning.preparation.command import add_row_arguments, check_target, ended, named_rows, rows_file
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
+from cctuning.tools.console import new_console
 
 FIELDS = ("instruction", "instruction_en", "output")
 
@@ -71,14 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> int:
     if options.write is not None:
         check_target(options.data, options.write)
-    console = Console()
+    console = new_console()
     rows, problems = named_rows(options, on_bad_row="skip")
     if rows:
         console.print(_table(report(rows)))
     _print_problems(problems, options.show, console)
     changed = changed_files(options.manifest) if options.manifest else []
     for line in changed:
-        console.print(f"manifest: {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"manifest: {line}", soft_wrap=True)
     if options.write is not None:
         _write(rows, problems, options.write, console)
         problems = []
@@ -87,10 +88,10 @@ def _check(options: argparse.Namespace) -> int:
 
 def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> None:
     write_rows(rows, path)
-    console.print(f"{len(rows)} rows -> {path}", highlight=False, soft_wrap=True)
+    console.print(f"{len(rows)} rows -> {path}", soft_wrap=True)
     if problems:
         write_rejects(problems, rejects_path(path))
-        console.print(f"rejected rows -> {rejects_path(path)}", highlight=False, soft_wrap=True)
+        console.print(f"rejected rows -> {rejects_path(path)}", soft_wrap=True)
 
 
 def _table(reports: Sequence[LanguageReport]) -> Table:
@@ -121,11 +122,11 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -
     rows = len({(problem.file, problem.number) for problem in problems})
     fields = Counter(problem.field or "the row itself" for problem in problems)
     counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
-    console.print(f"bad rows: {rows} ({counts})", highlight=False)
+    console.print(f"bad rows: {rows} ({counts})")
     for problem in problems[:shown]:
-        console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {problem}", soft_wrap=True)
     if len(problems) > shown:
-        console.print(f"  and {len(problems) - shown} more", highlight=False)
+        console.print(f"  and {len(problems) - shown} more")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ from cctuning.preparation.files import removed_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.near_duplicates import NearDuplicate, near_duplicates
 from cctuning.preparation.overlap import Overlap, overlaps, read_questions
+from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
 NEAR = "near duplicate"
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
-    console = Console()
+    console = new_console()
     rows, _ = named_rows(options)
     held, short = _held(rows, options)
     left = _without(rows, held)
@@ -68,8 +69,8 @@ def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
         packages=["datasketch", "numpy", "scipy"],
     )
     _print(removed, short, console)
-    console.print(f"removed rows -> {removed_path(options.write)}", highlight=False, soft_wrap=True)
-    console.print(f"{len(kept):,} of {len(rows):,} rows -> {options.write}", highlight=False, soft_wrap=True)
+    console.print(f"removed rows -> {removed_path(options.write)}", soft_wrap=True)
+    console.print(f"{len(kept):,} of {len(rows):,} rows -> {options.write}", soft_wrap=True)
     return 0
 
 
@@ -124,9 +125,9 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> N
         console.print(table)
     files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
     for file, count in files.most_common():
-        console.print(f"{count} with questions of {file}", highlight=False, soft_wrap=True)
+        console.print(f"{count} with questions of {file}", soft_wrap=True)
     if short:
-        console.print(f"{short} questions of benchmarks are too short to be looked for", highlight=False)
+        console.print(f"{short} questions of benchmarks are too short to be looked for")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from cctuning.commands.run import run
 from cctuning.data.rows import BadRowsError, Problem, Row, read_rows
 from cctuning.preparation.files import SUFFIXES
 from cctuning.preparation.manifest import manifest_path, read_manifest
-from cctuning.tools.errors import message_of
 
 FAILED = 2  # as argparse ends for a command that cannot be understood
-INTERRUPTED = 130  # as a shell reports Ctrl-C
 _BESIDE = 4  # languages in a line of a table
 _REPAIR = "Repair them, or write the others to a file: cctuning prepare check DATA --write FILE"
 
@@ -23,20 +22,21 @@ _REPAIR = "Repair them, or write the others to a file: cctuning prepare check DA
 def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
     """Runs a script's work and returns its exit status.
 
-    An error that a user's input can cause is printed as one line, `error: ...`, and gives 2; Ctrl-C prints
-    `stopped` and gives 130.
+    Errors and signals end it as they end a command (see `run`), but with status 2 in place of 1.
     """
+    status: list[int] = []
+    try:
+        run(lambda: status.append(_with_advice(work)), stopped=stopped, failed=FAILED)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return status[0]
+
+
+def _with_advice(work: Callable[[], int]) -> int:
     try:
         return work()
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\n{stopped}\n")
-        return INTERRUPTED
-    except (ValueError, OSError, ImportError) as error:
-        if isinstance(error, ImportError) and error.name is not None:
-            raise  # an import statement of ours; a missing extra is asked for without a name
-        text = f"{error.listed}\n{_REPAIR}" if isinstance(error, BadRowsError) else message_of(error)
-        sys.stderr.write(f"error: {text}\n")
-        return FAILED
+    except BadRowsError as error:
+        raise ValueError(f"{error.listed}\n{_REPAIR}") from error
 
 
 def typed(script: str, arguments: Sequence[str] | None) -> list[str]:

@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from rich.console import Console
-
 from cctuning.data.fields import UNKNOWN_LANGUAGE, is_english
 from cctuning.data.rows import Row
 from cctuning.preparation.command import (
@@ -30,6 +28,7 @@ from cctuning.preparation.command import (
 )
 from cctuning.preparation.files import write_rows
 from cctuning.preparation.manifest import write_manifest
+from cctuning.tools.console import new_console
 from cctuning.translation import TranslationError
 from cctuning.translation.languages import find_language
 
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
-    console = Console()
+    console = new_console()
     rows, _ = named_rows(options)
     added = SETTINGS[options.setting](rows)
     if not added.rows:
@@ -63,11 +62,10 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     )
     console.print(language_table(added.languages))
     for reason, count in added.left_out.most_common():
-        console.print(f"not added: {count:,} ({reason})", highlight=False)
+        console.print(f"not added: {count:,} ({reason})")
     console.print(
         f"{len(added.rows):,} rows beside {len(rows):,}, together {len(added.rows) + len(rows):,} "
         f"-> {options.write}",
-        highlight=False,
         soft_wrap=True,
     )
     return 0

@@ -31,6 +31,7 @@ from cctuning.preparation.command import (
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.untranslated import read_candidates
+from cctuning.tools.console import new_console
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
 
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.output, option="--output")
     if options.field == options.to_field:
         raise ValueError(f"--to-field {options.to_field} is the field that is translated: name another one")
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(soft_wrap=True)
     rows, problems = read_candidates(
         options.data,
         columns=dict(options.column),
@@ -88,7 +89,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
         packages=["transformers", "ctranslate2"],
     )
     for reason, count in reasons.most_common(10):
-        console.print(f"{count} with a fault: {reason}", markup=False)
+        console.print(f"{count} with a fault: {reason}")
     console.print(f"{len(kept):,} rows -> {options.output}; {listed:,} -> {rejects_path(options.output)}")
     return 0
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from tqdm.auto import tqdm
 
 from cctuning.connection.model import load_model
@@ -35,18 +34,19 @@ from cctuning.preparation.sdrrl.parallel import Progress
 from cctuning.preparation.sdrrl.report import left_out, remarks, tables, too_few_to_align, write_files
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
+from cctuning.tools.console import new_console
 from cctuning.training.runs import check_trusted
 from cctuning.translation import Translation, load_translator, translate_all
 
 
 def make(options: argparse.Namespace, command: list[str]) -> int:
     """Reads base rows, makes the others, writes them with a manifest, and says what became of them."""
-    console = Console()
+    console = new_console()
     output: Path = options.output
 
     def say(lines: Iterable[str]) -> None:
         for line in lines:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
     check_target(options.data, output)
     given, _ = named_rows(options)
