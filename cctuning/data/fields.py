@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
 import langcodes
@@ -19,6 +21,8 @@ _SHOWN = 60  # characters of a value in a message
 _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode categories: control, format, separators
 # Beside them what shows nothing: fillers of Hangul, blank Braille, variation selectors.
 _FILLERS = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))}
+# All blanks of Unicode, byte-order marks and zero-width spaces.
+_OUTER_BLANKS = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1)))) + "\ufeff\u200b"
 _TYPE_NAMES = {
     bool: "true or false",
     int: "a number",
@@ -68,6 +72,22 @@ def type_name(value: Any) -> str:
 def shown(text: str) -> str:
     """A text in quotes, shortened for a message."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number, however data frames write it: 1, 1.0 or a Decimal; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    if isinstance(value, int):
+        return value
+    # Above 2**53 a float stands for several whole numbers.
+    exact = isinstance(value, Decimal) or abs(value) <= 2**53
+    return int(value) if exact and math.isfinite(value) and value == int(value) else None
+
+
+def stripped(text: str) -> str:
+    """`text` without blanks, line breaks and what shows nothing at its ends. Data have them by accident."""
+    return text.strip(_OUTER_BLANKS)
 
 
 def is_blank(value: Any) -> bool:

@@ -10,7 +10,7 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -223,10 +223,37 @@ def _arrow_records(path: Path, batches: Iterator[pyarrow.RecordBatch], kind: str
             twice = [name for name, count in Counter(batch.schema.names).items() if count > 1]
             if twice:
                 raise DataError(f"{path} has two columns that are named {twice[0]!r}")
-            for record in _batch_records(batch):
+            for record in _batch_records(_with_class_names(batch)):
                 yield Record(number := number + 1, record.values, record.fault)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a readable {kind} file: {_reason(error)}") from error
+
+
+def _with_class_names(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """The batch with the names of classes that `datasets` writes as numbers (`ClassLabel`)."""
+    for column, names in class_names(batch.schema.metadata).items():
+        if column in batch.schema.names:
+            place = batch.schema.names.index(column)
+            numbers = batch.column(place).to_pylist()
+            texts = [
+                names[number] if isinstance(number, int) and 0 <= number < len(names) else number
+                for number in numbers
+            ]
+            batch = batch.set_column(place, column, pyarrow.array(texts))
+    return batch
+
+
+def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """The names of classes by column, from what `datasets` writes into a schema; none where it did not."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: [str(name) for name in feature["names"]]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _batch_records(batch: pyarrow.RecordBatch) -> list[Record]:

@@ -21,13 +21,16 @@ from cctuning.data.fields import (
     is_language_code,
     is_unicode,
     shown,
+    stripped,
     type_name,
+    whole_number,
 )
 from cctuning.data.formats import ONE_OBJECT, DataError, Record
 from cctuning.data.sources import Source, find_sources
 from cctuning.settings.near_matches import did_you_mean
 
 _SHOWN = 20
+_TEXTS = ("instruction", "instruction_en", "output", "output_en")
 _INPUT_IGNORED = (
     "is not empty, and would be left out: append it to the instruction, and its English to instruction_en"
 )
@@ -98,7 +101,9 @@ def read_rows(
     A row needs text in `instruction`, `instruction_en` and `output`; it may have `id`, `language` and
     `output_en`, where null counts as absent. Other columns are ignored, except an Alpaca `input`: a row with
     text in it is rejected, since its prompt would be incomplete. A row whose language is English may lack
-    `instruction_en`: it is the instruction. An id defaults to `<file stem>:<row number>`.
+    `instruction_en`: it is the instruction. Texts are read without blanks and line breaks at their ends,
+    which would be trained otherwise. An id that is a whole number may be written 1 or 1.0; without one it is
+    `<file stem>:<row number>`.
 
     Args:
         sources: files (.jsonl, .json, .parquet, also .gz of the first two), folders or globs of them, and hub
@@ -209,8 +214,11 @@ class _Reader:
             fields["language"] = self.language or UNKNOWN_LANGUAGE
         if fields["id"] is None:
             fields["id"] = f"{stem}:{record.number}"
-        elif type(fields["id"]) is int:
-            fields["id"] = str(fields["id"])
+        elif (number := whole_number(fields["id"])) is not None:
+            fields["id"] = str(number)
+        for field in _TEXTS:
+            if isinstance(fields[field], str):
+                fields[field] = stripped(fields[field])
         if is_english(fields["language"]) and is_blank(fields["instruction_en"]):
             fields["instruction_en"] = fields["instruction"]
         faults = [

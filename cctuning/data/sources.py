@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from cctuning.data.formats import DataError, Record, json_records, parquet_records, saved_records
 from cctuning.settings.near_matches import did_you_mean
@@ -126,10 +127,29 @@ def _file(path: Path) -> Source:
     if not path.is_file():  # a pipe would be waited for without end
         raise DataError(_missing(path))
     if name.endswith(".parquet"):
-        return Source(str(path), partial(parquet_records, path))
+        return Source(str(path), partial(_partition_records, path, parquet_records))
     if name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
-        return Source(str(path), partial(json_records, path))
+        return Source(str(path), partial(_partition_records, path, json_records))
     raise DataError(f"{path}: files are read by their suffix, one of {', '.join(_SUFFIXES)}")
+
+
+def _partition_records(path: Path, read: Callable[[Path], Iterator[Record]]) -> Iterator[Record]:
+    """The records of a file, with the columns that its folders' names hold: language=sw/0.parquet."""
+    columns = _partition_columns(path.parent)
+    for record in read(path):
+        if not columns or not isinstance(record.values, dict):
+            yield record
+            continue
+        own = {key: value for key, value in record.values.items() if value is not None}
+        differing = [key for key, value in columns.items() if str(own.get(key, value)) != value]
+        fault = f"{differing[0]} is another than in the name of its folder" if differing else record.fault
+        yield Record(record.number, {**record.values, **columns, **own}, fault)
+
+
+def _partition_columns(folder: Path) -> dict[str, str]:
+    """Columns by the names of folders, as Hive, Arrow and Spark write partitions of a table."""
+    pairs = (part.split("=", 1) for part in folder.parts if re.fullmatch(r"\w+=.+", part))
+    return {key: unquote(value) for key, value in pairs if value != "__HIVE_DEFAULT_PARTITION__"}
 
 
 def _folder(folder: Path, split: str) -> list[Source]:
@@ -146,7 +166,12 @@ def _folder(folder: Path, split: str) -> list[Source]:
     ]
     if not files:
         raise DataError(f"{folder} holds no {', '.join(_SUFFIXES)}")
-    kept = [path for path in files if not _other_split(path.name, split)]
+    kept = [
+        path
+        for path in files
+        if not _other_split(path.name, split)
+        and not _other_split(_partition_columns(path.relative_to(folder).parent).get("split", ""), split)
+    ]
     if not kept:
         names = ", ".join(path.name for path in files)
         raise DataError(f"{folder} holds no files of the split {split!r} (data_split), only {names}")
@@ -173,5 +198,11 @@ def _data_set_records(repository: str, config: str | None, split: str) -> Iterat
         raise DataError(
             f"{name} is no local file or folder, and no hub data set that can be loaded: {error}"
         ) from error
+    classes = {
+        column: feature.int2str
+        for column, feature in data_set.features.items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
     for number, values in enumerate(data_set, start=1):
-        yield Record(number, values)
+        names = {key: name(values[key]) for key, name in classes.items() if values[key] is not None}
+        yield Record(number, {**values, **names})

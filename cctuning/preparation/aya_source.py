@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import langcodes
 
-from cctuning.data.fields import is_blank, is_language_code, is_unicode
+from cctuning.data.fields import is_blank, is_language_code, is_unicode, stripped
 from cctuning.data.formats import DataError
 from cctuning.data.sources import find_sources
 from cctuning.settings.near_matches import did_you_mean
@@ -69,4 +69,4 @@ def _row(number: int, values: dict[str, object]) -> AyaRow | None:
     if any(is_blank(text) or not is_unicode(text) for text in (prompt, response)):
         return None
     language = language_of(code, name if isinstance(name, str) else None)
-    return AyaRow(number, prompt, response, language) if language else None
+    return AyaRow(number, stripped(prompt), stripped(response), language) if language else None

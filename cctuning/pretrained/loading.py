@@ -25,7 +25,7 @@ from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.pretrained.architectures import ARCHITECTURES
-from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_folder
+from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_floating, check_folder
 
 ADAPTER_FILE = "adapter_config.json"
 
@@ -69,7 +69,10 @@ def check_model(source: str | Path, *, revision: str | None = None, trust_remote
             raise ModelError(f"{source} is an adapter, and no model of its own: name its base model")
         check_folder(source)
         read_json_object(Path(source) / GENERATION_CONFIG_NAME)
-    return load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+    config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+    if Path(source).is_dir() and getattr(config, "quantization_config", None) is None:
+        check_floating(source)
+    return config
 
 
 def load_causal_lm(
@@ -94,6 +97,7 @@ def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:
     if Path(source).is_dir():
         read_json_object(Path(source) / CONFIG_NAME)
         check_folder(source)
+        check_floating(source)
     config = from_library(lambda: AutoConfig.from_pretrained(source))
     if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         raise ModelError(f"model type {config.model_type!r} is no encoder with a decoder")

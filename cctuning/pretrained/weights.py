@@ -27,6 +27,7 @@ class WeightsError(ValueError):
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises `WeightsError` for another file, or a broken one."""
     check_file(path)
+    check_floating(path)
     return load_file(path)
 
 
@@ -54,8 +55,15 @@ def check_folder(folder: str | Path) -> None:
     if (folder / SAFE_WEIGHTS_NAME).is_file():
         check_file(folder / SAFE_WEIGHTS_NAME)
     elif (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
+        first: dict[str, str] = {}
         for name, tensors in _shards(folder / SAFE_WEIGHTS_INDEX_NAME).items():
-            if absent := sorted(set(tensors) - set(check_file(folder / name))):
+            held = check_file(folder / name)
+            if twice := next((tensor for tensor in held if tensor in first), None):
+                raise WeightsError(
+                    f"{folder}: {twice} stands in {first[twice]} and in {name}: keep one of them"
+                )
+            first |= dict.fromkeys(held, name)
+            if absent := sorted(set(tensors) - set(held)):
                 raise WeightsError(
                     f"{folder / name} lacks {absent[0]}, which {SAFE_WEIGHTS_INDEX_NAME} promises"
                 )
@@ -63,6 +71,23 @@ def check_folder(folder: str | Path) -> None:
         pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
         found = f"only {pickles[0]}: {CONVERT}" if pickles else "nor any other weights"
         raise WeightsError(f"{folder} holds no {SAFE_WEIGHTS_NAME}, {found}")
+
+
+def check_floating(path: str | Path) -> None:
+    """Raises `WeightsError` where a weight of a safetensors file, or of a model's folder, holds integers.
+
+    Loading would cast them, and a model that was quantised says so in its configuration.
+    """
+    path = Path(path)
+    for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 - it is no dictionary
+                kind = opened.get_slice(name).get_dtype() if name.endswith("weight") else "F32"
+                if kind.startswith(("I", "U", "BOOL")):
+                    raise WeightsError(
+                        f"{name} of {file} holds whole numbers ({kind}), and weights are floating-point "
+                        f"numbers: it was quantised or damaged; take the model as it was trained"
+                    )
 
 
 def _shards(path: Path) -> dict[str, list[str]]:

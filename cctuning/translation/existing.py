@@ -16,6 +16,7 @@ from cctuning.data.fields import (
     is_english,
     is_language_code,
     shown,
+    stripped,
     type_name,
 )
 from cctuning.data.formats import DataError
@@ -59,8 +60,8 @@ class ExistingTranslations:
         for number, values in _records(self._path):
             text, translation = self._pair(number, values)
             if not (is_blank(text) or is_blank(translation)):
-                key = _Key(text.strip(), *self._languages(number, values))
-                self._translations.setdefault(key, translation)
+                key = _Key(stripped(text), *self._languages(number, values))
+                self._translations.setdefault(key, stripped(translation))
         if self._columns is None:
             raise TranslationError(f"{path} holds no rows")
         with self._path.open("rb") as file:
@@ -81,7 +82,7 @@ class ExistingTranslations:
         into, out_of = (find_language(target).code, None), (find_language(source).code, None)
         results: list[str | Untranslated] = []
         for text in texts:
-            keys = (_Key(text.strip(), *languages) for languages in product(out_of, into))
+            keys = (_Key(stripped(text), *languages) for languages in product(out_of, into))
             results.append(
                 next((self._translations[key] for key in keys if key in self._translations), missing)
             )

@@ -2,12 +2,13 @@
 
 import json
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from cctuning.data.rows import (
     Problem,
     Row,
     read_rows,
+    rows_from_records,
     sample_rows,
     write_rejects,
 )
@@ -177,7 +179,7 @@ FAULTS = [
     ({"output_en": 3}, "output_en", "is a number, must be text"),
     ({"output_en": ""}, "output_en", "is empty: leave it out"),
     ({"id": True}, "id", "is true or false, must be text or a whole number"),
-    ({"id": 2.0}, "id", "is a number, must be text or a whole number"),
+    ({"id": 2.5}, "id", "is a number, must be text or a whole number"),
     ({"id": " "}, "id", "is empty"),
     ({"id": 1, "language": "sw"}, "id", "'1' in language 'sw' is also the id of"),
     ({"id": "1", "language": "sw"}, "id", "row 2"),
@@ -359,3 +361,48 @@ def test_samples(tmp_path):
         tuple(row.id for row in drawn)
     }
     assert sample_rows(rows, None, seed=1) == sample_rows(rows, 99, seed=1) == rows
+
+
+def test_texts_are_read_without_outer_blanks(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = {
+        "instruction": "  a\u3000b\n",
+        "instruction_en": "\ufeffc",
+        "output": "\nNairobi.\n\n",
+        "output_en": "\u200bd ",
+        "language": "sw",
+    }
+    path.write_text(json.dumps(row) + "\n")
+    [found], _ = read_rows([str(path)])
+    assert (found.instruction, found.instruction_en, found.output, found.output_en) == (
+        "a\u3000b",
+        "c",
+        "Nairobi.",
+        "d",
+    )
+
+
+@pytest.mark.parametrize(
+    ("id", "read"), [(1.0, "1"), (Decimal(7), "7"), (12, "12"), (" 1", " 1"), (1.5, None), (2.0**60, None)]
+)
+def test_whole_numbers_are_ids_however_they_are_written(id, read):
+    row = {"id": id, "language": "sw", "instruction": "a", "instruction_en": "b", "output": "c"}
+    rows, problems = rows_from_records([row], on_bad_row="skip")
+    assert [one.id for one in rows] == ([] if read is None else [read])
+    assert [problem.field for problem in problems] == (["id"] if read is None else [])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "folder"])
+def test_names_of_classes_are_read(tmp_path, kind):
+    texts = {name: ["a", "b"] for name in ("instruction", "instruction_en", "output")}
+    label = ClassLabel(names=["sw", "th"])
+    features = Features({**{name: Value("string") for name in texts}, "language": label})
+    data_set = Dataset.from_dict({**texts, "language": [1, 0]}, features=features)
+    path = tmp_path / "rows.parquet"
+    if kind == "parquet":
+        data_set.to_parquet(path)
+    else:
+        path = tmp_path / "saved"
+        data_set.save_to_disk(path)
+    rows, _ = read_rows([str(path)])
+    assert [row.language for row in rows] == ["th", "sw"]

@@ -239,3 +239,23 @@ def test_no_name_at_all():
 def test_stems(name, stem, tmp_path):
     write_lines(tmp_path / name)
     assert find_sources([str(tmp_path / name)])[0].stem == stem
+
+
+def test_folders_named_after_a_column(tmp_path):
+    """Partitions as Hive and Arrow write them; without a column in the file the folder's name counts."""
+    for place, row in [
+        ("language=sw/0.jsonl", {"instruction": "a"}),
+        ("language=zh-Hans/topic=a%20b/0.jsonl", {"instruction": "b", "language": None}),
+        ("language=th/0.jsonl", {"instruction": "c", "language": "sw"}),
+        ("split=test/0.jsonl", {"instruction": "d"}),
+    ]:
+        path = tmp_path / "rows" / place
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(row) + "\n")
+    sources = find_sources([str(tmp_path / "rows")])
+    first, second, third = [record for source in sources for record in source.records()]
+    assert first.values == {"instruction": "a", "language": "sw"} and first.fault is None
+    assert second.fault and "language" in second.fault
+    assert third.values == {"instruction": "b", "language": "zh-Hans", "topic": "a b"}
+    [alone] = find_sources([str(tmp_path / "rows/language=sw/0.jsonl")])
+    assert [record.values["language"] for record in alone.records()] == ["sw"]

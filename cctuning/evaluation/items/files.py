@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cctuning.data.fields import is_blank, is_language_code, is_unicode, shown, type_name
+from cctuning.data.fields import (
+    is_blank,
+    is_language_code,
+    is_unicode,
+    shown,
+    stripped,
+    type_name,
+    whole_number,
+)
 from cctuning.data.formats import ONE_OBJECT, DataError, Record, json_records, parquet_records
 from cctuning.data.rows import Problem
 from cctuning.evaluation.items.benchmark import Benchmark
@@ -45,6 +53,7 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     A row has `id`, `prompt`, `prompt_en`, `answer` (a list of gold texts; of a choice one label), of a choice
     `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`. The
     text that is only a parallel (`prompt_en`, or `prompt` where the benchmark asks in English) may be null.
+    Texts are read without blanks at their ends: a gold text with one could occur in no response.
 
     Raises `DataError` where there is no such file or it cannot be read, naming the languages that are there,
     and `BadItemsError` for rows that are no items, with file, row and field of each.
@@ -155,10 +164,10 @@ def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tup
 
 
 def _id_faults(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        yield "id", f"is {type_name(value)}, must be a whole number or text"
-    elif isinstance(value, str):
+    if isinstance(value, str):
         yield from (("id", fault) for fault in _text_faults(value))
+    elif whole_number(value) is None:
+        yield "id", f"is {type_name(value)}, must be a whole number or text"
 
 
 def _text_faults(value: Any) -> Iterator[str]:
@@ -189,7 +198,7 @@ def _answer_faults(values: dict[str, Any], benchmark: Benchmark) -> Iterator[tup
         yield from option_faults
     elif len(answers) > 1:
         yield "answer", f"holds {len(answers)} labels, and one of {', '.join(_given(options))} is right"
-    elif answers[0] not in _given(options):
+    elif stripped(answers[0]) not in _given(options):
         yield "answer", f"{shown(answers[0])} is no option: {', '.join(_given(options))}"
 
 
@@ -217,13 +226,17 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def _item(record: Record, language: str, file: str) -> Item:
     values = record.values
     options = values.get("options")
+    id = values["id"] if isinstance(values["id"], str) else whole_number(values["id"])
+    assert id is not None
     return Item(
-        id=values["id"],
+        id=id,
         language=language,
-        prompt=values["prompt"] or "",
-        prompt_en=values["prompt_en"] or "",
-        answers=tuple(values["answer"]),
-        options=None if options is None else _given(options),
+        prompt=stripped(values["prompt"] or ""),
+        prompt_en=stripped(values["prompt_en"] or ""),
+        answers=tuple(dict.fromkeys(map(stripped, values["answer"]))),
+        options=None
+        if options is None
+        else {label: stripped(text) for label, text in _given(options).items()},
         details={key: value for key, value in values.items() if key not in _KEYS},
         file=file,
         number=record.number,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cctuning.data.fields import stripped
 from cctuning.data.formats import DataError
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
@@ -55,11 +56,11 @@ def load_items(
     if benchmark.parallel:
         questions = [question for question in questions if question.id in by_id]
     taken = [questions[position] for position in chosen(len(questions))]
-    prompts = [frame.render(question.fields) for question in taken]
+    prompts = [stripped(frame.render(question.fields)) for question in taken]
     if language == "en":
         parallel = [_Parallel(prompt) for prompt in prompts]
     elif benchmark.parallel:
-        parallel = [_Parallel(in_english.render(by_id[question.id].fields)) for question in taken]
+        parallel = [_Parallel(stripped(in_english.render(by_id[question.id].fields))) for question in taken]
     else:
         parallel = _translated(benchmark, language, taken, prompts, translate)
     rows = enumerate(zip(taken, prompts, parallel, strict=True))
@@ -69,7 +70,7 @@ def load_items(
             language=language,
             prompt=other.text if benchmark.asked_in_english else prompt,
             prompt_en=prompt if benchmark.asked_in_english else other.text,
-            answers=question.answers,
+            answers=tuple(dict.fromkeys(map(stripped, question.answers))),
             options=question.options_in(frame),
             details={"source_id": question.id, **question.details, **other.details()},
             number=number + 1,
@@ -123,7 +124,7 @@ def _joined(frame: Frame, fields: Mapping[str, Translation]) -> _Parallel:
     """The prompt of translated fields; none where one of them has no translation."""
     faults = tuple(dict.fromkeys(fault for found in fields.values() for fault in found.faults))
     texts = {name: found.text for name, found in fields.items()}
-    return _Parallel(frame.render(texts) if all(texts.values()) else "", faults)
+    return _Parallel(stripped(frame.render(texts)) if all(texts.values()) else "", faults)
 
 
 class Reader:

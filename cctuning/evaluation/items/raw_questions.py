@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cctuning.data.fields import stripped
 from cctuning.evaluation.items.prompt_templates import Frame
 
 
@@ -48,7 +49,7 @@ class RawQuestion:
     def options_in(self, frame: Frame) -> dict[str, str] | None:
         """The option texts by label, without blanks around them; None where it is no choice."""
         options = frame.options or self.options
-        return {label: text.strip() for label, text in options.items()} if options else None
+        return {label: stripped(text) for label, text in options.items()} if options else None
 
 
 Rows = list[dict[str, Any]]

@@ -44,7 +44,8 @@ def read_item_sets(
 
     `languages`: these, of the benchmarks that have them; by default all of the folder, and of the hub those
     of the paper. `limit`: the first so many of each language; then known faults are left out. Raises
-    `ValueError` for a language that no benchmark has, and what `read_items` raises.
+    `ValueError` for a language that no benchmark has and for a benchmark that has none of them, and what
+    `read_items` raises.
     """
     has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
     known = {language for own in has.values() for language in own}
@@ -52,6 +53,11 @@ def read_item_sets(
         raise ValueError(
             f"languages: no {missing[0]!r} for {', '.join(has)} in {data}, only "
             f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
+        )
+    if without := [name for name, own in has.items() if languages and not set(languages) & set(own)]:
+        raise ValueError(
+            f"languages: {without[0]} has none of {', '.join(languages)} in {data}, only "
+            f"{', '.join(has[without[0]])}: leave it out of benchmarks, or name one of its languages"
         )
     faults = read_faults(data) if leave_out_faults else None
     from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages

@@ -222,3 +222,20 @@ def test_languages_are_those_with_a_file(folder):
     folder([CHOICE], name="notes.txt")
     assert available_languages(folder([CHOICE], name="de.json.gz"), XNLI) == ["de", "sw", "zh-CN"]
     assert available_languages(folder([CHOICE]) / "nowhere", XNLI) == []
+
+
+def test_texts_are_read_without_outer_blanks(tmp_path):
+    """A gold text with one could occur in no response, whose ends are cut."""
+    mkqa, xnli = find_benchmark("mkqa"), find_benchmark("xnli")
+    row = {"id": 1.0, "prompt": " a?\n", "prompt_en": "\u3000b?", "answer": ["서울 ", "서울", "\n부산"]}
+    choice = {**row, "answer": ["1 "], "options": {"1": "x ", "2": " y", "3": "z"}}
+    for benchmark, own in ((mkqa, row), (xnli, choice)):
+        path = tmp_path / benchmark.title / "ko.jsonl"
+        path.parent.mkdir()
+        path.write_text(json.dumps(own) + "\n")
+    [item] = read_items(tmp_path, mkqa, "ko")
+    assert (item.id, item.prompt, item.prompt_en, item.answers) == (1, "a?", "b?", ("서울", "부산"))
+    assert mkqa.metrics[0].score("서울", item) == 1
+    [item] = read_items(tmp_path, xnli, "ko")
+    assert item.answers == ("1",)
+    assert dict(item.options) == {"1": "x", "2": "y", "3": "z"}
