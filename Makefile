@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 LIGHT := $(VENV)/.ready-without-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean distclean
+.PHONY: help setup demo test docs lint bench clean distclean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parall
 
 test: lint ## Lint, format check, types and all tests
 	$(BIN)/python -m pytest -n $(JOBS)
+
+docs: $(READY) ## Build the site of the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(READY) ## Lint, format check and types only
 	$(BIN)/ruff check .

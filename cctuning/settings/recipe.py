@@ -128,7 +128,8 @@ def help_text(description: str, schema: type[Any], folder: Path) -> str:
 
 def recipe_files(schema: type[Any], folder: Path) -> dict[str, Path]:
     """The recipes of a command to choose from, by name, and their files."""
-    keys, found = keys_of(schema), {}
+    keys = keys_of(schema)
+    found: dict[str, Path] = {}
     for place in _folders(folder):
         for name, path in _names(place, keys).items():
             found.setdefault(name, path)
