@@ -16,11 +16,12 @@ from tests.scripts import call
 # Notes each call, and copies the prepared files of its output folder; fails where the folder is named "bad".
 STAND_IN = """
 import json, pathlib, shutil, sys
-notes, script, *arguments = sys.argv[1:]
+notes, option, module, command, *arguments = sys.argv[1:]
+assert (option, module) == ("-m", "cctuning")
 values = dict(argument.split("=", 1) for argument in arguments)
 output = pathlib.Path(values["output_dir"])
 with open(notes, "a") as file:
-    file.write(json.dumps([script.rpartition("/")[2], str(output), values.get("resume")]) + "\\n")
+    file.write(json.dumps([command, str(output), values.get("resume")]) + "\\n")
 prepared = pathlib.Path(notes).parent / "prepared" / "-".join(output.parts[-3:])
 if not prepared.is_dir():
     sys.exit(f"cannot write {output}")
@@ -63,7 +64,7 @@ class Study:
         return call(study, *self.arguments, *arguments)
 
     def calls(self):
-        """Script and folder of every call since the last time."""
+        """Command and folder of every call since the last time."""
         path = self.folder / "notes"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
@@ -76,10 +77,7 @@ def small(tmp_path):
 
 
 def expected(steps, resume=None):
-    scripts = {"train": "train.py", "fit": "fit_transform.py", "evaluate": "evaluate.py"}
-    return [
-        [scripts[step.kind], str(step.output), resume if step.kind == "evaluate" else None] for step in steps
-    ]
+    return [[step.kind, str(step.output), resume if step.kind == "evaluate" else None] for step in steps]
 
 
 def test_all_steps_run_once_and_leave_the_tables(small):
@@ -115,8 +113,8 @@ def test_a_failing_step_stops_only_what_needs_it_and_runs_again(small):
     small.prepared(train).rename(away)
     ended = small()
     assert ended.status == 1
-    assert f"cannot write {train.output}" in ended.out
-    assert "not run, for want of what failed: llama31_aya/fit_1000, llama31_aya/monolingual_1000" in ended.out
+    assert f"cannot write {train.output}" in ended.err
+    assert "not run, for want of what failed: llama31_aya/fit_1000, llama31_aya/monolingual_1000" in ended.err
     assert small.calls() == expected(small.steps[:3])
     table = (small.folder / "runs" / "studies" / "small" / "table.md").read_text()
     assert "llama31_aya_sft" in table and "| llama31_aya |" not in table
