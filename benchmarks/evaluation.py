@@ -123,7 +123,7 @@ def main() -> None:
     )
     task = make_task(options.questions, options.shortest, options.longest)
     how = Asking(options.new_tokens, options.batch_size, options.batch_tokens)
-    table = Table("mode", "one at a time, rows/s", "evaluate.py, rows/s", "times as fast", "same responses")
+    table = Table("mode", "one at a time, rows/s", "evaluate, rows/s", "times as fast", "same responses")
     results = []
     for mode in ("monolingual", "none"):
         set_mode(model, mode)

@@ -69,7 +69,7 @@ def show(seeds: list[int], outputs: Path) -> None:
         console.print(f"{title}: {value}")
     folder = outputs / f"seed{seeds[0]}" / "decision_maker" / "monolingual"
     console.print(f"\nWritten to {outputs}: results.json, table.md, results.png")
-    console.print(f"Talk to an exported model: python chat.py model={folder}", soft_wrap=True)
+    console.print(f"Talk to an exported model: cctuning chat model={folder}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m demo.small_base data/aya_parallel.jsonl --output outputs/small/base
 
 It learns to write like its rows and knows next to nothing: recipes, data and studies can be run through with
-it on a CPU, where a real model would take a GPU and days. Rows are read as train.py reads them.
+it on a CPU, where a real model would take a GPU and days. Rows are read as cctuning train reads them.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def join_equals(command: str, *, use_cpu: bool) -> Any:
 def current_engine() -> Engine:
     """The engine that this process was launched for, from the environment that its launcher has set.
 
-    A plain `python train.py` asks for one device. Raises `LaunchError` for an engine that does not serve.
+    A plain `cctuning train` asks for one device. Raises `LaunchError` for an engine that does not serve.
     """
     processes = get_int_from_env(_WORLD_SIZES, 0)
     if not processes:  # one process alone, whatever its launcher was told

@@ -103,7 +103,7 @@ def _check_devices(asked: Engine, use_cpu: bool) -> None:
         raise LaunchError(
             f"one process was started, and {gpus} GPUs are visible: it would take them all as DataParallel. "
             "Use them with accelerate launch --config_file recipes/accelerate/ddp.yaml "
-            f"--num_processes {gpus} train.py ..., or one of them with CUDA_VISIBLE_DEVICES=0"
+            f"--num_processes {gpus} -m cctuning train ..., or one of them with CUDA_VISIBLE_DEVICES=0"
         )
 
 
@@ -113,7 +113,7 @@ def _too_few(asked: Engine, running: int, use_cpu: bool) -> str:
         return (
             f"{said}: accelerate starts one process with --cpu or distributed_type MULTI_CPU. On CPUs, use "
             f"accelerate launch --config_file recipes/accelerate/ddp.yaml --num_processes {asked.processes} "
-            "train.py ... use_cpu=true"
+            "-m cctuning train ... use_cpu=true"
         )
     if not use_cpu and not torch.cuda.is_available():
         return f"{said}: no GPU was found. On CPUs, set use_cpu=true in the recipe"

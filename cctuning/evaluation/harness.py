@@ -1,6 +1,6 @@
 """Our benchmarks as tasks of lm-evaluation-harness: what the files of `cctuning prepare lm_eval_tasks` name.
 
-The harness asks the model; questions come from local files as for evaluate.py, and so do the scores.
+The harness asks the model; questions come from local files as for cctuning evaluate, and so do the scores.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ def score(document: dict[str, Any], responses: list[str]) -> dict[str, float]:
         None if options is None else json.loads(options),
     )
     metrics = find_benchmark(document["benchmark"]).metrics
-    response = responses[0].strip()  # as evaluate.py reads a response
+    response = responses[0].strip()  # as cctuning evaluate reads a response
     return {f"{metric.name}_{metric.rule}": metric.score(response, item) for metric in metrics}

@@ -38,7 +38,7 @@ def choose_mode(model: str, inference: str) -> str:
 
 def _exported(model: str) -> str:
     folder = Path(model) / "monolingual"
-    made = "" if is_exported(folder) else f", which python fit_transform.py model={model} makes"
+    made = "" if is_exported(folder) else f", which cctuning fit model={model} makes"
     return f"model={folder}{made}"
 
 

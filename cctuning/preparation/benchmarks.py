@@ -1,7 +1,7 @@
 """Writes benchmark files from the hub: the papers' questions, languages and prompts, one file per language.
 
-FOLDER/TITLE/LANGUAGE.jsonl, which `evaluate.py data=FOLDER` reads, with anomalies.json (faults that a program
-can see) and manifest.json beside them. Files that the same command has made before are kept: after an
+FOLDER/TITLE/LANGUAGE.jsonl, which `cctuning evaluate data=FOLDER` reads, with anomalies.json (faults that a
+program can see) and manifest.json beside them. Files that the same command has made before are kept: after an
 interruption it goes on where it was.
 
 XLSum's English parallels and GlobalOpinionQA's questions in other languages are translations: they need

@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="PATH",
-        help="folders or files of benchmark questions, as evaluate.py reads them",
+        help="folders or files of benchmark questions, as cctuning evaluate reads them",
     )
     add(
         "--near",

@@ -26,7 +26,7 @@ from cctuning.settings.near_matches import did_you_mean
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-COLUMNS = ("prompt", "prompt_en")  # of a benchmark file, in the format of evaluate.py's local files
+COLUMNS = ("prompt", "prompt_en")  # of a benchmark file, in the format of cctuning evaluate's local files
 # Shingles of its own: a question with fewer, such as "Who won?", could be in any text. Those of Chinese,
 # Japanese and Korean are words or more.
 FEWEST = {WIDTH: 12, WIDE_WIDTH: 6}

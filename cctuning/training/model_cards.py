@@ -64,7 +64,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
     )
     use = (
         "`AutoModelForCausalLM.from_pretrained` loads the plain model, without the connection; "
-        "`cctuning.CCTuningModel.load` loads it with. `python fit_transform.py model=DIR` makes a model "
+        "`cctuning.CCTuningModel.load` loads it with. `cctuning fit model=DIR` makes a model "
         "from it that is connected and needs no English prompt."
         if connected
         else "`AutoModelForCausalLM.from_pretrained` loads it."

@@ -65,9 +65,9 @@ def find_newest_run(outputs: str | Path = "outputs") -> Path:
             f"the runs under {outputs}/ were trained without a connection (ML-SFT): nothing to fit there"
         )
     begun = sorted({path.parent for path in Path(outputs).rglob(RECIPE_FILE)})
-    hint = f"; {begun[-1]} has begun and not finished: run its train.py command again" if begun else ""
+    hint = f"; {begun[-1]} has begun and not finished: run its cctuning train command again" if begun else ""
     raise RunError(
-        f"no finished run under {outputs}/{hint}. Name one with model=DIR, or train with train.py first"
+        f"no finished run under {outputs}/{hint}. Name one with model=DIR, or train with cctuning train first"
     )
 
 
@@ -77,7 +77,7 @@ def read_run_recipe(directory: str | Path) -> dict[str, Any]:
     if is_exported(directory):
         raise RunError(f"{directory} is an exported model: name the run that it was made of")
     if not path.is_file():
-        raise RunError(f"{path} is missing: {directory} was not written by train.py")
+        raise RunError(f"{path} is missing: {directory} was not written by cctuning train")
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

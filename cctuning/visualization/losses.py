@@ -37,7 +37,7 @@ def read_losses(folders: Sequence[str]) -> list[Losses]:
     their folders.
 
     A last line that a kill has cut short does not count. Raises `RunError` for a folder without a metrics
-    file or losses, and for a line that is none of train.py's.
+    file or losses, and for a line that is none of cctuning train's.
     """
     runs = [_read(Path(folder)) for folder in folders]
     names = [run.name for run in runs]
@@ -116,7 +116,7 @@ def _read(folder: Path) -> _Run:
 
 
 def _fault(values: Any) -> str | None:
-    """What keeps a line from being one that train.py writes."""
+    """What keeps a line from being one that cctuning train writes."""
     if not isinstance(values, Mapping):
         return f"is {type_name(values)}, must be an object"
     numbers = {
@@ -136,7 +136,7 @@ def _what_is_there(folder: Path) -> str:
         names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
         return f"does not exist{did_you_mean(folder.name, names)}"
     if not folder.is_dir():
-        return "is a file, and must be the folder of a run of train.py"
+        return "is a file, and must be the folder of a run of cctuning train"
     inner = [path.parent.name for path in sorted(folder.glob(f"*/{METRICS_FILE}"))]
     hint = f"; there are runs in {', '.join(inner)}" if inner else ""
-    return f"holds no {METRICS_FILE}, which train.py writes{hint}"
+    return f"holds no {METRICS_FILE}, which cctuning train writes{hint}"

@@ -305,7 +305,7 @@ def test_other_wordings(folder, models, prompting):
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        ("run", [], "fit_transform.py model="),
+        ("run", [], "cctuning fit model="),
         ("run", ["inference=monolingual"], "needs a Transform Matrix"),
         ("plain", ["inference=bilingual"], "is a plain one: set inference=none"),
         ("run", ["inference=translated", "translator.kind=file"], "needs translator.model=: a file"),

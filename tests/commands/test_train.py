@@ -58,7 +58,7 @@ def finished(base, data, tmp_path_factory):
     }
     ended = call(train, *(f"{key}={value}" for key, value in settings.items()))
     assert ended.status == 0, ended.err
-    assert f"Next: python fit_transform.py model={folder}\n" in ended.out  # not broken into two lines
+    assert f"Next: cctuning fit model={folder}\n" in ended.out  # not broken into two lines
     return folder
 
 

@@ -16,6 +16,7 @@ LAUNCH = ["/usr/bin/python3", "/opt/venv/bin/accelerate", "launch"]
         ([*LAUNCH, "--cpu", "--num-processes=3", "train.py"], LauncherOptions(3, True)),
         (["python", "-m", "accelerate.commands.launch", "--cpu", "train.py"], LauncherOptions(None, True)),
         (["/opt/venv/bin/accelerate-launch", "--cpu", "--num_processes=2", "x"], LauncherOptions(2, True)),
+        ([*LAUNCH, "--num_processes", "2", "-m", "cctuning", "train", "x=1"], LauncherOptions(2, False)),
         (["bash", "-c", "accelerate launch --cpu train.py"], None),
         (["python", "train.py", "run_name=launch"], None),
         ([], None),

@@ -45,7 +45,7 @@ def test_the_newest_run_is_the_connected_one_that_finished_last(tmp_path):
 
 
 def test_without_a_finished_run_the_error_says_what_there_is(tmp_path):
-    with pytest.raises(RunError, match=r"no finished run under .*train with train.py first"):
+    with pytest.raises(RunError, match=r"no finished run under .*train with cctuning train first"):
         find_newest_run(tmp_path / "nothing")
     begun = a_run(tmp_path / "begun")
     with pytest.raises(RunError, match=rf"{begun} has begun and not finished"):
@@ -57,7 +57,7 @@ def test_without_a_finished_run_the_error_says_what_there_is(tmp_path):
 
 def test_the_recipe_of_a_run_is_read_and_its_absence_is_an_error(tmp_path):
     assert read_run_recipe(a_run(tmp_path / "run")) == RECIPE
-    with pytest.raises(RunError, match=r"recipe.yaml is missing: .*was not written by train.py"):
+    with pytest.raises(RunError, match=r"recipe.yaml is missing: .*was not written by cctuning train"):
         read_run_recipe(tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_smoothing_keeps_lines_straight_and_takes_noise_out():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"holds no metrics.jsonl, which train.py writes; there are runs in inner"),
+        (None, r"holds no metrics.jsonl, which cctuning train writes; there are runs in inner"),
         ("", "holds no training loss yet"),
         ('{"step": 1}\n', "holds no training loss yet"),
         ('{"step": 1, "loss": 2.0\n{"step": 2, "loss": 2.0}\n', "line 1: is broken JSON"),

@@ -52,7 +52,7 @@ def compare_unseen(
 
 
 def _evaluation(name: str, applied: Sequence[Applied]) -> Evaluation:
-    """Answers as if evaluate.py had scored them."""
+    """Answers as if cctuning evaluate had scored them."""
     tasks = {}
     for one in applied:
         benchmark = find_benchmark(one.benchmark)

@@ -1,4 +1,4 @@
-"""What evaluate.py made of the unseen questions, of other models or other promptings, beside a study."""
+"""Evaluations of the unseen questions, of other models or other promptings, beside a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluati
 def read_beside(
     folders: Sequence[str | Path], probes: Sequence[ProbeTask], taken: Collection[str]
 ) -> dict[str, Evaluation]:
-    """Folders of evaluate.py by the names that `compare.py` would give them.
+    """Folders of cctuning evaluate by the names that `cctuning compare` would give them.
 
     `taken`: what else is compared is called so. Raises `ResultsError` where a folder is none, and
     `ValueError` for one that holds none of the questions of `probes`, and for a name that is taken.

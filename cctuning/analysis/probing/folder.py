@@ -78,7 +78,7 @@ class StudyFolder:
         foreign = sorted(name for name in there if not name.startswith("."))
         if foreign and not path.exists():
             raise StudyFolderError(
-                f"{self.path} holds {foreign[0]}, and no {SETTINGS_FILE} that says probe.py wrote it: set "
+                f"{self.path} holds {foreign[0]}, and no {SETTINGS_FILE} that says a probe wrote it: set "
                 "another output_dir"
             )
         if path.exists() and resume != "never":
@@ -108,7 +108,7 @@ class StudyFolder:
             ]
         except (ValueError, AttributeError, TypeError) as error:
             raise StudyFolderError(
-                f"{path} was not written by probe.py or is damaged: set another output_dir, or resume=never"
+                f"{path} was not written by a probe or is damaged: set another output_dir, or resume=never"
             ) from error
         if differing:
             raise StudyFolderError(

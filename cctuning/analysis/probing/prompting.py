@@ -1,4 +1,4 @@
-"""The rivals that need no transplant: the same questions under other promptings, as evaluate.py asks them."""
+"""The rivals that need no transplant: the same questions under other promptings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ask_prompted(
     share: Share = ALONE,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Asks everything, and leaves a folder as evaluate.py does: samples, results.json, a table.
+    """Asks everything, and leaves a folder as cctuning evaluate does: samples, results.json, a table.
 
     What an interrupted call has left is gone on with. Of several processes the first one writes.
     """

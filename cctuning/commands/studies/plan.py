@@ -164,7 +164,7 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
 
 
 def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:
-    """Of the model that `after` leaves. It is written where evaluate.py would write it by default."""
+    """Of the model that `after` leaves. It is written where cctuning evaluate would write it by default."""
     arguments = [f"recipe={study.evaluation}", f"model={after.output}", f"inference={inference}"]
     own = study.evaluate
     if prompting != "original":

@@ -71,7 +71,7 @@ def fault(
     texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
     if not all(text.strip() for text in texts):
         message = (
-            "it has no parallel prompt, which inference=bilingual, prompting=pim and probe.py need: make the "
+            "it has no parallel prompt, which inference=bilingual, prompting=pim and a probe need: make the "
             "files with a translator (cctuning prepare benchmarks --help)"
         )
         return Fault("no parallel prompt", message)

@@ -143,8 +143,7 @@ def _refuse_foreign(folder: Path) -> None:
     there = [name for name in names if (folder / name).exists()]
     if there and not (folder / SETTINGS_FILE).exists():
         raise ResumeError(
-            f"{folder} holds {there[0]}, and no {SETTINGS_FILE} that says evaluate.py wrote it: set another "
-            "output_dir"
+            f"{folder} holds {there[0]}, and no {SETTINGS_FILE} of an evaluation: set another output_dir"
         )
 
 
@@ -187,5 +186,5 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, StoredTask]]:
         return {}, {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResumeError(
-            f"{path} was not written by evaluate.py or is damaged: set another output_dir, or resume=never"
+            f"{path} was not written by an evaluation or is damaged: set another output_dir, or resume=never"
         ) from error

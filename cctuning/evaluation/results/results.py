@@ -195,7 +195,7 @@ def read_results(folder: str | Path) -> dict[str, Any]:
             _check(results, rows)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
-            f"{path} was not written by evaluate.py, or changed since: {type(error).__name__}, {error}"
+            f"{path} was not written by cctuning evaluate, or changed since: {type(error).__name__}, {error}"
         ) from error
     if not rows:
         raise ResultsError(f"{path} holds no scores")
@@ -220,15 +220,15 @@ def _what_is_there(folder: Path) -> str:
         names = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
         return f"does not exist{did_you_mean(folder.name, names)}"
     if not folder.is_dir():
-        return "is a file, and must be a folder that evaluate.py wrote"
+        return "is a file, and must be a folder that cctuning evaluate wrote"
     names = [path.name for path in folder.iterdir()]
     if SETTINGS_FILE in names or any(name.startswith("samples_") for name in names):
-        return "holds an evaluation that has not finished: give its evaluate.py command again, and it goes on"
+        return "holds an evaluation that has not finished: give its command again, and it goes on"
     if any(re.fullmatch(r"results_.*\.json", name) for name in names):
-        return "holds results of lm-evaluation-harness; what is compared here are those of evaluate.py"
+        return "holds results of lm-evaluation-harness; what is compared here are those of cctuning evaluate"
     if "config.json" in names:
-        return f"is a model's folder: python evaluate.py model={folder} output_dir=... writes results"
-    return f"holds no {RESULTS_FILE}, which evaluate.py writes at its end" if names else "is empty"
+        return f"is a model's folder: cctuning evaluate model={folder} output_dir=... writes results"
+    return f"holds no {RESULTS_FILE}, which cctuning evaluate writes at its end" if names else "is empty"
 
 
 def read_samples(folder: str | Path) -> Iterator[tuple[Task, list[dict[str, Any]]]]:

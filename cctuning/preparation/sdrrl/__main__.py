@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of an answer; longer ones are left out (256)",
     )
     add("--batch-size", type=whole_number, default=16, help="prompts or texts at a time (default: 16)")
-    add("--template", default="auto", help="of the model's prompts, as in train.py (default: auto)")
+    add("--template", default="auto", help="of the model's prompts, as in cctuning train (default: auto)")
     add("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the weights")
     add("--use-cpu", action="store_true", help="even where there is a GPU")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")

@@ -151,17 +151,14 @@ def test_a_chain_of_thought_has_settings_of_its_own_in_place_of_those_of_all():
     assert {one["limit"] for one in asked} == {5}
 
 
-def test_commands_as_they_are_shown_and_as_they_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(RECIPES.parent)
+def test_commands_as_they_are_shown_and_as_they_run():
     train = small(train=["data=[a b.jsonl]"])[0][0]
     typed = "recipe=llama31_aya_sft output_dir=outputs/llama31_aya_sft 'data=[a b.jsonl]'"
-    assert train.shown("python") == f"python train.py {typed}"
-    assert train.command("python")[:2] == (sys.executable, "train.py")
+    assert train.shown("python") == f"python -m cctuning train {typed}"
+    assert train.command("python")[:4] == (sys.executable, "-m", "cctuning", "train")
     launcher = "accelerate launch --num_processes 2"
-    assert train.shown(launcher).startswith(f"{launcher} train.py recipe=")
+    assert train.shown(launcher).startswith(f"{launcher} -m cctuning train recipe=")
     assert train.command(launcher)[:4] == ("accelerate", "launch", "--num_processes", "2")
-    monkeypatch.chdir(tmp_path)
-    assert train.command("python")[1] == str(RECIPES.parent / "train.py")
 
 
 def test_an_evaluation_that_begins_anew():
@@ -176,17 +173,17 @@ def test_an_evaluation_that_begins_anew():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recipes": ["llama31_aia"]}, "train.py recipe=llama31_aia: .*did you mean 'llama31_aya'"),
-        ({"train": ["max_step=1"]}, "train.py .*did you mean 'max_steps'"),
-        ({"fit": ["pair=1"]}, "fit_transform.py .*did you mean 'pairs'"),
-        ({"evaluate": ["limits=1"]}, "evaluate.py .*did you mean 'limit'"),
-        ({"evaluation": "papers"}, "evaluate.py .*did you mean 'paper'"),
+        ({"recipes": ["llama31_aia"]}, "cctuning train recipe=llama31_aia: .*did you mean 'llama31_aya'"),
+        ({"train": ["max_step=1"]}, "cctuning train .*did you mean 'max_steps'"),
+        ({"fit": ["pair=1"]}, "cctuning fit .*did you mean 'pairs'"),
+        ({"evaluate": ["limits=1"]}, "cctuning evaluate .*did you mean 'limit'"),
+        ({"evaluation": "papers"}, "cctuning evaluate .*did you mean 'paper'"),
         ({"train": ["output_dir=x"]}, "output_dir= is there twice"),
         ({"recipes": ["MODEL_aya"]}, "recipes=MODEL_aya holds MODEL, and models= names none"),
         ({"models": ["qwen25"]}, "recipes=llama31_aya_sft lacks MODEL"),
         ({"recipes": ["llama31_aya", "llama31_aya"]}, "two steps would be llama31_aya/train"),
         ({"prompting": ["cot", "cot"]}, "two steps would be llama31_aya_sft/none_cot"),
-        ({"evaluate_cot": ["limits=1"], "prompting": ["cot"]}, "evaluate.py .*did you mean 'limit'"),
+        ({"evaluate_cot": ["limits=1"], "prompting": ["cot"]}, "cctuning evaluate .*did you mean 'limit'"),
         ({"prompting": ["pim"], "evaluate": ["prompting=cot"]}, "prompting= is there twice"),
         ({"pairs": [100, 100]}, "two steps would be llama31_aya/fit_100"),
     ],

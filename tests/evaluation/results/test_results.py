@@ -286,14 +286,14 @@ def changed(path, change):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["config.json", "model.safetensors"], "is a model's folder: python evaluate.py model="),
+        (["config.json", "model.safetensors"], "is a model's folder: cctuning evaluate model="),
         (
             ["evaluation.json", "samples_xnli_sw.jsonl"],
-            "has not finished: give its evaluate.py command again",
+            "has not finished: give its command again",
         ),
         (["samples_xnli_sw.jsonl.part"], "has not finished"),
         (["results_2026-01-01T00-00-00.json"], "holds results of lm-evaluation-harness"),
-        (["notes.txt"], r"holds no results.json, which evaluate.py writes at its end"),
+        (["notes.txt"], r"holds no results.json, which cctuning evaluate writes at its end"),
         ([], "is empty"),
     ],
 )
@@ -314,8 +314,8 @@ def test_a_folder_that_is_not_there(folder):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"results": {"xnli_sw": {"acc,none": 0.5}}}', "was not written by evaluate.py"),
-        ("[]", "was not written by evaluate.py"),
+        ('{"results": {"xnli_sw": {"acc,none": 0.5}}}', "was not written by cctuning evaluate"),
+        ("[]", "was not written by cctuning evaluate"),
         ('{"results": ', "cannot be read"),
         ("", "cannot be read"),
         ('{"group_subtasks": {}}', "holds no scores"),
