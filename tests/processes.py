@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import torch.multiprocessing
+
 from tests.scripts import Ended
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,10 +58,12 @@ def start(
     variables: Mapping[str, str] = {},
     before: Callable[[], object] | None = None,
 ) -> Started:
-    """Starts `python SCRIPT WORDS...` at the top of the repository; `before` is called in the new process."""
+    """Starts `python SCRIPT WORDS...` in the working folder; `before` is called in the new process."""
     printed = Path(tempfile.mkdtemp(prefix="printed-", dir=folder))
     out, err = printed / "out", printed / "err"
-    process = _CONTEXT.Process(target=_run, args=(script, words, dict(variables), before, out, err))
+    process = _CONTEXT.Process(
+        target=_run, args=(Path.cwd(), script, words, dict(variables), before, out, err)
+    )
     process.start()
     return Started(process, out, err)
 
@@ -77,7 +81,13 @@ def start_two(script: str, *words: str, folder: Path) -> list[Started]:
     ]
 
 
+def run_together(work: Callable[..., None], processes: int, *given: object) -> None:
+    """Runs `work(number, *given)` in several processes at once, and raises what one of them raised."""
+    torch.multiprocessing.start_processes(work, given, processes, start_method="forkserver")
+
+
 def _run(
+    folder: Path,
     script: str,
     words: tuple[str, ...],
     variables: dict[str, str],
@@ -88,9 +98,9 @@ def _run(
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.update(variables)
-    os.chdir(ROOT)
+    os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a shell's foreground
     if before:
         before()
     sys.argv = [script, *words]
-    runpy.run_path(script, run_name="__main__")
+    runpy.run_path(str(ROOT / script), run_name="__main__")

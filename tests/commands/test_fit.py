@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +19,7 @@ from cctuning.settings.recipe import RECIPES, load_recipe, save_recipe
 from cctuning.training.runs import FINISHED_FILE, RECIPE_FILE
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import pairs_of, sample_pairs
+from tests.processes import start_two
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
@@ -133,26 +131,13 @@ def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
 # --- Several processes --------------------------------------------------------------------------------------
 
 
-def launched(*arguments):
-    """The fit on two processes, in the working folder."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.run(
-        [*launch, str(root / "fit_transform.py"), *arguments],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
     """To the last bit; 3 rows a batch, so that the last round has one batch and the batches unequal sizes."""
     settings = ("model=outputs/mine", "pairs=40", "batch_size=3", "folds=4")
-    done = launched(*settings, "output_dir=two")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("two holds the exported model") == 1
+    started = start_two("fit_transform.py", *settings, "output_dir=two", folder=folder)
+    first, second = (process.wait() for process in started)
+    assert (first.status, second.status) == (0, 0), first.err + second.err
+    assert (first.out + second.out).count("two holds the exported model") == 1
     fit(monkeypatch, *settings, "output_dir=one")
     names = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
     assert names == sorted(path.relative_to("two") for path in Path("two").rglob("*") if path.is_file())
@@ -184,7 +169,8 @@ def test_what_one_process_cannot_do_ends_all(folder):
         model.model.layers[0].input_layernorm.weight[0] = 3e38
     model.save_pretrained("outputs/mine")
     write_rows(folder / "rows.jsonl", [marked if row is longest else row for row in rows])
-    done = launched("model=outputs/mine", "pairs=80")
-    assert done.returncode != 0
-    assert f"F is not finite in layer 0 (from 0) for id {longest.id!r}" in done.stderr
+    started = start_two("fit_transform.py", "model=outputs/mine", "pairs=80", folder=folder)
+    first, second = (process.wait() for process in started)
+    assert first.status and second.status
+    assert f"F is not finite in layer 0 (from 0) for id {longest.id!r}" in first.err + second.err
     assert not (folder / "outputs/mine/monolingual").exists()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from cctuning.distributed.sharing import ALONE, Share, in_turns
+from tests.processes import run_together
 
 PROCESSES = 3
 
@@ -37,7 +38,7 @@ def work(process, folder):
 @pytest.fixture(scope="module")
 def of_processes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shares")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=PROCESSES)
+    run_together(work, PROCESSES, str(folder))
     return [json.loads((folder / f"{process}.json").read_text()) for process in range(PROCESSES)]
 
 

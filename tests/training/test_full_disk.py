@@ -1,18 +1,16 @@
 """A disk that is full, too small for one file, or read-only: a clear end, and nothing good is lost."""
 
-import os
+import functools
 import resource
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
+from tests.processes import start
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     **ON_CPU,
     "logging_steps": "1",
@@ -88,18 +86,11 @@ def test_a_read_only_folder_is_named_before_anything_is_trained(arguments, small
 
 def test_a_file_that_may_not_become_so_large(arguments, tmp_path):
     limit = 100_000  # bytes; the weights have more
-    done = subprocess.run(
-        [sys.executable, "train.py", *arguments(tmp_path / "run")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert done.returncode == 1, done.stderr
-    assert f"error: {tmp_path}/run/checkpoint-2 could not be written: " in done.stderr
-    assert "File too large" in done.stderr
-    assert "no earlier checkpoint was made, so the same command starts anew" in done.stderr
-    assert "Traceback" not in done.stderr
+    limited = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    ended = start("train.py", *arguments(tmp_path / "run"), folder=tmp_path, before=limited).wait()
+    assert ended.status == 1, ended.err
+    assert f"error: {tmp_path}/run/checkpoint-2 could not be written: " in ended.err
+    assert "File too large" in ended.err
+    assert "no earlier checkpoint was made, so the same command starts anew" in ended.err
+    assert "Traceback" not in ended.err
     assert not list((tmp_path / "run").glob("checkpoint-*"))

@@ -5,10 +5,7 @@ In float64, beside nats over label tokens from one plain forward and backward pa
 
 import functools
 import json
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +14,7 @@ from safetensors.torch import load_file
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from cctuning.training.row_repeats import first_repeat
+from tests.processes import start_two
 from tests.training.loss_steps import (
     KINDS,
     TWO_PROCESSES,
@@ -29,7 +27,6 @@ from tests.training.loss_steps import (
     trainer_of,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 WHOLE = [Split(batch, accumulation) for batch, accumulation in ((8, 1), (4, 2), (2, 4), (1, 8))]
 ODD = [
     Split(2, 4, rows=12),  # the last step is smaller
@@ -115,16 +112,9 @@ def test_batches_and_accumulation_do_not_change_a_step(kind):
 def two_processes(tmp_path_factory):
     """The folder with what two processes did."""
     folder = tmp_path_factory.mktemp("two")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*launch, "-m", "tests.training.loss_steps", str(folder)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    for started in start_two("tests/training/loss_steps.py", str(folder), folder=folder):
+        ended = started.wait()
+        assert ended.status == 0, ended.err
     return folder
 
 

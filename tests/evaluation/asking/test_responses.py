@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from cctuning.distributed.sharing import Share
 from cctuning.evaluation.asking import responses
 from cctuning.evaluation.asking.responses import Asking, ask
 from cctuning.evaluation.asking.store import ResponseFile
 from cctuning.generation.generate import answer
+from tests.processes import run_together
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
 
 HOW = Asking(max_new_tokens=6, batch_size=4)
@@ -128,7 +129,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
     begun.mkdir()
     content = ResponseFile(tmp_path / "alone", questions.name).path.read_bytes()
     ResponseFile(begun, questions.name).path.write_bytes(content[: len(content) // 2])
-    multiprocessing.spawn(work, args=(str(begun),), nprocs=2)
+    run_together(work, 2, str(begun))
     first, second = (json.loads((begun / f"{process}.json").read_text()) for process in range(2))
     assert first == expected
     assert second == []
