@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 LIGHT := $(VENV)/.ready-without-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test docs lint bench clean distclean
+.PHONY: help setup demo quick test docs lint bench clean distclean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,11 @@ setup: $(READY) ## Create .venv and install everything into it (the other target
 
 demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parallel world
 	$(BIN)/python -m demo
+
+quick: $(READY) ## Lint, and the tests of three minutes: none that takes long or starts processes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 test: lint ## Lint, format check, types and all tests
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -22,12 +22,30 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
 _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "OMPI_", "MV2_")
+
+
+@pytest.fixture(autouse=True)
+def _only_slow_tests_start_python(request, monkeypatch):
+    """A test that starts interpreters takes long: it says so, and `make quick` leaves it out."""
+    if request.node.get_closest_marker("slow"):
+        return
+    start = subprocess.Popen.__init__
+
+    def checked(self, args, *more, **options):
+        words = [args] if isinstance(args, str | os.PathLike) else list(args)
+        assert str(words[0]) != sys.executable, f"mark {request.node.name} as slow: it starts {words}"
+        start(self, args, *more, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", checked)
 
 
 @pytest.fixture

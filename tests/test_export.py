@@ -30,6 +30,8 @@ from tests.naive import (
     naive_monolingual_generate,
 )
 
+pytestmark = pytest.mark.slow
+
 WINDOWED = ["mistral_window", "gemma2", "gemma3"]
 # Their eager attention turns rows of padding into NaN in float64, connected or not.
 IN_FLOAT32 = ["bloom", "gemma2"]

@@ -7,6 +7,8 @@ import torch
 
 from benchmarks.peak_memory import extra_memory
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 MEGABYTES = 1_000_000
 

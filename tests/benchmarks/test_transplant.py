@@ -11,6 +11,8 @@ from benchmarks.transplant import all_pairs, make_model, make_task
 from benchmarks.transplant_rivals import with_hooks
 from tests.analysis import naive
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SIZES = {"prompt-lengths": 8, "new-tokens": 3, "repeats": 1, "sample": 2}
 

@@ -21,6 +21,8 @@ from tests.questions import (
 )
 from tests.scripts import call
 
+pytestmark = pytest.mark.slow
+
 LANGUAGES = ("sw", "en")
 
 

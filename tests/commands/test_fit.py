@@ -22,7 +22,7 @@ from cctuning.transform.pairs import pairs_of, sample_pairs
 from tests.processes import start_two
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
 
 
 def write_rows(path, rows):

@@ -21,6 +21,8 @@ from tests.analysis import naive
 from tests.questions import plain_model, run_model, save_models, write_items
 from tests.scripts import call
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("en", "sw", "zh")
 LAYERS, NEW = 3, 5

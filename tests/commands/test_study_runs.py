@@ -14,7 +14,7 @@ from cctuning.commands.studies.state import states_of
 from cctuning.settings.recipe import RECIPES, load_recipe
 from tests.scripts import call, write_base, write_rows
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
 SCRIPTS = {"train": train, "fit": fit_transform, "evaluate": evaluate}
 
 

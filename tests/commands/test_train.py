@@ -20,6 +20,8 @@ from cctuning.data.prompts import TEMPLATES
 from cctuning.settings.recipe import load_recipe
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {**ON_CPU, "learning_rate": "1e-2", "logging_steps": "1", "save_strategy": "no", "max_steps": "4"}
 

@@ -16,6 +16,8 @@ from tests.hostile import models
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "sw": "Mji wa {} uko wapi?",
     "ru": "Где город {}?",

@@ -1,11 +1,14 @@
 """Training of the demo's base model."""
 
+import pytest
 import torch
 from transformers import set_seed
 
 from cctuning.data.prompts import PromptFormat
 from demo.base import batch, encode, new_model, tokenizer_of, train
 from demo.world import make_world
+
+pytestmark = pytest.mark.slow
 
 WORLD = make_world(people=4)
 TOKENIZER = tokenizer_of(WORLD)

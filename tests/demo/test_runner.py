@@ -7,6 +7,8 @@ import pytest
 from cctuning.tools.processes import Stage
 from demo.runner import StageError, run_stages
 
+pytestmark = pytest.mark.slow
+
 
 def stage(folder, name, needs=(), code="open(sys.argv[1], 'a').write('x')"):
     output = folder / f"{name}.out"

@@ -14,6 +14,8 @@ from cctuning.pretrained.loading import load_tokenizer
 from demo import small_base
 from tests.scripts import write_rows
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_learns_its_rows_and_loads_as_any_other_model(tmp_path, monkeypatch, capsys):
     data, folder = write_rows(tmp_path / "rows.jsonl", 40), tmp_path / "base"

@@ -13,7 +13,7 @@ from demo.score import score_seed
 from demo.stages import CONNECTED, ROOT, RUNS, fingerprints, make_stages, tuning_steps
 from demo.world import make_world
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*few for a matrix")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
 
 
 def run_here(stage: Stage, monkeypatch):

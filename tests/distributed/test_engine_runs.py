@@ -21,10 +21,13 @@ from tests.distributed.engine_runs import (
 from tests.distributed.engine_worker import without_noise
 from tests.scripts import call, write_base, write_rows
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None and shutil.which("c++") is None,
-    reason="DeepSpeed builds its CPU operators with a C++ compiler, and there is none",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("g++") is None and shutil.which("c++") is None,
+        reason="DeepSpeed builds its CPU operators with a C++ compiler, and there is none",
+    ),
+]
 LORA = {"lora.enabled": "true"}
 SAVING = {"save_strategy": "steps", "save_steps": 2, "save_total_limit": "null"}
 

@@ -6,6 +6,8 @@ import yaml
 
 from cctuning.distributed.launcher import LauncherOptions, launcher_options, read_command_line
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = ["/usr/bin/python3", "/opt/venv/bin/accelerate", "launch"]
 
 

@@ -10,6 +10,8 @@ from torch import distributed
 from cctuning.distributed.sharing import ALONE, Share, in_turns
 from tests.processes import run_together
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 3
 
 

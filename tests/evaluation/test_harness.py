@@ -27,6 +27,8 @@ from cctuning.generation.generate import answer
 from cctuning.preparation import lm_eval_tasks
 from tests.tiny import SENTENCES, tiny_llama, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "lm_eval.md"
 ASKED = {"mkqa": "ru", "xquad": "th", "xlsum": "sw", "globalopinionqa": "ru"}
 QUESTIONS = 5

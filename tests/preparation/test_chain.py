@@ -17,6 +17,8 @@ from cctuning.preparation.sdrrl.draw import SHARES
 from tests.evaluation.clones import write_clones, write_translations
 from tests.preparation.server import serving
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples/train"
 LANGUAGES = ("de", "en", "es", "fr", "sw", "tr", "zh")
 UNKNOWN = {"instruction": "2 + 2 = ?", "instruction_en": "2 + 2 = ?", "output": "4", "output_en": "4"}

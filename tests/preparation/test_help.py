@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 SCRIPTS = ("aya", "aya_parallel", "benchmarks", "check", "clean", "lm_eval_tasks", "sdrrl.__main__")
 SCRIPTS += ("settings", "translate")
 

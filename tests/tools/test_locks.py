@@ -6,6 +6,8 @@ import pytest
 
 from cctuning.tools.locks import LOCK_FILE, LockedError, only_run_in, only_user_of
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
 import sys
 from cctuning.tools.locks import only_run_in

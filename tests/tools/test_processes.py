@@ -12,6 +12,8 @@ import pytest
 from cctuning.tools import processes as stages
 from cctuning.tools.processes import Stage, run_stages
 
+pytestmark = pytest.mark.slow
+
 WRITE = "open(sys.argv[1], 'a').write('x')"
 FAIL = "sys.exit('no such thing')"
 # A child of its own, which writes its number; both wait for a signal.

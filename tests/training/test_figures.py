@@ -8,6 +8,8 @@ from matplotlib import pyplot as plt
 
 from cctuning.training.figures import plot_layers, plot_loss, read_metrics
 
+pytestmark = pytest.mark.slow
+
 LANGUAGES = (
     "ar",
     "bn",

@@ -11,6 +11,8 @@ from cctuning.training.checkpoints import newest_complete
 from tests.processes import start
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     **ON_CPU,
     "logging_steps": "1",

@@ -15,6 +15,8 @@ from cctuning.training.checkpoints import newest_complete
 from tests.processes import start, start_two
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     **ON_CPU,
     "learning_rate": "1e-2",

@@ -27,6 +27,8 @@ from tests.training.loss_steps import (
     trainer_of,
 )
 
+pytestmark = pytest.mark.slow
+
 WHOLE = [Split(batch, accumulation) for batch, accumulation in ((8, 1), (4, 2), (2, 4), (1, 8))]
 ODD = [
     Split(2, 4, rows=12),  # the last step is smaller

@@ -22,6 +22,8 @@ from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 TOKENIZER = tiny_tokenizer()
 EXAMPLES, _ = encode(tiny_rows(12), PromptFormat(TOKENIZER), cutoff_len=128, english_cutoff_len=128)
 

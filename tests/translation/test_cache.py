@@ -209,6 +209,7 @@ with open_cache(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_cache(cache):
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, cache], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -12,6 +12,8 @@ from cctuning.translation import TranslationError, Untranslated, load_translator
 from cctuning.translation.translator import output_limit
 from tests.translation.models import write_madlad, write_nllb
 
+pytestmark = pytest.mark.slow
+
 SENTENCES = [
     "Mji mkuu wa Kenya ni upi?",
     "Watoto wanacheza mpira",

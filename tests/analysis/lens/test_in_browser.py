@@ -9,6 +9,8 @@ from cctuning.analysis.lens import draw
 from cctuning.analysis.lens.figure import COLOURS, ink
 from tests.analysis.lens.made import LENS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):

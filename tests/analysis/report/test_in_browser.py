@@ -5,6 +5,8 @@ import pytest
 from cctuning.analysis.report import write_report
 from tests.analysis.report.studies import hostile_study, made_study
 
+pytestmark = pytest.mark.slow
+
 # Text and what is behind it: the ratio of their luminances, as WCAG 2 defines it.
 CONTRASTS = """() => {
   const channel = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;

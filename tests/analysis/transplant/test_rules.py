@@ -9,6 +9,8 @@ from tests.analysis import naive
 from tests.float64 import float64
 from tests.models import PAD, build, random_ids
 
+pytestmark = pytest.mark.slow
+
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 QUESTIONS = [Question(SOURCE, TARGET), Question(random_ids(4, seed=5), random_ids(5, seed=6))]
 QUESTIONS.append(Question(random_ids(2, seed=7), random_ids(3, seed=8)))

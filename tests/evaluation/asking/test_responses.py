@@ -122,6 +122,7 @@ def work(process, folder):
     distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path):
     model, questions = exported_model(tmp_path / "model"), task(**CHOICES)
     expected = ask(model, PROMPTS, questions, tmp_path / "alone", Asking(6, 2))

@@ -19,6 +19,8 @@ from tests.preparation.sdrrl.test_parallel import texts
 from tests.scripts import write_base
 from tests.tiny import tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 COUNT = FEWEST_TEXTS + 40
 
 

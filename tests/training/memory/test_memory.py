@@ -23,6 +23,8 @@ from tests.tiny import tiny_llama
 from tests.training.memory.measured import measured_peak
 from tests.training.memory.shapes import SHAPES, lora, step_of, train
 
+pytestmark = pytest.mark.slow
+
 STEP = step_of(SHAPES["tiny"])
 LLAMA_8B = LlamaConfig(
     vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32,

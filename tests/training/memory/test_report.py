@@ -14,6 +14,8 @@ from cctuning.training.memory.estimate import MemoryEstimate, total_memory
 from cctuning.training.memory.report import memory_table
 from tests.training.memory.shapes import SHAPES, lora, step_of
 
+pytestmark = pytest.mark.slow
+
 ONE = Engine("one")
 STEP = step_of(SHAPES["wide"], tokens=64, response_tokens=32, checkpointing=False, bf16=False, gpu=True)
 NEEDED = estimate_memory(STEP).total
