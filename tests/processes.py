@@ -40,7 +40,7 @@ class Started:
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
 
-    def wait(self, seconds: float = 200) -> Ended:
+    def wait(self, seconds: float = 600) -> Ended:
         """How it ended; the status of one that was killed is the signal's number below zero."""
         self.process.join(seconds)
         status = self.process.exitcode
