@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from cctuning.completion import candidates
 
 
@@ -21,6 +23,7 @@ def test_a_key_is_offered_once():
     assert "seed=" not in candidates(["train", "seed=1"], "se")
 
 
+@pytest.mark.slow
 def test_a_shell_is_answered_without_torch(tmp_path):
     line = "cctuning evaluate recipe=xn"
     answer = tmp_path / "answer"

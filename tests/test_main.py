@@ -37,6 +37,7 @@ def ask(*calls):
     return json.loads(ended.stdout)
 
 
+@pytest.mark.slow
 def test_what_needs_no_torch_does_not_import_it(tmp_path):
     gone = str(tmp_path / "gone")
     calls = [["--help"], ["--version"], ["recipes"], ["prepare"], ["recipes", "llama31_aya"]]

@@ -13,6 +13,8 @@ from cctuning.settings.recipe import RECIPES, load_recipe
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
 
+pytestmark = pytest.mark.slow
+
 # Notes each call, and copies the prepared files of its output folder; fails where the folder is named "bad".
 STAND_IN = """
 import json, pathlib, shutil, sys
