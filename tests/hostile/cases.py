@@ -41,6 +41,7 @@ class Case:
     make: Callable[[Path], list[str]]
     script: str  # a command, or the module of a script of data preparation
     status: int  # 1, or 2: a mistake in the recipe or on the command line
+    slow: bool
 
     def shows(self, ended: Ended) -> bool:
         """Whether the command ended as it must: one error with all parts, and no traceback."""
@@ -78,6 +79,7 @@ class Table:
         *given: Any,
         script: str = "",
         status: int = 0,
+        slow: bool = False,
         **values: Any,
     ) -> None:
         """Adds a case: `make(folder, *given, **values)` prepares the folder and returns the arguments."""
@@ -87,7 +89,7 @@ class Table:
         def made(folder: Path) -> list[str]:
             return make(folder, *given, **values)
 
-        self.cases.append(Case(name, says, made, script or self.script, status or self.status))
+        self.cases.append(Case(name, says, made, script or self.script, status or self.status, slow))
 
     def case(self, says: str, *, script: str = "", status: int = 0) -> Callable[[Make], Make]:
         """Decorates the function of a case of its own; its name is the case's."""

@@ -171,11 +171,13 @@ row(
     "out … other settings: max_new_tokens was 2 and is 3 … resume=never",
     swept,
     "max_new_tokens=3",
+    slow=True,
 )
 row(
     "other questions than those of the cells",
     f"{CELLS}/00001-00001.parquet … other questions … resume=never",
     swept,
+    slow=True,
     change=lambda folder: write(folder, "pilot/XNLI", ["sw"], prompt="Swali jingine?"),
 )
-row("damaged cells", f"{CELLS}/00000-00000.parquet … damaged … Take it away", swept, change=cut)
+row("damaged cells", f"{CELLS}/00000-00000.parquet … damaged … Take it away", swept, slow=True, change=cut)

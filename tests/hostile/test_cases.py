@@ -33,7 +33,7 @@ GROUPS = {
     "preparation": preparation_cases,
 }
 CASES = [
-    pytest.param(case, id=f"{group}: {case.name}")
+    pytest.param(case, id=f"{group}: {case.name}", marks=[pytest.mark.slow] * case.slow)
     for group, module in GROUPS.items()
     for case in module.TABLE.cases
 ]

@@ -24,6 +24,8 @@ from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import summarise
 from tests.analysis.made import made_applied, made_grid
 
+pytestmark = pytest.mark.slow
+
 TITLE = "XNLI, ffn, pilot questions"
 SIDES = ("source", "target")
 LANGUAGES = ("ar", "de", "en", "sw", "th", "ur", "zh")

@@ -9,6 +9,8 @@ from tests.analysis import naive
 from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
 
+pytestmark = pytest.mark.slow
+
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 # The last layer is special as a target, and the first as a source.
 PAIRS = [(0, 2), (2, 0), (1, 1), (0, 1)]

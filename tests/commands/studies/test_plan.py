@@ -10,6 +10,8 @@ from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, Tr
 from cctuning.commands.studies.plan import make_plan
 from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe
 
+pytestmark = pytest.mark.slow
+
 PAPERS_TABLE = [
     f"{setting}{connection}"
     for setting in ("aya", "aya_en", "aya_mt", "aya_sdrrl")
