@@ -81,6 +81,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
         assert [url for url in Page(path).fetched if re.match(r"(https?:)?//", url)] == [], path.name
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_that_the_connection_carries_the_answer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cells = json.loads((ROOT / "docs" / "notebooks" / "tour.ipynb").read_text("utf-8"))["cells"]
