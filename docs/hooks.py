@@ -85,8 +85,8 @@ def command_page(command: Command) -> str:
     lines = [f"# cctuning {command.name}", "", f"{command.summary}.", "", "```bash"]
     lines += [re.sub(r" {2,}\((.*)\)$", r"  # \1", example) for example in command.examples]
     lines += ["```", ""]
-    if recipes := recipe_files(command.schema, command.recipes):
-        lines += ["Recipes: " + ", ".join(f"`{name}`" for name in recipes) + ".", ""]
+    if recipe_files(command.schema, command.recipes):
+        lines += [f"Its recipes are listed [here](../recipes.md#cctuning-{command.name}).", ""]
     for group, keys in groups.items():
         lines += [f"## {group or 'Keys'}", ""]
         lines += table(

@@ -32,9 +32,9 @@ def blocks(language, text):
 
 def commands():
     """Every command of every page; in a block of a terminal, those behind a prompt."""
-    for text in PAGES.values():
+    for text in (text.replace("\\\n", " ") for text in PAGES.values()):
         for block in blocks("bash", text):
-            yield from (line.partition(" #")[0].strip() for line in block.replace("\\\n", " ").splitlines())
+            yield from (line.partition(" #")[0].strip() for line in block.splitlines())
         for block in blocks("console", text):
             yield from (line[2:] for line in block.splitlines() if line.startswith("$ "))
 
