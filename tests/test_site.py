@@ -16,6 +16,7 @@ from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import keys_of
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
