@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.settings.recipe import RecipeError, recipe_files, recipe_settings
+from cctuning.settings.recipe import RecipeError, RecipeFile, recipe_files, recipe_settings
 
 _USAGE = """\
 usage: cctuning recipes                     all recipes, one line each
@@ -41,13 +41,13 @@ def show_recipes(arguments: Sequence[str]) -> None:
 def _listed(command: Command) -> str:
     files = recipe_files(command.schema, command.recipes)
     width = max(map(len, files), default=0)
-    lines = [f"  {name:<{width}}  {_summary(path)}".rstrip() for name, path in files.items()]
+    lines = [f"  {name:<{width}}  {_summary(file)}".rstrip() for name, file in files.items()]
     return "\n".join([f"cctuning {command.name} recipe=...", *lines, ""]) if lines else ""
 
 
-def _summary(path: Path) -> str:
+def _summary(file: RecipeFile) -> str:
     """A recipe's first comment."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = file.text().splitlines()
     return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
 
 

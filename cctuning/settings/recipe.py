@@ -6,6 +6,7 @@ Of the schema's default, the base recipe, the recipe and the command line, the l
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import types
 import typing
@@ -28,6 +29,7 @@ _SUFFIXES = (".yaml", ".yml")
 _COMMAND_LINE = "on the command line"
 _CALL = "in the call"
 _SHOWN = 80  # characters of a value in a message
+_MODEL = "MODEL"
 
 Schema = TypeVar("Schema")
 
@@ -45,13 +47,40 @@ class Assignment:
     where: str
 
 
+@dataclasses.dataclass(frozen=True)
+class RecipeFile:
+    """A recipe, and where it stands.
+
+    A file with MODEL in its name holds a recipe for every model: `MODEL_aya_sft.yaml` is `llama31_aya_sft`,
+    because its base, MODEL_aya, is there as `llama31_aya`. In its text, too, MODEL stands for the model.
+    """
+
+    path: Path
+    model: str = ""  # what MODEL stands for
+
+    @property
+    def name(self) -> str:
+        """Its name, without folders."""
+        return self._filled(self.path.stem)
+
+    def text(self) -> str:
+        """What it says. Raises `OSError` or `UnicodeDecodeError`."""
+        return self._filled(self.path.read_text(encoding="utf-8"))
+
+    def _filled(self, text: str) -> str:
+        return text.replace(_MODEL, self.model) if self.model else text
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
 def load_recipe(arguments: Sequence[str], schema: type[Schema], *, folder: Path = RECIPES) -> Schema:
     """The checked settings for `arguments`: at most one `recipe=NAME|PATH`, the others `key=value`.
 
-    A NAME is `folder/NAME.yaml`; it may lie deeper (`ablations/NAME`). Before a folder of the package's the
-    same one in `./recipes` is looked into. A recipe may name a recipe to start from with `base: NAME|PATH`. A
-    list is written `[a,b]`, and a single item without brackets. A schema's `run_name` defaults to the
-    recipe's name, without folders.
+    A NAME is `folder/NAME.yaml`, or a name that a `RecipeFile` holds; it may lie deeper (`ablations/NAME`).
+    Before a folder of the package's the same one in `./recipes` is looked into. A recipe may name a recipe to
+    start from with `base: NAME|PATH`. A list is written `[a,b]`, and a single item without brackets. A
+    schema's `run_name` defaults to the recipe's name, without folders.
 
     Raises `RecipeError` for a recipe, key or value that cannot be used.
     """
@@ -113,9 +142,9 @@ def _assignments(
 ) -> list[Assignment]:
     """What the recipe `name`, its bases and `overrides` set, in this order: the last one decides."""
     files = _with_bases(_find(name, _folders(folder), keys, where), folder, keys) if name else []
-    assignments = [Assignment("run_name", files[-1].stem, "")] if files and "run_name" in keys else []
-    for path in files:
-        assignments += _each_once(_flatten(_read_yaml(path), f"in {path}", keys))
+    assignments = [Assignment("run_name", files[-1].name, "")] if files and "run_name" in keys else []
+    for file in files:
+        assignments += _each_once(_flatten(_read_yaml(file), f"in {file}", keys))
     return assignments + list(_flatten(overrides, where, keys))
 
 
@@ -126,14 +155,9 @@ def help_text(description: str, schema: type[Any], folder: Path) -> str:
     return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys_of(schema)), ""])
 
 
-def recipe_files(schema: type[Any], folder: Path) -> dict[str, Path]:
+def recipe_files(schema: type[Any], folder: Path) -> dict[str, RecipeFile]:
     """The recipes of a command to choose from, by name, and their files."""
-    keys = keys_of(schema)
-    found: dict[str, Path] = {}
-    for place in _folders(folder):
-        for name, path in _names(place, keys).items():
-            found.setdefault(name, path)
-    return found
+    return _named(_folders(folder), keys_of(schema))
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -181,29 +205,50 @@ def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, st
     return values.pop("recipe", None), values
 
 
-def _names(folder: Path, keys: Mapping[str, Key]) -> dict[str, Path]:
-    """The recipes in one folder, by name. One that starts with `_` is only a base for others.
+def _named(folders: Sequence[Path], keys: Mapping[str, Key]) -> dict[str, RecipeFile]:
+    """The recipes in `folders`, by name: the first one of a name. One with `_` in front is only a base.
 
-    Of a folder in `folder` those that set no other keys: it may hold recipes of another command.
+    Of a folder in a folder those that set no other keys: it may hold recipes of another command.
     """
-    inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(path, keys)]
-    paths = [*sorted(folder.glob("*.yaml")), *inside]
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in paths
-        if not path.name.startswith("_")
-    }
+    found: dict[str, RecipeFile] = {}
+    for folder in folders:
+        inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(RecipeFile(path), keys)]
+        for path in [*sorted(folder.glob("*.yaml")), *inside]:
+            within = path.parent.relative_to(folder)
+            for file in _recipes_of(path, folders):
+                if not file.name.startswith("_"):
+                    found.setdefault((within / file.name).as_posix(), file)
+    return found
 
 
-def _sets_only(path: Path, keys: Mapping[str, Key]) -> bool:
+def _recipes_of(path: Path, folders: Sequence[Path]) -> list[RecipeFile]:
+    """The recipes that a file holds: one, or one for every model that has its base."""
+    if _MODEL not in path.name:
+        return [RecipeFile(path)]
+    chain = [path]
+    while True:
+        base = f"{_read_yaml(RecipeFile(chain[-1])).get('base')}.yaml"
+        found = [place / base for place in (chain[-1].parent, *folders) if (place / base).is_file()]
+        if not found:
+            break
+        if found[0] in chain:  # recipes that are each other's base are of no model
+            return []
+        chain.append(found[0])  # that is one of every model, too
+    before, _, behind = base.partition(_MODEL)
+    files = [file.relative_to(place) for place in folders for file in place.glob(f"{before}[!_]*{behind}")]
+    models = {file.as_posix().removeprefix(before).removesuffix(behind) for file in files}
+    return [RecipeFile(path, model) for model in sorted(models)]
+
+
+def _sets_only(file: RecipeFile, keys: Mapping[str, Key]) -> bool:
     try:
-        return any(True for _ in _flatten(_read_yaml(path), f"in {path}", keys))
+        return any(True for _ in _flatten(_read_yaml(file), f"in {file}", keys))
     except RecipeError:
         return False
 
 
-def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: str) -> Path:
-    """The file that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
+def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: str) -> RecipeFile:
+    """The recipe that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
     folders = list(dict.fromkeys(folders))
     if name.endswith(_SUFFIXES):
         candidates = [Path(name), *(folder / name for folder in folders)]
@@ -211,36 +256,49 @@ def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: st
         candidates = [folder / f"{name}.yaml" for folder in folders]
     for candidate in candidates:
         if candidate.is_file():
-            return candidate
-    known = [known for folder in folders for known in _names(folder, keys)]
-    listed = ", ".join([*dict.fromkeys(known), "or a path to a .yaml"])
+            return RecipeFile(candidate)
+        if file := _of_a_model(candidate, folders):
+            return file
+    known = _named(folders, keys)
+    listed = ", ".join([*known, "or a path to a .yaml"])
     searched = " or ".join(map(str, folders))
     raise RecipeError(
         f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
     )
 
 
-def _with_bases(path: Path, folder: Path, keys: Mapping[str, Key]) -> list[Path]:
-    """`path` preceded by its base, its base's base, and so on."""
-    chain = [path]
+def _of_a_model(wanted: Path, folders: Sequence[Path]) -> RecipeFile | None:
+    """The recipe of one model that `wanted` would be the file of, if a file of every model holds it."""
+    for path in sorted(wanted.parent.glob(f"*{_MODEL}*{wanted.suffix}")):
+        before, _, behind = path.name.partition(_MODEL)
+        if wanted.name.startswith(before) and wanted.name.endswith(behind):
+            for file in _recipes_of(path, folders):
+                if file.name == wanted.stem:
+                    return file
+    return None
+
+
+def _with_bases(file: RecipeFile, folder: Path, keys: Mapping[str, Key]) -> list[RecipeFile]:
+    """`file` preceded by its base, its base's base, and so on."""
+    chain = [file]
     while (base := _read_yaml(chain[0]).get("base")) is not None:
         if not isinstance(base, str):
             raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
-        found = _find(base, [chain[0].parent, *_folders(folder)], keys, f"base of {chain[0]}")
-        if any(found.samefile(seen) for seen in chain):
+        found = _find(base, [chain[0].path.parent, *_folders(folder)], keys, f"base of {chain[0]}")
+        if any(found.path.samefile(seen.path) for seen in chain):
             names = " -> ".join(str(step) for step in [*reversed(chain), found])
             raise RecipeError(f"recipes that are each other's base: {names}")
         chain.insert(0, found)
     return chain
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
+def _read_yaml(file: RecipeFile) -> dict[Any, Any]:
     try:
-        content = OmegaConf.load(path)
+        content = OmegaConf.load(io.StringIO(file.text()))
     except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
-        raise RecipeError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
+        raise RecipeError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
-        raise RecipeError(f"{path} holds no `key: value` lines")
+        raise RecipeError(f"{file} holds no `key: value` lines")
     return typing.cast("dict[Any, Any]", OmegaConf.to_container(content, resolve=False))
 
 

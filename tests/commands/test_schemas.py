@@ -15,7 +15,7 @@ from cctuning.commands.schemas import (
 )
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe, save_recipe
+from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe, recipe_files, save_recipe
 
 MODELS = {
     "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),
@@ -40,12 +40,7 @@ ABLATIONS = {
     "attention": {"connection.sublayer": "attention"},
     "block": {"connection.sublayer": "block"},
 }
-FOLDERS = [RECIPES, RECIPES / "settings", RECIPES / "ablations"]
-TRAINING = sorted(
-    path.relative_to(RECIPES).with_suffix("").as_posix()
-    for folder in FOLDERS
-    for path in folder.glob("[!_]*.yaml")
-)
+TRAINING = sorted(recipe_files(TrainRecipe, RECIPES))
 
 
 def resolve(name, *arguments):
@@ -121,8 +116,9 @@ def test_a_data_setting_adds_rows_with_and_without_the_connection(model, setting
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
-def test_an_ablation_changes_one_thing(ablation):
-    found = differences("llama31_aya", f"ablations/llama31_aya_{ablation}")
+@pytest.mark.parametrize("model", MODELS)
+def test_an_ablation_changes_one_thing(model, ablation):
+    found = differences(f"{model}_aya", f"ablations/{model}_aya_{ablation}")
     changed = {key: value for key, (_, value) in found.items() if key not in NAMES_OF_THE_RUN}
     assert changed == ABLATIONS[ablation]
 
@@ -135,7 +131,7 @@ def test_no_recipe_is_left_untested():
         for sft in ("", "_sft")
     }
     plain = {f"{model}_aya{method}" for model in MODELS for method in ("", "_sft", "_lora")}
-    ablations = {f"ablations/llama31_aya_{ablation}" for ablation in ABLATIONS}
+    ablations = {f"ablations/{model}_aya_{ablation}" for model in MODELS for ablation in ABLATIONS}
     assert set(TRAINING) == settings | plain | ablations | {"tiny", "tiny_sft"}
 
 
@@ -153,10 +149,13 @@ def test_the_models_differ_only_in_model_and_template(model):
 
 def test_no_line_stands_in_two_files_of_a_model():
     """What recipes share is in a base; a variant repeats nothing of it."""
-    for path in [path for folder in FOLDERS for path in folder.glob("*_aya_*.yaml")]:
+    files = [path for folder in ("", "settings", "ablations") for path in (RECIPES / folder).glob("MODEL_*")]
+    assert len(files) == 13
+    for path in files:
         lines = path.read_text().splitlines()
         base = next(line.removeprefix("base: ") for line in lines if line.startswith("base: "))
-        found = [folder / f"{base}.yaml" for folder in (path.parent, RECIPES)]
+        names = (f"{base}.yaml", f"{base.replace('MODEL', 'llama31')}.yaml")
+        found = [folder / name for folder in (path.parent, RECIPES) for name in names]
         assert not set(lines) & set(next(file for file in found if file.is_file()).read_text().splitlines())
 
 

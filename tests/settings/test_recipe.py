@@ -16,6 +16,7 @@ from cctuning.settings.recipe import (
     RecipeError,
     help_text,
     load_recipe,
+    recipe_files,
     recipe_from_call,
     recipe_settings,
     save_recipe,
@@ -321,3 +322,31 @@ def test_a_folder_of_recipes_here_comes_before_the_package(tmp_path, monkeypatch
     folder = RECIPES / "evaluation"
     assert load_recipe(["recipe=xnli", "model=m"], EvaluateRecipe, folder=folder).limit == 7
     assert load_recipe(["recipe=xquad", "model=m"], EvaluateRecipe, folder=folder).benchmarks == ["xquad"]
+
+
+def test_a_file_of_every_model_is_a_recipe_for_each_that_has_its_base(folder):
+    (folder / "rye_bread.yaml").write_text("flour: rye")
+    (folder / "oat_bread.yaml").write_text("flour: oat")
+    (folder / "_plain_bread.yaml").write_text("flour: plain")
+    (folder / "sweet").mkdir()
+    (folder / "MODEL_bread_more.yaml").write_text("base: MODEL_bread\neggs: 9")
+    (folder / "sweet/MODEL_bread_milk.yaml").write_text(
+        "base: MODEL_bread_more\ntoppings: [milk, MODEL flakes]"
+    )
+    made = load_recipe(["recipe=sweet/oat_bread_milk"], Cake, folder=folder)
+    assert (made.flour, made.eggs, made.toppings) == ("oat", 9, ["milk", "oat flakes"])
+    assert made.run_name == "oat_bread_milk"
+    files = recipe_files(Cake, folder)
+    names = {f"{kind}_bread_more" for kind in ("rye", "oat")} | {
+        f"sweet/{kind}_bread_milk" for kind in ("rye", "oat")
+    }
+    assert {name for name in files if "bread_" in name} == names
+    with pytest.raises(RecipeError, match="did you mean 'oat_bread_more'"):
+        load_recipe(["recipe=oats_bread_more"], Cake, folder=folder)
+
+
+def test_files_of_every_model_that_are_each_others_base_are_of_none(folder):
+    (folder / "MODEL_one.yaml").write_text("base: MODEL_two")
+    (folder / "MODEL_two.yaml").write_text("base: MODEL_one")
+    with pytest.raises(RecipeError, match="no recipe 'rye_one'"):
+        load_recipe(["recipe=rye_one"], Cake, folder=folder)
