@@ -22,7 +22,7 @@ from mkdocs.structure.pages import Page
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import Choice, Key, LibraryChoice, Range, keys_of
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe import RecipeFile, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -139,14 +139,14 @@ def recipe_tables() -> str:
     lines = []
     for command in COMMANDS.values():
         if files := recipe_files(command.schema, command.recipes):
-            rows = [[f"`{name}`", escaped(comment(path))] for name, path in files.items()]
+            rows = [[f"`{name}`", escaped(comment(file))] for name, file in files.items()]
             lines += [f"## cctuning {command.name}", "", *table(["recipe=", "what it is"], rows), ""]
     return "\n".join(lines)
 
 
-def comment(path: Path) -> str:
+def comment(file: RecipeFile) -> str:
     """The comment at the beginning of a recipe, in one line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = file.text().splitlines()
     count = next((place for place, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return " ".join(line.lstrip("# ") for line in lines[:count])
 
