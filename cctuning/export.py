@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cctuning.connection import modeling_cctuning
+from cctuning.connection.model import is_connected
 from cctuning.connection.modeling_cctuning import CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 
@@ -35,7 +36,7 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
-    if not isinstance(model, CrossLingualConnection):
+    if not is_connected(model):
         raise TypeError(
             f"{type(model).__name__} has no connection to export: wrap it or load a CC-Tuning run"
         )

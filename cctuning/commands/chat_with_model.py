@@ -10,9 +10,10 @@ from rich.text import Text
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
-from cctuning.connection.model import CCTuningModel, is_exported, load_model
+from cctuning.connection.model import is_connected, load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.generation.generate import Answer, answer
+from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
@@ -36,7 +37,7 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
         model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
     if torch.cuda.is_available() and not recipe.use_cpu:
         model = model.to("cuda")
-    if recipe.english and not hasattr(model, "fuse"):
+    if recipe.english and not is_connected(model):
         raise ValueError(
             f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
         )
@@ -56,9 +57,7 @@ def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
             if not question:
                 return
             english = (
-                console.input(Text("in English (or empty)> ", "bold")).strip()
-                if hasattr(model, "fuse")
-                else ""
+                console.input(Text("in English (or empty)> ", "bold")).strip() if is_connected(model) else ""
             )
         except (EOFError, KeyboardInterrupt):
             console.print()
@@ -68,9 +67,9 @@ def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
 
 def describe(directory: str, model: Any) -> str:
     """What kind of model it is, in words."""
-    if is_exported(directory):
+    if kind_of(directory).exported:
         return "monolingual, connected through its Transform Matrix"
-    if isinstance(model, CCTuningModel):
+    if is_connected(model):
         return "bilingual, connected where you give the question in English too"
     return "a plain model, not connected"
 

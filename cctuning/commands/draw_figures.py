@@ -14,12 +14,13 @@ from rich.table import Table
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import VisualizeRecipe
-from cctuning.connection.model import CONNECTION_FILE, is_exported, load_model, load_model_config
+from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import read_rows
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode, set_mode
+from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
@@ -110,10 +111,10 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
 
 def connection_mode(recipe: VisualizeRecipe, folder: str) -> str:
     """How a model is connected. A plain one is not; `auto` takes the English prompts for want of a matrix."""
-    connected = (Path(folder) / CONNECTION_FILE).is_file()
-    if not connected and not is_exported(folder):
+    kind = kind_of(folder)
+    if not kind.connected:
         return "none"
-    if recipe.inference == "auto" and connected:
+    if recipe.inference == "auto" and kind.run:
         return "bilingual"
     return choose_mode(folder, recipe.inference)
 

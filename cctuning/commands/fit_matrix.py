@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
-from cctuning.connection.model import CONNECTION_FILE, CCTuningModel, load_model_config
+from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
@@ -23,6 +23,7 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share
 from cctuning.export import export_monolingual
+from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -56,7 +57,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     if not recipe.model:
         console.print(f"model={directory}, the newest finished run", soft_wrap=True)
     run_recipe = read_run_recipe(directory)
-    if not (directory / CONNECTION_FILE).is_file():
+    if not kind_of(directory).run:
         raise RunError(
             f"{directory} was trained without a connection (ML-SFT), or not to its end: nothing to fit"
         )

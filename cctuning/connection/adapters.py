@@ -14,7 +14,8 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_
 from safetensors.torch import load_file, save_file
 
 from cctuning.connection.modeling_cctuning import CrossLingualConnection
-from cctuning.pretrained.loading import ModelError, from_library, load_causal_lm, read_json_object
+from cctuning.pretrained.kinds import ModelError, read_json_object
+from cctuning.pretrained.loading import from_library, load_causal_lm
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
 from cctuning.settings.near_matches import did_you_mean

@@ -25,18 +25,11 @@ from cctuning.connection.modeling_cctuning import (
 )
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
-from cctuning.pretrained.loading import (
-    ADAPTER_FILE,
-    ModelError,
-    from_library,
-    load_causal_lm,
-    load_config,
-    read_json_object,
-)
+from cctuning.pretrained.kinds import CONNECTION_FILE, ModelError, kind_of, read_json_object
+from cctuning.pretrained.loading import from_library, load_causal_lm, load_config
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
 
-CONNECTION_FILE = "connection.json"
 CONNECTION_WEIGHTS = "connection.safetensors"
 
 _WEIGHT = "decision_maker.weight"
@@ -53,7 +46,7 @@ class CCTuningModel(CrossLingualConnection):
         global generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is
         wrapped.
         """
-        if isinstance(base_model, CrossLingualConnection):
+        if is_connected(base_model):
             raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
         connection = dataclasses.replace(connection or ConnectionConfig())
         paths = sublayer_paths(base_model, connection.sublayer)
@@ -77,7 +70,7 @@ class CCTuningModel(CrossLingualConnection):
         `ModelError` or `WeightsError` where one of its files cannot be used.
         """
         directory = Path(directory)
-        if not (directory / CONNECTION_FILE).is_file():
+        if not kind_of(directory).run:
             raise FileNotFoundError(
                 f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run"
             )
@@ -128,9 +121,10 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
     Raises `ModelError` or `WeightsError` where one of its files cannot be used.
     """
     directory = Path(directory)
-    if (directory / CONNECTION_FILE).is_file():
+    kind = kind_of(directory)
+    if kind.run:
         return CCTuningModel.load(directory, **kwargs)
-    if is_exported(directory):
+    if kind.exported:
         return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
     return _load_base(directory, **kwargs).eval()
 
@@ -138,15 +132,24 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
 def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:
     """The configuration of a run's model, for an adapter that of its base; raises as `load_model` does."""
     name, revision = str(directory), None
-    if (Path(directory) / ADAPTER_FILE).is_file():
+    if kind_of(directory).adapter:
         name, revision = base_of(directory)
     with naming_model("model", name):
         return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
-def is_exported(directory: str | Path) -> bool:
-    """Whether `directory` holds a monolingual model made by `export_monolingual`."""
-    return "cctuning" in read_json_object(Path(directory) / CONFIG_NAME)
+def connection_of(model: Any) -> Any:
+    """The connected model inside of `model` and what PEFT or an engine put around it; None without one.
+
+    Told by the class's name: an exported folder's own modeling file defines the class a second time.
+    """
+    name = CrossLingualConnection.__name__
+    return next((m for m in model.modules() if any(c.__name__ == name for c in type(m).__mro__)), None)
+
+
+def is_connected(model: Any) -> bool:
+    """Whether `model` has a connection, be it switched on or off."""
+    return connection_of(model) is not None
 
 
 def _exported_class(directory: Path) -> Any:
@@ -162,7 +165,7 @@ def _exported_class(directory: Path) -> Any:
 
 
 def _load_base(directory: Path, **kwargs: Any) -> Any:
-    if not (directory / ADAPTER_FILE).is_file():
+    if not kind_of(directory).adapter:
         return load_causal_lm(directory, **kwargs)
     merged = load_merged(directory, **kwargs)
     if (directory / GENERATION_CONFIG_NAME).is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig, SublayerPaths
-from cctuning.pretrained.loading import ModelError, read_json_object
+from cctuning.pretrained.kinds import ModelError, read_json_object
 from cctuning.settings.near_matches import did_you_mean
 
 

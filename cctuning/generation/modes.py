@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cctuning.connection.model import CONNECTION_FILE, is_exported
+from cctuning.connection.model import is_connected
+from cctuning.pretrained.kinds import kind_of
 
 
 def choose_mode(model: str, inference: str) -> str:
@@ -15,20 +16,19 @@ def choose_mode(model: str, inference: str) -> str:
     its Transform Matrix, a plain one without connection. Raises `ValueError` where the model cannot be asked
     so, or where `auto` would have to guess.
     """
-    matrix = is_exported(model)
-    connected = matrix or (Path(model) / CONNECTION_FILE).is_file()
+    kind = kind_of(model)
     if inference == "auto":
-        if connected and not matrix:
+        if kind.run:
             raise ValueError(
                 f"{model} has a Decision Maker and no Transform Matrix: evaluate {_exported(model)}, or set "
                 "inference=bilingual, translated or none"
             )
-        return "monolingual" if matrix else "none"
-    if inference != "none" and not connected:
+        return "monolingual" if kind.exported else "none"
+    if inference != "none" and not kind.connected:
         raise ValueError(
             f"inference={inference} needs a connected model, and {model} is a plain one: set inference=none"
         )
-    if inference == "monolingual" and not matrix:
+    if inference == "monolingual" and not kind.exported:
         raise ValueError(
             f"inference=monolingual needs a Transform Matrix, and {model} has none: evaluate "
             f"{_exported(model)}"
@@ -38,7 +38,7 @@ def choose_mode(model: str, inference: str) -> str:
 
 def _exported(model: str) -> str:
     folder = Path(model) / "monolingual"
-    made = "" if is_exported(folder) else f", which cctuning fit model={model} makes"
+    made = "" if kind_of(folder).exported else f", which cctuning fit model={model} makes"
     return f"model={folder}{made}"
 
 
@@ -49,5 +49,5 @@ def folder_name(run_name: str, mode: str, prompting: str) -> str:
 
 def set_mode(model: Any, mode: str) -> None:
     """Switches the connection off for the mode `none`, and on for all others."""
-    if hasattr(model, "fuse"):
+    if is_connected(model):
         model.connected = mode != "none"

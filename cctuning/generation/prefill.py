@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache, DynamicLayer
 
+from cctuning.connection.model import is_connected
+
 _TOKENS = {"cpu": 1024}  # of a group, padded; on other devices:
 _MOST_TOKENS = 16384
 
@@ -81,7 +83,7 @@ def _read(model: Any, prompts: Sequence[Sequence[int]]) -> DynamicCache:
     rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
     mask = (torch.arange(length) >= torch.tensor(missing)[:, None]).long().to(model.device)
     cache = DynamicCache(config=_config(model))
-    given: dict[str, Any] = {"connection_index": -1} if hasattr(model, "fuse") else {}
+    given: dict[str, Any] = {"connection_index": -1} if is_connected(model) else {}
     if any(missing):  # without padding attention is plainly causal, which is faster
         given["attention_mask"] = mask
     model.get_decoder()(

@@ -1,11 +1,10 @@
 """Models, configurations and tokenizers of other people: nothing random, nothing run that was not asked for.
 
-Wrap calls in `model_names.naming_model`, which says which setting named the model.
+Wrap calls in `names.naming_model`, which says which setting named the model.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Callable
@@ -25,16 +24,11 @@ from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.pretrained.architectures import ARCHITECTURES
+from cctuning.pretrained.kinds import ModelError, kind_of, read_json_object
 from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_floating, check_folder
-
-ADAPTER_FILE = "adapter_config.json"
 
 _TOKENIZERS = ("*token*", "vocab*", "merges*", "*.model")
 _LAYER = re.compile(r"\b(?:layers|h|blocks|layer)\.(\d+)\.")
-
-
-class ModelError(ValueError):
-    """A model that cannot be used; the message says why, and what to do."""
 
 
 def load_config(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -65,7 +59,7 @@ def check_model(source: str | Path, *, revision: str | None = None, trust_remote
     Raises `ModelError` for an adapter, and `WeightsError` where a folder's weights are broken or pickles.
     """
     if Path(source).is_dir():
-        if (Path(source) / ADAPTER_FILE).is_file():
+        if kind_of(source).adapter:
             raise ModelError(f"{source} is an adapter, and no model of its own: name its base model")
         check_folder(source)
         read_json_object(Path(source) / GENERATION_CONFIG_NAME)
@@ -141,19 +135,6 @@ def load_tokenizer(
         if re.fullmatch(r"[\w-]+", name) is None:
             raise ModelError(f"the tokenizer has a chat template named {name!r}, which is no name for a file")
     return tokenizer
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none. Raises `ModelError` for other content."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no JSON object but {type(content).__name__}")
-    return content
 
 
 def from_library(load: Callable[[], Any]) -> Any:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE
 from cctuning.settings.near_matches import did_you_mean
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_MODEL_FILES = ("config.json", "adapter_config.json")
+_MODEL_FILES = (CONFIG_FILE, ADAPTER_FILE)
 
 
 @contextmanager

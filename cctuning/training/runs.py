@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from cctuning.connection.model import CONNECTION_FILE, CONNECTION_WEIGHTS, is_exported
+from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
-from cctuning.pretrained.loading import ADAPTER_FILE, read_json_object
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, kind_of, read_json_object
 from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.checkpoints import (
     Checkpoint,
@@ -57,7 +57,7 @@ def find_newest_run(outputs: str | Path = "outputs") -> Path:
     Raises `RunError` where there is none, telling an unfinished run from one without a connection.
     """
     finished = sorted(Path(outputs).rglob(FINISHED_FILE), key=lambda path: path.stat().st_mtime)
-    connected = [path.parent for path in finished if (path.parent / CONNECTION_FILE).is_file()]
+    connected = [path.parent for path in finished if kind_of(path.parent).run]
     if connected:
         return connected[-1]
     if finished:
@@ -74,7 +74,7 @@ def find_newest_run(outputs: str | Path = "outputs") -> Path:
 def read_run_recipe(directory: str | Path) -> dict[str, Any]:
     """The resolved recipe of a run, as a plain dictionary. Raises `RunError` where it cannot be read."""
     path = Path(directory) / RECIPE_FILE
-    if is_exported(directory):
+    if kind_of(directory).exported:
         raise RunError(f"{directory} is an exported model: name the run that it was made of")
     if not path.is_file():
         raise RunError(f"{path} is missing: {directory} was not written by cctuning train")
@@ -121,9 +121,10 @@ def check_base_model(model: str, output_dir: str | Path) -> None:
             f"{model} is the model to train from and lies in output_dir={output_dir}, whose old checkpoints "
             "are removed: move it, or choose another output_dir"
         )
-    if is_exported(path):
+    kind = kind_of(path)
+    if kind.exported:
         raise RunError(f"{model} is an exported model: train from the run that it was made of")
-    if (path / ADAPTER_FILE).is_file():
+    if kind.adapter:
         raise RunError(f"{model} holds a LoRA adapter: train from its base model, or merge the two first")
 
 
@@ -200,7 +201,7 @@ def clear_output_dir(output_dir: str | Path, resume: str) -> None:
     if not (output_dir / RECIPE_FILE).is_file():
         return
     patterns = _LEFT if resume == "never" else (FINISHED_FILE,)
-    if resume == "never" and is_exported(output_dir / "monolingual"):
+    if resume == "never" and kind_of(output_dir / "monolingual").exported:
         remove(output_dir / "monolingual")  # made of the run that is deleted, and taken for the new one's
     for left in [path for pattern in patterns for path in output_dir.glob(pattern)]:
         remove(left) if left.is_dir() else left.unlink()

@@ -24,8 +24,13 @@ from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig
 
 from cctuning.connection.adapters import with_decision_maker
-from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
-from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.connection.model import (
+    CONNECTION_WEIGHTS,
+    connection_of,
+    is_connected,
+    load_connection_weights,
+    save_connection,
+)
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
     Example,
@@ -90,7 +95,7 @@ class CCTuningTrainer(ResumableTrainer):
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
-        connected = isinstance(model, CrossLingualConnection)
+        connected = is_connected(model)
         if connected and model.decision_maker is not None and is_deepspeed_zero3_enabled():
             # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
             model.decision_maker.to(model.dtype)
@@ -136,8 +141,7 @@ class CCTuningTrainer(ResumableTrainer):
     @property
     def connection_model(self) -> Any:
         """The `CCTuningModel` inside of PEFT's wrapper, or None for ML-SFT."""
-        model = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
-        return model if isinstance(model, CrossLingualConnection) else None
+        return connection_of(self.model)
 
     @property
     def _mode(self) -> str:

@@ -9,7 +9,8 @@ import torch
 
 from cctuning.connection.adapters import base_of
 from cctuning.data.prompts import PromptFormat, choose_template
-from cctuning.pretrained.loading import ADAPTER_FILE, load_causal_lm, load_seq2seq_lm, load_tokenizer
+from cctuning.pretrained.kinds import kind_of
+from cctuning.pretrained.loading import load_causal_lm, load_seq2seq_lm, load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
 from cctuning.tools.extras import extra
 from cctuning.translation.families import family_of
@@ -31,7 +32,7 @@ def language_model(
         tokenizer = load_tokenizer(directory, **trust)
     choose_template(tokenizer, template)
     name, revision = directory, None
-    if (Path(directory) / ADAPTER_FILE).is_file():
+    if kind_of(directory).adapter:
         name, revision = base_of(directory)
     with naming_model("translator.model", name):
         model = load_causal_lm(name, revision=revision, **loading).eval().to(device)

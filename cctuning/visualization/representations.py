@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cctuning.connection.model import is_connected
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
@@ -93,7 +94,7 @@ def _english(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]
 @torch.no_grad()
 def _hidden_states(model: Any, inputs: dict[str, Any], lengths: Tensor) -> Sequence[Tensor]:
     """L + 1 times (b, T, d). Of the decoder alone: nothing is predicted, so the LM head may rest."""
-    if hasattr(model, "fuse"):
+    if is_connected(model):
         inputs = inputs | {"connection_index": lengths - 1}
     result = model.get_decoder()(**inputs, use_cache=False, output_hidden_states=True)
     return list(result.hidden_states)

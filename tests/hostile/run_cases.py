@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from cctuning.connection.model import CONNECTION_FILE, CONNECTION_WEIGHTS
+from cctuning.connection.model import CONNECTION_WEIGHTS
+from cctuning.pretrained.kinds import CONNECTION_FILE
 from cctuning.training.runs import RECIPE_FILE
 from tests.hostile import models
 from tests.hostile.cases import Table

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cctuning.connection.model import is_connected
 from cctuning.data.fields import is_blank
 from cctuning.data.language_id import language_consistency
 from cctuning.data.prompts import PromptFormat
@@ -62,7 +63,7 @@ def english_answers(
         done = 0
         for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
             batch = [ids[number] for number in numbers]
-            parallel = batch if hasattr(model, "fuse") else None
+            parallel = batch if is_connected(model) else None
             generated = generate_batch(model, prompts, batch, parallel, max_new_tokens=max_new_tokens)
             answers = {
                 missing[number]: EnglishAnswer(prompts.response_text(tokens), bool(stops & set(tokens)))

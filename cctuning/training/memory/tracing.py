@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from trl.trainer.utils import add_fused_lm_head
 
-from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.connection.model import is_connected
 from cctuning.training.memory.step import Step, build_model, decoder_layers
 
 # Says what it cannot run before it raises; the error is enough.
@@ -174,7 +174,7 @@ def _mark_phases(base: Any, counter: LiveStorages) -> None:
     def enter(phase: str) -> None:
         counter.phase = phase
 
-    if isinstance(base, CrossLingualConnection):
+    if is_connected(base):
         outputs = base.english_outputs
 
         def english_outputs(*args: Any, **kwargs: Any) -> Tensor:
@@ -183,7 +183,7 @@ def _mark_phases(base: Any, counter: LiveStorages) -> None:
             enter("forward")
             return result
 
-        base.english_outputs = english_outputs  # type: ignore[method-assign]
+        base.english_outputs = english_outputs
     layers = decoder_layers(base)
     for number, layer in enumerate(layers):
         phase = {len(layers) - 1: "last layer", 0: "first layer"}.get(number, "between")

@@ -1,0 +1,54 @@
+"""What kind of model a folder holds, told by its files alone: nothing is loaded, and torch is not needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "config.json"
+ADAPTER_FILE = "adapter_config.json"
+CONNECTION_FILE = "connection.json"
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """What a folder is besides a plain checkpoint; all false for a plain one, and for a hub name."""
+
+    run: bool  # of CC-Tuning: holds the connection that was trained, which needs English prompts
+    exported: bool  # a monolingual model: holds the connection and its Transform Matrix
+    adapter: bool  # LoRA: holds no weights of its base model, whether it is a run of CC-Tuning or not
+
+    @property
+    def connected(self) -> bool:
+        """Whether the model has a connection."""
+        return self.run or self.exported
+
+
+def kind_of(folder: str | Path) -> ModelKind:
+    """The kind of the model in `folder`. Raises `ModelError` where its config.json is no JSON object."""
+    folder = Path(folder)
+    run = (folder / CONNECTION_FILE).is_file()
+    return ModelKind(
+        run=run,
+        exported=not run and "cctuning" in read_json_object(folder / CONFIG_FILE),
+        adapter=(folder / ADAPTER_FILE).is_file(),
+    )
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none. Raises `ModelError` for other content."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object but {type(content).__name__}")
+    return content

@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from cctuning.pretrained.kinds import ModelError, ModelKind, kind_of
+
+
+@pytest.mark.parametrize(
+    ("files", "run", "exported", "adapter"),
+    [
+        ({}, False, False, False),
+        ({"config.json": {"model_type": "llama"}}, False, False, False),
+        ({"config.json": {}, "connection.json": {}}, True, False, False),
+        ({"connection.json": {}, "adapter_config.json": {}}, True, False, True),
+        ({"adapter_config.json": {}}, False, False, True),
+        ({"config.json": {"cctuning": {}}}, False, True, False),
+    ],
+)
+def test_kinds(tmp_path, files, run, exported, adapter):
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    kind = kind_of(tmp_path)
+    assert kind == ModelKind(run=run, exported=exported, adapter=adapter)
+    assert kind.connected == (run or exported)
+
+
+def test_a_hub_name_is_plain():
+    assert kind_of("org/name") == ModelKind(run=False, exported=False, adapter=False)
+
+
+def test_a_broken_configuration_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        kind_of(tmp_path)
