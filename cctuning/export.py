@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cctuning.connection import modeling_cctuning
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 from cctuning.connection.modeling_cctuning import CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
-from cctuning.connection.model import is_connected, load_model
+from cctuning.connection.connected import is_connected
+from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.generation.generate import Answer, answer
 from cctuning.pretrained.kinds import kind_of

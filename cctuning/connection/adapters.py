@@ -1,4 +1,4 @@
-"""LoRA adapters and the connection: the Decision Maker is trained in full beside them, and kept apart."""
+"""LoRA adapters and the connection: a pooling is trained in full beside them, and kept apart."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from peft import LoraConfig, PeftConfig, PeftModel
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.connection.connected import connection_of, is_of_pooling
+from cctuning.connection.modeling_cctuning import POOLINGS
 from cctuning.pretrained.kinds import ModelError, read_json_object
 from cctuning.pretrained.loading import from_library, load_causal_lm
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
 from cctuning.settings.near_matches import did_you_mean
-
-_NAME = "decision_maker"
 
 # What may be set in the configuration of an adapter that is loaded; the rest may name modules to import or
 # ways to change the base model, and must be as by default.
@@ -40,25 +39,27 @@ _IGNORED = (
 )
 
 
-def with_decision_maker(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
-    """The adapter's configuration, with the Decision Maker trained in full rather than adapted or frozen."""
-    has_one = isinstance(model, CrossLingualConnection) and model.decision_maker is not None
-    if peft_config is None or not has_one:
+def with_pooling(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
+    """The adapter's configuration, with the pooling's parameters trained in full, not adapted or frozen."""
+    connected = connection_of(model)
+    if peft_config is None or connected is None or connected.pooling_module is None:
         return peft_config
     modules = set(getattr(peft_config, "modules_to_save", None) or ())
-    changes: dict[str, Any] = {"modules_to_save": sorted(modules | {_NAME})}
+    changes: dict[str, Any] = {"modules_to_save": sorted(modules | {connected.connection.pooling})}
     return dataclasses.replace(peft_config, **changes)
 
 
 def make_plain_adapter(directory: str | Path) -> None:
-    """Takes the Decision Maker out of a saved adapter, so that it fits the base model without a warning.
+    """Takes the pooling out of a saved adapter, so that it fits the base model without a warning.
 
     The connection's own files hold it. A checkpoint that training resumes from keeps it.
     """
     config_path, weights_path = Path(directory) / CONFIG_NAME, Path(directory) / SAFETENSORS_WEIGHTS_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
-    config["modules_to_save"] = [name for name in config["modules_to_save"] or () if name != _NAME] or None
-    weights = {name: tensor for name, tensor in load_file(weights_path).items() if _NAME not in name}
+    config["modules_to_save"] = [
+        name for name in config["modules_to_save"] or () if name not in POOLINGS
+    ] or None
+    weights = {name: tensor for name, tensor in load_file(weights_path).items() if not is_of_pooling(name)}
     save_file(weights, weights_path, metadata={"format": "pt"})
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
@@ -66,9 +67,9 @@ def make_plain_adapter(directory: str | Path) -> None:
 def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwargs: Any) -> Any:
     """The base model of the LoRA adapter in `directory`, with the adapter merged into it.
 
-    The Decision Maker, which is no part of the base model, is left out. `kwargs` go to `from_pretrained`.
-    Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind, or more than an
-    addition to its base model, and `OSError` where that cannot be loaded.
+    The pooling's weights, which are no part of the base model, are left out. `kwargs` go to
+    `from_pretrained`. Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind,
+    or more than an addition to its base model, and `OSError` where that cannot be loaded.
     """
     directory = Path(directory)
     config = _lora_config(directory)
@@ -121,7 +122,7 @@ def _adapter_tensors(directory: Path) -> dict[str, Any]:
             f"{directory} holds no {SAFETENSORS_WEIGHTS_NAME}, only {WEIGHTS_NAME}: {NOT_READ}"
         )
     tensors = read_tensors(directory / SAFETENSORS_WEIGHTS_NAME)
-    tensors = {name: tensor for name, tensor in tensors.items() if _NAME not in name}
+    tensors = {name: tensor for name, tensor in tensors.items() if not is_of_pooling(name)}
     check_finite(tensors, directory / SAFETENSORS_WEIGHTS_NAME)
     return tensors
 

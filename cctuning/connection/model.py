@@ -16,10 +16,10 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.connection.adapters import base_of, load_merged
+from cctuning.connection.connected import is_connected, is_of_pooling, pooling_weights
 from cctuning.connection.modeling_cctuning import (
     ConnectionConfig,
     CrossLingualConnection,
-    DecisionMaker,
     MonolingualConnection,
     connected_class,
 )
@@ -32,8 +32,6 @@ from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
 
 CONNECTION_WEIGHTS = "connection.safetensors"
 
-_WEIGHT = "decision_maker.weight"
-
 
 class CCTuningModel(CrossLingualConnection):
     """The connection in a model that is trained; made by `wrap` or `load`, never by its constructor."""
@@ -42,9 +40,9 @@ class CCTuningModel(CrossLingualConnection):
     def wrap(cls, base_model: PreTrainedModel, connection: ConnectionConfig | None = None) -> Any:
         """Connects `base_model` in place and returns it, now of class `CCTuning<Base>`.
 
-        The Decision Maker starts at zero mean with the base model's own initialisation scale, from torch's
-        global generator. Raises `ValueError` for an unknown architecture and `TypeError` for a model that is
-        wrapped.
+        The pooling's parameters (the Decision Maker) start at zero mean with the base model's own
+        initialisation scale, from torch's global generator. Raises `ValueError` for an unknown architecture
+        and `TypeError` for a model that is wrapped.
         """
         if is_connected(base_model):
             raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
@@ -58,8 +56,7 @@ class CCTuningModel(CrossLingualConnection):
         base_model.__class__ = connected_class(ours, plain)
         model: Any = base_model
         model.connect(connection, paths)
-        if connection.pooling == "decision_maker":
-            model.decision_maker = _new_decision_maker(model)
+        _attach_new_pooling(model)
         return model
 
     @classmethod
@@ -95,23 +92,21 @@ class CCTuningModel(CrossLingualConnection):
     def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
         """A plain checkpoint of the base model, and the connection beside it in its own two files."""
         state_dict = self.state_dict() if state_dict is None else state_dict
-        base = {name: tensor for name, tensor in state_dict.items() if not name.startswith("decision_maker.")}
+        base = {name: tensor for name, tensor in state_dict.items() if not is_of_pooling(name)}
         result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
         if kwargs.get("is_main_process", True):
             save_connection(self, save_directory, state_dict)
         return result
 
 
-def _new_decision_maker(model: Any) -> DecisionMaker:
+def _attach_new_pooling(model: Any) -> None:
     embeddings = model.get_input_embeddings().weight
     config = model.config.get_text_config()
     # In float32 also in a half-precision model: it computes in float32, and small steps would be lost.
     dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
-    maker = DecisionMaker(
-        config.hidden_size, len(model.decoder_layers), dtype=dtype, device=embeddings.device
-    )
-    torch.nn.init.normal_(maker.weight, std=getattr(config, "initializer_range", 0.02))
-    return maker
+    model.attach_pooling(config.hidden_size, dtype=dtype, device=embeddings.device)
+    if model.pooling_module is not None:
+        model.pooling.initialise(model.pooling_module, getattr(config, "initializer_range", 0.02))
 
 
 def load_model(directory: str | Path, **kwargs: Any) -> Any:
@@ -138,20 +133,6 @@ def load_model_config(directory: str | Path, *, trust_remote_code: bool = False)
         return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
-def connection_of(model: Any) -> Any:
-    """The connected model inside of `model` and what PEFT or an engine put around it; None without one.
-
-    Told by the class's name: an exported folder's own modeling file defines the class a second time.
-    """
-    name = CrossLingualConnection.__name__
-    return next((m for m in model.modules() if any(c.__name__ == name for c in type(m).__mro__)), None)
-
-
-def is_connected(model: Any) -> bool:
-    """Whether `model` has a connection, be it switched on or off."""
-    return connection_of(model) is not None
-
-
 def _exported_class(directory: Path) -> Any:
     config = read_json_object(directory / CONFIG_NAME)
     names = config.get("architectures") or [""]
@@ -176,7 +157,7 @@ def _load_base(directory: Path, **kwargs: Any) -> Any:
 def save_connection(
     model: Any, directory: str | Path, state_dict: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Writes `connection.json`, and `connection.safetensors` where there is a Decision Maker."""
+    """Writes `connection.json`, and `connection.safetensors` where the pooling has parameters."""
     directory = Path(directory)
     settings = {
         "connection": dataclasses.asdict(model.connection),
@@ -184,39 +165,46 @@ def save_connection(
         "response_marker": list(model.response_marker),
         "base_model_class": type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning"),
     }
-    if model.connection.pooling == "decision_maker":
-        weights = _decision_maker_weights(model.state_dict() if state_dict is None else state_dict)
-        save_file({_WEIGHT: weights.detach().contiguous().cpu()}, directory / CONNECTION_WEIGHTS)
+    if expected := _pooling_shapes(model):
+        weights = pooling_weights(
+            model.state_dict() if state_dict is None else state_dict, model.connection.pooling
+        )
+        if weights.keys() != expected.keys():
+            raise ValueError(f"expected {', '.join(expected)} among the weights, found {sorted(weights)}")
+        tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
+        save_file(tensors, directory / CONNECTION_WEIGHTS)
     (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _decision_maker_weights(state_dict: Mapping[str, Tensor]) -> Tensor:
-    """Finds W_DM among a model's weights, also where PEFT keeps a trained copy beside the original."""
-    names = [name for name in state_dict if "decision_maker" in name and name.endswith("weight")]
-    trained = [name for name in names if "original_module" not in name]
-    if len(trained) != 1:
-        raise ValueError(f"expected one Decision Maker among the weights, found {trained or 'none'}")
-    return state_dict[trained[0]]
+def _pooling_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the pooling's weights, whatever an engine or PEFT has made of the module."""
+    hidden_size, layers = model.config.get_text_config().hidden_size, len(model.decoder_layers)
+    module = model.pooling.module(hidden_size, layers, device="meta")
+    own = {} if module is None else module.state_dict()
+    return {f"{model.connection.pooling}.{name}": tuple(tensor.shape) for name, tensor in own.items()}
 
 
 def load_connection_weights(model: Any, directory: str | Path) -> None:
-    """Loads the Decision Maker's weights from a run's directory into `model`, where it has one."""
-    if model.connection.pooling != "decision_maker":
+    """Loads the pooling's weights from a run's directory into `model`, where it has any."""
+    expected = _pooling_shapes(model)
+    if not expected:
         return
     path = Path(directory) / CONNECTION_WEIGHTS
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: the Decision Maker's weights belong there")
-    tensors, own = read_tensors(path), model.decision_maker.weight
-    if list(tensors) != [_WEIGHT]:
+        raise FileNotFoundError(f"{path} is missing: the connection's weights belong there")
+    tensors, names = read_tensors(path), ", ".join(expected)
+    if tensors.keys() != expected.keys():
         raise WeightsError(
-            f"{path} must hold {_WEIGHT} alone, and holds {', '.join(sorted(tensors)) or 'nothing'}"
+            f"{path} must hold {names} alone, and holds {', '.join(sorted(tensors)) or 'nothing'}"
         )
     check_finite(tensors, path)
-    weight = tensors[_WEIGHT]
-    if weight.shape != own.shape:
-        raise WeightsError(
-            f"{path}: {_WEIGHT} is {tuple(weight.shape)}, the model needs {tuple(own.shape)}: it belongs to "
-            "another model"
-        )
-    with torch.no_grad():
-        own.copy_(weight)
+    for name, tensor in tensors.items():
+        if tuple(tensor.shape) != expected[name]:
+            raise WeightsError(
+                f"{path}: {name} is {tuple(tensor.shape)}, the model needs {expected[name]}: it belongs to "
+                "another model"
+            )
+    prefix = f"{model.connection.pooling}."
+    model.pooling_module.load_state_dict(
+        {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    )

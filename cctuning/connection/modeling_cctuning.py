@@ -33,7 +33,6 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 _CHOICES = {
-    "pooling": ("decision_maker", "mean", "random", "layer"),
     "sublayer": ("ffn", "attention", "block"),
     "selection": ("argmax", "gumbel"),
     "embedding": ("last", "mean"),
@@ -57,7 +56,7 @@ class ConnectionConfig:
     english_gradient: bool = False  # whether the English pass is differentiated
 
     def __post_init__(self) -> None:
-        for name, accepted in _CHOICES.items():
+        for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(accepted)}")
         for name in ("hard", "english_gradient"):
@@ -67,7 +66,7 @@ class ConnectionConfig:
             raise ValueError(f"temperature={self.temperature!r} must be a number above 0")
         if type(self.layer) not in (int, type(None)):
             raise ValueError(f"layer={self.layer!r} must be a whole number")
-        if (self.pooling == "layer") != (self.layer is not None):
+        if POOLINGS[self.pooling].needs_layer != (self.layer is not None):
             raise ValueError(
                 f"layer={self.layer!r} does not fit pooling={self.pooling!r}: "
                 "name a layer for pooling='layer', and only for that"
@@ -83,10 +82,99 @@ class SublayerPaths(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which layers the last connected forward took."""
+    """What a pooling chose."""
 
-    weights: Tensor  # (B, L), rows sum to 1; one-hot where one layer was picked
-    logits: Tensor | None  # (B, L), H of eq. 3; None without a Decision Maker
+    weights: Tensor  # (B, L), one-hot where one layer was picked
+    logits: Tensor | None  # (B, L), the scores behind it (H of eq. 3); None where the outputs play no part
+
+
+# --- Poolings: which layers' outputs f is made of -----------------------------------------------------------
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+class LayerOutputs:
+    """The outputs of all layers as they may enter f: F_en, or F · W_T in its place (eq. 8).
+
+    A pooling sees outputs through this view alone, so that it weighs at inference what it weighed in
+    training: F itself, before W_T, is not shown. W_T is multiplied with what is asked for only. By linearity
+    that is one vector a row for `mean` and `mixture`; `each` costs L of them.
+    """
+
+    def __init__(self, outputs: Tensor, matrix: nn.Linear | None = None) -> None:
+        self._outputs, self._matrix = outputs, matrix
+        self.rows, self.layers, self.hidden_size = outputs.shape
+        self.device, self.dtype = outputs.device, torch.promote_types(outputs.dtype, torch.float32)
+
+    def each(self) -> Tensor:
+        """Every layer's output, (B, L, d); like all that comes from here in at least float32."""
+        return self._transformed(self._outputs)
+
+    def mean(self) -> Tensor:
+        """The mean over the layers, (B, d)."""
+        return self._transformed(_at_least_float32(self._outputs).mean(1))
+
+    def mixture(self, weights: Tensor) -> Tensor:
+        """The layers' outputs summed with `weights` (B, L): (B, d)."""
+        return self._transformed(torch.einsum("bl,bld->bd", weights, self._outputs.to(weights.dtype)))
+
+    def one_hot(self, layer: Tensor | int) -> Tensor:
+        """Weights (B, L) that pick `layer`, the same for all rows or (B,)."""
+        weights = torch.zeros(self.rows, self.layers, dtype=self.dtype, device=self.device)
+        chosen = torch.as_tensor(layer, device=self.device).expand(self.rows)
+        return weights.index_put((_rows(weights), chosen), weights.new_ones(()))
+
+    def _transformed(self, values: Tensor) -> Tensor:
+        if self._matrix is not None:
+            values = self._matrix(values.to(self._matrix.weight.dtype))
+        return _at_least_float32(values)
+
+
+class Pooling:
+    """How the layers are weighed. A new one is a subclass in this file under `register_pooling`; no more.
+
+    Where it has parameters, `module` makes the module that holds them. It becomes the model's submodule of
+    the pooling's name, and by that name it is trained, in full also beside an adapter, saved, loaded and
+    exported.
+    """
+
+    needs_layer = False  # whether the setting `layer` belongs to it
+
+    def __init__(self, connection: ConnectionConfig) -> None:
+        self.connection = connection
+
+    def module(self, hidden_size: int, num_layers: int, **factory: Any) -> nn.Module | None:
+        """The parameters, made with `factory` (dtype, device); None without any."""
+        return None
+
+    def initialise(self, module: nn.Module, std: float) -> None:
+        """Gives the parameters their values before training; `std` is the base model's own scale."""
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=std)
+
+    def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
+        """Weights over the layers, given e (B, d) and what `module` made; without autocast.
+
+        `module` may be wrapped, by PEFT or an engine, and so is to be called, not taken apart. Where the
+        weights in it are of half precision they are to be computed with in float32. `noise`: to draw rather
+        than to take the best, in training and where `selection=gumbel`.
+        """
+        raise NotImplementedError
+
+
+POOLINGS: dict[str, type[Pooling]] = {}
+
+
+def register_pooling(name: str) -> Callable[[type[Pooling]], type[Pooling]]:
+    """Makes a class the one that `pooling=name` stands for."""
+
+    def register(pooling: type[Pooling]) -> type[Pooling]:
+        POOLINGS[name] = pooling
+        return pooling
+
+    return register
 
 
 class DecisionMaker(nn.Linear):
@@ -104,10 +192,6 @@ class DecisionMaker(nn.Linear):
             return nn.functional.linear(_at_least_float32(pooled), _at_least_float32(self.weight))
 
 
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
 def select(logits: Tensor, *, temperature: float = 1.0, hard: bool = True, noise: bool = False) -> Tensor:
     """Weights (B, L) over the layers from the Decision Maker's logits (B, L).
 
@@ -119,6 +203,56 @@ def select(logits: Tensor, *, temperature: float = 1.0, hard: bool = True, noise
     if hard:
         return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
     return (logits / temperature).softmax(-1)
+
+
+@register_pooling("decision_maker")
+class DecisionMakerPooling(Pooling):
+    """One layer for each row, by the Decision Maker's logits (eq. 3, 4)."""
+
+    def module(self, hidden_size: int, num_layers: int, **factory: Any) -> nn.Module:
+        """W_DM."""
+        return DecisionMaker(hidden_size, num_layers, **factory)
+
+    def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
+        """H = (mean_l F[l] + e) W_DM, and from it one layer, or a mixture where not `hard`."""
+        mean = outputs.mean()
+        logits = module(mean + embedding.to(mean.device))
+        settings = self.connection
+        weights = select(logits, temperature=settings.temperature, hard=settings.hard, noise=noise)
+        return Selection(weights, logits)
+
+
+@register_pooling("mean")
+class MeanPooling(Pooling):
+    """All layers alike."""
+
+    def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
+        """1 / L for each layer."""
+        shape, share = (outputs.rows, outputs.layers), 1 / outputs.layers
+        weights = torch.full(shape, share, dtype=outputs.dtype, device=outputs.device)
+        return Selection(weights, None)
+
+
+@register_pooling("random")
+class RandomPooling(Pooling):
+    """One layer for each row, drawn anew each time."""
+
+    def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
+        """One layer for each row, from torch's global generator."""
+        drawn = torch.randint(outputs.layers, (outputs.rows,), device=outputs.device)
+        return Selection(outputs.one_hot(drawn), None)
+
+
+@register_pooling("layer")
+class LayerPooling(Pooling):
+    """The same layer for all rows."""
+
+    needs_layer = True
+
+    def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
+        """The layer that the settings name."""
+        assert self.connection.layer is not None
+        return Selection(outputs.one_hot(self.connection.layer % outputs.layers), None)
 
 
 # --- Recording and adding: changes to a model that are undone when the block ends ---------------------------
@@ -367,18 +501,45 @@ class CrossLingualConnection:
     get_decoder: Callable[[], Any]
     get_input_embeddings: Callable[[], Any]
     state_dict: Callable[[], dict[str, Tensor]]
+    named_modules: Callable[[], Iterator[tuple[str, nn.Module]]]
+    _modules: dict[str, nn.Module | None]
     # Submodules; a class attribute would hide them, so `connect` sets them to None.
     decision_maker: DecisionMaker | None
     transform_matrix: nn.Linear | None
     _warned = False
 
     def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
-        """Puts the connection into this model's decoder. The Decision Maker is attached by the caller."""
+        """Puts the connection into this model's decoder; `attach_pooling` is to follow."""
         self.connection = connection
         self.paths = paths
         self.decision_maker = self.transform_matrix = None
         decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
+
+    def attach_pooling(self, hidden_size: int, **factory: Any) -> None:
+        """Makes the pooling's parameters, where it has any; `factory` as torch takes it (dtype, device).
+
+        Raises `ValueError` where the pooling's name is taken by something of the base model.
+        """
+        name = self.connection.pooling
+        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
+        if module is None:
+            return
+        # PEFT takes each module whose path ends in the name for the one to train in full.
+        taken = [path for path, _ in self.named_modules() if path.endswith(name)]
+        if taken or getattr(self, name, None) is not None:
+            raise ValueError(f"pooling={name!r}: the model has {(taken or [name])[0]}; give it another name")
+        setattr(self, name, module)
+
+    @property
+    def pooling(self) -> Pooling:
+        """What weighs the layers, by this model's settings as they are now."""
+        return POOLINGS[self.connection.pooling](self.connection)
+
+    @property
+    def pooling_module(self) -> nn.Module | None:
+        """The pooling's parameters, or None. PEFT may have put its wrapper around them."""
+        return self._modules.get(self.connection.pooling)
 
     @property
     def decoder_layers(self) -> nn.ModuleList:
@@ -455,41 +616,18 @@ class CrossLingualConnection:
         values = _at_least_float32(embed(tokens))
         return torch.einsum("bt,btd->bd", prompt.to(values.dtype), values) / prompt.sum(-1, keepdim=True)
 
-    def fuse(self, outputs: Tensor, embedding: Tensor | None, *, transform: bool = False) -> Tensor:
+    def fuse(self, outputs: Tensor, embedding: Tensor, *, transform: bool = False) -> Tensor:
         """F (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
 
-        With `transform` the outputs are the model's own, and stand for outputs · W_T (eq. 8). The pooling is
-        linear, so only their mean and the chosen mixture are multiplied. Leaves `last_selection`.
+        With `transform` the outputs are the model's own, and outputs · W_T stands for the English ones
+        (eq. 8). Leaves `last_selection`.
         """
-        matrix = self.transform_matrix if transform else None
-
-        def transformed(values: Tensor) -> Tensor:
-            return values if matrix is None else matrix(values.to(matrix.weight.dtype))
-
-        logits = None
+        seen = LayerOutputs(outputs, self.transform_matrix if transform else None)
+        noise = self.training or self.connection.selection == "gumbel"
         with torch.autocast(outputs.device.type, enabled=False):  # small sums, worth their precision
-            if self.connection.pooling == "decision_maker":
-                assert self.decision_maker is not None and embedding is not None
-                mean = transformed(_at_least_float32(outputs).mean(1))
-                logits = self.decision_maker(_at_least_float32(mean) + embedding.to(mean.device))
-            weights = self._weights(outputs, logits)
+            weights, logits = self.pooling.weigh(seen, embedding, self.pooling_module, noise=noise)
             self.last_selection = Selection(weights.detach(), None if logits is None else logits.detach())
-            return transformed(torch.einsum("bl,bld->bd", weights, outputs.to(weights.dtype)))
-
-    def _weights(self, outputs: Tensor, logits: Tensor | None) -> Tensor:
-        config, (batch, layers, _) = self.connection, outputs.shape
-        if logits is not None:
-            noise = self.training or config.selection == "gumbel"
-            return select(logits, temperature=config.temperature, hard=config.hard, noise=noise)
-        weights = _at_least_float32(outputs.new_zeros(batch, layers))
-        if config.pooling == "mean":
-            return weights + 1 / layers
-        if config.pooling == "random":
-            chosen = torch.randint(layers, (batch,), device=outputs.device)
-        else:
-            assert config.layer is not None
-            chosen = torch.full((batch,), config.layer % layers, device=outputs.device)
-        return weights.index_put((_rows(weights), chosen), weights.new_ones(()))
+            return seen.mixture(weights)
 
     def generate(
         self,
@@ -530,7 +668,7 @@ class CrossLingualConnection:
         finally:
             _GENERATION.reset(token)
 
-    def _prompt_embedding(self, prompt: dict[str, Any], index: int) -> Tensor | None:
+    def _prompt_embedding(self, prompt: dict[str, Any], index: int) -> Tensor:
         tokens = prompt["input_ids"] if prompt.get("inputs_embeds") is None else prompt["inputs_embeds"]
         mask = prompt.get("attention_mask")
         # Continuing a conversation, the prompt may come without what is in the cache already.
@@ -760,8 +898,7 @@ class MonolingualConnection(CrossLingualConnection):
         self.connect(connection, SublayerPaths(**settings["paths"]))
         self.response_marker = tuple(settings["response_marker"])
         hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}
-        if connection.pooling == "decision_maker":
-            self.decision_maker = DecisionMaker(hidden_size, len(self.decoder_layers), **factory)
+        self.attach_pooling(hidden_size, **factory)
         self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=False, **factory)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 from cctuning.pretrained.kinds import kind_of
 
 

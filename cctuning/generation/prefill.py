@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache, DynamicLayer
 
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 
 _TOKENS = {"cpu": 1024}  # of a group, padded; on other devices:
 _MOST_TOKENS = 16384

@@ -23,14 +23,9 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig
 
-from cctuning.connection.adapters import with_decision_maker
-from cctuning.connection.model import (
-    CONNECTION_WEIGHTS,
-    connection_of,
-    is_connected,
-    load_connection_weights,
-    save_connection,
-)
+from cctuning.connection.adapters import with_pooling
+from cctuning.connection.connected import connection_of, is_connected, is_of_pooling
+from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
     Example,
@@ -72,7 +67,7 @@ class CCTuningTrainer(ResumableTrainer):
         processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
             weights use one, because each further pass would gather all weights again.
-        decision_maker_lr_multiplier: the Decision Maker's learning rate over everything else's.
+        decision_maker_lr_multiplier: the learning rate of the pooling's parameters over everything else's.
     """
 
     data_collator: Any
@@ -96,9 +91,9 @@ class CCTuningTrainer(ResumableTrainer):
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
         connected = is_connected(model)
-        if connected and model.decision_maker is not None and is_deepspeed_zero3_enabled():
+        if connected and model.pooling_module is not None and is_deepspeed_zero3_enabled():
             # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
-            model.decision_maker.to(model.dtype)
+            model.pooling_module.to(model.dtype)
         if data_collator is None:
             data_collator = ParallelCollator(
                 pad_token_id=_pad_token_id(processing_class),
@@ -125,7 +120,7 @@ class CCTuningTrainer(ResumableTrainer):
             args=args,
             processing_class=processing_class,
             data_collator=data_collator,
-            peft_config=with_decision_maker(peft_config, model),
+            peft_config=with_pooling(peft_config, model),
             callbacks=[*callbacks, NoisePerRank()],
             **sets,
             **kwargs,
@@ -152,11 +147,12 @@ class CCTuningTrainer(ResumableTrainer):
             self._signature_columns = list(_COLUMNS)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """As the Trainer's; the Decision Maker gets a group of its own where its learning rate differs."""
+        """As the Trainer's; the pooling gets a group of its own where its learning rate differs."""
         optimizer = super().create_optimizer(model)
-        if self.decision_maker_lr_multiplier != 1.0:
-            named = (self.model if model is None else model).named_parameters()
-            own = [weight for name, weight in named if "decision_maker" in name and weight.requires_grad]
+        connected = connection_of(self.model if model is None else model)
+        module = None if connected is None else connected.pooling_module
+        if self.decision_maker_lr_multiplier != 1.0 and module is not None:
+            own = [weight for weight in module.parameters() if weight.requires_grad]
             _own_learning_rate(optimizer, own, self.decision_maker_lr_multiplier)
         return optimizer
 
@@ -298,8 +294,8 @@ class CCTuningTrainer(ResumableTrainer):
             load_connection_weights(self.connection_model, resume_from_checkpoint)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        # The Decision Maker is not missing: it is read from its own file.
-        missing = [name for name in load_result.missing_keys if not name.startswith("decision_maker.")]
+        # The pooling's weights are not missing: they are read from their own file.
+        missing = [name for name in load_result.missing_keys if not is_of_pooling(name)]
         super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
 
 

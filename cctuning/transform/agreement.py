@@ -1,4 +1,4 @@
-"""How often the layer that the Decision Maker chooses is the same without the English prompt as with it."""
+"""How often the layer that the pooling chooses is the same without the English prompt as with it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class LayerAgreement(NamedTuple):
 
     @classmethod
     def measure(cls, model: Any, batches: Sequence[PairBatch], transform: Tensor) -> LayerAgreement | None:
-        """The choices of `model`; None where it has no Decision Maker: the outputs do not matter then."""
-        if model.connection.pooling != "decision_maker":
-            return None
+        """The choices of `model`; None where its pooling does not look at the outputs."""
         chosen = []
         for batch in batches:
             transformed = (batch.F.double() @ transform).to(batch.F.dtype)
             outputs = (batch.F_en, transformed, batch.F)
             chosen.append([_chosen_layers(model, output, batch.embeddings) for output in outputs])
+            if model.last_selection.logits is None:
+                return None
         order = torch.tensor([index for batch in batches for index in batch.indices]).argsort()
         return cls(*(torch.cat(parts)[order] for parts in zip(*chosen, strict=True)))
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat

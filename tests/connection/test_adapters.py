@@ -4,13 +4,13 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 
 from cctuning import CCTuningModel
-from cctuning.connection.adapters import check_target_modules, make_plain_adapter, with_decision_maker
+from cctuning.connection.adapters import check_target_modules, make_plain_adapter, with_pooling
 from tests.tiny import tiny_llama
 
 
 def adapted_llama(**changes):
     model = CCTuningModel.wrap(tiny_llama(50))
-    config = with_decision_maker(LoraConfig(target_modules="all-linear", r=2, **changes), model)
+    config = with_pooling(LoraConfig(target_modules="all-linear", r=2, **changes), model)
     return get_peft_model(model, config)
 
 
@@ -30,8 +30,8 @@ def test_other_modules_that_are_saved_stay():
 
 def test_plain_models_and_runs_without_adapter_are_left_alone():
     config = LoraConfig(target_modules="all-linear")
-    assert with_decision_maker(config, tiny_llama(50)) is config
-    assert with_decision_maker(None, CCTuningModel.wrap(tiny_llama(50))) is None
+    assert with_pooling(config, tiny_llama(50)) is config
+    assert with_pooling(None, CCTuningModel.wrap(tiny_llama(50))) is None
 
 
 def test_a_plain_adapter_is_the_adapter_without_the_decision_maker(tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 from cctuning.data.fields import is_blank
 from cctuning.data.language_id import language_consistency
 from cctuning.data.prompts import PromptFormat

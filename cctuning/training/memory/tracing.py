@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from trl.trainer.utils import add_fused_lm_head
 
-from cctuning.connection.model import is_connected
+from cctuning.connection.connected import is_connected
 from cctuning.training.memory.step import Step, build_model, decoder_layers
 
 # Says what it cannot run before it raises; the error is enough.

@@ -1,0 +1,43 @@
+"""The connection in a model: whether there is one, and the weights of its pooling by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from cctuning.connection.modeling_cctuning import POOLINGS, CrossLingualConnection
+
+# What comes before a name of the model's own in that of a wrapped one: PEFT's, DDP's, a compiled model's.
+_WRAPPED = r"(?:(?:base_model\.model|module|_orig_mod)\.)*"
+
+
+def connection_of(model: Any) -> Any:
+    """The connected model inside of `model` and what PEFT or an engine put around it; None without one.
+
+    Told by the class's name: an exported folder's own modeling file defines the class a second time.
+    """
+    name = CrossLingualConnection.__name__
+    return next((m for m in model.modules() if any(c.__name__ == name for c in type(m).__mro__)), None)
+
+
+def is_connected(model: Any) -> bool:
+    """Whether `model` has a connection, be it switched on or off."""
+    return connection_of(model) is not None
+
+
+def pooling_weights(tensors: Mapping[str, Tensor], pooling: str) -> dict[str, Tensor]:
+    """The weights of the pooling's module among a model's or adapter's, as `<pooling>.<name in the module>`.
+
+    Of PEFT's two copies the trained one, which it calls modules_to_save.
+    """
+    ours = re.compile(rf"{_WRAPPED}{pooling}\.(?:modules_to_save\.\w+\.)?(?!original_module\.)(.+)")
+    matches = ((ours.fullmatch(name), tensor) for name, tensor in tensors.items())
+    return {f"{pooling}.{match[1]}": tensor for match, tensor in matches if match}
+
+
+def is_of_pooling(name: str) -> bool:
+    """Whether a weight of this name belongs to a pooling, and so is none of the base model's or adapter's."""
+    return re.match(rf"{_WRAPPED}(?:{'|'.join(POOLINGS)})\.", name) is not None
