@@ -175,7 +175,7 @@ def test_a_new_pooling_from_training_to_an_export(query_pooling, tmp_path):
     model = CCTuningModel.wrap(tiny_llama(len(tokenizer)), ConnectionConfig(**CONNECTION))
     start = model.query.query.detach().clone()
     prompts = PromptFormat(tokenizer)
-    examples, _ = encode(tiny_rows(16), prompts, cutoff_len=128, english_cutoff_len=128)
+    examples, _ = encode(tiny_rows(40), prompts, cutoff_len=128, english_cutoff_len=128)
     arguments = SFTConfig(
         str(tmp_path / "run"), max_steps=2, per_device_train_batch_size=4, learning_rate=1e-4,
         lr_scheduler_type="constant", bf16=False, use_cpu=True, report_to=[], save_strategy="no",
@@ -195,7 +195,7 @@ def test_a_new_pooling_from_training_to_an_export(query_pooling, tmp_path):
     plain, report = AutoModelForCausalLM.from_pretrained(tmp_path / "run", output_loading_info=True)
     assert not any(report.values()), report
 
-    sample = sample_pairs(pairs_of(examples), 6, held_out=0.3, seed=0)
+    sample = sample_pairs(pairs_of(examples), 24, held_out=0.2, seed=0)
     fit = fit_transform(loaded, sample, pad_token_id=0, ridge=1e-3)
     assert "layer_agreement" in fit.report  # its choice depends on the outputs
     exported = export.export_monolingual(loaded, tokenizer, fit.transform, tmp_path / "exported")
