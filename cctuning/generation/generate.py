@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cctuning.connection.connected import is_connected
+from cctuning.data.batches import map_in_batches
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.prefill import prefill
@@ -51,9 +53,9 @@ def answer(
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
-    answers: dict[int, Answer] = {}
-    for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
-        generated = generate_batch(
+
+    def answers(numbers: list[int]) -> list[Answer]:
+        tokens, layers = generate_batch(
             model,
             prompts,
             [ids[number] for number in numbers],
@@ -61,34 +63,16 @@ def answer(
             max_new_tokens=max_new_tokens,
             **generation,
         )
-        rows = zip(numbers, generated.tokens.tolist(), generated.layers.tolist(), strict=True)
-        for number, tokens, layer in rows:
-            answers[number] = answer_of(prompts, tokens, layer)
-    return [answers[number] for number in range(len(ids))]
+        rows = zip(tokens.tolist(), layers.tolist(), strict=True)
+        return [answer_of(prompts, *row) for row in rows]
+
+    lengths = [len(prompt) for prompt in ids]
+    return map_in_batches(answers, range(len(ids)), lengths, batch_size=batch_size)
 
 
 def answer_of(prompts: PromptFormat, tokens: Sequence[int], layer: int) -> Answer:
     """One row of `Generated` as text."""
     return Answer(prompts.response_text(tokens), layer != NOT_CONNECTED, layer if layer >= 0 else None)
-
-
-def plan_batches(
-    lengths: Sequence[int], *, batch_size: int, batch_tokens: int | None = None
-) -> list[list[int]]:
-    """Places in `lengths`, in batches of like length, the longest first: what does not fit fails at once.
-
-    A batch holds at most `batch_size` prompts and, padded, `batch_tokens` tokens, but at least one prompt.
-    """
-    batches: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
-        room = batches and len(batches[-1]) < batch_size
-        if room and batch_tokens is not None:
-            room = (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens
-        if room:
-            batches[-1].append(number)
-        else:
-            batches.append([number])
-    return batches
 
 
 def generate_batch(
@@ -105,7 +89,7 @@ def generate_batch(
     `generation` and the errors are those of `answer`.
     """
     inputs = model_inputs(model, prompts, ids, english_ids)
-    if hasattr(model, "last_selection"):
+    if is_connected(model):
         model.last_selection = None
     options = {
         "do_sample": False,

@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import DynamicCache, DynamicLayer
 
 from cctuning.connection.connected import is_connected
+from cctuning.data.batches import plan_batches
 
 _TOKENS = {"cpu": 1024}  # of a group, padded; on other devices:
 _MOST_TOKENS = 16384
@@ -23,14 +24,15 @@ _MOST_TOKENS = 16384
 
 @torch.no_grad()
 def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
-    """A cache of all prompts but for their last tokens, padded on the left as `inference.pad_left` pads them.
+    """A cache of all prompts but for their last tokens, padded on the left as `generate.pad_left` pads them.
 
     None where that would save nothing, and where the groups' caches cannot be joined: a layer that keeps its
     last tokens only (a sliding window) or another kind of state, a decoder that takes no positions, a model
     that generates with a cache of its own. The connection has no part in this: it is at the last token.
     """
     length = max(map(len, ids)) - 1
-    groups = groups_of_like_length([len(prompt) - 1 for prompt in ids], tokens_at_once(model.device.type))
+    lengths = [len(prompt) - 1 for prompt in ids]
+    groups = plan_batches(lengths, batch_tokens=tokens_at_once(model.device.type))
     if len(groups) < 2 or not _can_join(model):
         return None
     parts = [_read(model, [ids[number][:-1] for number in group]) for group in groups]
@@ -63,17 +65,6 @@ def _padded(state: Tensor, length: int) -> Tensor:
 def tokens_at_once(device: str) -> int:
     """How many prompt tokens a kind of device reads fastest, padding included."""
     return _TOKENS.get(device, _MOST_TOKENS)
-
-
-def groups_of_like_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Places in `lengths` in groups of like length, of at most so many tokens when padded."""
-    groups: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= tokens:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
 
 
 def _read(model: Any, prompts: Sequence[Sequence[int]]) -> DynamicCache:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from cctuning.data.batches import plan_batches
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import Example
 from cctuning.distributed.sharing import ALONE, Share, in_turns
@@ -115,22 +116,19 @@ def stream_pairs(
 
     Pairs of like length share a batch, so they come in another order than given: `indices` tells which.
     An English prompt that occurs twice in a batch is run once. Of several processes each runs its share of
-    the batches, and the first one gets all of them (see `shares.in_turns`), the same as one process would.
+    the batches, and the first one gets all of them (see `sharing.in_turns`), the same as one process would.
     Raises `ValueError` for outputs that are not finite, naming the pair and the layer.
     """
     collator = ParallelCollator(pad_token_id)
-    order = sorted(range(len(pairs)), key=lambda index: _length(pairs[index]))
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    lengths = [len(pair.prompt_ids) for pair in pairs]
+    ties = [(len(pair.english_ids), pair.english_ids) for pair in pairs]
+    batches = plan_batches(lengths, batch_size=batch_size, ties=ties)
 
     def outputs(indices: list[int]) -> Sequence[Tensor]:
         return _outputs(model, [pairs[index] for index in indices], collator)
 
     for indices, (F, F_en, embeddings) in in_turns(batches, outputs, share):
         yield PairBatch(indices, F, F_en, embeddings)
-
-
-def _length(pair: Pair) -> tuple[int, int, tuple[int, ...]]:
-    return len(pair.prompt_ids), len(pair.english_ids), pair.english_ids
 
 
 @torch.no_grad()

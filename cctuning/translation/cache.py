@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cctuning.data.batches import plan_batches
 from cctuning.data.fields import is_blank
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
@@ -117,9 +118,9 @@ def _translate(
             missing.setdefault(code, {})[text] = None
     done, total = 0, sum(map(len, missing.values()))
     for code in sorted(missing):
-        by_length = sorted(missing[code], key=lambda text: (-len(text), text))
-        for start in range(0, len(by_length), chunk):
-            part = by_length[start : start + chunk]
+        waiting = list(missing[code])
+        for places in plan_batches([len(text) for text in waiting], batch_size=chunk):
+            part = [waiting[place] for place in places]
             try:
                 found = translator.translate(part, source=code, target=into)
             except UnknownSourceError as error:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from peft import PeftModel
 
+from cctuning.connection.connected import connection_of
+from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import generate_batch, plan_batches, stop_tokens
+from cctuning.generation.generate import generate_batch, stop_tokens
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
 
@@ -67,11 +70,13 @@ class LanguageModelTranslator:
                 by_limit.setdefault(limit, []).append(number)
         with without_fine_tuning(self.model):
             for limit, numbers in sorted(by_limit.items(), reverse=True):
-                lengths = [len(ids[number]) for number in numbers]
-                for places in plan_batches(lengths, batch_size=self.batch_size):
-                    batch = [numbers[place] for place in places]
-                    found = self._generate([ids[number] for number in batch], limit)
-                    results |= zip(batch, found, strict=True)
+                found = map_in_batches(
+                    partial(self._generate, limit=limit),
+                    [ids[number] for number in numbers],
+                    [len(ids[number]) for number in numbers],
+                    batch_size=self.batch_size,
+                )
+                results |= zip(numbers, found, strict=True)
         return [results[number] for number in range(len(texts))]
 
     def _fault(self, text: str, tokens: int) -> str | None:
@@ -99,8 +104,8 @@ def without_fine_tuning(model: Any) -> Iterator[None]:
     with ExitStack() as restoring:
         if isinstance(model, PeftModel):
             restoring.enter_context(model.disable_adapter())
-            model = model.get_base_model()
-        if getattr(model, "connected", False):
-            model.connected = False
-            restoring.callback(setattr, model, "connected", True)
+        connected = connection_of(model)
+        if connected is not None and connected.connected:
+            connected.connected = False
+            restoring.callback(setattr, connected, "connected", True)
         yield

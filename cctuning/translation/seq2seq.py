@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
-from cctuning.generation.generate import plan_batches
+from cctuning.data.batches import map_in_batches
 from cctuning.translation.families import Family
 from cctuning.translation.sentences import translate_by_sentence
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
@@ -76,13 +77,15 @@ class Seq2SeqTranslator:
 
         for most, numbers in groupby(sorted(asked, key=limit, reverse=True), key=limit):
             alike = list(numbers)
-            for places in plan_batches([len(ids[number]) for number in alike], batch_size=self.batch_size):
-                batch = [alike[place] for place in places]
-                outputs = self.engine.generate(
-                    [ids[number] for number in batch], first, max_new_tokens=most, beam_size=self.beam_size
-                )
-                for number, output in zip(batch, outputs, strict=True):
-                    results[number] = Untranslated(not_ended(most)) if output is None else self._text(output)
+            generate = partial(
+                self.engine.generate, first=first, max_new_tokens=most, beam_size=self.beam_size
+            )
+            lengths = [len(ids[number]) for number in alike]
+            outputs = map_in_batches(
+                generate, [ids[number] for number in alike], lengths, batch_size=self.batch_size
+            )
+            for number, output in zip(alike, outputs, strict=True):
+                results[number] = Untranslated(not_ended(most)) if output is None else self._text(output)
         return [results[number] for number in range(len(sentences))]
 
     def _text(self, ids: list[int]) -> str:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cctuning.connection.connected import is_connected
+from cctuning.data.batches import map_in_batches
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import plan_batches
 
 
 def represent(
@@ -47,16 +47,18 @@ def represent(
     )
     _check_lengths(ids, texts, getattr(config, "max_position_embeddings", None))
     collator = ParallelCollator(prompts.pad_token_id)
-    vectors: dict[int, Tensor] = {}
-    for numbers in plan_batches([len(prompt) for prompt in ids], batch_size=batch_size):
+
+    def vectors(numbers: list[int]) -> Tensor:
         inputs = _inputs(model, collator, [ids[number] for number in numbers])
         if bilingual:
             inputs |= _english(model, collator, [english_ids[number] for number in numbers])
         lengths = torch.tensor([len(ids[number]) for number in numbers], device=model.device)
         hidden = _hidden_states(model, inputs, lengths)[layer % config.num_hidden_layers + 1]
-        vectors |= dict(zip(numbers, _pooled(hidden, lengths, pooling).cpu(), strict=True))
         progress(len(numbers))
-    found = torch.stack([vectors[number] for number in range(len(ids))])
+        return _pooled(hidden, lengths, pooling).cpu()
+
+    numbers = range(len(ids))
+    found = torch.stack(map_in_batches(vectors, numbers, [len(own) for own in ids], batch_size=batch_size))
     if not found.isfinite().all():
         raise ValueError(f"layer {layer} gives numbers that are not finite; try dtype=float32")
     return np.asarray(found.numpy())

@@ -1,13 +1,11 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import answer, pad_left, plan_batches, stop_tokens
+from cctuning.generation.generate import answer, pad_left, stop_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -129,20 +127,6 @@ def test_a_repetition_penalty_does_not_see_the_padding():
     alone = [answer(penalised, PROMPTS, [question], max_new_tokens=8)[0] for question in QUESTIONS]
     assert answer(penalised, PROMPTS, QUESTIONS, max_new_tokens=8, batch_size=9) == alone
     assert alone != answer(loud_llama(), PROMPTS, QUESTIONS, max_new_tokens=8)
-
-
-LENGTHS = st.lists(st.integers(1, 50), max_size=40)
-
-
-@given(lengths=LENGTHS, batch_size=st.integers(1, 8), batch_tokens=st.none() | st.integers(1, 200))
-def test_batches_hold_every_prompt_once_and_no_more_than_fits(lengths, batch_size, batch_tokens):
-    batches = plan_batches(lengths, batch_size=batch_size, batch_tokens=batch_tokens)
-    assert sorted(number for batch in batches for number in batch) == list(range(len(lengths)))
-    padded = [max(lengths[number] for number in batch) for batch in batches]
-    assert padded == sorted(padded, reverse=True)
-    for batch, length in zip(batches, padded, strict=True):
-        assert len(batch) <= batch_size
-        assert batch_tokens is None or len(batch) == 1 or len(batch) * length <= batch_tokens
 
 
 def test_a_response_ends_at_the_models_own_end_token_too():

@@ -18,7 +18,8 @@ from cctuning.analysis.transplant.interface import attention_by
 from cctuning.analysis.transplant.keeper import Keeper
 from cctuning.analysis.transplant.shared_prefix import Prefix
 from cctuning.analysis.transplant.sublayer_outputs import recorded
-from cctuning.generation.prefill import groups_of_like_length, tokens_at_once
+from cctuning.data.batches import plan_batches
+from cctuning.generation.prefill import tokens_at_once
 
 
 class Read(NamedTuple):
@@ -96,7 +97,7 @@ def _read(
     outputs: list[Tensor] = [torch.empty(0)] * len(prompts)
     tokens = [0] * len(prompts)
     lengths = [len(prompt) for prompt in prompts]
-    for group in groups_of_like_length(lengths, tokens_at_once(model.device.type)):
+    for group in plan_batches(lengths, batch_tokens=tokens_at_once(model.device.type)):
         rows = [prompts[number] for number in group]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
         last = torch.tensor([lengths[number] - 1 for number in group], device=model.device)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cctuning.data.batches import plan_batches
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Share, from_the_first, in_turns
 from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
@@ -21,7 +22,7 @@ from cctuning.evaluation.asking.sample_files import RESPONSE_KINDS
 from cctuning.evaluation.asking.store import ResponseFile, read_task
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
-from cctuning.generation.generate import answer_of, generate_batch, plan_batches, stop_tokens
+from cctuning.generation.generate import answer_of, generate_batch, stop_tokens
 
 Progress = Callable[[int], None]  # is told how many more questions have their response
 

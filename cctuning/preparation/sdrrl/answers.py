@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.connection.connected import is_connected
+from cctuning.data.batches import plan_batches
 from cctuning.data.fields import is_blank
 from cctuning.data.language_id import language_consistency
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import generate_batch, plan_batches, stop_tokens
+from cctuning.generation.generate import generate_batch, stop_tokens
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
 
