@@ -70,12 +70,9 @@ class LanguageModelTranslator:
                 by_limit.setdefault(limit, []).append(number)
         with without_fine_tuning(self.model):
             for limit, numbers in sorted(by_limit.items(), reverse=True):
-                found = map_in_batches(
-                    partial(self._generate, limit=limit),
-                    [ids[number] for number in numbers],
-                    [len(ids[number]) for number in numbers],
-                    batch_size=self.batch_size,
-                )
+                wanted = [ids[number] for number in numbers]
+                generate = partial(self._generate, limit=limit)
+                found = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=self.batch_size)
                 results |= zip(numbers, found, strict=True)
         return [results[number] for number in range(len(texts))]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from functools import partial
+from itertools import groupby
 from typing import Any, Protocol
 
 import torch
@@ -78,12 +78,10 @@ class Seq2SeqTranslator:
         for most, numbers in groupby(sorted(asked, key=limit, reverse=True), key=limit):
             alike = list(numbers)
             generate = partial(
-                self.engine.generate, first=first, max_new_tokens=most, beam_size=self.beam_size
+                self.engine.generate, first_token=first, max_new_tokens=most, beam_size=self.beam_size
             )
-            lengths = [len(ids[number]) for number in alike]
-            outputs = map_in_batches(
-                generate, [ids[number] for number in alike], lengths, batch_size=self.batch_size
-            )
+            wanted = [ids[number] for number in alike]
+            outputs = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=self.batch_size)
             for number, output in zip(alike, outputs, strict=True):
                 results[number] = Untranslated(not_ended(most)) if output is None else self._text(output)
         return [results[number] for number in range(len(sentences))]

@@ -1,3 +1,5 @@
+from itertools import groupby
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,12 +32,8 @@ def test_the_longest_come_first_and_no_batch_ends_early(lengths, batch_size, bat
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), max_size=30))
 def test_rows_of_one_length_and_tie_are_neighbours(rows):
     [places] = plan_batches([row[0] for row in rows], ties=[row[1] for row in rows]) or [[]]
-    runs = [
-        rows[place]
-        for number, place in enumerate(places)
-        if number == 0 or rows[places[number - 1]] != rows[place]
-    ]
-    assert len(runs) == len(set(rows))
+    groups = [row for row, _ in groupby(rows[place] for place in places)]
+    assert len(groups) == len(set(rows))
 
 
 @given(LENGTHS, st.integers(1, 8))
