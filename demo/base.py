@@ -25,7 +25,8 @@ from transformers import (
     set_seed,
 )
 
-from cctuning.data.prompts import PromptFormat, set_generation_tokens
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import set_generation_tokens
 from demo.tokenizer import build_tokenizer
 from demo.world import Row, World, make_world
 

@@ -8,12 +8,13 @@ import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
-from cctuning.data.prompts import PromptFormat, set_generation_tokens
+from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.questions import encode_questions
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
+from cctuning.generation.generate import set_generation_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -23,13 +23,14 @@ from cctuning.connection.adapters import check_target_modules, make_plain_adapte
 from cctuning.connection.model import CCTuningModel
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
-from cctuning.data.prompts import PromptFormat, choose_template, set_generation_tokens
+from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
+from cctuning.generation.generate import set_generation_tokens
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.loading import check_model, load_causal_lm, load_config, load_tokenizer
 from cctuning.pretrained.names import naming_model

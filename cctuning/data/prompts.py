@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -212,12 +211,3 @@ def _common_suffix(sequences: Sequence[Sequence[int]]) -> list[int]:
     while length < shortest and len({sequence[-1 - length] for sequence in sequences}) == 1:
         length += 1
     return list(sequences[0][len(sequences[0]) - length :])
-
-
-def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
-    """Makes the model stop at the trained stop token, and pad with a token that exists."""
-    config = model.generation_config
-    known = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    stops = {prompts.stop_token_id, *(token for token in known if token is not None)}
-    config.eos_token_id = sorted(stops) if len(stops) > 1 else prompts.stop_token_id
-    config.pad_token_id = prompts.pad_token_id

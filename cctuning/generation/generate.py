@@ -132,6 +132,13 @@ def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
     return sorted({prompts.stop_token_id, *(token for token in listed if token is not None)})
 
 
+def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
+    """Makes `generate` stop by itself where a response ends, and pad with a token that exists."""
+    stops = stop_tokens(model, prompts)
+    model.generation_config.eos_token_id = stops if len(stops) > 1 else stops[0]
+    model.generation_config.pad_token_id = prompts.pad_token_id
+
+
 def _chosen_layers(model: Any, rows: int) -> Tensor:
     """The layer of each row of the last generation (rows,)."""
     selection = getattr(model, "last_selection", None)

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaTokenizer
 
-from cctuning.data.prompts import TEMPLATES, PromptFormat, choose_template, set_generation_tokens
-from tests.tiny import tiny_llama, tiny_tokenizer
+from cctuning.data.prompts import TEMPLATES, PromptFormat, choose_template
+from tests.tiny import tiny_tokenizer
 
 STOPS = {"llama3": "<|eot_id|>", "qwen": "<|im_end|>", "mistral": "</s>", "plain": "</s>"}
 # As the model families write them (Llama 3, Qwen 2.5, Mistral v0.3).
@@ -104,13 +104,6 @@ def test_a_tokenizer_without_any_stop_token_is_refused():
     tokenizer.eos_token = None
     with pytest.raises(ValueError, match="no EOS"):
         PromptFormat(tokenizer)
-
-
-def test_generation_stops_at_the_trained_stop_token_too():
-    prompts = PromptFormat(tiny_tokenizer("qwen"))
-    model = tiny_llama(len(prompts.tokenizer))
-    set_generation_tokens(model, prompts)
-    assert set(model.generation_config.eos_token_id) == {1, prompts.stop_token_id}
 
 
 def test_a_template_that_jinja_cannot_read_is_one_clear_error(tmp_path):

@@ -5,7 +5,7 @@ from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import answer, pad_left, stop_tokens
+from cctuning.generation.generate import answer, pad_left, set_generation_tokens, stop_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -133,3 +133,10 @@ def test_a_response_ends_at_the_models_own_end_token_too():
     model = loud_llama()
     model.generation_config.eos_token_id = [77, 99]
     assert stop_tokens(model, PROMPTS) == sorted({77, 99, PROMPTS.stop_token_id})
+
+
+def test_generation_stops_at_the_trained_stop_token_too():
+    prompts = PromptFormat(tiny_tokenizer("qwen"))
+    model = tiny_llama(len(prompts.tokenizer))
+    set_generation_tokens(model, prompts)
+    assert set(model.generation_config.eos_token_id) == {1, prompts.stop_token_id}
