@@ -399,6 +399,8 @@ def _can_crop(cache: Cache, new_tokens: int) -> bool:
     if not isinstance(cache, DynamicCache):
         return False
 
+    # A sliding layer that is full has dropped the tokens that a crop would need back. Subclasses of these two
+    # classes may keep their tokens in other ways.
     def layer_can(layer: Any) -> bool:
         if type(layer) is DynamicSlidingWindowLayer:
             return bool(layer.get_seq_length() + new_tokens < layer.sliding_window)
@@ -411,7 +413,7 @@ def _fork(cache: Cache) -> Cache:
     """A copy of the cache to run a token on and throw away.
 
     Dynamic layers make new tensors when they grow, so they are shared; the others write in place, and are
-    cloned.
+    cloned. Attributes that are set anew, such as the number of tokens seen, are the copy's own either way.
     """
 
     def fork_layer(layer: Any) -> Any:
@@ -687,6 +689,8 @@ class CrossLingualConnection:
         request = _GENERATION.get()
         if request is None or request.model is not self:
             return inputs
+        # This step's tokens are the last `length` of `total`. The response start is among them while the
+        # prompt is read (with chunked prefill in one of its steps), and lies behind later on.
         total = _total_length(input_ids, kwargs)
         length = _query_length(inputs)
         index = request.start - (total - length)
@@ -738,17 +742,22 @@ class CrossLingualConnection:
         if embedding is None:
             embedding = self.input_embeddings(inputs, start + index)
         if _can_crop(cache, length):
+            # The whole prompt is read once, unconnected. Keys and values before the response start stay as
+            # they are; those from there on are taken out again, and the tail is read anew with f.
             outputs, whole = self._probe(inputs, start + index, self.paths.record)
             head = whole.last_hidden_state[:, :index]
-            cache.crop(index - length)
+            cache.crop(index - length)  # negative: so many tokens are removed
         else:
+            # What a static cache or a full sliding window has taken in cannot be taken out. So the prompt is
+            # read up to the response start, that one token on a copy of the cache for its outputs, and then
+            # the tail with f on the cache itself.
             with _without_past_recording(cache):
                 before = _query_slice(inputs, 0, index)
                 head = _plain_forward(self)(**before).last_hidden_state if index else None
                 probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
                 outputs, _ = self._probe(probe, start, self.paths.record)
         result = self._forward_with(tail_inputs, self.fuse(outputs, embedding, transform=True), start)
-        if head is not None:
+        if head is not None:  # the caller expects states for all of its tokens, not for the tail alone
             result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
         return result
 
@@ -756,6 +765,8 @@ class CrossLingualConnection:
         """A monolingual forward connected at a column of each row, `index` (B,): read once, then again."""
         if embedding is None:
             embedding = self.input_embeddings(inputs, index.clamp(min=0))
+        # The rows start their responses at different columns, so no cache can be cropped for all of them: the
+        # first reading goes into a copy, and ends where the last row's response starts.
         cache = inputs.get("past_key_values")
         probe = _query_slice(inputs, 0, int(index.max()) + 1)
         probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
