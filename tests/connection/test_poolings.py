@@ -235,6 +235,20 @@ def test_a_new_pooling_beside_an_adapter(query_pooling, tmp_path):
     assert json.loads((tmp_path / "adapter_config.json").read_text())["modules_to_save"] is None
 
 
+def test_a_pooling_from_elsewhere_is_not_exported(monkeypatch, tmp_path):
+    """The folder's own file would not know it."""
+
+    class Elsewhere(POOLINGS["mean"]):
+        pass
+
+    monkeypatch.setitem(POOLINGS, "elsewhere", Elsewhere)
+    tokenizer = tiny_tokenizer()
+    model = CCTuningModel.wrap(tiny_llama(len(tokenizer)), ConnectionConfig(pooling="elsewhere"))
+    with pytest.raises(ValueError, match=r"pooling='elsewhere'.*modeling_cctuning\.py"):
+        export.export_monolingual(model, tokenizer, torch.eye(32), tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+
+
 def test_a_name_that_the_model_has_is_refused(query_pooling):
     """PEFT would train every module of that name in full."""
     POOLINGS["mlp"] = POOLINGS["query"]
