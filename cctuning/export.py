@@ -30,9 +30,9 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
         output_dir: is created.
 
-    Raises `TypeError` for a model without a connection, `ValueError` for a pooling that the modeling file does
-    not hold, and for a matrix of another size, with integers, or with values that the model's dtype cannot
-    hold as finite numbers.
+    Raises `TypeError` for a model without a connection, `ValueError` for a pooling that the modeling file
+    does not hold, and for a matrix of another size, with integers, or with values that the model's dtype
+    cannot hold as finite numbers.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
@@ -43,8 +43,8 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
     pooling = type(model.pooling)
     if pooling.__module__ != CrossLingualConnection.__module__:
         raise ValueError(
-            f"pooling={model.connection.pooling!r} is {pooling.__module__}.{pooling.__name__}, and an exported "
-            f"model carries {MODELING_FILE.name} alone: define it there"
+            f"pooling={model.connection.pooling!r} is {pooling.__module__}.{pooling.__name__}, and an "
+            f"exported model carries {MODELING_FILE.name} alone: define it there"
         )
     hidden_size = model.config.get_text_config().hidden_size
     matrix = _checked(torch.as_tensor(transform), hidden_size, model.dtype)
