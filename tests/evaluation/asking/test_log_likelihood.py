@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cctuning.connection.connected import is_connected
 from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
 from cctuning.evaluation.asking.questions import Prompt, Question
 from cctuning.evaluation.items.item import Item
@@ -24,7 +25,7 @@ def one_at_a_time(model, question):
                 "english_input_ids": torch.tensor([question.parallel.ids]),
                 "prompt_lengths": torch.tensor([start]),
             }
-        elif hasattr(model, "fuse"):
+        elif is_connected(model):
             given = {"connection_index": torch.tensor([start - 1])}
         with torch.no_grad():
             log_probabilities = model(input_ids=ids, **given).logits[0].log_softmax(-1)
