@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cctuning.connection.connected import is_connected
+from cctuning.connection.connected import connection_of
 from cctuning.data.batches import map_in_batches
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
@@ -89,8 +89,9 @@ def generate_batch(
     `generation` and the errors are those of `answer`.
     """
     inputs = model_inputs(model, prompts, ids, english_ids)
-    if is_connected(model):
-        model.last_selection = None
+    connected = connection_of(model)
+    if connected is not None:
+        connected.last_selection = None
     options = {
         "do_sample": False,
         "max_new_tokens": max_new_tokens,
@@ -103,7 +104,7 @@ def generate_batch(
         options["past_key_values"] = cache
     with torch.no_grad():
         tokens = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
-    return Generated(tokens, _chosen_layers(model, len(ids)).to(tokens.device))
+    return Generated(tokens, _chosen_layers(connected, len(ids)).to(tokens.device))
 
 
 def model_inputs(
@@ -139,9 +140,9 @@ def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
     model.generation_config.pad_token_id = prompts.pad_token_id
 
 
-def _chosen_layers(model: Any, rows: int) -> Tensor:
-    """The layer of each row of the last generation (rows,)."""
-    selection = getattr(model, "last_selection", None)
+def _chosen_layers(connected: Any, rows: int) -> Tensor:
+    """The layer of each row of a connected model's last generation (rows,); None for a plain one."""
+    selection = None if connected is None else connected.last_selection
     if selection is None:
         return torch.full((rows,), NOT_CONNECTED)
     weights = selection.weights[:: len(selection.weights) // rows]  # a row's beams follow one another
