@@ -36,8 +36,10 @@ class Found:
     others: Mapping[str, Evaluation] = field(default_factory=dict)  # of the unseen questions, by name
 
 
-def measure(found: Found, *, centre: str, seed: int) -> tuple[dict[str, Any], list[Judgement]]:
-    """All measures, and what choosers are worth.
+def measure(
+    found: Found, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Judgement]]:
+    """All measures, and what choosers are worth. `settings`: how the study asked.
 
     Raises `ValueError` as `measures.summary.summarise` does.
     """
@@ -46,6 +48,7 @@ def measure(found: Found, *, centre: str, seed: int) -> tuple[dict[str, Any], li
         found.applied.values(),
         items=found.items,
         others=found.others,
+        settings=settings,
         centre=centre,
         seed=seed,
     )

@@ -176,6 +176,12 @@ def what_cells_depend_on(recipe: ProbeRecipe) -> dict[str, Any]:
     return {"model": model_name(recipe.model)} | settings
 
 
+def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
+    """How a study asks, by the names that the settings have in the results of evaluations."""
+    names = ("max_new_tokens", "template", "dtype")
+    return {"prompting": "original"} | {name: getattr(recipe, name) for name in names}
+
+
 def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
     """The model without its connection, which stops where responses stop."""
     with naming_model("model", recipe.model):
@@ -233,7 +239,9 @@ def write_findings(
             study.folder.write_questions(which, task)
     with console.status("measures and choosers"):
         found = gather(recipe, study, pilot, unseen, pairs, beside)
-        summary, judgements = measure(found, centre=recipe.centre, seed=recipe.seed)
+        summary, judgements = measure(
+            found, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
+        )
         study.folder.clear_findings()
         whole = write_summary(folder, summary, judgements)
     with console.status("figures and report"):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.measures.bounds import answered
 from cctuning.analysis.measures.estimates import Estimates, Resampling
 from cctuning.evaluation.items.item import Item
 from cctuning.stats.bootstrap import Array, generator
@@ -51,7 +52,9 @@ def measure_chance(
     resampling: Resampling,
     seed: int,
 ) -> dict[str, Estimates]:
-    """`chance_bound` of a benchmark by language: the mean of `right_by_chance`.
+    """By language the mean of `right_by_chance`, `chance_bound`, and how far the upper bound is above it.
+
+    `bound_over_chance` is the difference of the two, question by question, from -1 to 1.
 
     Raises `ValueError` where the items are not those of a grid.
     """
@@ -62,8 +65,10 @@ def measure_chance(
         random = generator(seed, grid.benchmark, "chance")  # the same shifts in all languages
         found[language] = right_by_chance(grid, items[language], score, random)
     told = {language: ~np.isnan(own) for language, own in found.items()}
+    above = {language: answered(grids[language]) - own for language, own in found.items()}
     return {
-        "chance_bound": resampling.estimate(
-            {language: np.nan_to_num(own) for language, own in found.items()}, told, limits=None
+        name: resampling.estimate(
+            {language: np.nan_to_num(own) for language, own in scores.items()}, told, limits=None
         )
+        for name, scores in (("chance_bound", found), ("bound_over_chance", above))
     }

@@ -17,6 +17,10 @@ _ANSWERS = (
     "Consistency is the share of answers in the language that was asked in, of those of which it can be "
     "told. Perplexity is the geometric mean of answers of more than five tokens, the long ones."
 )
+_CONSISTENT = (
+    "The share of answers in the language that was asked in, of those of which it can be told, and in "
+    "brackets the difference to the original; the mean is over the languages other than the centre."
+)
 _SUBLAYERS = (
     "Of the two sub-layers that are named the first less the second, in points; then the shares of questions "
     "that transplants of both answer, of one alone, and of neither."
@@ -34,13 +38,16 @@ def overview_text(summary: Content) -> str:
             title = f"## {find_benchmark(benchmark).title}, {sublayer}"
             outcomes = summary["outcomes"][sublayer][benchmark]
             strategies = summary["strategies"][sublayer][benchmark]
-            pairs = summary["pairs"][sublayer][benchmark]
-            parts += [title, _pilot_table(quantities, outcomes, strategies, pairs)]
+            choices = summary["choices"][sublayer][benchmark]
+            parts += [title, _pilot_table(quantities, outcomes, strategies, choices)]
     parts += ["## Answers", _ANSWERS, _answers_table(summary)]
     if any(any(found.values()) for found in summary["sublayers"].values()):
         parts += ["## Sub-layers", _SUBLAYERS, _sublayers_table(summary["sublayers"])]
     for sublayer, found in summary["unseen"].items():
         parts += [f"## Unseen questions, {sublayer}", _unseen_table(found["scores"])]
+        if found["consistency"]:
+            parts += [f"## Language consistency on unseen questions, {sublayer}", _CONSISTENT]
+            parts += [_unseen_table(found["consistency"])]
         parts += [f"- warning: {warning}" for warning in found["warnings"]]
     return "\n\n".join(parts) + "\n"
 
@@ -52,32 +59,46 @@ def _legend(summary: Content) -> str:
         "a question that any layer pair answers; by chance is what the same answers reach when they are "
         "judged by the gold answers of other questions. Best is the best pair on the very questions it was "
         "chosen on, so it flatters; what it is worth stands under unseen questions. Pairs are source "
-        "layer → target layer, from 0."
+        "layer → target layer, from 0, with the number of pairs that are equally good, and in how many of "
+        "draws of the same questions the pair would be chosen again."
     )
 
 
-def _pilot_table(bound: Content, outcomes: Content, strategies: Content, pairs: Content) -> str:
+def _pilot_table(bound: Content, outcomes: Content, strategies: Content, choices: Content) -> str:
     columns = {
         "original": bound["original"],
         "all pairs": outcomes["accuracy"],
         "best": strategies["overall"],
         "upper bound": bound["upper_bound"],
         "by chance": bound.get("chance_bound"),
+        "above chance": bound.get("bound_over_chance"),
         "win": outcomes["win"],
         "lose": outcomes["lose"],
     }
     known = {name: languages for name, languages in columns.items() if languages}
     rows = []
-    for language in [*pairs, MEAN, POOLED]:
-        own = pairs.get(language, {})
+    for language in [*choices, MEAN, POOLED]:
+        own = choices.get(language, {})
         rows.append(
             [
                 language,
-                *(_cell(languages[language]) for languages in known.values()),
-                *(" → ".join(map(str, own[name])) if own else "" for name in STRATEGIES),
+                *(
+                    _cell(languages[language], signed=name == "above chance")
+                    for name, languages in known.items()
+                ),
+                *(_choice(own[name]) if own else "" for name in STRATEGIES),
             ]
         )
     return markdown_table(["language", *known, *STRATEGIES], rows)
+
+
+def _choice(choice: Content) -> str:
+    """The pair, with its ties and how often it is chosen again where that is not always."""
+    if choice["tied"] == choice["candidates"]:
+        return f"none, all {choice['tied']} tie"
+    notes = [f"{choice['tied']} tie"] if choice["tied"] > 1 else []
+    notes += [f"{percent(choice['chosen_again'])} %"] if choice["chosen_again"] < 1 else []
+    return " → ".join(map(str, choice["pair"])) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _cell(estimate: Content, *, signed: bool = False) -> str:

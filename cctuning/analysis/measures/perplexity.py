@@ -12,7 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Estimate, Estimates, Limits, Resampling
+from cctuning.analysis.measures.estimates import (
+    MEAN,
+    PAIR_RESAMPLES,
+    POOLED,
+    Estimate,
+    Estimates,
+    Limits,
+    Resampling,
+)
 from cctuning.stats.bootstrap import Array
 
 SHORTEST = 6  # tokens
@@ -41,7 +49,9 @@ def measure_perplexity(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     `histogram_by_bin`, the shares of answers from each of `EDGES` to the next; `long`, the share of answers
     that are long enough; `above_original`, the share whose perplexity is above that of the original answer
     to the same question. Each also under the model as it is, `plain_`, and all but the last for the
-    original answers, `original_`.
+    original answers, `original_`. Of each pair, (L, L): `perplexity_by_pair`, the geometric mean, and
+    `average_perplexity_by_pair`, the arithmetic one, as in the paper's Figure 8; it follows the few answers
+    that are least likely.
     """
     found: dict[str, Estimates] = {}
     for prefix, whose in WHOSE.items():
@@ -56,8 +66,25 @@ def measure_perplexity(grids: Mapping[str, Grid], resampling: Resampling) -> dic
         for name, values in [(prefix, cells), (f"original_{prefix}", target)]:
             for quantity, estimates in _distribution(values, resampling).items():
                 found[f"{name}{quantity}"] = estimates
+        found |= _by_pair(grids, prefix, whose, resampling)
         found[f"{prefix}above_original"] = _above(cells, target, resampling)
     return found
+
+
+def _by_pair(
+    grids: Mapping[str, Grid], prefix: str, whose: LogProbability, resampling: Resampling
+) -> dict[str, Estimates]:
+    """Both means of the long answers under each pair of layers."""
+    values = {language: log_perplexity(grid.cells, whose(grid.cells)) for language, grid in grids.items()}
+    told = {language: ~np.isnan(own) for language, own in values.items()}
+
+    def mean_of(scores: Mapping[str, Array]) -> Estimates:
+        filled = {language: np.where(told[language], own, 0.0) for language, own in scores.items()}
+        return resampling.estimate(filled, told, limits=None, resamples=PAIR_RESAMPLES)
+
+    averages = mean_of({language: np.exp(own) for language, own in values.items()})
+    geometric = {language: _exp(estimate) for language, estimate in mean_of(values).items()}
+    return {f"{prefix}perplexity_by_pair": geometric, f"{prefix}average_perplexity_by_pair": averages}
 
 
 def _distribution(values: Mapping[str, Array], resampling: Resampling) -> dict[str, Estimates]:

@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import Estimates, Resampling, each, spread
+from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, each, spread
+from cctuning.stats.bootstrap import resampled_means
 
 Pair = tuple[int, int]  # source layer, target layer
 
 OVERALL, SOURCE_LAST, TARGET_FIRST = STRATEGIES = ("overall", "source_last", "target_first")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The pair of a strategy, and how much its choice says."""
+
+    pair: Pair
+    candidates: int  # pairs that it was chosen from
+    tied: int  # of those, how many answer as many pilot questions as it does; all of them: nothing is chosen
+    chosen_again: float  # share of draws of the pilot questions, with replacement, in which it is chosen too
+
+
+def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> dict[str, Choice]:
+    """The choice of each strategy from a pilot grid, with its ties and its stability under resampling."""
+    correct = grid.cells.correct
+    drawn = resampled_means(correct.reshape(len(correct), -1).astype(float), random, resamples)
+    found = {}
+    for name, allowed in _allowed(grid.layers).items():
+        pairs = sorted(((i, j) for i, j in np.argwhere(allowed).tolist()), key=_preference)
+        places = [source * grid.layers + target for source, target in pairs]
+        right = correct.reshape(len(correct), -1).sum(0)[places]
+        best = int(right.argmax())  # the first of equal ones, as `best_pair` takes
+        # Sums of the same answers in another order may differ in their last digits.
+        again = np.round(drawn[:, places] * len(correct)).argmax(1) == best
+        tied = int((right == right.max()).sum())
+        found[name] = Choice(pairs[best], len(pairs), tied, float(again.mean()))
+    return found
+
+
+def _allowed(layers: int) -> dict[str, NDArray[np.bool_]]:
+    """The pairs that each strategy may choose: (L, L)."""
+    source, target = np.indices((layers, layers))
+    everywhere = np.ones((layers, layers), dtype=bool)
+    return {OVERALL: everywhere, SOURCE_LAST: source == layers - 1, TARGET_FIRST: target == 0}
+
+
+def _preference(pair: Pair) -> Pair:
+    """The order of pairs that are equally good."""
+    return pair[1], -pair[0]
 
 
 def choose(grid: Grid) -> dict[str, Pair]:
@@ -23,12 +65,7 @@ def choose(grid: Grid) -> dict[str, Pair]:
     `target_first` the best into the first target layer (j = 0). Ties: see `best_pair`.
     """
     right = grid.cells.correct.sum(0)
-    source, target = np.indices(right.shape)
-    return {
-        OVERALL: best_pair(right),
-        SOURCE_LAST: best_pair(right, source == grid.layers - 1),
-        TARGET_FIRST: best_pair(right, target == 0),
-    }
+    return {name: best_pair(right, allowed) for name, allowed in _allowed(grid.layers).items()}
 
 
 def best_pair(scores: NDArray[Any], allowed: NDArray[np.bool_] | None = None) -> Pair:
@@ -38,8 +75,7 @@ def best_pair(scores: NDArray[Any], allowed: NDArray[np.bool_] | None = None) ->
     layer, as `find_best_index` of the authors' ApplyExp does.
     """
     scores = np.where(True if allowed is None else allowed, scores.astype(float), -np.inf)
-    source, target = min(np.argwhere(scores == scores.max()).tolist(), key=lambda pair: (pair[1], -pair[0]))
-    return source, target
+    return min(((i, j) for i, j in np.argwhere(scores == scores.max()).tolist()), key=_preference)
 
 
 def measure_strategies(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cctuning.analysis.measures.consistency import measure_consistency
 from cctuning.analysis.measures.estimates import Estimate, Estimates, Resampling, each
 from cctuning.analysis.measures.outcomes import measure_outcomes
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
-from cctuning.analysis.measures.strategies import choose, measure_strategies
+from cctuning.analysis.measures.strategies import choices, measure_strategies
 from cctuning.analysis.measures.sublayers import measure_sublayers
 from cctuning.analysis.measures.unseen import compare_unseen
 from cctuning.evaluation.benchmarks import find_benchmark
@@ -36,6 +37,7 @@ def summarise(
     *,
     items: Mapping[tuple[str, str], Sequence[Item]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
+    settings: Mapping[str, Any] | None = None,
     centre: str = "en",
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -44,14 +46,15 @@ def summarise(
 
     `items`: the pilot questions by benchmark and language, in the grids' order; with them the bounds have
     their `chance_bound`. `others`: evaluations of the unseen questions by name, for `compare_unseen`.
-    `centre`: the language that is the other one of each pair. The result holds plain numbers, texts, lists
-    and dictionaries, and None for NaN. Raises `ValueError` for a grid that is empty, broken, or there twice,
-    and for an unknown benchmark.
+    `settings`: how the study asked, to be compared with theirs. `centre`: the language that is the other one
+    of each pair. The result holds plain numbers, texts, lists and dictionaries, and None for NaN.
+
+    Raises `ValueError` for a grid that is empty, broken, or there twice, and for an unknown benchmark.
     """
     groups = check_grids(grids)
     benchmarks = {name: find_benchmark(name) for _, name in groups}
     summary: dict[str, Any] = {"about": _about(groups, centre)}
-    summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "unseen")}
+    summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "choices", "unseen")}
     for (sublayer, name), own in groups.items():
         resampling = Resampling(
             each(lambda grid: grid.questions, own),
@@ -66,7 +69,20 @@ def summarise(
             found["bounds"] |= measure_chance(own, questions, score, resampling, seed)
         for measure, quantities in found.items():
             summary[measure].setdefault(sublayer, {})[name] = _plain(quantities)
-        summary["pairs"].setdefault(sublayer, {})[name] = _plain(each(choose, own))
+        chosen = each(lambda grid: choices(grid, generator(seed, grid.benchmark, "choices")), own)
+        summary["choices"].setdefault(sublayer, {})[name] = {
+            language: {strategy: _plain(asdict(choice)) for strategy, choice in found.items()}
+            for language, found in chosen.items()
+        }
+        # Where all pairs are equally good none is chosen, and none is shown.
+        summary["pairs"].setdefault(sublayer, {})[name] = {
+            language: {
+                strategy: list(choice.pair)
+                for strategy, choice in found.items()
+                if choice.tied < choice.candidates
+            }
+            for language, found in chosen.items()
+        }
         for other, theirs in ((other, own) for (other, same), own in groups.items() if same == name):
             if other == sublayer:
                 break  # those that follow are compared with this one in their turn
@@ -77,7 +93,9 @@ def summarise(
     for one in applied:
         unseen.setdefault(one.sublayer, []).append(one)
     for sublayer, together in unseen.items():
-        summary["unseen"][sublayer] = _plain(compare_unseen(together, others, seed=seed))
+        summary["unseen"][sublayer] = _plain(
+            compare_unseen(together, others, settings=settings, centre=centre, seed=seed)
+        )
     return summary
 
 

@@ -20,6 +20,7 @@ _AXES = ("source_layer", "target_layer", "tries", "level", "bin")
 _PLACE = ["sublayer", "benchmark", "language"]
 _MEASURE = [*_PLACE, "quantity", *_AXES, "value", "ci95_low", "ci95_high", "questions"]
 _PAIRS = [*_PLACE, "strategy", "source_layer", "target_layer"]
+_CHOICES = [*_PAIRS, "candidates", "tied", "chosen_again"]
 _SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
 _DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
 _DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
@@ -27,6 +28,7 @@ _VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
 _CHOOSERS = [*_PLACE, "asked", "chooser", "candidates", "pairs"]
 _CHOOSERS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
 _UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
+_CONSISTENCY = [*_PLACE, "name", "consistency", *_SCORE[1:], *_DIFFERENCE]
 
 
 def write_tables(folder: str | Path, summary: Content) -> None:
@@ -44,8 +46,12 @@ def write_tables(folder: str | Path, summary: Content) -> None:
         )
         if measure == "pairs":
             write_whole(folder / "pairs.csv", csv_table(_PAIRS, _pair_lines(content)))
+        elif measure == "choices":
+            write_whole(folder / "choices.csv", csv_table(_CHOICES, _choice_lines(content)))
         elif measure == "unseen":
-            write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content)))
+            write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content, "scores")))
+            consistency = csv_table(_CONSISTENCY, _unseen_lines(content, "consistency"))
+            write_whole(folder / "unseen_consistency.csv", consistency)
         elif measure == "choosers":
             write_whole(folder / "choosers.csv", csv_table(_CHOOSERS, _chooser_lines(summary["choosers"])))
         elif measure != "about":
@@ -84,9 +90,18 @@ def _pair_lines(content: Content) -> Iterator[Line]:
                     yield [sublayer, benchmark, language, strategy, *pair]
 
 
-def _unseen_lines(content: Content) -> Iterator[Line]:
+def _choice_lines(content: Content) -> Iterator[Line]:
+    for sublayer, benchmarks in content.items():
+        for benchmark, languages in benchmarks.items():
+            for language, strategies in languages.items():
+                for strategy, choice in strategies.items():
+                    numbers = [choice[name] for name in _CHOICES[-3:]]
+                    yield [sublayer, benchmark, language, strategy, *choice["pair"], *numbers]
+
+
+def _unseen_lines(content: Content, what: str) -> Iterator[Line]:
     for sublayer, found in content.items():
-        for score in found["scores"]:
+        for score in found[what]:
             line = [sublayer, score["benchmark"], score["language"] or "mean", score["name"]]
             line += [score["score"], *score["interval"], score["questions"]]
             if change := score["difference"]:

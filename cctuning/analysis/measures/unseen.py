@@ -9,9 +9,12 @@ from typing import Any
 
 from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Answers
+from cctuning.data.language_id import language_consistency
+from cctuning.evaluation.asking.samples import CONSISTENCY
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.compare import COMPARISON_RESAMPLES, compare
 from cctuning.evaluation.comparison.evaluations import Evaluation, TaskScores
+from cctuning.stats.bootstrap import Scores
 
 ORIGINAL, SOURCE = "original", "source"  # the model as it is, asked the target and the source prompt
 
@@ -20,6 +23,8 @@ def compare_unseen(
     applied: Sequence[Applied],
     others: Mapping[str, Evaluation] | None = None,
     *,
+    settings: Mapping[str, Any] | None = None,
+    centre: str = "en",
     seed: int = 0,
     resamples: int = COMPARISON_RESAMPLES,
 ) -> dict[str, Any]:
@@ -27,15 +32,19 @@ def compare_unseen(
 
     `applied`: the languages and benchmarks of one sub-layer, all with the same strategies. `others`:
     evaluations of the unseen questions by name, of chains of thought, prompts in two languages, fine-tuned
-    models; each is compared with the original on the questions that both were asked. Returns `scores`, in
+    models; each is compared with the original on the questions that both were asked. `settings`: how the
+    study asked, by the names that evaluations have; where an evaluation was asked otherwise, a warning says
+    so, except of a prompting that it is named after. Returns `scores`, in
     the shape of `cctuning.evaluation.comparison.compare.ComparedScore` (a language of None is the mean over
-    languages, the benchmark `average` that over benchmarks), and `warnings`. Raises `ValueError` for another
+    languages, the benchmark `average` that over benchmarks), `consistency` in the same shape, and `warnings`.
+    Consistency is the share of answers in the language that was asked in, of those of which that can be
+    said, in all languages but `centre`. Raises `ValueError` for another
     evaluation that has a strategy's name, and for one without any of the same questions.
     """
     names = [ORIGINAL, SOURCE, *applied[0].strategies]
     if taken := next((name for name in others or {} if name in names), None):
         raise ValueError(f"{taken!r} is a strategy's name already: give these results another one")
-    evaluations = [_evaluation(name, applied) for name in names]
+    evaluations = [_evaluation(name, applied, settings or {}, centre) for name in names]
     content = compare(evaluations, names, seed=seed, resamples=resamples).as_json()
     scores, warnings = content["scores"], content["warnings"]
     for name, other in (others or {}).items():
@@ -48,16 +57,25 @@ def compare_unseen(
         ).as_json()
         scores += [score for score in found["scores"] if score["name"] == name]
         warnings += found["warnings"]
-    return {"scores": scores, "warnings": list(dict.fromkeys(warnings))}
+    consistency = [score for score in scores if score["metric"] == CONSISTENCY]
+    accuracy = [score for score in scores if score["metric"] != CONSISTENCY]
+    return {"scores": accuracy, "consistency": consistency, "warnings": list(dict.fromkeys(warnings))}
 
 
-def _evaluation(name: str, applied: Sequence[Applied]) -> Evaluation:
+def _evaluation(
+    name: str, applied: Sequence[Applied], settings: Mapping[str, Any], centre: str
+) -> Evaluation:
     """Answers as if cctuning evaluate had scored them."""
     tasks = {}
     for one in applied:
         benchmark = find_benchmark(one.benchmark)
         metric = benchmark.metrics[0].key
-        right = map(float, _answers(name, one).correct)
+        answers = _answers(name, one)
+        scores: dict[str, Scores] = {
+            metric: dict(zip(one.questions, map(float, answers.correct), strict=True))
+        }
+        if one.language != centre and (consistent := _consistency(one, answers)):
+            scores[CONSISTENCY] = consistent
         tasks[f"{one.benchmark}_{one.language}"] = TaskScores(
             benchmark=one.benchmark,
             title=benchmark.title,
@@ -65,9 +83,16 @@ def _evaluation(name: str, applied: Sequence[Applied]) -> Evaluation:
             parallel=benchmark.parallel,
             main_metric=metric,
             questions=dict(zip(one.questions, one.fingerprints, strict=True)),
-            scores={metric: dict(zip(one.questions, right, strict=True))},
+            scores=scores,
         )
-    return Evaluation(Path(name), {}, tasks)
+    return Evaluation(Path(name), settings, tasks)
+
+
+def _consistency(applied: Applied, answers: Answers) -> Scores:
+    """By question whether the answer is in the language that was asked in, where that can be said."""
+    texts = [own[place] for own, place in zip(applied.texts, answers.text, strict=True)]
+    found = (language_consistency(text, applied.asked_in) for text in texts)
+    return {id: score for id, score in zip(applied.questions, found, strict=True) if score is not None}
 
 
 def _answers(name: str, applied: Applied) -> Answers:
@@ -91,5 +116,8 @@ def _same_questions(name: str, other: Evaluation, original: Evaluation) -> Evalu
             )
     if not tasks:
         raise ValueError(f"{name} ({other.folder}) holds none of the unseen questions of this study")
-    # Settings of an evaluation are not known of a study, and so are not compared.
-    return Evaluation(Path(name), original.config, tasks)
+    # What is not known of a study cannot be compared, and a line called pim is meant to be prompted so.
+    config = {key: other.config.get(key) for key in original.config}
+    if name == config.get("prompting"):
+        config["prompting"] = original.config["prompting"]
+    return Evaluation(Path(name), config, tasks)

@@ -74,10 +74,10 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
         yield _unseen_table(summary["unseen"])
     if judgements:
         yield _chooser_table(judgements)
-    if summary.get("pairs"):
-        yield _pair_table(summary["pairs"])
+    if summary.get("choices"):
+        yield _choice_table(summary["choices"])
     for name, content in summary.items():
-        if name not in ("about", "pairs", "unseen", "choosers"):
+        if name not in ("about", "pairs", "choices", "unseen", "choosers"):
             yield from _measure_tables(name, content, summary["about"]["axes"])
 
 
@@ -153,16 +153,27 @@ def _words(name: str) -> str:
 # --- Pairs, unseen questions, choosers ----------------------------------------------------------------------
 
 
-def _pair_table(content: Content) -> Table:
+def _choice_table(content: Content) -> Table:
     rows = [
-        [benchmark, language, sublayer, strategy, count(source), count(target)]
+        [
+            *(benchmark, language, sublayer, strategy),
+            *map(count, choice["pair"]),
+            count(choice["candidates"]),
+            count(choice["tied"]),
+            number(100 * choice["chosen_again"]),
+        ]
         for sublayer, benchmarks in content.items()
         for benchmark, languages in benchmarks.items()
         for language, strategies in languages.items()
-        for strategy, (source, target) in strategies.items()
+        for strategy, choice in strategies.items()
     ]
-    note = "The pair of layers that each strategy takes, chosen on the pilot questions; layers from 0."
-    return table("Chosen pairs", note, [*_PLACE, "strategy", "source layer", "target layer"], rows)
+    note = (
+        "The pair of layers that each strategy takes, chosen on the pilot questions; layers from 0. Tied: "
+        "the pairs, of those that it chose from, that answer as many questions; where all tie, nothing is "
+        "chosen and the first is applied. Chosen again: in % of draws of the pilot questions."
+    )
+    columns = ["strategy", "source layer", "target layer", "chosen from", "tied", "chosen again"]
+    return table("Chosen pairs", note, [*_PLACE, *columns], rows)
 
 
 def _unseen_table(content: Content) -> Table:

@@ -27,6 +27,9 @@ def make_samples(
     ]
 
 
+CONSISTENCY = "language_consistency,none"  # the key of this score
+
+
 def document(item: Item) -> dict[str, Any]:
     """What a sample holds of its question, without the gold answers."""
     return {"prompt": item.prompt, "prompt_en": item.prompt_en, "options": item.options}
@@ -43,10 +46,11 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
     language = None
     if task.benchmark.kind != "choice":
         language = identify([text])[0].code
-        asked_in = "en" if task.benchmark.asked_in_english else item.language
-        consistent = language_consistency(text, asked_in)
-        if consistent is not None:
-            scores["language_consistency,none"] = consistent
+    # Also of choices: a model may explain its answer. A label alone is too short to tell.
+    asked_in = "en" if task.benchmark.asked_in_english else item.language
+    consistent = language_consistency(text, asked_in)
+    if consistent is not None:
+        scores[CONSISTENCY] = consistent
     return {
         "doc_id": item.id,
         "language": item.language,

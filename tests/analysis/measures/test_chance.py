@@ -81,3 +81,11 @@ def test_items_of_another_grid_are_an_error():
     grid, items = asked("12", [[[0]], [[1]]])
     with pytest.raises(ValueError, match="xcopa in de: the items are not the questions of the grid"):
         measure_chance({"de": grid}, {"de": items[::-1]}, SCORE, resampling(grid), 0)
+
+
+def test_the_bound_less_chance_is_paired():
+    grid, items = asked("1221212", np.random.default_rng(1).integers(2, size=(7, 1, 1)))
+    found = measure_chance({"de": grid}, {"de": items}, SCORE, resampling(grid), 0)
+    above, chance = found["bound_over_chance"]["de"], found["chance_bound"]["de"]
+    assert above.value == pytest.approx(grid.cells.correct.any((1, 2)).mean() - chance.value)
+    assert above.low <= above.value <= above.high

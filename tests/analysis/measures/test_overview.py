@@ -22,7 +22,10 @@ def test_the_main_numbers_stand_in_their_columns():
     win = summary["outcomes"]["ffn"]["xnli"]["win"]["de"]
     assert row["win"].startswith(f"{100 * win['value']:.1f} [")
     source, target = summary["pairs"]["ffn"]["xnli"]["de"]["source_last"]
-    assert row["source_last"] == f"{source} → {target}"
+    assert row["source_last"].startswith(f"{source} → {target}")
+    choice = summary["choices"]["ffn"]["xnli"]["de"]["source_last"]
+    assert f"{choice['tied']} tie" in row["source_last"]
+    assert f"{100 * choice['chosen_again']:.1f} %" in row["source_last"]
     assert "by chance" not in row
     mean = cells(text, "## XNLI, ffn\n", "mean")
     assert mean["original"].startswith(

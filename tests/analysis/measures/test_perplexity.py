@@ -99,3 +99,16 @@ def test_without_log_probabilities_there_is_nothing():
             assert np.allclose(found[name][POOLED].value, found[name]["de"].value)
     assert found["plain_long"]["sw"].value == 0
     assert found["perplexity"]["sw"].value > 1
+
+
+def test_both_means_of_each_pair_against_loops():
+    grid = made_grid(np.random.default_rng(3), questions=8, layers=3)
+    found = measure_perplexity({"de": grid}, resampling(grid))
+    for i, j in np.ndindex(3, 3):
+        own = replace(grid.cells, new_tokens=grid.cells.new_tokens[:, i, j])
+        known = [one for one in perplexities(own, grid.cells.log_probability[:, i, j]) if one is not None]
+        average = found["average_perplexity_by_pair"]["de"].value[i, j]
+        geometric = found["perplexity_by_pair"]["de"].value[i, j]
+        assert average == pytest.approx(np.mean(known), nan_ok=True)
+        assert geometric == pytest.approx(math.exp(np.mean(np.log(known))), nan_ok=True)
+        assert average >= geometric

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.measures.estimates import Resampling
-from cctuning.analysis.measures.strategies import best_pair, choose, measure_strategies
+from cctuning.analysis.measures.strategies import best_pair, choices, choose, measure_strategies
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_bounds import with_correct
 
@@ -53,3 +53,24 @@ def test_pilot_accuracy_is_that_of_the_chosen_pairs():
         assert found["target_first"][language].value == pytest.approx(grid.cells.correct.mean(0)[:, 0].max())
     accuracies = [grid.cells.correct.mean(0).max() for grid in grids.values()]
     assert found["overall_spread"]["mean"].value == pytest.approx(np.std(accuracies))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ties_and_how_often_a_pair_is_chosen_again_against_loops(seed):
+    grid = made_grid(np.random.default_rng(seed), questions=5, layers=3, right=0.5)
+    found = choices(grid, np.random.default_rng(0), 400)
+    assert {name: choice.pair for name, choice in found.items()} == choose(grid)
+    counts = grid.cells.correct.sum(0)
+    assert found["overall"].tied == (counts == counts.max()).sum()
+    assert found["target_first"].candidates == 3
+    assert found["target_first"].tied == (counts[:, 0] == counts[:, 0].max()).sum()
+    drawn = np.random.default_rng(1).integers(5, size=(400, 5))
+    pairs = [(i, j) for i in range(3) for j in range(3)]
+    again = [naive(grid.cells.correct[own].sum(0), pairs) == found["overall"].pair for own in drawn]
+    assert found["overall"].chosen_again == pytest.approx(np.mean(again), abs=0.1)
+
+
+def test_where_every_pair_is_wrong_all_tie():
+    grid = with_correct(np.zeros((4, 2, 2)))
+    assert {choice.tied for choice in choices(grid, np.random.default_rng(0)).values()} == {4, 2}
+    assert all(one.chosen_again == 1 for one in choices(grid, np.random.default_rng(0)).values())

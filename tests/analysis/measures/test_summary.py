@@ -43,7 +43,7 @@ def summarised(**settings):
 def test_the_summary_is_json_without_nan():
     summary = summarised()
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert list(summary) == ["about", *MEASURES, "sublayers", "pairs", "unseen"]
+    assert list(summary) == ["about", *MEASURES, "sublayers", "pairs", "choices", "unseen"]
 
 
 def test_every_measure_has_every_grid():
@@ -58,8 +58,10 @@ def test_every_measure_has_every_grid():
         own = summary["bounds"][grid.sublayer][grid.benchmark]
         assert own["upper_bound"][grid.language]["value"] == pytest.approx(upper_bound(grid))
         assert np.allclose(own["accuracy_by_pair"][grid.language]["value"], pair_accuracy(grid))
+        chosen = summary["choices"][grid.sublayer][grid.benchmark][grid.language]
+        assert {name: tuple(choice["pair"]) for name, choice in chosen.items()} == choose(grid)
         assert summary["pairs"][grid.sublayer][grid.benchmark][grid.language] == {
-            name: list(pair) for name, pair in choose(grid).items()
+            name: choice["pair"] for name, choice in chosen.items() if choice["tied"] < choice["candidates"]
         }
     assert [list(one.values())[:4] for one in summary["about"]["grids"]][-1] == [
         "attention",

@@ -26,7 +26,7 @@ def lines(folder, name):
 
 def test_every_measure_is_json_and_csv(written):
     folder, summary = written
-    csvs = {*MEASURES, "sublayers", "pairs", "unseen"}
+    csvs = {*MEASURES, "sublayers", "pairs", "choices", "unseen", "unseen_consistency"}
     names = {f"{name}.json" for name in summary} | {f"{name}.csv" for name in csvs} | {"overview.md"}
     assert {path.name for path in folder.iterdir()} == names
     for measure, content in summary.items():
@@ -90,6 +90,10 @@ def test_pairs_and_unseen_scores(written):
     row = lines(folder, "pairs.csv")[0]
     pair = summary["pairs"]["ffn"]["xnli"]["en"]["overall"]
     assert list(row.values()) == ["ffn", "xnli", "en", "overall", *map(str, pair)]
+    choice = summary["choices"]["ffn"]["xnli"]["en"]["overall"]
+    row = lines(folder, "choices.csv")[0]
+    assert (int(row["tied"]), int(row["candidates"])) == (choice["tied"], 9)
+    assert float(row["chosen_again"]) == choice["chosen_again"]
     rows = lines(folder, "unseen.csv")
     scores = [score for own in summary["unseen"].values() for score in own["scores"]]
     assert [float(row["accuracy"]) for row in rows] == [score["score"] for score in scores]

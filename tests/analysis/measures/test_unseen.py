@@ -100,11 +100,12 @@ def test_a_folder_of_evaluate_is_another_evaluation(tmp_path):
         ids = tuple(str(row["doc_id"]) for row in own)
         marks = tuple(fingerprint(row["doc"], row["target"]) for row in own)
         few = {"target": one.target, "source": one.source, **one.strategies}
-        few = {name: replace(own, correct=own.correct[:12]) for name, own in few.items()}
+        few = {name: replace(own, correct=own.correct[:12], text=own.text[:12]) for name, own in few.items()}
         made.append(
             replace(
                 one,
                 questions=ids,
+                texts=one.texts[:12],
                 fingerprints=marks,
                 target=few["target"],
                 source=few["source"],
@@ -120,3 +121,44 @@ def test_a_folder_of_evaluate_is_another_evaluation(tmp_path):
 def test_a_name_that_is_taken_is_an_error():
     with pytest.raises(ValueError, match="'overall' is a strategy's name already"):
         compare_unseen(applied(), {"overall": evaluation(applied()[0], np.ones(30))}, resamples=200)
+
+
+def test_an_evaluation_that_was_asked_otherwise_is_named():
+    one = applied()[0]
+    other = replace(
+        evaluation(one, np.ones(30)),
+        config={"prompting": "pim", "max_new_tokens": 1, "template": "own", "dtype": "float32", "limit": 9},
+    )
+    asked = {"prompting": "original", "max_new_tokens": 8, "template": "own", "dtype": "float32"}
+    warned = compare_unseen(applied(), {"tuned": other}, settings=asked, resamples=200)["warnings"]
+    assert [warning.split()[0] for warning in warned if " is " in warning][:2] == [
+        "prompting",
+        "max_new_tokens",
+    ]
+    assert not any("template" in warning or "limit" in warning for warning in warned)
+    warned = compare_unseen(applied(), {"pim": other}, settings=asked, resamples=200)["warnings"]
+    assert not any("prompting" in warning for warning in warned)
+    assert any("max_new_tokens is 1 in pim, and 8 in original" in warning for warning in warned)
+
+
+GERMAN, ENGLISH = "Die richtige Antwort ist der zweite Satz.", "The right answer is the second sentence."
+
+
+def test_language_consistency_of_the_languages_other_than_the_centre():
+    """Original answers are in English, the strategies' in German; labels alone do not count."""
+    made = []
+    for one in applied(("en", "de")):
+        texts = tuple((ENGLISH, GERMAN, "(1)") for _ in one.questions)
+        english, german = (replace(one.target, text=np.full(30, place, np.int32)) for place in (0, 1))
+        short = replace(german, text=np.where(np.arange(30) < 6, 2, 1).astype(np.int32))
+        strategies = {"overall": short, "target_first": english}
+        made.append(replace(one, texts=texts, target=english, source=german, strategies=strategies))
+    found = compare_unseen(made, resamples=200)
+    rows = {(score["name"], score["language"]): score for score in found["consistency"]}
+    assert {language for _, language in rows} == {"de", None}
+    for language in ("de", None):
+        assert rows["original", language]["score"] == 0
+        assert rows["overall", language]["score"] == 1
+        assert rows["overall", language]["questions"] == 24
+        assert rows["target_first", language]["score"] == 0
+    assert all(score["metric"] == "accuracy,paper" for score in found["scores"])

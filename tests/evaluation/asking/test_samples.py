@@ -52,7 +52,8 @@ def test_a_free_text_is_consistent_with_the_language_that_was_asked_in(text, con
 def test_a_choice_has_no_language():
     made = sample(ENGLISH, kind="choice")
     assert made["response_language"] is None
-    assert "language_consistency,none" not in made["scores"]
+    assert made["scores"]["language_consistency,none"] == 0  # an explanation in another language
+    assert "language_consistency,none" not in sample("(1)", kind="choice")["scores"]
 
 
 @pytest.mark.parametrize(("second", "right"), [(-1.0, 1.0), (-3.0, 0.0)])
