@@ -1,5 +1,7 @@
 """Tables of the report, from summaries of which the numbers are known."""
 
+import pytest
+
 from cctuning.analysis.report.contents import tables_of
 from cctuning.analysis.report.tables import printable
 from tests.analysis.report.studies import made_study
@@ -56,8 +58,11 @@ def test_everything_of_a_study_is_there():
     tables = {table.title: table for table in tables_of(summary, judgements)}
     chosen = {tuple(row[:4]): row[4:] for row in texts(tables["Chosen pairs"])}
     for grid in grids:
-        pair = summary["pairs"][grid.sublayer][grid.benchmark][grid.language]["overall"]
-        assert chosen[grid.benchmark, grid.language, grid.sublayer, "overall"] == list(map(str, pair))
+        choice = summary["choices"][grid.sublayer][grid.benchmark][grid.language]["overall"]
+        numbers = [*choice["pair"], choice["candidates"], choice["tied"]]
+        own = chosen[grid.benchmark, grid.language, grid.sublayer, "overall"]
+        assert own[:4] == list(map(str, numbers))
+        assert float(own[4]) == pytest.approx(100 * choice["chosen_again"], abs=1)
     unseen = {tuple(row[:4]): row[4] for row in texts(tables["Unseen questions"])}
     for score in summary["unseen"]["ffn"]["scores"]:
         shown = unseen[score["benchmark"], score["language"] or "mean", "ffn", score["name"]]
