@@ -29,10 +29,10 @@ demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parall
 quick: $(READY) ## Lint, and the tests of three minutes: none that takes long or starts processes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 test: lint ## Lint, format check, types and all tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 docs: $(READY) ## Build the site of the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -30,7 +30,7 @@ from tests.naive import (
     naive_monolingual_generate,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("exports")]
 
 WINDOWED = ["mistral_window", "gemma2", "gemma3"]
 # Their eager attention turns rows of padding into NaN in float64, connected or not.
