@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 from tqdm import tqdm
 from transformers import (
@@ -78,6 +78,7 @@ def train_tokenizer(rows: Sequence[Row], vocabulary: int) -> PreTrainedTokenizer
     texts = (text for row in rows for text in (row.instruction, row.instruction_en, row.output))
     backend.train_from_iterator(texts, trainer)
     bos, eos, pad = _SPECIAL
+    backend.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, 0)])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token=bos, eos_token=eos, pad_token=pad, padding_side="left"
     )

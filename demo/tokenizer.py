@@ -13,7 +13,8 @@ SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>",
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}{{ bos_token + message['content'] + '" + ANSWER + "' }}"
-    "{% else %}{{ message['content'] + eos_token }}{% endif %}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}"
+    "{% else %}{{ raise_exception('unknown role ' ~ message['role']) }}{% endif %}"
     "{% endfor %}"
 )
 

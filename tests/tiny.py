@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from cctuning.data.prompts import choose_template
@@ -28,7 +28,7 @@ SPECIAL = [
 
 
 def tiny_tokenizer(template: str = "plain") -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with BOS, EOS, padding and the special tokens of every template."""
+    """A byte-level BPE tokenizer that begins texts with BOS, with the special tokens of every template."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -39,6 +39,9 @@ def tiny_tokenizer(template: str = "plain") -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     backend.train_from_iterator([text for texts in SENTENCES.values() for text in texts], trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", SPECIAL.index("<s>"))]
+    )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", padding_side="left"
     )

@@ -60,6 +60,9 @@ def encode(
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
         if controlling := _control_tokens(row, prompts):
             problems += controlling
+        elif prompts.stop_token_id in response[:-1]:
+            stop = prompts.tokenizer.convert_ids_to_tokens(prompts.stop_token_id)
+            problems.append(row.problem("output", f"holds {stop!r}, at which a response ends: take it out"))
         elif len(prompt) >= cutoff_len:
             message = f"the prompt has {len(prompt)} tokens, and cutoff_len={cutoff_len} leaves no response"
             problems.append(row.problem("instruction", f"{message}; raise cutoff_len"))

@@ -10,92 +10,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from cctuning.data.template_checks import render, text_after_response
-
-_BOS = "{{ bos_token if bos_token else '' }}"
-
-# Prompts as the model families write them, without a system message.
-TEMPLATES: dict[str, str] = {
-    "llama3": (
-        _BOS + "{% for message in messages %}"
-        "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
-        "{{ message['content'] + '<|eot_id|>' }}"
-        "{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
-    ),
-    "qwen": (
-        "{% for message in messages %}"
-        "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
-        "{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-    ),
-    "mistral": (
-        _BOS + "{% for message in messages %}"
-        "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + '[/INST]' }}"
-        "{% else %}{{ ' ' + message['content'] + eos_token }}{% endif %}"
-        "{% endfor %}"
-    ),
-    "plain": (
-        _BOS + "{% for message in messages %}"
-        "{% if message['role'] == 'user' %}"
-        "{{ '### Instruction:\n' + message['content'] + '\n\n### Response:\n' }}"
-        "{% else %}{{ message['content'] + eos_token + '\n\n' }}{% endif %}"
-        "{% endfor %}"
-    ),
-}
-
-# No template at all: the text goes on where the prompt ends, as the authors of XTransplant ask.
-RAW = "raw"
-_RAW_TEMPLATE = (
-    _BOS + "{% for message in messages %}"
-    "{{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
-    "{% endfor %}"
+from cctuning.data.template_checks import (
+    arguments_of,
+    around_response,
+    begins_with_bos,
+    render,
+    text_of,
 )
+from cctuning.data.template_dates import DATE, check_repeatable, date_is_fixed
+from cctuning.data.templates import RAW_TEMPLATE, choose_template
 
-_NEEDED_TOKENS = {
-    "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-    "qwen": ("<|im_start|>", "<|im_end|>"),
-}
+__all__ = ["PromptFormat", "choose_template", "set_generation_tokens"]
 
 # Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of
 # them.
 _SAMPLE_PROMPTS = ("a", "B", "7", "?", ".", "\n", "।", "。", "ا", "ж", "ไ", " ")
-
-
-def choose_template(tokenizer: PreTrainedTokenizerBase, template: str = "auto") -> None:
-    """Gives `tokenizer` the chat template it will be saved with.
-
-    `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where
-    it has one (instruct models), else plain (base models). `raw` adds nothing but BOS: for asking only, since
-    no token then marks the response start. Raises `ValueError` where the tokenizer lacks the template's
-    special tokens, and `FileNotFoundError` for a path without a file.
-    """
-    if template == "auto":
-        tokenizer.chat_template = tokenizer.chat_template or TEMPLATES["plain"]
-    elif template in TEMPLATES:
-        vocabulary = tokenizer.get_vocab()
-        missing = [token for token in _NEEDED_TOKENS.get(template, ()) if token not in vocabulary]
-        if missing:
-            raise ValueError(
-                f"template={template} needs the tokens {', '.join(missing)}, which this tokenizer lacks; "
-                "use template=plain, or the template of the model's own family"
-            )
-        tokenizer.chat_template = TEMPLATES[template]
-    elif template == RAW:
-        tokenizer.chat_template = _RAW_TEMPLATE
-    elif Path(template).is_file():
-        try:
-            tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"template={template} is not UTF-8 text, at byte {error.start}") from error
-        if not tokenizer.chat_template.strip():
-            raise ValueError(f"template={template} is an empty file")
-    else:
-        raise FileNotFoundError(f"template={template} is neither auto, {', '.join(TEMPLATES)} nor a file")
 
 
 class PromptFormat:
@@ -110,10 +42,12 @@ class PromptFormat:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not tokenizer.chat_template:
             raise ValueError("the tokenizer has no chat template: call choose_template first")
+        check_repeatable(tokenizer)
         self.tokenizer = tokenizer
+        self._raw = tokenizer.chat_template == RAW_TEMPLATE
+        self.before_response, self._after_response = around_response(tokenizer)
         self.stop_token_id = self._find_stop_token()
         self._control_tokens = _control_tokens(tokenizer)
-        self._raw = tokenizer.chat_template == _RAW_TEMPLATE
         self._check_bos()
         self.response_marker = (
             [] if self._raw else _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
@@ -128,9 +62,36 @@ class PromptFormat:
         )
 
     @property
+    def notes(self) -> list[str]:
+        """What may surprise in these prompts, a sentence each."""
+        found = []
+        if begins_with_bos(self.tokenizer) and not begins_with_bos(self.tokenizer, self.prompt_ids("a")):
+            bos = self.tokenizer.bos_token
+            found.append(
+                f"the chat template begins without {bos}, which the tokenizer itself puts before a text, and "
+                "many models do worse without it: begin the template with {{ bos_token }}"
+            )
+        if date_is_fixed(self.tokenizer):
+            found.append(f"the chat template writes today's date: {DATE:%d %b %Y} stands in its place")
+        if self.before_response.strip():
+            names = arguments_of(self.tokenizer)
+            arguments = f" (template_arguments.KEY=value sets {', '.join(names)})" if names else ""
+            found.append(
+                f"the chat template writes {self.before_response!r} before a response and not at a prompt's "
+                f"end, so the prompts here go without{arguments}"
+            )
+        stop = str(self.tokenizer.convert_ids_to_tokens(self.stop_token_id))
+        if self._after_response.strip() and stop not in self._after_response:
+            found.append(
+                f"the chat template writes {self._after_response!r} after a response, which holds no special "
+                f"token: responses end in {stop}"
+            )
+        return found
+
+    @property
     def template_hash(self) -> str:
         """Tells apart tokenizers' chat templates: the start of the SHA-256."""
-        return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
+        return hashlib.sha256(text_of(self.tokenizer).encode()).hexdigest()[:12]
 
     def prompt_text(self, text: str) -> str:
         """The prompt as the model sees it, up to the response start."""
@@ -142,11 +103,8 @@ class PromptFormat:
 
     def prompts_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokens of many prompts, in one call of the tokenizer."""
-        if self._raw:
-            # Apart from its text, BOS leaves the text as the tokenizer begins one: SentencePiece's mark of a
-            # word's start does not come behind a token that is spelled out.
-            bos = self.tokenizer.bos_token_id
-            return [([] if bos is None else [bos]) + ids for ids in self._ids(texts)]
+        if self._raw:  # what the tokenizer makes of the text, BOS included where it adds one
+            return self._ids(texts, add_special_tokens=True)
         return self._ids([self.prompt_text(text) for text in texts])
 
     def response_ids(self, text: str) -> list[int]:
@@ -177,18 +135,21 @@ class PromptFormat:
         if bos is not None and self.prompt_ids("a")[:2] == [bos, bos]:
             raise ValueError(f"the chat template begins with {self.tokenizer.bos_token} twice: write it once")
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def _ids(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[int]]:
         if not texts:  # which tokenizers do not expect
             return []
         # Templates and labels bring their own special tokens.
-        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=add_special_tokens)["input_ids"]
         return ids
 
     def _find_stop_token(self) -> int:
-        """The special token that the template puts after a response, else EOS."""
-        tail = text_after_response(self.tokenizer)
-        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        after = [token for token in self._ids([tail])[0] if token in special]
+        """The special token that the template puts after a response, else EOS.
+
+        Not every added token is one: Gemma's line breaks are added too, and stand in the middle of texts.
+        """
+        added = self.tokenizer.added_tokens_decoder.items()
+        special = {*self.tokenizer.all_special_ids, *(number for number, token in added if token.special)}
+        after = [token for token in self._ids([self._after_response])[0] if token in special]
         stop = after[0] if after else self.tokenizer.eos_token_id
         if stop is None:
             raise ValueError(

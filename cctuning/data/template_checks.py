@@ -9,20 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
 _USER, _RESPONSE = "zq7 xk", "kv4 wj"  # texts that no template writes by itself
+_USER_TURN = {"role": "user", "content": _USER}
 _LONGEST = 100_000  # characters that a template may add to a prompt
+# What every template may read, and is no argument of its own.
+_GIVEN = frozenset(
+    {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"}
+    | {"bos_token", "eos_token", "pad_token", "unk_token"}
+)
 
 
-def render(tokenizer: Any, messages: Sequence[dict[str, str]], *, open_response: bool) -> str:
+def render(
+    tokenizer: Any, messages: Sequence[dict[str, str]], *, open_response: bool, **variables: Any
+) -> str:
     """The messages as the tokenizer's template writes them; with `open_response`, up to the response start.
 
-    Raises `ValueError` for whatever goes wrong inside of the template.
+    `variables` go to `apply_chat_template`. Raises `ValueError` for whatever goes wrong inside of the
+    template.
     """
     try:
         return str(
-            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=open_response)
+            tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=open_response, **variables
+            )
         )
     except TemplateError as error:
         raise ValueError(f"the chat template cannot write a prompt: {error}") from error
@@ -32,13 +44,34 @@ def render(tokenizer: Any, messages: Sequence[dict[str, str]], *, open_response:
         raise ValueError(f"the chat template cannot write a prompt: {kind}: {error}") from error
 
 
-def text_after_response(tokenizer: Any) -> str:
-    """What the template writes behind a response, where its stop token is.
+def text_of(tokenizer: Any) -> str:
+    """The template itself; of several by name the default one."""
+    own = tokenizer.chat_template
+    return str(own.get("default", "") if isinstance(own, dict) else own or "")
 
-    Raises `ValueError` for a template that cannot be trained with: one that leaves out or changes the texts,
+
+def arguments_of(tokenizer: Any) -> list[str]:
+    """The variables that the template reads and that not every template is given, such as enable_thinking."""
+    render(tokenizer, [_USER_TURN], open_response=True)  # what cannot be read is said there
+    environment = _compile_jinja_template(text_of(tokenizer)).environment
+    read = meta.find_undeclared_variables(environment.parse(text_of(tokenizer)))
+    return sorted(read - _GIVEN - environment.globals.keys())
+
+
+def begins_with_bos(tokenizer: Any, prompt: Sequence[int] | None = None) -> bool:
+    """Whether a prompt's tokens begin with BOS; without `prompt`, what the tokenizer makes of a bare text."""
+    ids = tokenizer("a")["input_ids"] if prompt is None else prompt
+    return tokenizer.bos_token_id is not None and list(ids[:1]) == [tokenizer.bos_token_id]
+
+
+def around_response(tokenizer: Any) -> tuple[str, str]:
+    """What the template writes between a prompt and its response, and behind that, where its stop token is.
+
+    The first is empty for most templates, or blank; Qwen 3's writes an empty thought there. Raises
+    `ValueError` for a template that cannot be trained with: one that leaves out or changes the texts,
     writes a prompt differently once a response is there, does not open the response, or writes far too much.
     """
-    user, assistant = {"role": "user", "content": _USER}, {"role": "assistant", "content": _RESPONSE}
+    user, assistant = _USER_TURN, {"role": "assistant", "content": _RESPONSE}
     prompt = render(tokenizer, [user], open_response=True)
     if len(prompt) > _LONGEST:
         raise ValueError(f"the chat template writes {len(prompt):,} characters around a prompt")
@@ -61,4 +94,4 @@ def text_after_response(tokenizer: Any) -> str:
             f"the chat template writes {before!r} before a response, and leaves it out of a prompt: "
             "it must write it under `if add_generation_prompt`"
         )
-    return after
+    return before, after

@@ -1,6 +1,6 @@
 import pytest
 
-from cctuning.data.template_checks import render, text_after_response
+from cctuning.data.template_checks import around_response, render
 from tests.tiny import tiny_tokenizer
 
 # As the newest families write them: a thinking block that only the conversation has, texts that are trimmed.
@@ -23,21 +23,21 @@ def with_template(template):
 
 @pytest.mark.parametrize("template", [THINKING, TRIMMING])
 def test_templates_that_can_be_trained_with(template):
-    assert text_after_response(with_template(template)) == "<|im_end|>\n"
+    thought = "<think>\n\n</think>\n\n" if template is THINKING else ""
+    assert around_response(with_template(template)) == (thought, "<|im_end|>\n")
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen", "mistral", "plain"])
 def test_our_own_can(name):
-    assert text_after_response(tiny_tokenizer(name))
+    before, after = around_response(tiny_tokenizer(name))
+    assert not before.strip() and after
 
 
 def test_a_prompt_that_opens_nothing_is_told_from_one_that_needs_nothing():
     with pytest.raises(ValueError, match="before a response"):
-        text_after_response(with_template(TRIMMING.partition("{% if add")[0]))
-    assert (
-        text_after_response(with_template("{% for m in messages %}{{ m.content + ': ' }}{% endfor %}"))
-        == ": "
-    )
+        around_response(with_template(TRIMMING.partition("{% if add")[0]))
+    colons = with_template("{% for m in messages %}{{ m.content + ': ' }}{% endfor %}")
+    assert around_response(colons) == ("", ": ")
 
 
 @pytest.mark.parametrize(

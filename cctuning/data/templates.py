@@ -1,0 +1,164 @@
+"""Chat templates: those of the model families, and a tokenizer's own made a function of texts alone.
+
+A fixed date and arguments are written into the template itself, as lines before it. A saved tokenizer
+carries them, so that training, fit, evaluation and an exported model write the same prompts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from cctuning.data.template_checks import arguments_of, begins_with_bos, text_of
+from cctuning.data.template_dates import with_date, writes_the_date
+from cctuning.settings.near_matches import did_you_mean
+
+_REFUSED = "{{ raise_exception('unknown role ' ~ message['role']) }}"
+_FIRST = "{% if not loop.first %}{{ raise_exception('a system message must be the first one') }}{% endif %}"
+
+# Prompts as the model families write them, without a system message unless the conversation has one. BOS
+# comes before them where the tokenizer itself puts it before a text.
+TEMPLATES: dict[str, str] = {
+    "llama3": (
+        "{% for message in messages %}"
+        "{% if message['role'] not in ['system', 'user', 'assistant'] %}" + _REFUSED + "{% endif %}"
+        "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+        "{{ message['content'] + '<|eot_id|>' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+    ),
+    "qwen": (
+        "{% for message in messages %}"
+        "{% if message['role'] not in ['system', 'user', 'assistant'] %}" + _REFUSED + "{% endif %}"
+        "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    ),
+    "mistral": (  # which has no turn for a system message: it begins the first user's
+        "{% set system = namespace(text='') %}"
+        "{% for message in messages %}"
+        "{% if message['role'] == 'system' %}" + _FIRST + "{% set system.text = message['content'] %}"
+        "{% elif message['role'] == 'user' %}"
+        "{{ '[INST] ' }}{% if system.text %}{{ system.text + '\n\n' }}{% set system.text = '' %}{% endif %}"
+        "{{ message['content'] + '[/INST]' }}"
+        "{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'] + eos_token }}"
+        "{% else %}" + _REFUSED + "{% endif %}"
+        "{% endfor %}"
+    ),
+    "plain": (
+        "{% for message in messages %}"
+        "{% if message['role'] == 'system' %}" + _FIRST + "{{ message['content'] + '\n\n' }}"
+        "{% elif message['role'] == 'user' %}"
+        "{{ '### Instruction:\n' + message['content'] + '\n\n### Response:\n' }}"
+        "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + '\n\n' }}"
+        "{% else %}" + _REFUSED + "{% endif %}"
+        "{% endfor %}"
+    ),
+}
+
+# No template at all: the text goes on where the prompt ends, as the authors of XTransplant ask.
+RAW = "raw"
+RAW_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}" + _FIRST + "{{ message['content'] + '\n\n' }}"
+    "{% elif message['role'] == 'user' %}{{ message['content'] }}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] }}{{ eos_token }}"
+    "{% else %}" + _REFUSED + "{% endif %}"
+    "{% endfor %}"
+)
+
+_BOS = "{{ bos_token }}"
+_NEEDED_TOKENS = {
+    "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+    "qwen": ("<|im_start|>", "<|im_end|>"),
+}
+
+_SET = re.compile(r"\{%- set (\w+) = (.*) %\}")
+
+
+def choose_template(
+    tokenizer: PreTrainedTokenizerBase,
+    template: str = "auto",
+    arguments: Mapping[str, Any] | None = None,
+) -> None:
+    """Gives `tokenizer` the chat template that it will be saved with.
+
+    `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where
+    it has one (instruct models), else plain (base models). `raw` adds nothing to what the tokenizer makes of
+    a text: for asking only, since no token then marks the response start. `arguments` are variables that the
+    template reads, such as `enable_thinking`. A template that writes today's date is given
+    a fixed one (`template_dates`).
+
+    Raises `ValueError` where the tokenizer lacks the template's special tokens, for an argument that the
+    template does not read or that it has got another value for, and `FileNotFoundError` for a path without a
+    file.
+    """
+    if template == "auto":
+        own = tokenizer.chat_template or _built_in(tokenizer, "plain")
+    elif template in TEMPLATES:
+        own = _built_in(tokenizer, template)
+    elif template == RAW:
+        own = RAW_TEMPLATE
+    elif Path(template).is_file():
+        own = _read(Path(template))
+    else:
+        raise FileNotFoundError(f"template={template} is neither auto, {', '.join(TEMPLATES)} nor a file")
+    tokenizer.chat_template = own
+    for name, value in (arguments or {}).items():
+        _set_argument(tokenizer, name, value)
+    if writes_the_date(tokenizer):
+        _replace(tokenizer, with_date(text_of(tokenizer)))
+
+
+def _built_in(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
+    vocabulary = tokenizer.get_vocab()
+    missing = [token for token in _NEEDED_TOKENS.get(name, ()) if token not in vocabulary]
+    if missing:
+        raise ValueError(
+            f"template={name} needs the tokens {', '.join(missing)}, which this tokenizer lacks; "
+            "use template=plain, or the template of the model's own family"
+        )
+    return (_BOS if begins_with_bos(tokenizer) else "") + TEMPLATES[name]
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"template={path} is not UTF-8 text, at byte {error.start}") from error
+    if not text.strip():
+        raise ValueError(f"template={path} is an empty file")
+    return text
+
+
+def _set_argument(tokenizer: PreTrainedTokenizerBase, name: str, value: Any) -> None:
+    """Lets the template read `value` under `name`, whatever it is given later."""
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError(f"template_arguments.{name}={value!r} must be text, a number, true, false or null")
+    written = "none" if value is None else json.dumps(value, ensure_ascii=False)  # as Jinja reads it
+    known = dict(_SET.findall(text_of(tokenizer)))
+    if name in known:
+        if known[name] != written:
+            raise ValueError(
+                f"template_arguments.{name}={value!r}: the template was saved with {known[name]}, which its "
+                "model was trained with"
+            )
+        return
+    names = arguments_of(tokenizer)
+    if name not in names:
+        listed = f"it reads {', '.join(names)}" if names else "it reads none"
+        raise ValueError(
+            f"template_arguments.{name}: no variable of the chat template{did_you_mean(name, names)}; {listed}"
+        )
+    _replace(tokenizer, f"{{%- set {name} = {written} %}}\n{text_of(tokenizer)}")
+
+
+def _replace(tokenizer: PreTrainedTokenizerBase, template: str) -> None:
+    """Sets the template; of several by name the default one."""
+    own = tokenizer.chat_template
+    tokenizer.chat_template = {**own, "default": template} if isinstance(own, dict) else template
