@@ -33,8 +33,8 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import stop_tokens
 from cctuning.generation.modes import set_mode
+from cctuning.generation.rules import stop_tokens
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:

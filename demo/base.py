@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import set_generation_tokens
+from cctuning.generation.rules import set_generation_tokens
 from demo.tokenizer import build_tokenizer
 from demo.world import Row, World, make_world
 

@@ -27,7 +27,7 @@ from transformers import (
 from cctuning.commands.run import run
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import Row, read_rows
-from cctuning.generation.generate import set_generation_tokens
+from cctuning.generation.rules import set_generation_tokens
 
 BLOCK, BATCH = 256, 16  # tokens of a training example, examples of a step
 LEARNING_RATE = 1e-3

@@ -14,7 +14,7 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import set_generation_tokens
+from cctuning.generation.rules import set_generation_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

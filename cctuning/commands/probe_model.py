@@ -36,8 +36,8 @@ from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
 from cctuning.evaluation.items.known_issues import faults_file
 from cctuning.evaluation.items.selection import HUB
-from cctuning.generation.generate import stop_tokens
 from cctuning.generation.modes import set_mode
+from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -189,8 +189,7 @@ def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
             recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code
         ).eval()
     set_mode(model, "none")
-    model.generation_config.eos_token_id = stop_tokens(model, prompts)
-    model.generation_config.pad_token_id = prompts.pad_token_id
+    model.generation_config = greedy_rules(model, prompts)
     return model
 
 

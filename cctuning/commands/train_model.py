@@ -30,7 +30,7 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
-from cctuning.generation.generate import set_generation_tokens
+from cctuning.generation.rules import set_generation_tokens
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.loading import check_model, load_causal_lm, load_config, load_tokenizer
 from cctuning.pretrained.names import naming_model

@@ -23,7 +23,7 @@ from cctuning.data.template_checks import (
 from cctuning.data.template_dates import DATE, check_repeatable, date_is_fixed
 from cctuning.data.templates import RAW_TEMPLATE, choose_template
 
-__all__ = ["PromptFormat", "choose_template", "set_generation_tokens"]
+__all__ = ["PromptFormat", "choose_template"]
 
 # Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of
 # them.

@@ -153,7 +153,7 @@ def _set_argument(tokenizer: PreTrainedTokenizerBase, name: str, value: Any) -> 
     if name not in names:
         listed = f"it reads {', '.join(names)}" if names else "it reads none"
         raise ValueError(
-            f"template_arguments.{name}: no variable of the chat template{did_you_mean(name, names)}; {listed}"
+            f"template_arguments.{name} is no variable of the template{did_you_mean(name, names)}: {listed}"
         )
     _replace(tokenizer, f"{{%- set {name} = {written} %}}\n{text_of(tokenizer)}")
 

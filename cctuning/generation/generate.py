@@ -13,7 +13,9 @@ from cctuning.connection.connected import connection_of
 from cctuning.data.batches import map_in_batches
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
+from cctuning.generation.finite import finite_logits
 from cctuning.generation.prefill import prefill
+from cctuning.generation.rules import generating_by, greedy_rules
 
 NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
 
@@ -49,7 +51,7 @@ def answer(
     With `english`, one parallel prompt per question, inference is bilingual; without, it is monolingual
     where the model has a Transform Matrix, and unconnected where it has none. Questions of like length
     share a batch. `generation` goes to `model.generate` (say `do_sample=True`). Raises `ValueError` for a
-    token without an embedding.
+    token without an embedding, and `NonFiniteError` for logits that are not finite.
     """
     ids = prompts.prompts_ids(questions)
     english_ids = None if english is None else prompts.prompts_ids(english)
@@ -86,24 +88,21 @@ def generate_batch(
 ) -> Generated:
     """Greedy responses to a batch of tokenised prompts; what the rest of the batch is does not matter.
 
-    `generation` and the errors are those of `answer`.
+    Of the model's own generation configuration its end tokens and penalties count (`rules`). `generation` and
+    the errors are those of `answer`.
     """
     inputs = model_inputs(model, prompts, ids, english_ids)
     connected = connection_of(model)
     if connected is not None:
         connected.last_selection = None
-    options = {
-        "do_sample": False,
-        "max_new_tokens": max_new_tokens,
-        "pad_token_id": prompts.pad_token_id,
-        "eos_token_id": stop_tokens(model, prompts),
-    } | generation
-    if (
-        not generation and (cache := prefill(model, ids)) is not None
-    ):  # greedily: a beam has caches of its own
-        options["past_key_values"] = cache
-    with torch.no_grad():
-        tokens = model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
+    rules = greedy_rules(model, prompts, max_new_tokens=max_new_tokens)
+    others: dict[str, Any] = rules.update(**generation)
+    with generating_by(model, rules), finite_logits(model, prompts.tokenizer, ids), torch.no_grad():
+        # Greedily: a beam has caches of its own.
+        if not generation and (cache := prefill(model, ids)) is not None:
+            others["past_key_values"] = cache
+        tokens = model.generate(**inputs, generation_config=rules, **others)
+    tokens = tokens[:, inputs["input_ids"].shape[1] :]
     return Generated(tokens, _chosen_layers(connected, len(ids)).to(tokens.device))
 
 
@@ -124,20 +123,6 @@ def model_inputs(
     largest = max(int(tensor.max()) for tensor in inputs.values())
     check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
     return {name: tensor.to(model.device) for name, tensor in inputs.items()}
-
-
-def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
-    """The tokens that end a response: the template's, and those that the model came with."""
-    known = model.generation_config.eos_token_id
-    listed = known if isinstance(known, list) else [known]
-    return sorted({prompts.stop_token_id, *(token for token in listed if token is not None)})
-
-
-def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
-    """Makes `generate` stop by itself where a response ends, and pad with a token that exists."""
-    stops = stop_tokens(model, prompts)
-    model.generation_config.eos_token_id = stops if len(stops) > 1 else stops[0]
-    model.generation_config.pad_token_id = prompts.pad_token_id
 
 
 def _chosen_layers(connected: Any, rows: int) -> Tensor:

@@ -27,8 +27,7 @@ def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
     """A cache of all prompts but for their last tokens, padded on the left as `generate.pad_left` pads them.
 
     None where that would save nothing, and where the groups' caches cannot be joined: a layer that keeps its
-    last tokens only (a sliding window) or another kind of state, a decoder that takes no positions, a model
-    that generates with a cache of its own. The connection has no part in this: it is at the last token.
+    last tokens only (a sliding window) or another kind of state, a decoder that takes no positions. The connection has no part in this: it is at the last token.
     """
     length = max(map(len, ids)) - 1
     lengths = [len(prompt) - 1 for prompt in ids]
@@ -50,11 +49,9 @@ def _config(model: Any) -> Any:
 
 
 def _can_join(model: Any) -> bool:
-    generation = model.generation_config
-    alone = (generation.num_beams or 1) == 1 and generation.cache_implementation is None
     layers = DynamicCache(config=_config(model)).layers
     takes_positions = "position_ids" in inspect.signature(type(model.get_decoder()).forward).parameters
-    return alone and takes_positions and bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+    return takes_positions and bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
 def _padded(state: Tensor, length: int) -> Tensor:

@@ -17,7 +17,8 @@ from peft import PeftModel
 from cctuning.connection.connected import connection_of
 from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import generate_batch, stop_tokens
+from cctuning.generation.generate import generate_batch
+from cctuning.generation.rules import stop_tokens
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
 

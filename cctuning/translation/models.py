@@ -51,7 +51,7 @@ def transformers_model(
             raise TranslationError(f"it is a model of {family.name}, and not of {kind}")
         model = load_seq2seq_lm(directory, dtype=dtype).eval().to(device)
     name = f"{model_name(directory)}:{str(model.dtype).removeprefix('torch.')}"
-    return Seq2SeqTranslator(TransformersEngine(model), family, model_name=name, **options)
+    return Seq2SeqTranslator(TransformersEngine(model, family.tokenizer), family, model_name=name, **options)
 
 
 def converted_model(

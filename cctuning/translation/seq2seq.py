@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import torch
 
 from cctuning.data.batches import map_in_batches
+from cctuning.generation.finite import finite_logits
+from cctuning.generation.rules import generating_by
+from cctuning.pretrained.generation_config import end_tokens, greedy
 from cctuning.translation.families import Family
 from cctuning.translation.sentences import translate_by_sentence
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
@@ -93,31 +96,36 @@ class Seq2SeqTranslator:
 class TransformersEngine:
     """A model of transformers."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
         positions = getattr(model.config, "max_position_embeddings", LONGEST)
         self.limit = min(LONGEST, int(positions))
-        model.generation_config.max_length = None  # a limit is given with each call
 
     def generate(
         self, ids: list[list[int]], first_token: int | None, *, max_new_tokens: int, beam_size: int
     ) -> list[list[int] | None]:
         """As `Engine.generate`."""
-        config = self.model.generation_config
+        rules = greedy(
+            self.model.generation_config,
+            forced_bos_token_id=first_token,
+            max_new_tokens=max_new_tokens,
+            num_beams=beam_size,
+        )
         length = max(map(len, ids))
         pad = self.model.config.pad_token_id
         inputs = torch.tensor([[*row, *[pad] * (length - len(row))] for row in ids])
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in ids])
-        with torch.no_grad():
+        with (
+            generating_by(self.model, rules),
+            finite_logits(self.model, self.tokenizer, ids),
+            torch.no_grad(),
+        ):
             outputs = self.model.generate(
                 input_ids=inputs.to(self.model.device),
                 attention_mask=mask.to(self.model.device),
-                forced_bos_token_id=first_token,
-                max_new_tokens=max_new_tokens,
-                num_beams=beam_size,
-                do_sample=False,
+                generation_config=rules,
             )[:, 1:].tolist()  # without the decoder's start
-        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        ends = end_tokens(rules)
         skipped = 0 if first_token is None else 1
         return [until(row, ends, skipped) for row in outputs]
 

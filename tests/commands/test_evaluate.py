@@ -8,7 +8,8 @@ import torch
 from cctuning.commands import evaluate_model as script
 from cctuning.evaluation.asking import responses
 from cctuning.evaluation.results.results import read_results
-from cctuning.generation.generate import answer, set_generation_tokens
+from cctuning.generation.generate import answer
+from cctuning.generation.rules import set_generation_tokens
 from tests.questions import (
     PROMPTS,
     TOKENIZER,

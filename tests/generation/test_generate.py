@@ -5,7 +5,8 @@ from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import answer, pad_left, set_generation_tokens, stop_tokens
+from cctuning.generation.generate import answer, pad_left
+from cctuning.generation.rules import set_generation_tokens, stop_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -20,6 +20,7 @@ from cctuning.analysis.transplant import Cell, Question, answer_log_probabilitie
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Share
 from cctuning.evaluation.items.benchmark import Metric
+from cctuning.generation.finite import NonFiniteError
 from cctuning.tools.growing_files import add_lines
 
 Progress = Callable[[int], None]  # is told how many more questions are done
@@ -161,6 +162,8 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
         model, questions, cells, sublayer=how.sublayer, max_new_tokens=how.max_new_tokens, rows=rows
     )
     for asked, one in zip(piece.questions, found, strict=True):
+        if not one.log_probabilities.isfinite().all():
+            raise NonFiniteError(model, asked.asked.text)
         plain = functools.partial(answer_log_probabilities, model, torch.tensor(asked.asked.ids))
         written += cell_rows(
             asked,

@@ -12,16 +12,28 @@ from transformers import DynamicCache
 
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.questions import Question
+from cctuning.generation.finite import NonFiniteError, finite_logits
 from cctuning.generation.generate import model_inputs
 
 
-@torch.no_grad()
 def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequence[Question]) -> Tensor:
     """The log p(option | prompt) in nats, (b, n): n the most options of one, NaN where one has fewer.
 
     The prompts are read once, and all options of a question continue the same cache. The connection takes
     part as in `generate`: at the prompt's last token, from the parallel prompt where the questions have one.
+
+    Raises `NonFiniteError` for logits that are not finite.
     """
+    asked = [question.asked.ids for question in questions]
+    with finite_logits(model, prompts.tokenizer, asked), torch.no_grad():
+        scores = _log_likelihoods(model, prompts, questions)
+    for row, question in zip(scores, questions, strict=True):
+        if not row[: len(question.option_ids)].isfinite().all():
+            raise NonFiniteError(model, question.asked.text, "log-likelihoods of options")
+    return scores
+
+
+def _log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequence[Question]) -> Tensor:
     parallel = [question.parallel.ids for question in questions if question.parallel]
     inputs = model_inputs(model, prompts, [question.asked.ids for question in questions], parallel or None)
     mask = inputs["attention_mask"]

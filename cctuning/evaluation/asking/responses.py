@@ -22,7 +22,8 @@ from cctuning.evaluation.asking.sample_files import RESPONSE_KINDS
 from cctuning.evaluation.asking.store import ResponseFile, read_task
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
-from cctuning.generation.generate import answer_of, generate_batch, stop_tokens
+from cctuning.generation.generate import answer_of, generate_batch
+from cctuning.generation.rules import stop_tokens
 
 Progress = Callable[[int], None]  # is told how many more questions have their response
 

@@ -12,7 +12,8 @@ from cctuning.data.batches import plan_batches
 from cctuning.data.fields import is_blank
 from cctuning.data.language_id import language_consistency
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import generate_batch, stop_tokens
+from cctuning.generation.generate import generate_batch
+from cctuning.generation.rules import stop_tokens
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
 

@@ -1,0 +1,73 @@
+"""How tokens are chosen and where a response ends, the same for all that ask a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from transformers import GenerationConfig
+
+from cctuning.data.prompts import PromptFormat
+from cctuning.pretrained.generation_config import (
+    end_tokens,
+    greedy,
+    make_savable,
+    passed_over,
+    penalties,
+)
+
+
+def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
+    """The tokens that end a response: the template's, and those that the model came with."""
+    return sorted({prompts.stop_token_id, *end_tokens(model.generation_config)})
+
+
+def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> GenerationConfig:
+    """Greedy decoding of a response, with the model's own end tokens and penalties; `settings` decide."""
+    ends = {"eos_token_id": stop_tokens(model, prompts), "pad_token_id": prompts.pad_token_id}
+    return greedy(model.generation_config, **ends | settings)
+
+
+def rules_applied(model: Any, prompts: PromptFormat) -> dict[str, Any]:
+    """What decides about answers beside the logits, as it is written into results."""
+    own = model.generation_config
+    return {"eos_token_id": stop_tokens(model, prompts), **penalties(own), "passed_over": passed_over(own)}
+
+
+def rules_note(model: Any) -> str:
+    """A sentence where a model asks for more than is done; "" where it does not."""
+    own = model.generation_config
+    applied = ", ".join(f"{name}={value}" for name, value in penalties(own).items())
+    names = [name for name in passed_over(own) if not (own.do_sample and name in _SAMPLING)]
+    said = [f"the model's generation_config.json sets {applied}, which is applied"] if applied else []
+    if names:
+        said.append(f"{', '.join(names)} of generation_config.json are passed over: decoding is greedy")
+    return "; ".join(said)
+
+
+# Of models that are made to be sampled from, which is no surprise.
+_SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p")
+
+
+@contextmanager
+def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
+    """A block in which `generate` goes by `rules` alone: it fills gaps with what the model came with."""
+    models = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]
+    before = [own.generation_config for own in models]
+    try:
+        for own in models:
+            own.generation_config = rules
+        yield
+    finally:
+        for own, config in zip(models, before, strict=True):
+            own.generation_config = config
+
+
+def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
+    """Makes a model that will be saved stop at the trained stop token, and pad with a token that exists."""
+    config = model.generation_config
+    stops = stop_tokens(model, prompts)
+    config.eos_token_id = stops if len(stops) > 1 else stops[0]
+    config.pad_token_id = prompts.pad_token_id
+    make_savable(config)
