@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from cctuning.connection import modeling_cctuning
+from cctuning.connection.adapters import check_not_tied
 from cctuning.connection.modeling_cctuning import CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
+from cctuning.pretrained.generation_config import make_savable
 
 MODELING_FILE = Path(modeling_cctuning.__file__)
 
@@ -30,11 +32,12 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
         output_dir: is created.
 
-    Raises `TypeError` for a model without a connection, `ValueError` for a pooling that the modeling file
-    does not hold, and for a matrix of another size, with integers, or with values that the model's dtype
-    cannot hold as finite numbers.
+    Raises `ModelError` for an adapter of a matrix that is shared, `TypeError` for a model without a
+    connection, `ValueError` for a pooling that the modeling file does not hold, and for a matrix of another
+    size, with integers, or with values that the model's dtype cannot hold as finite numbers.
     """
     if hasattr(model, "merge_and_unload"):
+        check_not_tied(model)
         model = model.merge_and_unload()
     if not isinstance(model, CrossLingualConnection):
         raise TypeError(
@@ -93,6 +96,7 @@ def _save(model: Any, config: Any, weights: dict[str, Tensor], output_dir: Path)
     """The base class's `save_pretrained`, with another configuration and more weights than the model has."""
     own_config = model.config
     model.config = config
+    make_savable(model.generation_config)
     try:
         CrossLingualConnection.save_pretrained(model, output_dir, state_dict=weights)
     finally:

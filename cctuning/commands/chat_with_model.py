@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import torch
 from rich.text import Text
 
+from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.connected import is_connected
 from cctuning.connection.model import load_model
-from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import Answer, answer
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
@@ -21,6 +23,7 @@ from cctuning.tools.console import new_console
 from cctuning.training.runs import check_trusted
 
 console = new_console()
+say = partial(console.print, soft_wrap=True)
 
 
 def chat_with_model(recipe: ChatRecipe) -> Result:
@@ -32,8 +35,8 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
-    choose_template(tokenizer, "auto")
-    prompts = PromptFormat(tokenizer)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
+    choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
     with naming_model("model", recipe.model):
         model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
     if torch.cuda.is_available() and not recipe.use_cpu:

@@ -12,10 +12,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import load_model, load_model_config
-from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import read_rows
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
@@ -99,9 +100,9 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
             check_layer(config, recipe.layer)
         except ValueError as error:
             raise ValueError(f"{error}: models.{name}={folder}") from None
-        choose_template(tokenizer, recipe.template)
         mode = connection_mode(recipe, folder)
-        models.append(ShownModel(name, folder, mode, PromptFormat(tokenizer)))
+        prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=console.print)
+        models.append(ShownModel(name, folder, mode, prompts))
     if len({model.prompts.template_hash for model in models}) > 1:
         console.print(
             "warning: the models' templates differ, so they read other prompts; template= sets one for all"
@@ -168,7 +169,8 @@ def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
     """What the representations depend on, beside the models' own connections."""
-    keys = ("data", "benchmark", "layer", "pooling", "template", "perplexity", "seed", "dtype")
+    keys = ("data", "benchmark", "layer", "pooling", "template", "template_arguments")
+    keys += ("perplexity", "seed", "dtype")
     return {"folders": recipe.shown_models()} | {key: getattr(recipe, key) for key in keys}
 
 

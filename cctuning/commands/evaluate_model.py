@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.connection.model import load_model, load_model_config
-from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share, from_the_first
@@ -39,6 +41,7 @@ from cctuning.translation import load_translator, translate_all
 TRANSLATIONS_FILE = "translations.jsonl"
 
 console = new_console()
+say = partial(console.print, soft_wrap=True)
 
 
 def evaluate_model(recipe: EvaluateRecipe) -> Result:
@@ -54,8 +57,8 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
     mode = choose_mode(recipe.model, recipe.inference)
-    choose_template(tokenizer, recipe.template)
-    prompts = PromptFormat(tokenizer)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
+    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
     sets = read_item_sets(
         [find_benchmark(name) for name in recipe.benchmarks],
         recipe.data,
@@ -90,7 +93,8 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
             ).to(state.device)
         set_mode(model, mode)
         asked = list(zip(tasks, sets, strict=True))
-        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, share))
+        settings = how_asked(recipe, mode) | {"generation_rules": rules}
+        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, settings, share))
 
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
@@ -133,6 +137,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
             model=recipe.translator.model or recipe.model,
             device=device,
             template=recipe.template,
+            template_arguments=None if recipe.translator.model else recipe.template_arguments,
             trust_remote_code=recipe.trust_remote_code,
         )
 
@@ -194,13 +199,14 @@ def evaluate(
     model: Any,
     prompts: PromptFormat,
     tasks: Sequence[tuple[Task, ItemSet]],
+    settings: dict[str, Any],
     share: Share,
 ) -> dict[str, Any]:
     """Asks everything, and writes samples, results and tables; returns the results.
 
-    Of several processes the first one writes and returns them.
+    `settings`: all that responses depend on beside the questions. Of several processes the first one writes
+    and returns them.
     """
-    settings = how_asked(recipe, mode)
     known: dict[str, StoredTask] = {}
     if share.process == 0:
         stored = {
@@ -231,6 +237,7 @@ def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
         "prompting": recipe.prompting,
         "max_new_tokens": recipe.max_new_tokens,
         "template": recipe.template,
+        "template_arguments": dict(recipe.template_arguments),
         "dtype": recipe.dtype,
         "log_likelihood": recipe.log_likelihood,
     }

@@ -12,6 +12,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
 from cctuning.connection.model import CCTuningModel, load_model_config
@@ -30,6 +31,7 @@ from cctuning.reporting.settings_table import settings_table
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.training.model_cards import export_card
+from cctuning.training.preflight import check_positions
 from cctuning.training.runs import (
     FIT_REPORT_FILE,
     RunError,
@@ -68,8 +70,9 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     check_trusted(directory, recipe.trust_remote_code)
     with naming_model("model", str(directory)):
         tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
-    prompts = PromptFormat(tokenizer)
-    examples, problems = load_examples(recipe, run_recipe, prompts)
+    # The template that the run was saved with; of an older version it may still write today's date.
+    prompts = choose_prompts(tokenizer, "auto", say=console.print)
+    examples, problems = load_examples(recipe, directory, run_recipe, prompts)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
     if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
@@ -101,7 +104,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
 
 
 def load_examples(
-    recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat
+    recipe: FitRecipe, directory: Path, run_recipe: dict[str, Any], prompts: PromptFormat
 ) -> tuple[list[Example], list[Problem]]:
     """The run's training examples, read as the run read them, or those of `data=`; bad rows are left out."""
     columns = {name: given for name, given in dataclasses.asdict(recipe.columns).items() if given is not None}
@@ -116,6 +119,7 @@ def load_examples(
         rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
     limits = {name: run_recipe[name] for name in ("cutoff_len", "english_cutoff_len")}
     examples, cut = encode(rows, prompts, **limits)
+    check_positions(examples, load_model_config(directory, trust_remote_code=recipe.trust_remote_code))
     return examples, [*problems, *cut]
 
 

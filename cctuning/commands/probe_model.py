@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
+from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.language_id import identify
-from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Share, from_the_first
@@ -49,6 +51,7 @@ from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 
 console = new_console()
+say = partial(console.print, soft_wrap=True)
 
 
 def probe_model(recipe: ProbeRecipe) -> Result:
@@ -64,8 +67,8 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
-    choose_template(tokenizer, recipe.template)
-    prompts = PromptFormat(tokenizer)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
+    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
     positions = getattr(config, "max_position_embeddings", None)
     pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
     unseen = []
@@ -85,7 +88,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
         # The first one's: folders of a model on several machines are as old as they were copied.
-        settings = from_the_first(what_cells_depend_on(recipe), share, state.device)
+        settings = from_the_first(what_cells_depend_on(recipe, rules), share, state.device)
         if state.is_main_process:
             folder.open(settings, resume=recipe.resume)
             save_recipe(recipe, folder.path / "recipe.yaml")
@@ -169,11 +172,12 @@ def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequ
             )
 
 
-def what_cells_depend_on(recipe: ProbeRecipe) -> dict[str, Any]:
+def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str, Any]:
     """All that cells depend on beside the questions: what a folder that goes on must agree in."""
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
     settings = {name: getattr(recipe, name) for name in (*names, "activations")}
-    return {"model": model_name(recipe.model)} | settings
+    settings["template_arguments"] = dict(recipe.template_arguments)
+    return {"model": model_name(recipe.model)} | settings | {"generation_rules": rules}
 
 
 def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:

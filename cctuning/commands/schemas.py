@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cctuning.settings.keys import LibraryChoice, list_of, number, numbers, one_of, required, setting
 
@@ -126,7 +126,9 @@ class TrainRecipe:
     attn_implementation: str | None = setting(
         None, "sdpa, eager, flash_attention_2, ...; null: the library chooses"
     )
-    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    dtype: str = one_of(
+        "auto", "float32", "bfloat16", "float16", help="of the weights; auto: as stored, float16 as float32"
+    )
     connection: ConnectionRecipe = field(default_factory=ConnectionRecipe)
     lora: LoraRecipe = field(default_factory=LoraRecipe)
 
@@ -137,6 +139,7 @@ class TrainRecipe:
     on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out and list them in a rejects file")
     max_rows: int | None = number(None, at_least=1, help="train on a random sample of this size")
     template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: the tokenizer's own, else plain")
+    template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     cutoff_len: int = number(
         1024, at_least=2, help="tokens of prompt and response; responses beyond it are cut"
     )
@@ -266,6 +269,7 @@ class EvaluateRecipe:
     template: str = one_of(
         "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
     )
+    template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Questions
@@ -317,6 +321,7 @@ class ProbeRecipe:
     template: str = one_of(
         "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
     )
+    template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Questions
@@ -402,6 +407,10 @@ class ChatRecipe:
     question: str | None = setting(None, "asked once; null: questions are read until an empty one")
     english: str | None = setting(None, "the question's English parallel, for bilingual inference")
     max_new_tokens: int = number(128, at_least=1, help="the longest answer")
+    template: str = one_of(
+        "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
+    )
+    template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
     use_cpu: bool = setting(False, "even where there is a GPU")
 
@@ -482,6 +491,7 @@ class VisualizeRecipe:
     pooling: str = one_of("response_start", "mean", help="of a prompt's tokens: the last one, or their mean")
     inference: str = one_of("auto", "monolingual", "bilingual", "none", help="the connection's; see the docs")
     template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: each tokenizer's own, else plain")
+    template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     perplexity: float = number(30, at_least=1, help="of t-SNE; less where there are few points")
     seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draw, and of t-SNE")
     batch_size: int = number(16, at_least=1, help="prompts in a batch")

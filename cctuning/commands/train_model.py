@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from peft import LoraConfig
 from transformers import set_seed
 from trl import SFTConfig
 
+from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
 from cctuning.commands.schemas import TrainRecipe
-from cctuning.connection.adapters import check_target_modules, make_plain_adapter
+from cctuning.connection.adapters import make_plain_adapter
 from cctuning.connection.model import CCTuningModel
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
-from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
@@ -32,7 +34,13 @@ from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
 from cctuning.generation.rules import set_generation_tokens
 from cctuning.pretrained.architectures import architecture_of
-from cctuning.pretrained.loading import check_model, load_causal_lm, load_config, load_tokenizer
+from cctuning.pretrained.loading import (
+    check_model,
+    load_causal_lm,
+    load_config,
+    load_generation_config,
+    load_tokenizer,
+)
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.recipe import save_recipe
@@ -46,6 +54,13 @@ from cctuning.training.interruption import StopOnSignal
 from cctuning.training.memory import Step, UnknownMemoryError, device_at_hand, memory_report, memory_warning
 from cctuning.training.model_cards import training_card
 from cctuning.training.pickles import restricted_loading
+from cctuning.training.preflight import (
+    check_attention,
+    check_positions,
+    check_saving,
+    check_targets,
+    trained_dtype,
+)
 from cctuning.training.runs import (
     FINISHED_FILE,
     RECIPE_FILE,
@@ -58,6 +73,7 @@ from cctuning.training.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
 console = new_console(highlight=True)
+say = partial(console.print, soft_wrap=True)
 
 
 def train_model(recipe: TrainRecipe) -> Result:
@@ -73,8 +89,7 @@ def train_model(recipe: TrainRecipe) -> Result:
         if recipe.connection.enabled:
             architecture_of(config.get_text_config().model_type)
         tokenizer = load_tokenizer(name, **where_from)
-    choose_template(tokenizer, recipe.template)
-    prompts = PromptFormat(tokenizer)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
     examples, problems = load_examples(recipe, prompts)
     check_vocabulary(
         examples,
@@ -82,10 +97,15 @@ def train_model(recipe: TrainRecipe) -> Result:
         pad_token_id=prompts.pad_token_id,
         vocab_size=config.get_text_config().vocab_size,
     )
+    found = preflight(recipe, config, tokenizer, examples)
     if recipe.dry_run:
         if process_number() == 0:
             show(recipe, examples, problems, tokenizer)
+            for error in found:
+                say(f"This would stop the run: {error}")
         return Result()
+    if found:
+        raise found[0]
 
     with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
         return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, problems))
@@ -117,6 +137,35 @@ def fine_tune(
     report = finished_report(recipe, examples, result.metrics, trainer.state.global_step)
     write_results(recipe, report)
     return report
+
+
+def preflight(recipe: TrainRecipe, config: Any, tokenizer: Any, examples: list[Example]) -> list[ValueError]:
+    """Errors that would come later, with the model loaded or trained; what is done otherwise is said."""
+    generation_config = load_generation_config(recipe.model_name_or_path, **source_options(recipe))
+    found: list[ValueError] = []
+
+    def saving() -> None:
+        if names := check_saving(tokenizer, config, generation_config):
+            say(f"warning: generation_config.json is not valid with {', '.join(names)}: left out when saved")
+
+    def targets() -> None:
+        if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
+            check_targets(config, recipe.lora.target_modules, trust_remote_code=recipe.trust_remote_code)
+
+    for check_one in (
+        lambda: check_positions(examples, config),
+        lambda: check_attention(recipe.attn_implementation),
+        targets,
+        saving,
+    ):
+        try:
+            check_one()
+        except ValueError as error:
+            found.append(error)
+    dtype = weights_dtype(recipe, config)
+    if recipe.dtype == "auto" and dtype != stored_dtype(config):
+        say(f"dtype=auto: weights stored in {stored_dtype(config)} are trained in {dtype}")
+    return found
 
 
 def source_options(recipe: TrainRecipe) -> dict[str, Any]:
@@ -221,7 +270,7 @@ def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig
         english_tokens=max(len(example.english_input_ids) for example in examples),
         connection=recipe.connection.config() if recipe.connection.enabled else None,
         lora=lora if recipe.lora.enabled else None,
-        dtype=stored_dtype(config) if recipe.dtype == "auto" else recipe.dtype,
+        dtype=weights_dtype(recipe, config),
         bf16=recipe.bf16,
         checkpointing=recipe.gradient_checkpointing,
         reentrant=recipe.gradient_checkpointing_reentrant,
@@ -236,6 +285,11 @@ def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig
 def stored_dtype(config: Any) -> str:
     """The dtype that the weights are stored in, as a name: float32 where the configuration does not say."""
     return str(config.dtype or torch.float32).removeprefix("torch.")
+
+
+def weights_dtype(recipe: TrainRecipe, config: Any) -> str:
+    """The dtype that the weights are loaded and trained in, as a name."""
+    return trained_dtype(recipe.dtype, stored_dtype(config), adapter=recipe.lora.enabled)
 
 
 def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
@@ -291,11 +345,9 @@ def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
             recipe.model_name_or_path,
             **source_options(recipe),
             attn_implementation=recipe.attn_implementation,
-            dtype=recipe.dtype,
+            dtype=weights_dtype(recipe, base_config(recipe)),
         )
     set_generation_tokens(model, prompts)
-    if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
-        check_target_modules(model, recipe.lora.target_modules)
     set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
     if recipe.connection.enabled:
         model = CCTuningModel.wrap(model, recipe.connection.config())

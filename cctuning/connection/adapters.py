@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftConfig, PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
@@ -64,6 +65,29 @@ def make_plain_adapter(directory: str | Path) -> None:
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
+def tied_modules(model: Any) -> list[str]:
+    """The names of input embeddings and LM head where they are one matrix; empty where they are two."""
+    given, taken = model.get_input_embeddings(), model.get_output_embeddings()
+    if given is None or taken is None or given.weight is not taken.weight:
+        return []
+    return [name for name, module in model.named_modules() if module is given or module is taken]
+
+
+def check_not_tied(adapted: PeftModel) -> None:
+    """Raises `ModelError` for an adapter of a matrix that embeddings and LM head share.
+
+    PEFT runs it on one of the two; merged, it would change both.
+    """
+    base = adapted.get_base_model()
+    for name in tied_modules(base):
+        if isinstance(base.get_submodule(name), BaseTunerLayer):
+            raise ModelError(
+                f"the adapter changes {name}, which shares its matrix with another module "
+                "(tie_word_embeddings): merged, it would be another model than was trained. Train it without "
+                "that module in target_modules, or on a base model that was untied first"
+            )
+
+
 def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwargs: Any) -> Any:
     """The base model of the LoRA adapter in `directory`, with the adapter merged into it.
 
@@ -86,6 +110,7 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
             f"{directory / SAFETENSORS_WEIGHTS_NAME} does not belong to {CONFIG_NAME} and its base: only "
             f"one side has {differing[0]}"
         )
+    check_not_tied(adapted)
     return adapted.merge_and_unload()
 
 
@@ -108,6 +133,11 @@ def _lora_config(directory: Path) -> LoraConfig:
         raise ModelError(
             f"{path}: init_lora_weights={settings['init_lora_weights']!r} changes the base model: merge it"
         )
+    if others := sorted({*(settings.get("modules_to_save") or ())} - {_NAME}):
+        raise ModelError(
+            f"{path}: modules_to_save={others} is not supported, as it replaces weights of the base model: "
+            "merge the adapter into it (merge_and_unload of PEFT), and name the merged model"
+        )
     defaults = LoraConfig().to_dict()
     for name, value in settings.items():
         if name not in (*_SETTINGS, *_IGNORED) and value and value != defaults.get(name):
@@ -128,11 +158,21 @@ def _adapter_tensors(directory: Path) -> dict[str, Any]:
 
 
 def check_target_modules(model: Any, names: Sequence[str]) -> None:
-    """Raises `ValueError` for a name that no module of `model` ends in: PEFT would pass over it silently."""
+    """Raises `ValueError` for a name that no module of `model` ends in: PEFT would pass over it silently.
+
+    So it does for a module whose matrix is shared, input embeddings and LM head in one (`check_not_tied`).
+    """
+    tied = tied_modules(model)
     endings = {ending for path, _ in model.named_modules() for ending in (path, path.rpartition(".")[2])}
     for name in names:
         if name not in endings and not any(path.endswith(f".{name}") for path, _ in model.named_modules()):
             raise ValueError(
                 f"lora.target_modules: {type(model).__name__} has no module {name!r}"
                 f"{did_you_mean(name, endings)}"
+            )
+        if any(path == name or path.endswith(f".{name}") for path in tied):
+            raise ValueError(
+                f"lora.target_modules: {name} shares its matrix with {' and '.join(tied)} "
+                "(tie_word_embeddings), and an adapter of it could not be merged: leave it out, or untie the "
+                "base model first"
             )

@@ -26,7 +26,12 @@ from cctuning.connection.modeling_cctuning import (
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
 from cctuning.pretrained.kinds import CONNECTION_FILE, ModelError, kind_of, read_json_object
-from cctuning.pretrained.loading import from_library, load_causal_lm, load_config
+from cctuning.pretrained.loading import (
+    from_library,
+    load_causal_lm,
+    load_config,
+    load_generation_config,
+)
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
 
@@ -131,6 +136,17 @@ def load_model_config(directory: str | Path, *, trust_remote_code: bool = False)
         name, revision = base_of(directory)
     with naming_model("model", name):
         return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def load_model_generation_config(
+    directory: str | Path, *, trust_remote_code: bool = False
+) -> GenerationConfig:
+    """The generation configuration of a model, for an adapter without one that of its base."""
+    name, revision = str(directory), None
+    if kind_of(directory).adapter and not (Path(directory) / GENERATION_CONFIG_NAME).is_file():
+        name, revision = base_of(directory)
+    with naming_model("model", name):
+        return load_generation_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
 def _exported_class(directory: Path) -> Any:

@@ -27,7 +27,8 @@ def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
     """A cache of all prompts but for their last tokens, padded on the left as `generate.pad_left` pads them.
 
     None where that would save nothing, and where the groups' caches cannot be joined: a layer that keeps its
-    last tokens only (a sliding window) or another kind of state, a decoder that takes no positions. The connection has no part in this: it is at the last token.
+    last tokens only (a sliding window) or another kind of state, a decoder that takes no positions. The
+    connection has no part in this: it is at the last token.
     """
     length = max(map(len, ids)) - 1
     lengths = [len(prompt) - 1 for prompt in ids]

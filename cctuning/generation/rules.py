@@ -29,18 +29,17 @@ def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> Generati
     return greedy(model.generation_config, **ends | settings)
 
 
-def rules_applied(model: Any, prompts: PromptFormat) -> dict[str, Any]:
-    """What decides about answers beside the logits, as it is written into results."""
-    own = model.generation_config
-    return {"eos_token_id": stop_tokens(model, prompts), **penalties(own), "passed_over": passed_over(own)}
+def rules_applied(own: GenerationConfig, prompts: PromptFormat) -> dict[str, Any]:
+    """What decides about answers beside the logits, as it is written into results; `own`: the model's."""
+    ends = sorted({prompts.stop_token_id, *end_tokens(own)})
+    return {"eos_token_id": ends, **penalties(own), "passed_over": passed_over(own)}
 
 
-def rules_note(model: Any) -> str:
-    """A sentence where a model asks for more than is done; "" where it does not."""
-    own = model.generation_config
+def rules_note(own: GenerationConfig) -> str:
+    """A sentence where a model's `own` configuration asks for something unusual; "" where it does not."""
     applied = ", ".join(f"{name}={value}" for name, value in penalties(own).items())
     names = [name for name in passed_over(own) if not (own.do_sample and name in _SAMPLING)]
-    said = [f"the model's generation_config.json sets {applied}, which is applied"] if applied else []
+    said = [f"generation_config.json sets {applied}, which is applied"] if applied else []
     if names:
         said.append(f"{', '.join(names)} of generation_config.json are passed over: decoding is greedy")
     return "; ".join(said)

@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    GenerationConfig,
 )
 from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
@@ -67,6 +68,24 @@ def check_model(source: str | Path, *, revision: str | None = None, trust_remote
     if Path(source).is_dir() and getattr(config, "quantization_config", None) is None:
         check_floating(source)
     return config
+
+
+def load_generation_config(
+    source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> GenerationConfig:
+    """The generation configuration of a folder or hub name; a model without one gets its configuration's.
+
+    Raises `ModelError` for a file that cannot be used.
+    """
+    folder = Path(source)
+    read_json_object(folder / GENERATION_CONFIG_NAME)
+    if not folder.is_dir() or (folder / GENERATION_CONFIG_NAME).is_file():
+        try:
+            return from_library(lambda: GenerationConfig.from_pretrained(source, revision=revision))
+        except OSError:
+            pass  # a name on the hub without the file
+    config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+    return GenerationConfig.from_model_config(config)
 
 
 def load_causal_lm(

@@ -105,7 +105,7 @@ def required(help: str, *, names: Names | None = None) -> Any:
 def setting(default: Any, help: str, *, rule: Rule | None = None, names: Names | None = None) -> Any:
     """A dataclass field: its default, what it means, what it accepts beyond its type, and what it names."""
     metadata = {"help": help, "rule": rule, "names": names}
-    if isinstance(default, list):
+    if isinstance(default, list | dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -168,6 +168,11 @@ class Key:
         return typing.get_origin(self.type) is list
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is a group whose keys the schema does not name, such as a template's variables."""
+        return typing.get_origin(self.type) is dict
+
+    @property
     def is_numbers(self) -> bool:
         """Whether it is a list of whole numbers."""
         return self.is_list and typing.get_args(self.type) == (int,)
@@ -196,6 +201,8 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
         return "null" if field.default is None else str(field.default)
     if field.default_factory is not dataclasses.MISSING:
+        if isinstance(field.default_factory(), dict):
+            return "{}"
         return f"[{','.join(map(str, field.default_factory()))}]"
     return "required"
 

@@ -308,8 +308,12 @@ def _flatten(
     """The assignments in nested `values`; raises for keys that are not in `keys`."""
     for name, value in values.items():
         key = f"{prefix}{name}"
-        if key in keys:
-            yield Assignment(key, _parsed(keys[key], key, value, where), where)
+        if key in keys and keys[key].is_open:
+            if not isinstance(value, dict):
+                raise RecipeError(f"{key} ({where}) is a group of keys: set {key}.KEY=value")
+            yield from _flatten(value, where, keys, f"{key}.")
+        elif known := _known(key, keys):
+            yield Assignment(key, _parsed(known, key, value, where), where)
         elif key == "base" and where not in (_COMMAND_LINE, _CALL):
             continue
         elif any(known.startswith(f"{key}.") for known in keys):
@@ -321,6 +325,12 @@ def _flatten(
             raise RecipeError(
                 f"unknown key {key!r} ({where}){did_you_mean(key, keys) or '; --help lists the keys'}"
             )
+
+
+def _known(name: str, keys: Mapping[str, Key]) -> Key | None:
+    """The key of this name, or the open group that it stands in; None where there is neither."""
+    group = keys.get(name.rpartition(".")[0])
+    return keys.get(name) or (group if group is not None and group.is_open else None)
 
 
 def _each_once(assignments: Iterable[Assignment]) -> list[Assignment]:

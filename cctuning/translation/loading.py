@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cctuning.settings.near_matches import did_you_mean
@@ -23,6 +24,7 @@ def load_translator(
     dtype: str | torch.dtype = "auto",
     device: str | torch.device | None = None,
     template: str = "auto",
+    template_arguments: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
 ) -> Translator:
     """A translator of one of `KINDS`.
@@ -36,6 +38,7 @@ def load_translator(
         dtype: of the weights; for `ctranslate2` its `compute_type`.
         device: where it runs; None: on the GPU where there is one.
         template: of `self`, the chat template, as `choose_template` takes it.
+        template_arguments: of `self`, its variables, likewise.
         trust_remote_code: of `self`, run code of its folder.
 
     Raises `TranslationError` for another kind, `OSError` or `ValueError` for a model or file that cannot be
@@ -53,7 +56,12 @@ def load_translator(
     place = models.device_of(device)
     if kind == "self":
         return models.language_model(
-            model, place, template, options, dtype=dtype, trust_remote_code=trust_remote_code
+            model,
+            place,
+            (template, template_arguments),
+            options,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
         )
     if kind == "ctranslate2":
         return models.converted_model(model, place, str(dtype), options)

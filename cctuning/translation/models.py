@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ def device_of(device: str | torch.device | None) -> torch.device:
 
 
 def language_model(
-    directory: str, device: torch.device, template: str, options: dict[str, Any], **loading: Any
+    directory: str,
+    device: torch.device,
+    template: tuple[str, Mapping[str, Any] | None],
+    options: dict[str, Any],
+    **loading: Any,
 ) -> LanguageModelTranslator:
-    """The language model in `directory`, of a LoRA run its base, asked in the chat template `template`."""
+    """The language model in `directory`, of a LoRA run its base, asked in a chat template with arguments."""
     trust = {"trust_remote_code": loading["trust_remote_code"]}
     with naming_model("translator.model", directory):
         tokenizer = load_tokenizer(directory, **trust)
-    choose_template(tokenizer, template)
+    choose_template(tokenizer, *template)
     name, revision = directory, None
     if kind_of(directory).adapter:
         name, revision = base_of(directory)
