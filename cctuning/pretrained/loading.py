@@ -81,7 +81,7 @@ def load_generation_config(
     read_json_object(folder / GENERATION_CONFIG_NAME)
     if not folder.is_dir() or (folder / GENERATION_CONFIG_NAME).is_file():
         try:
-            return from_library(lambda: GenerationConfig.from_pretrained(source, revision=revision))
+            return from_library(lambda: GenerationConfig.from_pretrained(source, revision=revision or "main"))
         except OSError:
             pass  # a name on the hub without the file
     config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)

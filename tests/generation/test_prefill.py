@@ -57,9 +57,6 @@ def test_caches_that_cannot_be_joined_are_not(groups):
     for name in ("mistral_window", "gemma3", "bloom"):
         assert prefill(build(name).eval(), ids) is None
     assert prefill(build("gpt2").eval(), ids) is not None
-    model = build("llama").eval()
-    model.generation_config.cache_implementation = "static"
-    assert prefill(model, ids) is None
 
 
 def test_a_beam_search_reads_as_ever(groups):
