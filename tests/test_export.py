@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -512,7 +511,7 @@ def test_threads(isolated, export):
 
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_conversation(isolated, export, name):
-    """Every turn is connected at its own response start; the cache keeps the connections of those before."""
+    """The last response start alone is connected, whatever cache there is of earlier turns."""
     made = export(name)
     turns = [
         random_ids(5, seed=21).tolist(),
@@ -522,15 +521,9 @@ def test_conversation(isolated, export, name):
     answers = isolated.call("converse", directory=made.directory, turns=turns, **greedy(5))
 
     sequence: list[int] = []
-    earlier: list[tuple[int, Tensor]] = []
     for turn, answer in zip(turns, answers, strict=True):
         sequence += turn
-        prompt = torch.tensor(sequence)
-        with ExitStack() as stack:
-            for position, f in earlier:
-                stack.enter_context(injected(made.plain, "ffn", position, f))
-            assert answer == made.naive(prompt, 5).tokens.tolist()
-            earlier.append((len(prompt) - 1, made.vector(prompt)))
+        assert answer == made.naive(torch.tensor(sequence), 5).tokens.tolist()
         sequence += answer
 
 
@@ -670,29 +663,13 @@ def test_an_explicit_index_wins(isolated, export, name, index, into_cache):
         torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
 
 
-def test_without_a_marker_it_is_plain_and_warns_once(isolated, export, tmp_path):
-    made, prompts = export("llama"), some_prompts(5, 5)
-    isolated.call("save_again", directory=made.directory, target=tmp_path)  # a model that has not warned yet
-    ids = torch.stack(prompts)
-    out = isolated.call("forward", directory=tmp_path, inputs={"input_ids": ids}, calls=3)
-    assert len(out["warnings"]) == 1 and "marker" in out["warnings"][0]
-    with torch.no_grad():
-        expected = made.plain(input_ids=ids).logits
-    torch.testing.assert_close(
-        torch.tensor(out["logits"], dtype=torch.float64), expected, rtol=1e-5, atol=2e-5
-    )
-
-
-def test_rows_without_a_marker_are_plain(isolated, export):
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_row_without_a_marker_fails(isolated, export, row):
+    """It does not become another model, alone or beside a row that has one."""
     made, (marked,) = export("llama"), marked_prompts(3)
-    unmarked = random_ids(len(marked), seed=1)
-    ids = torch.stack([marked, unmarked])
-    out = isolated.call("forward", directory=made.directory, inputs={"input_ids": ids})
-    logits = torch.tensor(out["logits"], dtype=torch.float64)
-    with torch.no_grad():
-        plain = made.plain(input_ids=ids).logits
-    torch.testing.assert_close(logits[1], plain[1], rtol=1e-5, atol=2e-5)
-    assert not torch.allclose(logits[0, -1], plain[0, -1], atol=1e-2)
+    rows = [random_ids(len(marked), seed=1)] if row == 0 else [marked, random_ids(len(marked), seed=1)]
+    with pytest.raises(Exception, match=f"no response marker in row {row}"):
+        isolated.call("forward", directory=made.directory, inputs={"input_ids": torch.stack(rows)})
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma3"])

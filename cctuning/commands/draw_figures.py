@@ -169,8 +169,10 @@ def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
     """What the representations depend on, beside the models' own connections."""
-    keys = ("data", "benchmark", "layer", "pooling", "template", "template_arguments")
-    keys += ("perplexity", "seed", "dtype")
+    keys = (
+        "data", "benchmark", "layer", "pooling", "template", "template_arguments",
+        "perplexity", "seed", "dtype",
+    )  # fmt: skip
     return {"folders": recipe.shown_models()} | {key: getattr(recipe, key) for key in keys}
 
 

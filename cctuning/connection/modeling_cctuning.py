@@ -19,7 +19,6 @@ import functools
 import inspect
 import threading
 import types
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -444,6 +443,20 @@ def _without_past_recording(cache: Cache) -> Iterator[None]:
             layer.record_past = True
 
 
+def _connected_at(cache: Cache | None) -> int | None:
+    """The first token in the cache that was read with f; None where there is none (any more)."""
+    start: int | None = getattr(cache, "cctuning_connected_at", None)
+    return None if cache is None or start is None or start >= cache.get_seq_length() else start
+
+
+def _empty(cache: Cache, config: Any) -> None:
+    """Takes everything out of a cache."""
+    if isinstance(cache, DynamicCache):  # its own `reset` keeps the length
+        cache.layers = DynamicCache(config=config).layers
+    else:
+        cache.reset()
+
+
 # --- The connection -----------------------------------------------------------------------------------------
 
 
@@ -508,7 +521,6 @@ class CrossLingualConnection:
     # Submodules; a class attribute would hide them, so `connect` sets them to None.
     decision_maker: DecisionMaker | None
     transform_matrix: nn.Linear | None
-    _warned = False
 
     def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
         """Puts the connection into this model's decoder; `attach_pooling` is to follow."""
@@ -645,8 +657,15 @@ class CrossLingualConnection:
 
         With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; without, it
         is monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the left.
+
+        Of a conversation the last response start alone is connected. `past_key_values` of an earlier turn
+        were connected at that turn's, so they are cut off there and what follows is read anew: the result is
+        that of the whole conversation without a cache. Raises `ValueError` where the prompt does not hold
+        those tokens any more.
         """
         prompt = {**kwargs, "input_ids": kwargs.get("input_ids") if inputs is None else inputs}
+        if not _continues_draft(kwargs):
+            self._forget_earlier_turns(prompt)
         if not self.connected or (prompt["input_ids"] is None and prompt.get("inputs_embeds") is None):
             return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
         mask = prompt.get("attention_mask")
@@ -669,6 +688,25 @@ class CrossLingualConnection:
             return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
         finally:
             _GENERATION.reset(token)
+
+    def _forget_earlier_turns(self, prompt: dict[str, Any]) -> None:
+        """Takes out of the prompt's cache what was read with f."""
+        cache = prompt.get("past_key_values")
+        start = _connected_at(cache)
+        if cache is None or start is None:
+            return
+        mask = prompt.get("attention_mask")
+        tokens = _query_length(prompt)
+        missing = 0 if mask is None else mask.shape[-1] - tokens
+        if _can_crop(cache, 0) and missing <= start:
+            cache.crop(start - cache.get_seq_length())
+        elif missing == 0:
+            _empty(cache, self.config.get_text_config(decoder=True))
+        else:
+            raise ValueError(
+                f"past_key_values are connected at token {start}, where an earlier response starts, and the "
+                f"prompt lacks the conversation's first {missing} tokens: pass the whole conversation"
+            )
 
     def _prompt_embedding(self, prompt: dict[str, Any], index: int) -> Tensor:
         tokens = prompt["input_ids"] if prompt.get("inputs_embeds") is None else prompt["inputs_embeds"]
@@ -707,27 +745,45 @@ class CrossLingualConnection:
         return inputs
 
     def _response_start(self, inputs: dict[str, Any]) -> Tensor | None:
-        """The column (B,) of the response start in a bare forward; None where no row has one."""
+        """The column (B,) of the response start in a bare forward; None where it lies behind, in the cache.
+
+        Raises `ValueError` where a row has none: without its connection it would be another model.
+        """
         ids, past = inputs.get("input_ids"), inputs.get("past_key_values")
         index = None if ids is None else response_starts(ids, self.response_marker)
-        if index is not None and bool((index >= 0).any()):
+        found = torch.zeros(1, dtype=torch.bool) if index is None else index >= 0
+        if bool(found.all()):
             return index
         lies_behind = past is not None and past.get_seq_length() > 0  # and a response goes on
-        if not self._warned and not lies_behind:
-            self._warned = True
-            warnings.warn(
-                "no response marker in the input, so the model is not connected here; apply the chat "
-                "template with add_generation_prompt=True, or pass connection_index",
-                stacklevel=2,
-            )
-        return None
+        if lies_behind and not bool(found.any()):
+            return None
+        raise ValueError(
+            f"no response marker in row {int(found.long().argmin())} of the input, so it is not known where "
+            "to connect: apply the chat template with add_generation_prompt=True, pass connection_index (-1 for "
+            "rows that are not connected), or switch the connection off (model.connected = False)"
+        )
 
     def _forward_with(self, inputs: dict[str, Any], addend: Tensor, index: Tensor) -> Any:
-        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: not at all."""
+        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: not at all.
+
+        Raises `ValueError` where the cache was connected at an earlier response start of the conversation.
+        """
         here = index >= 0
+        cache = inputs.get("past_key_values")
+        before = 0 if cache is None else int(cache.get_seq_length())
+        earlier = _connected_at(cache)
+        if earlier is not None and bool(here.any()):
+            raise ValueError(
+                f"past_key_values are connected at token {earlier}, where an earlier response starts, and of "
+                "a conversation the last response start alone is: take out what they hold from there on "
+                f"(crop({earlier - before})) and pass it again, or the whole conversation without a cache"
+            )
         addend = addend * here[:, None].to(addend.device, addend.dtype)
         with add_to_output(self.decoder_layers[0], self.paths.inject, addend, index.clamp(min=0)):
-            return _plain_forward(self)(**inputs)
+            result = _plain_forward(self)(**inputs)
+        if result.past_key_values is not None and bool(here.any()):
+            result.past_key_values.cctuning_connected_at = before + int(index[here].min())
+        return result
 
     def _forward_monolingual(self, inputs: dict[str, Any], index: int, embedding: Tensor | None) -> Any:
         """Reads a prompt into a cache, connected at column `index` with the model's own transformed outputs.

@@ -495,7 +495,7 @@ def test_as_many_english_prompts_as_rows_are_needed(prompts):
         model.generate(given["input_ids"], max_new_tokens=1, english_input_ids=given["english_input_ids"])
 
 
-def test_a_marker_in_a_later_turn_is_found_behind_a_cache():
+def test_of_a_conversation_the_last_response_start_alone_is_connected():
     model, _, _ = wrapped_and_plain("llama")
     model.eval()
     width = model.config.hidden_size
@@ -503,11 +503,50 @@ def test_a_marker_in_a_later_turn_is_found_behind_a_cache():
     model.response_marker = (7, 8)
     first, second = torch.tensor([[9, 10, 7, 8, 11]]), torch.tensor([[12, 13, 7, 8, 14]])
 
-    def second_turn(**where):
-        cache = model(first, use_cache=True).past_key_values
-        return model(second, past_key_values=cache, **where).logits
-
     with torch.no_grad():
-        found = second_turn()
-        torch.testing.assert_close(found, second_turn(connection_index=torch.tensor([3])))
-        assert not torch.allclose(found, second_turn(connection_index=-1), atol=1e-3)
+        anew = model(torch.cat([first, second], dim=1)).logits
+        cache = model(first, use_cache=True).past_key_values
+        with pytest.raises(ValueError, match="connected at token 3"):
+            model(second, past_key_values=cache)
+        cache = model(first, use_cache=True).past_key_values
+        cache.crop(3 - 5)
+        rest = torch.cat([first[:, 3:], second], dim=1)
+        torch.testing.assert_close(model(rest, past_key_values=cache).logits, anew[:, 3:])
+        assert not torch.allclose(model(second).logits[:, -1], anew[:, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("bilingual", [False, True])
+@pytest.mark.parametrize("name", ["llama", "gemma3", "mistral_window"])
+def test_a_second_turn_on_the_cache_of_the_first_is_that_of_reading_it_anew(name, bilingual):
+    model, _, _ = wrapped_and_plain(name)
+    model = model.float().eval()
+    width = model.config.get_text_config().hidden_size
+    if not bilingual:
+        torch.manual_seed(0)
+        model.transform_matrix = torch.nn.Linear(width, width, bias=False)
+    english = {"english_input_ids": random_ids(4, seed=9)[None]} if bilingual else {}
+    options = {"max_new_tokens": 8, "do_sample": False, "return_dict_in_generate": True, **english}
+    differing = 0
+    for seed in range(6):
+        first = model.generate(random_ids(5, seed=seed)[None], **options)
+        conversation = torch.cat([first.sequences, random_ids(4, seed=40 + seed)[None]], dim=1)
+        anew = model.generate(conversation, **options).sequences
+        again = model.generate(conversation, past_key_values=first.past_key_values, **options).sequences
+        assert torch.equal(anew, again)
+        with torch.no_grad():
+            plain = model.generate(conversation, **options | {"connection_index": 4}).sequences
+        differing += not torch.equal(anew, plain)
+    assert differing  # so that where it is connected matters
+
+
+def test_a_prompt_without_what_the_cache_has_to_read_anew_is_refused():
+    model, _, _ = wrapped_and_plain("llama")
+    model.eval()
+    width = model.config.hidden_size
+    model.transform_matrix = torch.nn.Linear(width, width, bias=False, dtype=torch.float64)
+    options = {"max_new_tokens": 3, "do_sample": False, "return_dict_in_generate": True}
+    first = model.generate(random_ids(5, seed=1)[None], **options)
+    turn = random_ids(4, seed=2)[None]
+    mask = torch.ones(1, first.past_key_values.get_seq_length() + 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="pass the whole conversation"):
+        model.generate(turn, attention_mask=mask, past_key_values=first.past_key_values, **options)
