@@ -759,8 +759,8 @@ class CrossLingualConnection:
             return None
         raise ValueError(
             f"no response marker in row {int(found.long().argmin())} of the input, so it is not known where "
-            "to connect: apply the chat template with add_generation_prompt=True, pass connection_index (-1 for "
-            "rows that are not connected), or switch the connection off (model.connected = False)"
+            "to connect: apply the chat template with add_generation_prompt=True, pass connection_index (-1: "
+            "not connected), or switch the connection off (model.connected = False)"
         )
 
     def _forward_with(self, inputs: dict[str, Any], addend: Tensor, index: Tensor) -> Any:

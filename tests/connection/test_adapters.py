@@ -4,7 +4,14 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 
 from cctuning import CCTuningModel
-from cctuning.connection.adapters import check_target_modules, make_plain_adapter, with_pooling
+from cctuning.connection.adapters import (
+    check_not_tied,
+    check_target_modules,
+    load_merged,
+    make_plain_adapter,
+    with_pooling,
+)
+from cctuning.pretrained.kinds import ModelError
 from tests.tiny import tiny_llama
 
 
@@ -56,3 +63,41 @@ def test_a_misspelt_target_is_named_with_the_nearest():
     check_target_modules(model, ["q_proj", "mlp.up_proj"])
     with pytest.raises(ValueError, match=r"no module 'v_prj'.*v_proj"):
         check_target_modules(model, ["q_proj", "v_prj"])
+
+
+def saved_adapter(folder, *, tied, **settings):
+    """A plain adapter and its base model, as somebody else would train and save them."""
+    base = tiny_llama(50, tie_word_embeddings=tied)
+    base.save_pretrained(folder / "base")
+    torch.manual_seed(1)
+    config = LoraConfig(task_type="CAUSAL_LM", r=2, init_lora_weights=False, **settings)
+    adapted = get_peft_model(base, config)
+    adapted.peft_config["default"].base_model_name_or_path = str(folder / "base")
+    adapted.save_pretrained(folder / "adapter")
+    return adapted
+
+
+@pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])
+def test_an_adapter_of_a_tied_matrix_is_not_merged(module, tmp_path):
+    adapted = saved_adapter(tmp_path, tied=True, target_modules=["q_proj", module])
+    with pytest.raises(ModelError, match=f"{module}.*tie_word_embeddings"):
+        load_merged(tmp_path / "adapter")
+    with pytest.raises(ModelError, match=f"{module}.*tie_word_embeddings"):
+        check_not_tied(adapted)
+
+
+@pytest.mark.parametrize(
+    ("tied", "modules"), [(False, ["q_proj", "embed_tokens"]), (False, ["lm_head"]), (True, "all-linear")]
+)
+def test_any_other_adapter_is_the_model_that_peft_runs(tied, modules, tmp_path):
+    adapted = saved_adapter(tmp_path, tied=tied, target_modules=modules).eval()
+    ids = torch.arange(3, 9)[None]
+    with torch.no_grad():
+        expected = adapted(ids).logits
+        torch.testing.assert_close(load_merged(tmp_path / "adapter").eval()(ids).logits, expected)
+
+
+def test_an_adapter_that_replaces_modules_is_refused_with_what_to_do(tmp_path):
+    saved_adapter(tmp_path, tied=False, target_modules=["q_proj"], modules_to_save=["lm_head"])
+    with pytest.raises(ModelError, match=r"modules_to_save=\['lm_head'\].*merge"):
+        load_merged(tmp_path / "adapter")
