@@ -44,7 +44,7 @@ def test_an_attention_that_is_not_installed_is_refused(monkeypatch):
     check_attention(None)
     check_attention("sdpa")
     monkeypatch.setattr("cctuning.training.preflight.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="flash_attention_2 .*flash-attn"):
+    with pytest.raises(ValueError, match=r"flash_attention_2 .*flash-attn"):
         check_attention("flash_attention_2")
 
 

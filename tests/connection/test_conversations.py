@@ -1,0 +1,75 @@
+"""Conversations: the last response start alone is connected, with or without a cache of earlier turns."""
+
+import pytest
+import torch
+
+from cctuning import CCTuningModel
+from tests.models import build, random_ids
+
+GREEDY = {"max_new_tokens": 8, "do_sample": False, "return_dict_in_generate": True}
+
+
+def connected(name, *, bilingual=False):
+    """In float32, with a loud connection."""
+    model = CCTuningModel.wrap(build(name, dtype=torch.float32)).eval()
+    if not bilingual:
+        width = model.config.get_text_config().hidden_size
+        torch.manual_seed(0)
+        model.transform_matrix = torch.nn.Linear(width, width, bias=False)
+        torch.nn.init.normal_(model.transform_matrix.weight, std=0.5)
+    return model
+
+
+@pytest.mark.parametrize("bilingual", [False, True])
+@pytest.mark.parametrize("name", ["llama", "gemma3", "mistral_window"])
+def test_a_second_turn_on_the_cache_of_the_first_is_that_of_reading_it_anew(name, bilingual):
+    model = connected(name, bilingual=bilingual)
+    english = {"english_input_ids": random_ids(4, seed=9)[None]} if bilingual else {}
+    differing = 0
+    for seed in range(6):
+        first = model.generate(random_ids(5, seed=seed)[None], **GREEDY, **english)
+        conversation = torch.cat([first.sequences, random_ids(4, seed=40 + seed)[None]], dim=1)
+        anew = model.generate(conversation, **GREEDY, **english).sequences
+        again = model.generate(
+            conversation, past_key_values=first.past_key_values, **GREEDY, **english
+        ).sequences
+        assert torch.equal(anew, again)
+        elsewhere = model.generate(conversation, connection_index=4, **GREEDY, **english).sequences
+        differing += not torch.equal(anew, elsewhere)
+    assert differing  # so that it matters where it is connected
+
+
+def test_a_later_turn_without_connection_is_that_of_the_plain_model():
+    model, plain = connected("llama"), build("llama", dtype=torch.float32)
+    first = model.generate(random_ids(5, seed=1)[None], **GREEDY)
+    conversation = torch.cat([first.sequences, random_ids(4, seed=2)[None]], dim=1)
+    model.connected = False
+    found = model.generate(conversation, past_key_values=first.past_key_values, **GREEDY).sequences
+    assert torch.equal(found, plain.generate(conversation, **GREEDY).sequences)
+
+
+def test_a_bare_forward_behind_an_earlier_connection_is_refused():
+    model = connected("llama")
+    model.response_marker = (7, 8)
+    first, second = torch.tensor([[9, 10, 7, 8, 11]]), torch.tensor([[12, 13, 7, 8, 14]])
+    with torch.no_grad():
+        anew = model(torch.cat([first, second], dim=1)).logits
+        cache = model(first, use_cache=True).past_key_values
+        with pytest.raises(ValueError, match=r"connected at token 3.*crop\(-2\)"):
+            model(second, past_key_values=cache)
+        cache = model(first, use_cache=True).past_key_values
+        cache.crop(-2)
+        rest = torch.cat([first[:, 3:], second], dim=1)
+        torch.testing.assert_close(
+            model(rest, past_key_values=cache).logits, anew[:, 3:], atol=1e-4, rtol=1e-4
+        )
+        assert not torch.allclose(model(second).logits[:, -1], anew[:, -1], atol=1e-2)
+
+
+def test_a_prompt_without_what_the_cache_has_to_read_anew_is_refused():
+    model = connected("llama")
+    first = model.generate(random_ids(5, seed=1)[None], **GREEDY)
+    turn = random_ids(4, seed=2)[None]
+    mask = torch.ones(1, first.past_key_values.get_seq_length() + 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="pass the whole conversation"):
+        model.generate(turn, attention_mask=mask, past_key_values=first.past_key_values, **GREEDY)
