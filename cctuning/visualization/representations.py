@@ -15,6 +15,7 @@ from cctuning.data.batches import map_in_batches
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
+from cctuning.generation.finite import NonFiniteError
 
 
 def represent(
@@ -37,7 +38,7 @@ def represent(
     each text, else through its Transform Matrix, or not at all where it has none.
 
     Raises `ValueError` for a layer that is not there, a prompt beyond the model's positions, a token without
-    an embedding, and vectors that are not finite.
+    an embedding, and `NonFiniteError` for vectors that are not finite.
     """
     config = model.config.get_text_config()
     check_layer(config, layer)
@@ -59,8 +60,9 @@ def represent(
 
     numbers = range(len(ids))
     found = torch.stack(map_in_batches(vectors, numbers, [len(own) for own in ids], batch_size=batch_size))
-    if not found.isfinite().all():
-        raise ValueError(f"layer {layer} gives numbers that are not finite; try dtype=float32")
+    finite = found.isfinite().all(-1)
+    if not finite.all():
+        raise NonFiniteError(model, texts[int(finite.long().argmin())], f"outputs of layer {layer}")
     return np.asarray(found.numpy())
 
 

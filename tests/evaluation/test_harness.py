@@ -165,8 +165,8 @@ def test_log_likelihoods_are_connected_behind_a_response_marker_alone(exported):
         return log_likelihood
 
     assert abs(log_likelihood(ours, with_marker) - log_likelihood(plain, with_marker)) > 1e-3
-    with pytest.warns(UserWarning, match="no response marker in the input, so the model is not connected"):
-        assert log_likelihood(ours, question) == log_likelihood(plain, question)
+    with pytest.raises(ValueError, match="no response marker in row 0"):
+        log_likelihood(ours, question)
 
 
 def test_the_command_line_runs_a_group(exported, data, tasks, tmp_path, monkeypatch):
