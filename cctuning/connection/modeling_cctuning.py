@@ -707,7 +707,7 @@ class CrossLingualConnection:
                 f"past_key_values are connected at token {start}, where an earlier response starts, and the "
                 f"prompt lacks the conversation's first {missing} tokens: pass the whole conversation"
             )
-        cache.cctuning_connected_at = None  # type: ignore[attr-defined]
+        cache.cctuning_connected_at = None
 
     def _prompt_embedding(self, prompt: dict[str, Any], index: int) -> Tensor:
         tokens = prompt["input_ids"] if prompt.get("inputs_embeds") is None else prompt["inputs_embeds"]
