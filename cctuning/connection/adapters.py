@@ -133,7 +133,7 @@ def _lora_config(directory: Path) -> LoraConfig:
         raise ModelError(
             f"{path}: init_lora_weights={settings['init_lora_weights']!r} changes the base model: merge it"
         )
-    if others := sorted({*(settings.get("modules_to_save") or ())} - {_NAME}):
+    if others := sorted({*(settings.get("modules_to_save") or ())} - POOLINGS.keys()):
         raise ModelError(
             f"{path}: modules_to_save={others} is not supported, as it replaces weights of the base model: "
             "merge the adapter into it (merge_and_unload of PEFT), and name the merged model"
