@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from cctuning.analysis.measures.tables import write_tables
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 
 Key = tuple[str, str, str]  # sub-layer, benchmark, language
 SUMMARY_FILE = "summary.json"
@@ -98,7 +98,7 @@ def write_summary(
 ) -> dict[str, Any]:
     """Writes summary.json and tables/, and returns what summary.json holds. Raises `OSError`."""
     whole = {**summary, "choosers": [asdict(judgement) for judgement in judgements]}
-    text = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False)
+    text = to_json(whole, indent=1)
     write_whole(folder / SUMMARY_FILE, text + "\n")
     write_tables(folder / "tables", whole)
     return whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rich.progress import track
@@ -21,6 +20,7 @@ from cctuning.evaluation.comparison.tables import (
 )
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 
 console = new_console()
 
@@ -61,6 +61,6 @@ def write_comparison(folder: Path, comparison: Comparison, metric: str | None) -
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "comparison.md", shown)
     write_whole(folder / "comparison.csv", csv_text(comparison))
-    text = json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    text = to_json(comparison.as_json(), indent=2)
     write_whole(folder / "comparison.json", text + "\n")
     plot_comparison(comparison, [folder / "comparison.png", folder / "comparison.svg"], metric=metric)

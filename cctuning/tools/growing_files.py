@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+from cctuning.tools.json_text import from_json, to_json
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ class BrokenLineError(ValueError):
 def add_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
     """Adds `objects` to the file, and has them on the disk before it returns. Raises `OSError`."""
     with path.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects))
+        file.write("".join(to_json(one) + "\n" for one in objects))
         file.flush()
         os.fsync(file.fileno())
 
@@ -38,7 +39,7 @@ def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
             if not line.endswith(b"\n") and _is_cut(line):
                 break
             try:
-                value = read(json.loads(line))
+                value = read(from_json(line))
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise BrokenLineError(f"{path}, line {number}") from error
             if not line.endswith(b"\n"):
@@ -52,7 +53,7 @@ def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
 def _is_cut(line: bytes) -> bool:
     """Whether this can be the first part of a line of ours; else the file is something else, and it stays."""
     try:
-        json.loads(line)
+        from_json(line)
     except (ValueError, RecursionError):
         return line[:2] == b'{"'[: len(line)]
     return False

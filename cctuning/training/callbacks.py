@@ -13,6 +13,7 @@ from transformers.trainer_callback import ProgressCallback
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import non_finite, to_json
 
 METRICS_FILE = "metrics.jsonl"
 _DURATIONS = ("_runtime", "_per_second")
@@ -98,12 +99,17 @@ class MetricsFile(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """One line, from the first process; of what was measured, not of how long it took."""
-        values = {name: value for name, value in (logs or {}).items() if not name.endswith(_DURATIONS)}
+        values = {
+            # A norm of gradients may overflow in float16, whose scaler then leaves the step out.
+            name: None if non_finite(value) is not None else value
+            for name, value in (logs or {}).items()
+            if not name.endswith(_DURATIONS)
+        }
         # The Trainer ends with durations and a mean loss, both since the run was last resumed.
         if state.is_world_process_zero and "train_loss" not in values:
             try:
                 with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": state.global_step, **values}) + "\n")
+                    file.write(to_json({"step": state.global_step, **values}) + "\n")
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 

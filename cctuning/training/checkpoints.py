@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import from_json, to_json
 from cctuning.training.pickles import check_pickles
 
 MARKER = "complete.json"
@@ -70,7 +70,7 @@ def seal(folder: str | Path, *, step: int, engine: str, processes: int) -> Check
             for path, digest in zip(files, digests, strict=True)
         },
     }
-    write_whole(folder / MARKER, json.dumps(marker, indent=2) + "\n")
+    write_whole(folder / MARKER, to_json(marker, indent=2) + "\n")
     return Checkpoint(folder, step, engine, processes)
 
 
@@ -180,7 +180,7 @@ def _read_marker(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder}: {MARKER} is missing, it was not written to its end")
     try:
-        marker: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        marker: dict[str, Any] = from_json(path.read_text(encoding="utf-8"))
         entries = {name: (int(said["bytes"]), str(said["sha256"])) for name, said in marker["files"].items()}
         well_formed = bool(entries) and int(marker["step"]) >= 0 and int(marker["processes"]) > 0
         well_formed = well_formed and isinstance(marker["engine"], str)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+
+from cctuning.tools.json_text import from_json
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
@@ -17,9 +18,18 @@ _LAYER = "decision_maker/layer_"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl` that hold a training loss, in the order of steps."""
-    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if "loss" in line]
+    """The lines of a `metrics.jsonl` that hold a training loss, in the order of steps.
+
+    Raises `ValueError` for a line that is no JSON, or holds a number that is not finite.
+    """
+    found = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            values = from_json(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        found += [values] if "loss" in values else []
+    return found
 
 
 def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str = "training loss") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from cctuning.reporting.text_tables import csv_table
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 from cctuning.visualization.flat_map import fitting_perplexity, flat_map
 from cctuning.visualization.map_figure import plot_maps
 from cctuning.visualization.parallel_texts import ParallelTexts
@@ -73,7 +73,7 @@ def write_maps(
             for one in maps
         ],
     }
-    write_whole(folder / "representations.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / "representations.json", to_json(report, indent=1) + "\n")
     write_whole(folder / "similarity.csv", _similarity_csv(maps))
     write_whole(folder / "representations.csv", _points_csv(maps, texts))
     plot_maps(maps, [folder / "representations.png", folder / "representations.svg"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from matplotlib.colors import to_hex
 from cctuning.analysis.lens.figure import COLOURS, ink, plot_lens
 from cctuning.analysis.lens.reading import Guess, Lens, Reading
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -64,7 +64,7 @@ def draw(folder: str | Path, lens: Lens) -> None:
     """Writes `lens.html`, `lens.png`, `lens.svg` and the same numbers as `lens.json` into `folder`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "lens.json", json.dumps(lens.as_json(), ensure_ascii=False, indent=1) + "\n")
+    write_whole(folder / "lens.json", to_json(lens.as_json(), indent=1) + "\n")
     write_whole(folder / "lens.html", _page(lens))
     plot_lens(lens, folder)
 

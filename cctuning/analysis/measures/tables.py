@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from cctuning.analysis.measures.overview import overview_text
 from cctuning.reporting.text_tables import csv_table
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 
 Content = Mapping[str, Any]
 Line = list[Any]
@@ -41,9 +41,7 @@ def write_tables(folder: str | Path, summary: Content) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for measure, content in summary.items():
-        write_whole(
-            folder / f"{measure}.json", json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        write_whole(folder / f"{measure}.json", to_json(content) + "\n")
         if measure == "pairs":
             write_whole(folder / "pairs.csv", csv_table(_PAIRS, _pair_lines(content)))
         elif measure == "choices":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from cctuning.analysis.cells.reading import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import from_json, to_json
 
 SETTINGS_FILE = "probe.json"
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
@@ -64,7 +64,7 @@ class StudyFolder:
         """Writes the questions of a task: what was asked, its source, options and gold answers."""
         path = self.questions_file(which, probe)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in question_rows(probe)]
+        lines = [to_json(row) + "\n" for row in question_rows(probe)]
         write_whole(path, "".join(lines))
 
     def open(self, settings: Mapping[str, Any], *, resume: str) -> None:
@@ -89,7 +89,7 @@ class StudyFolder:
                 if (self.path / name).exists():
                     shutil.rmtree(self.path / name)
         self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+        write_whole(path, to_json(settings, indent=2) + "\n")
 
     def clear_findings(self) -> None:
         """Takes away what an earlier call, perhaps of other languages or sub-layers, made of its cells."""
@@ -100,7 +100,7 @@ class StudyFolder:
 
     def _refuse_others(self, path: Path, settings: Mapping[str, Any]) -> None:
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            known = from_json(path.read_text(encoding="utf-8"))
             differing = [
                 f"{name} was {known.get(name)!r} and is {settings.get(name)!r}"
                 for name in {**known, **settings}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from cctuning.data.fields import type_name
 from cctuning.data.formats import json_records
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import non_finite, to_json
 
 RESULTS_FILE = "results.json"
 # What is made of samples, each time anew; the first tells that an evaluation is complete.
@@ -38,7 +38,7 @@ def samples_path(folder: str | Path, task: str) -> Path:
 
 def write_sample_file(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
     """Writes the samples of a finished task."""
-    write_whole(path, "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples))
+    write_whole(path, "".join(to_json(sample) + "\n" for sample in samples))
 
 
 def read_sample_file(path: Path) -> list[dict[str, Any]]:
@@ -50,6 +50,8 @@ def read_sample_file(path: Path) -> list[dict[str, Any]]:
     lines: dict[int | str, int] = {}
     for record in json_records(path):
         fault = record.fault or _sample_fault(record.values)
+        if fault is None and (place := non_finite(record.values)):
+            fault = f"{place}: is NaN or infinite, and a score of it would be too"
         if fault is None and record.values["doc_id"] in lines:
             fault = f"doc_id: {record.values['doc_id']!r} is in line {lines[record.values['doc_id']]} too"
         if fault:

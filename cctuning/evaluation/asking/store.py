@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from cctuning.evaluation.asking.sample_files import (
 )
 from cctuning.tools.files import write_whole
 from cctuning.tools.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
+from cctuning.tools.json_text import from_json, to_json
 
 SETTINGS_FILE = "evaluation.json"
 _LINE_KINDS = RESPONSE_KINDS | {"response": str, "left_in_batch": int}
@@ -129,7 +129,7 @@ def open_folder(
     known |= tasks
     listed = {name: asdict(task) for name, task in known.items()}
     content = {"settings": dict(settings), "tasks": listed}
-    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, to_json(content, indent=2) + "\n")
     return known
 
 
@@ -179,7 +179,7 @@ def _refuse_others(
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, StoredTask]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_text(encoding="utf-8"))
         tasks = {name: StoredTask(**task) for name, task in content["tasks"].items()}
         return dict(content["settings"]), tasks
     except FileNotFoundError:

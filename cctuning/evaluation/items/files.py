@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 
 __all__ = ["SUFFIXES", "BadItemsError", "Item", "available_languages", "read_items", "write_items"]
 
@@ -83,7 +83,7 @@ def write_items(path: str | Path, items: Sequence[Item]) -> None:
     """Writes items as JSON lines that `read_items` reads, the file whole or not at all; folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, "".join(json.dumps(_row(item), ensure_ascii=False) + "\n" for item in items))
+    write_whole(path, "".join(to_json(_row(item)) + "\n" for item in items))
 
 
 def _row(item: Item) -> dict[str, Any]:

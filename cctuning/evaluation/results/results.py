@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -27,6 +26,7 @@ from cctuning.evaluation.results.tables import csv_text, markdown_text
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.stats.bootstrap import RESAMPLES, Id, generator, resampled_languages
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import from_json, to_json
 
 Task: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
@@ -176,7 +176,7 @@ def write_results(folder: str | Path, results: Mapping[str, Any]) -> None:
     write_whole(folder / "table.md", markdown_text(results))
     write_whole(folder / "table.csv", csv_text(results))
     plot_scores(results, [folder / "scores.png", folder / "scores.svg"])
-    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
+    text = to_json(results, indent=2)
     write_whole(folder / RESULTS_FILE, text + "\n")  # the last: where it is, the others are
 
 
@@ -186,7 +186,7 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ResultsError(f"{folder} {_what_is_there(Path(folder))}")
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{path} cannot be read: {error}") from error
     try:

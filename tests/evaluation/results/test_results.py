@@ -377,3 +377,20 @@ def test_on_screen_a_score_at_the_end_of_its_interval_has_the_other_end():
     words = " ".join(printed(results, 80)).split()
     assert "<4.5" in words and ">95.5" in words
     assert "outputs/made/monolingual, monolingual" in " ".join(words)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_with_their_place(tmp_path, number):
+    folder = write_evaluation(tmp_path / "made", samples(count=12))
+    path = folder / "samples_xnli_sw.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    broken = json.loads(lines[1])
+    broken["log_likelihoods"] = {"1": -1.0, "2": number}
+    path.write_text("\n".join([lines[0], json.dumps(broken), *lines[2:]]) + "\n", encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"samples_xnli_sw\.jsonl, line 2: log_likelihoods\.2"):
+        list(read_samples(folder))
+    results = json.loads((folder / "results.json").read_text())
+    results["results"]["xnli_sw"][MAIN] = number
+    (folder / "results.json").write_text(json.dumps(results))
+    with pytest.raises(ResultsError, match=r"results\.json"):
+        read_results(folder)
