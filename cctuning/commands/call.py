@@ -8,7 +8,6 @@ from typing import Any
 
 from cctuning.commands.registry import Command
 from cctuning.commands.run import quiet_libraries, run
-from cctuning.data.sources import find_sources
 from cctuning.distributed.rank import leave_processes
 from cctuning.pretrained.names import check_model_path
 from cctuning.settings.keys import keys_of
@@ -51,4 +50,6 @@ def check_names(recipe: Any) -> None:
         if key.names == "model" and value is not None:
             check_model_path(name, value)
         elif key.names == "rows" and value:
+            from cctuning.data.sources import find_sources  # it needs pyarrow, which a misspelt key does not
+
             find_sources(value, split=getattr(recipe, "data_split", "train"))
