@@ -19,6 +19,7 @@ from cctuning.analysis.probing.folder import StudyFolder, question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
+from cctuning.analysis.probing.shown_labels import unshown_labels
 from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
@@ -245,6 +246,7 @@ def write_findings(
         summary, judgements = measure(
             found, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
         )
+        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
         study.folder.clear_findings()
         whole = write_summary(folder, summary, judgements)
     with console.status("figures and report"):
@@ -263,12 +265,14 @@ def write_findings(
             questions,
             judgements,
             title=f"XTransplant: {Path(recipe.model).name}",
-            notes=notes(recipe, pilot, unseen),
+            notes=[*notes(recipe, pilot, unseen), *warnings],
             links=[
                 (f"Logit lens: {title}", page.relative_to(folder).as_posix())
                 for title, page in lenses.items()
             ],
         )
+    for warning in warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     for table in screen_tables(summary):
         console.print(table)
     console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)

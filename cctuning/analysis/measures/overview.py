@@ -33,6 +33,7 @@ def overview_text(summary: Content) -> str:
     In brackets 95 % intervals.
     """
     parts = ["# XTransplant: overview", _legend(summary)]
+    parts += [f"- warning: {warning}" for warning in summary["about"].get("warnings", ())]
     for sublayer, benchmarks in summary["bounds"].items():
         for benchmark, quantities in benchmarks.items():
             title = f"## {find_benchmark(benchmark).title}, {sublayer}"
