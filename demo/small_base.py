@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
-from tqdm import tqdm
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -28,6 +27,7 @@ from cctuning.commands.run import run
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import Row, read_rows
 from cctuning.generation.rules import set_generation_tokens
+from cctuning.tools.progress import progress_bar
 
 BLOCK, BATCH = 256, 16  # tokens of a training example, examples of a step
 LEARNING_RATE = 1e-3
@@ -56,9 +56,9 @@ def main() -> None:
         )
     )
     set_generation_tokens(model, prompts)
-    with tqdm(train(model, blocks(rows, prompts), options.steps), total=options.steps) as losses:
-        for loss in losses:
-            losses.set_postfix(loss=f"{loss:.3f}")
+    with progress_bar("training", options.steps) as bar:
+        for step, loss in enumerate(train(model, blocks(rows, prompts), options.steps), 1):
+            bar.update(step, description=f"training, loss {loss:.3f}")
     model.save_pretrained(options.output)
     tokenizer.save_pretrained(options.output)
     print(f"{model.num_parameters():,} parameters, {len(rows):,} rows, loss {loss:.3f} -> {options.output}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.progress import track
-
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import CompareRecipe
 from cctuning.evaluation.comparison.compare import Comparison, compare
@@ -21,6 +19,7 @@ from cctuning.evaluation.comparison.tables import (
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
+from cctuning.tools.progress import tracked
 
 console = new_console()
 
@@ -30,10 +29,8 @@ def compare_results(recipe: CompareRecipe) -> Result:
 
     Raises `ValueError` or `OSError` for folders that hold no results, or results that cannot be compared.
     """
-    evaluations = [
-        read_evaluation(folder)
-        for folder in track(recipe.results, "results read", console=console, transient=True)
-    ]
+    folders = tracked(recipe.results, "results read", console=console)
+    evaluations = [read_evaluation(folder) for folder in folders]
     names = name_evaluations(evaluations, recipe.names)
     with console.status("resampling the questions"):
         comparison = compare(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cctuning.commands.prompts import choose_prompts
@@ -27,6 +24,7 @@ from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
+from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read_choices
 from cctuning.visualization.layer_figure import plot_choices
@@ -148,7 +146,8 @@ def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -
         )
     set_mode(model, shown.mode)
     languages = list(texts.texts)
-    with progress_bar(f"sentences, {shown.name}", len(texts) * len(languages)) as update:
+    total = len(texts) * len(languages)
+    with progress_bar(f"sentences, {shown.name}", total, console=console, transient=True) as bar:
         vectors = {
             language: represent(
                 model,
@@ -159,7 +158,7 @@ def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -
                 pooling=recipe.pooling,
                 bilingual=shown.mode == "bilingual",
                 batch_size=recipe.batch_size,
-                progress=update,
+                progress=bar.advance,
             )
             for language in languages
         }
@@ -189,15 +188,6 @@ def means_table(maps: list[ModelMap], texts: ParallelTexts) -> Table:
         table.add_row(one.name, one.connection, *cosines, f"{means['retrieval']:.1%}")
     table.caption = f"retrieval by chance: {1 / len(texts):.1%}"
     return table
-
-
-@contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar for work in pieces; yields what counts the pieces that are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.update(task, advance=count)
 
 
 # --- What would be drawn ------------------------------------------------------------------------------------

@@ -146,14 +146,14 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
             return list(texts)
         translated: list[str | None] = []
         if translator is not None:
-            with progress_bar(console, f"{source} -> {target}", len(texts)) as update:
+            with progress_bar(f"{source} -> {target}", len(texts), console=console) as bar:
                 found = translate_all(
                     translator,
                     texts,
                     sources=[source] * len(texts),
                     target=target,
                     cache=folder / TRANSLATIONS_FILE,
-                    progress=lambda done, total: update(completed=done, total=total),
+                    progress=bar.update,
                 )
             faulty = [one for one in found if one.faults]
             if faulty:
@@ -218,11 +218,9 @@ def evaluate(
     how = Asking(recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood)
     total = sum(len(task.questions) for task, _ in tasks)
     samples: dict[str, list[dict[str, Any]]] = {}
-    with progress_bar(console, f"questions, {mode}", total) as update:
+    with progress_bar(f"questions, {mode}", total, console=console) as bar:
         for task, _ in tasks:
-            responses = ask(
-                model, prompts, task, folder, how, share=share, progress=lambda more: update(advance=more)
-            )
+            responses = ask(model, prompts, task, folder, how, share=share, progress=bar.advance)
             if share.process == 0:
                 samples[task.name] = make_samples(task, responses, prompting=recipe.prompting)
                 write_samples(folder, task.name, samples[task.name])

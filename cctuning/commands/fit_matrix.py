@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cctuning.commands.prompts import choose_prompts
@@ -30,6 +29,7 @@ from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
+from cctuning.tools.progress import progress_bars
 from cctuning.training.model_cards import export_card
 from cctuning.training.preflight import check_positions
 from cctuning.training.runs import (
@@ -164,22 +164,14 @@ def show(
 
 def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes: dict[str, Any]) -> Fit:
     """The fit, with a bar for each of its stages; warnings are printed as one line."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks: dict[str, Any] = {}
-    with warnings.catch_warnings(record=True) as caught, Progress(*columns, console=console) as bars:
+    with warnings.catch_warnings(record=True) as caught, progress_bars(console) as bars:
         warnings.simplefilter("always", UserWarning)
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
         fit = fit_transform(
             model,
             sample,
             ridge=recipe.ridge,
             folds=recipe.folds,
-            progress=progress,
+            progress=bars.update,
             **passes,
         )
     for warning in caught:

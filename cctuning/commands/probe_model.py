@@ -212,16 +212,16 @@ def probe(
     """
     sublayers = ", ".join(study.sublayers)
     times = len(study.sublayers)
-    with progress_bar(console, f"pilot questions, {sublayers}", times * count(pilot)) as update:
-        study.sweep_grids(PILOT, pilot, lambda more: update(advance=more))
+    with progress_bar(f"pilot questions, {sublayers}", times * count(pilot), console=console) as bar:
+        study.sweep_grids(PILOT, pilot, bar.advance)
     pairs: dict[Key, Pairs] = {}
     if unseen:
         pairs = chosen_pairs(study, pilot)
-        with progress_bar(console, f"unseen questions, {sublayers}", times * count(unseen)) as update:
+        with progress_bar(f"unseen questions, {sublayers}", times * count(unseen), console=console) as bar:
             if recipe.unseen_cells == "all":
-                study.sweep_grids(UNSEEN, unseen, lambda more: update(advance=more))
+                study.sweep_grids(UNSEEN, unseen, bar.advance)
             else:
-                study.sweep_pairs(UNSEEN, unseen, pairs, lambda more: update(advance=more))
+                study.sweep_pairs(UNSEEN, unseen, pairs, bar.advance)
         ask_otherwise(study, otherwise)
     if study.share.process != 0:
         return {}
@@ -368,7 +368,7 @@ def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking
     """Asks the unseen questions under the other promptings."""
     for prompting, (tasks, how) in otherwise.items():
         total = sum(len(task.questions) for task in tasks)
-        with progress_bar(console, f"unseen questions, {prompting}", total) as update:
+        with progress_bar(f"unseen questions, {prompting}", total, console=console) as bar:
             ask_prompted(
                 study.model,
                 study.prompts,
@@ -378,7 +378,7 @@ def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking
                 how,
                 study.settings,
                 share=study.share,
-                progress=lambda more: update(advance=more),
+                progress=bar.advance,
             )
 
 

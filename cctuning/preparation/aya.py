@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from cctuning.data.fields import is_english
 from cctuning.preparation.aya_source import AYA, AyaRow, read_aya
 from cctuning.preparation.command import check_target, ended, language_table, rows_file, typed, whole_number
@@ -22,6 +20,7 @@ from cctuning.preparation.files import COLUMNS, Record, write_records
 from cctuning.preparation.manifest import write_manifest
 from cctuning.preparation.shingles import normalised
 from cctuning.tools.console import new_console
+from cctuning.tools.progress import tracked
 
 ROWS = 20_236  # of the paper
 SHORTEST, LONGEST = 2, 4000  # characters; the longest are of prompt and response together
@@ -39,7 +38,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     console = new_console()
     left_out = Counter[str]()
     found = read_aya(options.source, split=options.split)
-    usable = list(_usable(tqdm(found, desc="Aya", unit="row", leave=False), left_out, options.longest))
+    usable = list(_usable(tracked(found, "Aya"), left_out, options.longest))
     drawn = balanced(usable, options.rows, seed=options.seed)
     write_records([_record(row) for row in drawn], options.write)
     counts = dict(Counter(row.language for row in drawn))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from tqdm.auto import tqdm
 
 from cctuning.data.fields import UNKNOWN_LANGUAGE
 from cctuning.data.formats import DataError
@@ -34,6 +33,7 @@ from cctuning.preparation.fetch import fetch
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.tools.console import new_console
+from cctuning.tools.progress import tracked
 
 COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"
 URL = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{}/Training/data/aya_train_mini_parallel.json"
@@ -121,7 +121,7 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
         else:
             labelled[place] = replace(row, language=language)
             found["in Aya"] += 1
-    for start in tqdm(range(0, len(unknown), _AT_ONCE), desc="languages", leave=False):
+    for start in tracked(range(0, len(unknown), _AT_ONCE), "languages"):
         places = unknown[start : start + _AT_ONCE]
         seen = identify([f"{rows[place].instruction}\n{rows[place].output}" for place in places])
         for place, guess in zip(places, seen, strict=True):
@@ -136,7 +136,7 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
 def _languages_of_aya(source: str) -> dict[tuple[str, str], str]:
     """(prompt, response) -> language. A row that is there in two languages is not told."""
     languages: dict[tuple[str, str], str] = {}
-    for row in tqdm(read_aya(source), desc="Aya", unit="row", leave=False):
+    for row in tracked(read_aya(source), "Aya"):
         if row is not None:
             key = _key(row.prompt, row.response)
             same = languages.setdefault(key, row.language) == row.language

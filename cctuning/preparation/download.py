@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm.auto import tqdm
-
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
 from cctuning.tools.locks import LockedError, only_run_in
+from cctuning.tools.progress import progress_bar
 
 if TYPE_CHECKING:
     import requests
@@ -105,7 +104,7 @@ def _complete(url: str, part: _Part, wait: float) -> None:
                     f"{kept if part.size else 'nothing came'}"
                 ) from error
             pause = wait * 2 ** (failures - 1)
-            tqdm.write(f"{error}; again in {pause:g} s, from byte {part.size:,}", file=sys.stderr)
+            print(f"{error}; again in {pause:g} s, from byte {part.size:,}", file=sys.stderr)
             time.sleep(pause)
         except OSError as error:
             raise _for_user(error, url, part) from error
@@ -156,12 +155,12 @@ def _start(response: requests.Response, part: _Part, url: str) -> int:
 
 
 def _write_body(chunks: Iterable[bytes], part: _Part, start: int, total: int | None) -> None:
-    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.path.stem, leave=False)
-    with part.path.open("ab") as file, bar:
+    bar = progress_bar(part.path.stem, total, done=start, size=True, transient=True)
+    with part.path.open("ab") as file, bar as shown:
         for chunk in chunks:
             file.write(chunk)
             file.flush()
-            bar.update(len(chunk))
+            shown.advance(len(chunk))
 
 
 def _check_status(status: int, reason: str, url: str) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from cctuning.data.rows import Row
 from cctuning.preparation.shingles import Shingles, frame, grams, jaccard, own, shingles
 from cctuning.tools.extras import extra
+from cctuning.tools.progress import ProgressBar, progress_bar
 
 PERMUTATIONS = 128
 
@@ -46,9 +46,8 @@ def near_duplicates(rows: Sequence[Row], *, threshold: float, seed: int = 1) -> 
     by_language: dict[str, list[Row]] = {}
     for row in rows:
         by_language.setdefault(row.language, []).append(row)
-    bar = tqdm(total=len(rows), desc="near duplicates", unit="row", leave=False)
     bands = _bands(threshold)
-    with bar:
+    with progress_bar("near duplicates", len(rows), transient=True) as bar:
         return [
             found
             for language in sorted(by_language)
@@ -66,7 +65,7 @@ def _bands(threshold: float) -> tuple[int, int]:
 
 
 def _of_language(
-    rows: Sequence[Row], threshold: float, bands: tuple[int, int], seed: int, bar: tqdm
+    rows: Sequence[Row], threshold: float, bands: tuple[int, int], seed: int, bar: ProgressBar
 ) -> Iterator[NearDuplicate]:
     with extra("preparation"):
         from datasketch import MinHash, MinHashLSH
@@ -79,7 +78,7 @@ def _of_language(
         hashfunc=int,  # they are hashes already
     )
     for number, (row, text, minhash) in enumerate(zip(rows, texts, hashes, strict=True)):
-        bar.update()
+        bar.advance()
         for earlier in sorted(index.query(minhash)):
             if (similarity := _similarity(text, texts[earlier], threshold)) is not None:
                 yield NearDuplicate(row, rows[earlier], similarity)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from cctuning.data.fields import type_name
 from cctuning.data.formats import DataError
@@ -22,6 +21,7 @@ from cctuning.evaluation.items import known_issues
 from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
 from cctuning.preparation.shingles import WIDE_WIDTH, WIDTH, Grams, Shingles, frame, grams, own, shingles
 from cctuning.settings.near_matches import did_you_mean
+from cctuning.tools.progress import ProgressBar, progress_bar, tracked
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -71,7 +71,7 @@ def read_questions(names: Sequence[str]) -> tuple[list[Question], int]:
         raise DataError(f"{', '.join(names)}: no benchmark file, only {' or '.join(sorted(_NO_QUESTIONS))}")
     questions: dict[str, Question] = {}
     cut = functools.cache(grams)  # the same English prompts stand beside every language
-    for source in tqdm(sources, desc="benchmarks", unit="file", leave=False):
+    for source in tracked(sources, "benchmarks"):
         for question in _of_file(source, cut):
             questions.setdefault(question.text, question)
     long = [question for question in questions.values() if question.can_be_found]
@@ -87,7 +87,7 @@ def overlaps(rows: Sequence[Row], questions: Sequence[Question], *, threshold: f
         return []
     vocabulary = np.unique(np.concatenate([question.shingles for question in questions]))
     of_questions = _matrix([question.shingles for question in questions], vocabulary)
-    with tqdm(total=2 * len(rows), desc="benchmark overlap", unit="row", leave=False) as bar:
+    with progress_bar("benchmark overlap", 2 * len(rows), transient=True) as bar:
         texts = [_matrix(_shingled(rows, text, bar), vocabulary) for text in (_text, _english_text)]
     seen = np.bincount(np.concatenate([text.indices for text in texts]), minlength=vocabulary.size)
     needed = np.array([math.ceil(threshold * question.shingles.size - 1e-9) for question in questions])
@@ -131,11 +131,11 @@ def _held(
                 yield int(numbers[part][place]), int(asked[part][place]), int(shared[place])
 
 
-def _shingled(rows: Sequence[Row], text: Callable[[Row], str], bar: tqdm) -> list[Shingles]:
+def _shingled(rows: Sequence[Row], text: Callable[[Row], str], bar: ProgressBar) -> list[Shingles]:
     found = []
     for row in rows:
         found.append(shingles(text(row)))
-        bar.update()
+        bar.advance()
     return found
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cctuning.data.fields import UNKNOWN_LANGUAGE, is_blank
 from cctuning.data.language_id import identify
@@ -32,6 +31,7 @@ from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.untranslated import read_candidates
 from cctuning.tools.console import new_console
+from cctuning.tools.progress import progress_bar
 from cctuning.translation import KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
 
@@ -149,9 +149,7 @@ def _translations(
         if not hasattr(translator, "with_beam_size"):
             raise ValueError(f"--retry-beam-size is not for --translator {options.translator}")
         retry = translator.with_beam_size(options.retry_beam_size)
-    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task("", total=None)
+    with progress_bar("translating", console=console) as bar:
         return translate_all(
             translator,
             [rows[number][options.field] for number in missing],
@@ -160,7 +158,7 @@ def _translations(
             cache=options.cache or options.output.with_suffix(".translations.jsonl"),
             retry=retry,
             skip_unknown=True,
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
+            progress=bar.update,
         )
 
 

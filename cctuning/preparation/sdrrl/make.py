@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
@@ -35,6 +35,7 @@ from cctuning.preparation.sdrrl.report import left_out, remarks, tables, too_few
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
 from cctuning.tools.console import new_console
+from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.translation import Translation, load_translator, translate_all
 
@@ -136,7 +137,7 @@ def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
         ).to(_device(options))
     prompts = PromptFormat(tokenizer)
     faults = question_faults(model, prompts, asked, max_new_tokens=options.max_new_tokens)
-    with tqdm(desc="answers", unit=" prompts", disable=None) as bar:
+    with progress_bar("answers", transient=True) as bar:
         found = english_answers(
             model,
             prompts,
@@ -145,7 +146,7 @@ def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
             kept=_beside(options.output, ".answers.jsonl"),
             max_new_tokens=options.max_new_tokens,
             batch_size=options.batch_size,
-            progress=_shown_by(bar),
+            progress=bar.update,
         )
     faults |= answer_faults(found)
     good = {question: answer.text for question, answer in found.items() if question not in faults}
@@ -168,14 +169,14 @@ def _translations(
     )
     found: dict[tuple[str, str], Translation] = {}
     for language, wanted in texts.items():
-        with tqdm(desc=f"translations: {language}", unit=" texts", disable=None) as bar:
+        with progress_bar(f"translations: {language}", transient=True) as bar:
             translated = translate_all(
                 translator,
                 wanted,
                 sources=["en"] * len(wanted),
                 target=language,
                 cache=_beside(options.output, ".translations.jsonl"),
-                progress=_shown_by(bar),
+                progress=bar.update,
             )
         found |= {(language, text): one for text, one in zip(wanted, translated, strict=True)}
     return found
@@ -189,22 +190,8 @@ def _beside(output: Path, suffix: str) -> Path:
     return output.with_suffix(suffix)
 
 
-def _shown_by(bar: tqdm) -> Progress:
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return show
-
-
 @contextmanager
 def _aligning() -> Iterator[Callable[[str], Progress]]:
     """A bar for the language that is being aligned."""
-    with tqdm(desc="aligning", unit=" rounds", disable=None) as bar:
-
-        def start(language: str) -> Progress:
-            bar.reset()
-            bar.set_description(f"aligning: {language}")
-            return _shown_by(bar)
-
-        yield start
+    with progress_bar("aligning", transient=True) as bar:
+        yield lambda language: functools.partial(bar.update, description=f"aligning: {language}")
