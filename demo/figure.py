@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
+from matplotlib.axes import Axes
 
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
-
+from cctuning.reporting.plots import COLOURS, save, style, subplots
 from demo.results import COLUMNS, MODELS, ROWS, SPLITS, Cells
 
-COLOURS = {"none": "#9aa5b1", "monolingual": "#e0a030", "translated": "#4c9f70", "bilingual": "#2f6db5"}
+_COLOURS = {"none": "0.65", "monolingual": COLOURS[4], "translated": COLOURS[2], "bilingual": COLOURS[0]}
 CHANCE = 0.1  # ten possible answers to every question
 
 
+@style()
 def draw(cells: Cells, path: Path, *, seeds: int) -> None:
     """Writes the figure to `path`; error bars are standard deviations over seeds."""
-    figure, axes = plt.subplots(
-        len(SPLITS), len(MODELS), figsize=(13, 6.2), sharey=True, sharex="col", width_ratios=[1, 2.2, 2.2]
+    figure, axes = subplots(
+        (10, 4.8), len(SPLITS), len(MODELS), sharey=True, sharex="col", width_ratios=[1, 2.2, 2.2]
     )
     for row, (split, split_title) in zip(axes, SPLITS.items(), strict=True):
         for axis, (model, title) in zip(row, MODELS.items(), strict=True):
             _bars(axis, cells, split, model)
-            axis.set_title(f"{title}, {split_title}", fontsize=10)
+            axis.set_title(f"{title}, {split_title}")
         row[0].set_ylabel("accuracy")
     handles, labels = axes[0][1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False)
-    figure.suptitle(_title(seeds), fontsize=12)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    figure.suptitle(_title(seeds))
+    save(figure, path)
 
 
-def _bars(axis: plt.Axes, cells: Cells, split: str, model: str) -> None:
+def _bars(axis: Axes, cells: Cells, split: str, model: str) -> None:
     shown = [(inference, title) for (name, inference), title in COLUMNS.items() if name == model]
     width = 0.8 / len(shown)
     for place, (inference, title) in enumerate(shown):
@@ -45,13 +41,12 @@ def _bars(axis: plt.Axes, cells: Cells, split: str, model: str) -> None:
             width=width * 0.92,
             yerr=[own[language].spread or 0.0 for language in ROWS],
             error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
-            color=COLOURS[inference],
+            color=_COLOURS[inference],
             label=inference,
         )
-    axis.axhline(CHANCE, color="#b03030", linewidth=0.9, linestyle=":", label="chance")
+    axis.axhline(CHANCE, color=COLOURS[1], linewidth=0.9, linestyle=":", label="chance")
     axis.set_xticks(range(len(ROWS)), list(ROWS))
     axis.set_ylim(0, 1.05)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _title(seeds: int) -> str:

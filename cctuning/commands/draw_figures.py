@@ -30,7 +30,8 @@ from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read
 from cctuning.visualization.layer_figure import plot_choices
 from cctuning.visualization.loss_figure import plot_losses
 from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
-from cctuning.visualization.maps import FILES, ModelMap, map_model, write_maps
+from cctuning.visualization.map_files import FILES, write_maps
+from cctuning.visualization.maps import ModelMap, map_model
 from cctuning.visualization.parallel_texts import (
     ParallelTexts,
     draw_parallel,

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from matplotlib import colormaps
 
+from cctuning.reporting.plots import AMOUNTS, LINES, WIDTH, legend_beside, save, style, subplots
 from cctuning.tools.json_text import from_json
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
 
 _LAYER = "decision_maker/layer_"
 
@@ -32,35 +30,35 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     return found
 
 
+@style()
 def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str = "training loss") -> None:
     """Loss over steps, in nats per label token: over all rows, and per language."""
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = subplots((WIDTH, 3.9))
     steps = [line["step"] for line in metrics]
     languages = sorted({name for line in metrics for name in line if name.startswith("loss/")})
-    colours, lines = plt.get_cmap("viridis"), ("-", "--", ":")
     marker = "o" if len(metrics) < 20 else ""
     for number, name in enumerate(languages):
         points = [(line["step"], line[name]) for line in metrics if name in line]
-        colour = colours(number / max(len(languages) - 1, 1))
-        style = {
-            "color": colour,
-            "linestyle": lines[number % 3],
-            "linewidth": 1.0,
-            "marker": marker,
-            "markersize": 3,
-        }
-        axes.plot(*zip(*points, strict=True), label=name.removeprefix("loss/"), **style)
+        axes.plot(
+            *zip(*points, strict=True),
+            label=name.removeprefix("loss/"),
+            color=colormaps[AMOUNTS](number / max(len(languages) - 1, 1)),
+            linestyle=LINES[number % len(LINES)],
+            linewidth=0.9,
+            marker=marker,
+            markersize=3,
+        )
     axes.plot(
         steps, [line["loss"] for line in metrics], color="black", linewidth=2, marker=marker, label="all rows"
     )
     axes.set(xlabel="step", ylabel="nats per label token", title=title)
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + len(languages) // 20, fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    axes.grid()
+    legend_beside(axes, columns=1 + len(languages) // 20)
+    save(figure, path)
 
 
+@style()
 def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     """Which layer was chosen over the steps (share of rows), and the entropy of the choice in nats.
 
@@ -72,19 +70,13 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     names = sorted(name for name in lines[0] if name.startswith(_LAYER))
     shares = [[line[name] for line in lines] for name in names]
     has_entropy = "decision_maker/entropy" in lines[0]
-    figure, panels = plt.subplots(
-        1 + has_entropy,
-        1,
-        figsize=(8, 5),
-        layout="constrained",
-        squeeze=False,
-        height_ratios=[3, 1][: 1 + has_entropy],
-    )
+    heights = [3, 1][: 1 + has_entropy]
+    figure, panels = subplots((WIDTH, 4.4), len(heights), squeeze=False, height_ratios=heights)
     axes = panels[0, 0]
     steps = [line["step"] for line in lines]
     # A line of the metrics file sums up the steps since the one before.
     edges = [0, *steps], [layer - 0.5 for layer in range(len(names) + 1)]
-    image = axes.pcolormesh(*edges, shares, cmap="viridis", vmin=0, vmax=1)
+    image = axes.pcolormesh(*edges, shares, cmap=AMOUNTS, vmin=0, vmax=1)
     axes.set(ylabel="layer, from 0", title="layer chosen")
     axes.yaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes, label="share of rows")
@@ -94,9 +86,8 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
         panels[1, 0].axhline(highest, color="grey", linestyle=":", label=f"log {len(names)}: no preference")
         panels[1, 0].stairs(entropy, edges[0], baseline=None, color="black", linewidth=1.5)
         panels[1, 0].set(ylabel="entropy, nats", ylim=(0, 1.15 * highest or None), xlim=axes.get_xlim())
-        panels[1, 0].legend(loc="lower left", fontsize="small")
-        panels[1, 0].grid(alpha=0.3)
+        panels[1, 0].legend(loc="lower left")
+        panels[1, 0].grid()
     panels[-1, 0].set_xlabel("step")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    save(figure, path)
     return True

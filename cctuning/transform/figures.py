@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, LogLocator
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart; line styles and markers say the same.
-_RIDGE, _PLAIN, _IDENTITY, _MEAN = "#0072B2", "#D55E00", "#009E73", "#555555"
+from cctuning.reporting.plots import COLOURS, WIDTH, legend_beside, save, style, subplots
+
+_RIDGE, _PLAIN, _IDENTITY = COLOURS[:3]
+_MEAN = "0.35"
 
 
+@style()
 def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
     """Relative error on held-out pairs against the number of pairs fitted, beside the baselines."""
     points = report["learning_curve"]
     pairs = [point["pairs"] for point in points]
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = subplots((WIDTH, 3.9))
     plain = _values([point["plain_relative_error"] for point in points])
     ridge = _values([point["relative_error"] for point in points])
     axes.plot(pairs, plain, "s--", color=_PLAIN, label="plain least squares")
@@ -42,17 +41,17 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
         axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.minorticks_off()
     axes.set_title(f"‖F W − F_en‖ / ‖F_en‖ on {report['held_out_pairs']:,} held-out pairs")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    axes.grid()
+    legend_beside(axes)
+    save(figure, path)
 
 
+@style()
 def plot_error_per_layer(report: Mapping[str, Any], path: str | Path) -> None:
     """Relative error, R² (0: no better than the layer's mean) and cosine of every layer on held-out pairs."""
     layers = report["per_layer"]
     numbers = range(len(layers["r2"]))
-    figure, (errors, scores) = plt.subplots(2, 1, figsize=(8, 6), layout="constrained", sharex=True)
+    figure, (errors, scores) = subplots((WIDTH, 5.2), 2, sharex=True)
     errors.bar(numbers, _values(layers["relative_error"]), color=_RIDGE, width=0.7)
     errors.set(ylabel="relative error", title=f"per layer, on {report['held_out_pairs']:,} held-out pairs")
     scores.plot(numbers, _values(layers["r2"]), "o-", color=_RIDGE, linewidth=2, label="R² of F W_T")
@@ -63,12 +62,10 @@ def plot_error_per_layer(report: Mapping[str, Any], path: str | Path) -> None:
     scores.set(xlabel="layer, from 0", ylabel="R², cosine")
     scores.axhline(0, color="0.7", linewidth=1, zorder=0)
     scores.xaxis.get_major_locator().set_params(integer=True)
-    scores.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    legend_beside(scores)
     for axes in (errors, scores):
-        axes.grid(alpha=0.3, axis="y")
-        axes.set_axisbelow(True)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+        axes.grid(axis="y")
+    save(figure, path)
 
 
 def _line(axes: Axes, value: float | None, colour: str, style: str, label: str) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
+from cctuning.reporting.plots import AMOUNTS, save, style, subplots
 from cctuning.visualization.chosen_layers import LayerChoices, TaskChoices
 
 _LANGUAGE, _LAYER = 0.17, 0.22  # inches, of a row and of a column
 _NARROWEST = 2.4  # inches, of a panel
 
 
+@style()
 def plot_choices(evaluations: Sequence[LayerChoices], paths: Sequence[str | Path]) -> None:
     """Writes the figure to `paths`, which end in the formats to write.
 
@@ -32,43 +31,39 @@ def plot_choices(evaluations: Sequence[LayerChoices], paths: Sequence[str | Path
     widths = [max(_LAYER * one.layers, _NARROWEST) for one in evaluations]
     width = 0.9 + sum(own_width + 0.4 for own_width in widths)
     height = 1.6 + sum(_LANGUAGE * rows + 0.15 for rows in heights)
-    figure, grid = plt.subplots(
+    figure, grid = subplots(
+        (width, height),
         len(benchmarks),
         len(evaluations),
-        figsize=(width, height),
-        layout="constrained",
         squeeze=False,
         height_ratios=heights,
         width_ratios=widths,
     )
-    image = None
     for row, name in enumerate(benchmarks):
         for column, one in enumerate(evaluations):
             axes = grid[row, column]
             if not own[row][column]:
                 axes.set_visible(False)
                 continue
-            image = _draw(axes, own[row][column], one.layers)
+            _draw(axes, own[row][column], one.layers)
             if column == 0:
-                axes.set_ylabel(name, fontsize="small")
+                axes.set_ylabel(name)
             if row == 0:
-                axes.set_title(one.name, fontsize="medium")
+                axes.set_title(one.name)
             if row == len(benchmarks) - 1:
-                axes.set_xlabel("layer, from 0", fontsize="small")
+                axes.set_xlabel("layer, from 0")
             else:
                 axes.tick_params(labelbottom=False)
-    figure.colorbar(image, ax=grid, location="bottom", label="share of the connected answers", aspect=30)
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    plt.close(figure)
+    colours = ScalarMappable(Normalize(0, 1), AMOUNTS)
+    figure.colorbar(colours, ax=grid, location="bottom", label="share of the connected answers", aspect=30)
+    save(figure, *paths)
 
 
-def _draw(axes: Axes, tasks: Sequence[TaskChoices], layers: int) -> AxesImage:
+def _draw(axes: Axes, tasks: Sequence[TaskChoices], layers: int) -> None:
     shares = [
         [task.share(layer) if task.counts else float("nan") for layer in range(layers)] for task in tasks
     ]
-    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="none")
+    axes.imshow(shares, cmap=AMOUNTS, vmin=0, vmax=1, aspect="auto", interpolation="none")
     axes.set_yticks(range(len(tasks)), [task.language for task in tasks])
-    axes.tick_params(labelsize="x-small")
+    axes.tick_params(labelsize=6)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return image

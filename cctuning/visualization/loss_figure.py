@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
-
-from cctuning.evaluation.results.figures import COLOURS, MARKERS
+from cctuning.reporting.plots import COLOURS, LINES, MARKERS, WIDTH, legend_beside, save, style, subplots
 from cctuning.visualization.losses import Losses
 
-_LINES = ("-", "--", "-.", ":")
 
-
+@style()
 def plot_losses(runs: Sequence[Losses], paths: Sequence[str | Path], *, x: str = "step") -> None:
     """Writes the figure to `paths`, which end in the formats to write.
 
     The losses as they were logged are thin, their running means thick. `x`: step or tokens.
     """
-    figure, axes = plt.subplots(figsize=(9, 4.8), layout="constrained")
+    figure, axes = subplots((WIDTH, 3.9))
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
         places = run.steps if x == "step" else run.tokens
@@ -31,7 +25,7 @@ def plot_losses(runs: Sequence[Losses], paths: Sequence[str | Path], *, x: str =
             run.smoothed,
             color=colour,
             linewidth=2,
-            linestyle=_LINES[number // len(COLOURS) % len(_LINES)],
+            linestyle=LINES[number // len(COLOURS) % len(LINES)],
             marker=MARKERS[number % len(MARKERS)],
             markevery=(number / max(len(runs), 1) / 10, 0.1),  # markers of curves that lie together do not
             markersize=5,
@@ -42,8 +36,6 @@ def plot_losses(runs: Sequence[Losses], paths: Sequence[str | Path], *, x: str =
         ylabel="nats per label token",
         title="training loss (thin: as logged; thick: running mean)",
     )
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    plt.close(figure)
+    axes.grid()
+    legend_beside(axes)
+    save(figure, *paths)

@@ -6,8 +6,9 @@ import pytest
 from matplotlib import image
 
 from cctuning.visualization.flat_map import fitting_perplexity, flat_map
-from cctuning.visualization.map_figure import _style
-from cctuning.visualization.maps import map_model, write_maps
+from cctuning.visualization.map_figure import _sign
+from cctuning.visualization.map_files import write_maps
+from cctuning.visualization.maps import map_model
 from cctuning.visualization.parallel_texts import ParallelTexts
 
 
@@ -55,7 +56,7 @@ def test_vectors_that_are_all_the_same_are_told():
 
 
 def test_every_language_looks_unlike_the_others():
-    assert len({tuple(_style(number).values()) for number in range(49)}) == 49
+    assert len({tuple(_sign(number).values()) for number in range(49)}) == 49
 
 
 def test_files_hold_the_numbers_and_the_picture(tmp_path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,8 @@ class Grid:
     def layers(self) -> int:
         """L."""
         return int(self.cells.correct.shape[1])
+
+
+def each(measure: Callable[[Grid], Measured], grids: Mapping[str, Grid]) -> dict[str, Measured]:
+    """What is measured of every language's grid."""
+    return {language: measure(grid) for language, grid in grids.items()}

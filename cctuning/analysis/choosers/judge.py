@@ -15,9 +15,9 @@ from cctuning.analysis.choosers.folds import folds
 from cctuning.analysis.choosers.references import REFERENCES
 from cctuning.analysis.choosers.registry import CHOOSERS
 from cctuning.analysis.choosers.verdicts import Verdict, verdicts
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.stats.bootstrap import RESAMPLES, generator
+from cctuning.stats.estimates import MEAN, POOLED, Resampling
 
 FOLDS = 10
 

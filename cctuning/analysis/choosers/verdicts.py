@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from cctuning.analysis.choosers.asked import Array
 from cctuning.analysis.choosers.references import MEANS_OVER_PAIRS
-from cctuning.analysis.measures.estimates import Estimate, Resampling
 from cctuning.stats.bootstrap import Interval
+from cctuning.stats.estimates import Estimate, Resampling
 
 BASELINES = ("original", "fixed_pair")  # what all others are compared with
 

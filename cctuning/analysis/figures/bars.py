@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cctuning.analysis.figures.style import COLUMN, WIDTH, Content, head, shown_languages
+from cctuning.analysis.figures.parts import Content, head, shown_languages
 from cctuning.analysis.measures.categories import CATEGORIES
-from cctuning.analysis.measures.estimates import MEAN
-from cctuning.evaluation.results.figures import COLOURS
+from cctuning.reporting.plots import COLOURS, COLUMN, WIDTH, subplots
+from cctuning.stats.estimates import MEAN
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _draw(
     """Bars of 100 %, with the share of every part that has room for it."""
     languages = shown_languages(quantities[parts[0].quantity])
     height = size[1] + 0.19 * len(languages)
-    figure, axes = plt.subplots(figsize=(size[0], height), layout="constrained")
+    figure, axes = subplots((size[0], height))
     for place, language in enumerate(languages):
         left = 0.0
         for part in parts:

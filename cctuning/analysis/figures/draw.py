@@ -15,9 +15,11 @@ from cctuning.analysis.figures.heatmaps import draw_heatmaps
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities
-from cctuning.analysis.figures.style import drawing, save
 from cctuning.analysis.figures.tries import draw_tries
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.reporting.plots import save, style
+
+FORMATS = ("png", "svg")
 
 
 def draw_figures(
@@ -31,9 +33,11 @@ def draw_figures(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    with drawing():
+    with style():
         for name, figure in chain(_of_measures(summary), _of_methods(summary, judgements)):
-            paths += save(figure, folder / name)
+            written = [folder / f"{name}.{ending}" for ending in FORMATS]
+            save(figure, *written)
+            paths += written
     return paths
 
 

@@ -6,20 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from cctuning.analysis.figures.style import (
-    CHANGES,
-    WIDTH,
-    Content,
-    head,
-    layer_ticks,
-    percents,
-    shown_languages,
-)
+from cctuning.analysis.figures.parts import Content, head, percents, shown_languages
 from cctuning.analysis.measures.strategies import STRATEGIES
+from cctuning.reporting.plots import CHANGES, WIDTH, layer_ticks, subplots
 
 _MOST = 5  # maps side by side
 _SIGNS = dict(zip(STRATEGIES, ("*", "s", "D"), strict=True))
@@ -36,14 +29,8 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     columns = min(_MOST, len(languages))
     lines = math.ceil(len(languages) / columns)
     side = min(2.2, (WIDTH - 0.6) / columns)
-    figure, grid = plt.subplots(
-        lines,
-        columns,
-        figsize=(side * columns + 0.6, side * lines + 0.8),
-        layout="constrained",
-        squeeze=False,
-        sharex=True,
-        sharey=True,
+    figure, grid = subplots(
+        (side * columns + 0.6, side * lines + 0.8), lines, columns, squeeze=False, sharex=True, sharey=True
     )
     for axes, language in zip(grid.flat, languages, strict=False):
         image = axes.imshow(maps[language], cmap=CHANGES, vmin=-limit, vmax=limit, origin="lower")
@@ -56,10 +43,10 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
         axes.set_visible(False)
     for axes in grid.flat[max(0, len(languages) - columns) : len(languages)]:
         axes.tick_params(labelbottom=True)
-    figure.supxlabel("target layer, from 0", fontsize="medium")
-    figure.supylabel("source layer, from 0", fontsize="medium")
+    figure.supxlabel("target layer, from 0")
+    figure.supylabel("source layer, from 0")
     figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label="change of accuracy, points")
-    handles = [plt.Line2D([], [], linestyle="", marker=marker, **_LOOK) for marker in _SIGNS.values()]
+    handles = [Line2D([], [], linestyle="", marker=marker, **_LOOK) for marker in _SIGNS.values()]
     head(figure, title, handles, list(_SIGNS), columns=len(handles))
     return figure
 

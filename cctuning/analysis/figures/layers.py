@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cctuning.analysis.figures.style import WIDTH, Content, layer_ticks, own_languages, percents
-from cctuning.evaluation.results.figures import COLOURS, MARKERS
+from cctuning.analysis.figures.parts import Content, own_languages, percents
+from cctuning.reporting.plots import COLOURS, MARKERS, WIDTH, layer_ticks, subplots
 
 _SIDES = ("source", "target")
 
@@ -21,7 +20,7 @@ def draw_bounds(bounds: Content, title: str) -> Figure:
 
     And, where it is known, beside what the upper bound would be by chance.
     """
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.0), layout="constrained", sharey=True)
+    figure, panels = subplots((WIDTH, 3.0), 1, 2, sharey=True)
     figure.suptitle(title)
     levels = {
         "instance-aware upper bound": ("upper_bound", "-.", COLOURS[2]),
@@ -44,7 +43,7 @@ def draw_bounds(bounds: Content, title: str) -> Figure:
 
 def draw_gains(outcomes: Mapping[str, Content], title: str) -> Figure:
     """How a layer changes accuracy on average, by source and by target layer; `outcomes` by sub-layer."""
-    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 2.9), layout="constrained", sharey=True)
+    figure, panels = subplots((WIDTH, 2.9), 1, 2, sharey=True)
     figure.suptitle(title)
     for axes, side in zip(panels, _SIDES, strict=True):
         for number, (sublayer, quantities) in enumerate(outcomes.items()):
@@ -86,4 +85,4 @@ def _curves(
 def _finish(axes: Axes, side: str, estimates: Content) -> None:
     axes.set_xlabel(f"{side} layer, from 0")
     axes.set_xticks(layer_ticks(len(estimates["mean"]["value"])))
-    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.grid()

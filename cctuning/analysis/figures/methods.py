@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cctuning.analysis.choosers import Judgement, Score
-from cctuning.analysis.figures.style import CHANGES, WIDTH, Content, error_bar, head
+from cctuning.analysis.figures.parts import Content, error_bar, head
 from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
-from cctuning.evaluation.results.figures import COLOURS, MARKERS
+from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, WIDTH, subplots
 
 _REFERENCES = ("original", "random_pair", "fixed_pair", "fixed_pair_of_all", "upper_bound")
 
@@ -39,7 +39,7 @@ def draw_unseen(scores: Sequence[Content], title: str) -> Figure:
         low, high = mean["interval"]
         _dot(left, {"value": mean["score"], "low": low, "high": high}, place, name in (ORIGINAL, SOURCE))
     _finish_left(left, names, means[ORIGINAL]["score"])
-    _draw_map(right, changes, names, languages, "difference to the original, points")
+    _draw_map(figure, right, changes, names, languages, "difference to the original, points")
     return figure
 
 
@@ -63,7 +63,7 @@ def draw_choosers(judgement: Judgement, title: str) -> Figure:
         _dot(left, _estimate(verdict.accuracy), place, verdict.name in _REFERENCES)
     fixed = next(verdict for verdict in judgement.mean if verdict.name == "fixed_pair")
     _finish_left(left, names, fixed.accuracy.value)
-    _draw_map(right, changes, names, languages, "difference to the fixed pair, points")
+    _draw_map(figure, right, changes, names, languages, "difference to the fixed pair, points")
     return figure
 
 
@@ -73,15 +73,8 @@ def _estimate(score: Score) -> dict[str, float | None]:
 
 
 def _two_panels(names: Sequence[str], languages: int) -> tuple[Figure, Any]:
-    figure, panels = plt.subplots(
-        1,
-        2,
-        figsize=(WIDTH, 1.3 + 0.2 * len(names)),
-        layout="constrained",
-        width_ratios=[1, 0.35 + 0.11 * languages],
-        sharey=True,
-    )
-    return figure, panels
+    size = (WIDTH, 1.3 + 0.2 * len(names))
+    return subplots(size, 1, 2, width_ratios=[1, 0.35 + 0.11 * languages], sharey=True)
 
 
 _REFERENCE = {"colour": "0.4", "marker": MARKERS[1]}  # what is not a method is grey and square
@@ -92,10 +85,10 @@ _LEVEL: dict[str, Any] = {"color": "0.4", "linestyle": "--", "linewidth": 0.8}
 def _say(figure: Figure, title: str, method: str, reference: str, level: str) -> None:
     """The title, and what the signs of the left panel are."""
     signs = [
-        plt.Line2D([], [], linestyle="", color=look["colour"], marker=look["marker"], markersize=4.5)
+        Line2D([], [], linestyle="", color=look["colour"], marker=look["marker"], markersize=4.5)
         for look in (_METHOD, _REFERENCE)
     ]
-    head(figure, title, [*signs, plt.Line2D([], [], **_LEVEL)], [method, reference, level], columns=3)
+    head(figure, title, [*signs, Line2D([], [], **_LEVEL)], [method, reference, level], columns=3)
 
 
 def _dot(axes: Axes, estimate: Mapping[str, float | None], place: int, reference: bool) -> None:
@@ -107,10 +100,11 @@ def _finish_left(axes: Axes, names: Sequence[str], level: float) -> None:
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set(xlabel="accuracy, %, mean of languages", title="with 95 % intervals")
-    axes.grid(alpha=0.3, axis="x", linewidth=0.5)
+    axes.grid(axis="x")
 
 
 def _draw_map(
+    figure: Figure,
     axes: Axes,
     changes: np.ndarray[Any, Any],
     names: Sequence[str],
@@ -136,4 +130,4 @@ def _draw_map(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(label)
-    plt.colorbar(image, ax=axes, aspect=30, pad=0.01)
+    figure.colorbar(image, ax=axes, aspect=30, pad=0.01)

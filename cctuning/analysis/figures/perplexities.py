@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cctuning.analysis.figures.style import WIDTH, Content, own_languages, percents
+from cctuning.analysis.figures.parts import Content, own_languages, percents
 from cctuning.analysis.measures.perplexity import SHORTEST
-from cctuning.evaluation.results.figures import COLOURS
+from cctuning.reporting.plots import COLOURS, WIDTH, subplots
 
 _RARE = 0.002  # bins with fewer answers than that, below and above all others, are not drawn
 _NONE = f"no answer over {SHORTEST - 1} tokens"
@@ -29,7 +28,7 @@ def draw_perplexities(perplexity: Content, edges: Sequence[float], title: str) -
         return None
     languages = own_languages(perplexity["quantiles_by_level"])
     size = (WIDTH, max(2.6, 1.1 + 0.19 * len(languages)))
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, layout="constrained")
+    figure, (left, right) = subplots(size, 1, 2)
     figure.suptitle(title)
     ends = [*edges, edges[-1] * edges[1] / edges[0]]
     for prefix, (label, colour, dashes) in _WHOSE.items():
@@ -57,7 +56,7 @@ def draw_perplexities(perplexity: Content, edges: Sequence[float], title: str) -
         ticks = perplexity_ticks(*axes.get_xlim())
         axes.set_xticks(ticks, [_number(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.grid(alpha=0.3, linewidth=0.5)
+        axes.grid()
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 

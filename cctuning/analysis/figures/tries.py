@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from cctuning.analysis.figures.style import COLUMN, Content, own_languages, percents
-from cctuning.evaluation.results.figures import COLOURS
+from cctuning.analysis.figures.parts import Content, own_languages, percents
+from cctuning.reporting.plots import COLOURS, COLUMN, subplots
 
 
 def draw_tries(bounds: Content, tries: Sequence[int], title: str) -> Figure:
     """The share of questions that any of n random pairs answers, with what the same tries give by chance."""
-    figure, axes = plt.subplots(figsize=(COLUMN, 2.9), layout="constrained")
+    figure, axes = subplots((COLUMN, 2.9))
     figure.suptitle(title)
     curves = bounds["right_by_tries"]
     languages = own_languages(curves)
@@ -34,6 +33,6 @@ def draw_tries(bounds: Content, tries: Sequence[int], title: str) -> Figure:
     axes.set_xticks(tries[::2], [f"{number:,}" for number in tries[::2]])
     axes.minorticks_off()
     axes.set(xlabel="pairs tried", ylabel="questions answered rightly, %")
-    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.grid()
     axes.legend(loc="best")
     return figure

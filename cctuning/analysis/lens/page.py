@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from cctuning.analysis.lens.figure import COLOURS, ink, plot_lens
+from cctuning.analysis.lens.figure import COLOUR_MAP, ink, plot_lens
 from cctuning.analysis.lens.reading import Guess, Lens, Reading
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
@@ -75,7 +75,7 @@ def _page(lens: Lens) -> str:
         _panel(lens.plain, "The model as it is", ()),
         _panel(lens.transplanted, f"With the transplant {moved}", [target for _, target in lens.swaps]),
     ]
-    scale = [to_hex(colormaps[COLOURS](step / 10)) for step in range(11)]
+    scale = [to_hex(colormaps[COLOUR_MAP](step / 10)) for step in range(11)]
     return _PAGE.format(
         gradient=", ".join(scale),
         sublayer=escape(lens.sublayer),
@@ -109,7 +109,7 @@ def _cell(place: tuple[Guess, ...], layer: int, written: str, moved: bool) -> st
     best = place[0]
     said = f"layer {layer}: " + ", ".join(f"{guess.text} {guess.probability:.1%}" for guess in place)
     names = " ".join(name for name, holds in (("same", best.text == written), ("moved", moved)) if holds)
-    style = f"background:{to_hex(colormaps[COLOURS](best.probability))};color:{ink(best.probability)}"
+    style = f"background:{to_hex(colormaps[COLOUR_MAP](best.probability))};color:{ink(best.probability)}"
     return (
         f'<td tabindex="0" class="{names}" style="{style}" title="{escape(said)}" data-said="{escape(said)}">'
         f"<bdi>{escape(best.text)}</bdi></td>"

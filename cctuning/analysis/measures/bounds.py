@@ -13,9 +13,9 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each, spread
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.stats.bootstrap import Array
+from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling, ScoreArray, spread
 
 Right = NDArray[np.bool_]
 
@@ -87,7 +87,7 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
     `_by_source_layer` and `_by_target_layer` are (L,), `_by_pair` (L, L), `_by_tries` (numbers of tries,).
     `_spread` is the standard deviation over languages.
     """
-    quantities: dict[str, Callable[[Grid], Scores]] = {
+    quantities: dict[str, Callable[[Grid], ScoreArray]] = {
         "original": lambda grid: grid.target.correct,
         "source": lambda grid: grid.source.correct,
         "upper_bound": answered,

@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 
-from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.analysis.measures.bounds import Right, answered
-from cctuning.analysis.measures.estimates import Estimates, Resampling, each
+from cctuning.stats.estimates import Estimates, Resampling
 
 # (source right, target right, any transplant right), and the quantity's name.
 CATEGORIES: dict[tuple[bool, bool, bool], str] = {

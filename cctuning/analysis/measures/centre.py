@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.analysis.measures.bounds import answered
-from cctuning.analysis.measures.estimates import MEAN, Estimates, Limits, Resampling, Scores, each
 from cctuning.analysis.measures.outcomes import gains
+from cctuning.stats.estimates import MEAN, Estimates, Limits, Resampling, ScoreArray
 
 OTHERS = "others"  # in the place of a language: the mean over all languages but the centre
 
@@ -26,7 +26,7 @@ def measure_centre(grids: Mapping[str, Grid], centre: str, resampling: Resamplin
     if centre not in grids:
         return {}
     one_answer: Limits = (0.0, 1.0)  # else a mean over pairs
-    quantities: dict[str, tuple[Callable[[Grid], Scores], Limits | None]] = {
+    quantities: dict[str, tuple[Callable[[Grid], ScoreArray], Limits | None]] = {
         "original": (lambda grid: grid.target.correct, one_answer),
         "accuracy": (lambda grid: grid.cells.correct.mean((1, 2)), None),
         "gain": (lambda grid: gains(grid).mean((1, 2)), None),

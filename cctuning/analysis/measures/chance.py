@@ -15,9 +15,9 @@ from numpy.random import Generator
 
 from cctuning.analysis.cells.grid import Grid
 from cctuning.analysis.measures.bounds import answered
-from cctuning.analysis.measures.estimates import Estimates, Resampling
 from cctuning.evaluation.items.item import Item
 from cctuning.stats.bootstrap import Array, generator
+from cctuning.stats.estimates import Estimates, Resampling
 
 ROUNDS = 5  # other questions that judge each question's answers
 

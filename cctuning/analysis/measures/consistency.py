@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, each
+from cctuning.analysis.cells.grid import Answers, Grid, each
 from cctuning.data.language_id import language_consistency
 from cctuning.stats.bootstrap import Array
+from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling
 
 
 @dataclass(frozen=True)

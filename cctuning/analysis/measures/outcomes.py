@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, Scores, each
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.stats.bootstrap import Array
+from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling, ScoreArray
 
 
 def gains(grid: Grid) -> Array:
@@ -25,7 +25,7 @@ def measure_outcomes(grids: Mapping[str, Grid], resampling: Resampling) -> dict[
     pairs with that layer, (L,). `_by_pair`: (L, L). `pairs_better`, `pairs_equal`, `pairs_worse`: the shares
     of pairs whose accuracy is above, at and below the original's.
     """
-    means_over_pairs: dict[str, Callable[[Grid], Scores]] = {
+    means_over_pairs: dict[str, Callable[[Grid], ScoreArray]] = {
         "win": lambda grid: (gains(grid) > 0).mean((1, 2)),
         "tie": lambda grid: (gains(grid) == 0).mean((1, 2)),
         "lose": lambda grid: (gains(grid) < 0).mean((1, 2)),

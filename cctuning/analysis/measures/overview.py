@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cctuning.analysis.measures.estimates import MEAN, POOLED
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.reporting.text_tables import bounds, markdown_table, percent
 from cctuning.stats.bootstrap import Interval
+from cctuning.stats.estimates import MEAN, POOLED
 
 Content = Mapping[str, Any]
 

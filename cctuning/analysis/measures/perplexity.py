@@ -12,16 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures.estimates import (
-    MEAN,
-    PAIR_RESAMPLES,
-    POOLED,
-    Estimate,
-    Estimates,
-    Limits,
-    Resampling,
-)
 from cctuning.stats.bootstrap import Array
+from cctuning.stats.estimates import MEAN, PAIR_RESAMPLES, POOLED, Estimate, Estimates, Limits, Resampling
 
 SHORTEST = 6  # tokens
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from cctuning.analysis.measures.estimates import MEAN
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.stats.estimates import MEAN
 
 _PILOT = {
     "original": "original",

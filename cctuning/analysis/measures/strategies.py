@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.estimates import PAIR_RESAMPLES, Estimates, Resampling, each, spread
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.stats.bootstrap import resampled_means
+from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling, spread
 
 Pair = tuple[int, int]  # source layer, target layer
 

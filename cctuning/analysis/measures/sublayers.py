@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.analysis.measures.bounds import answered
-from cctuning.analysis.measures.estimates import Estimates, Resampling, Scores, each
+from cctuning.stats.estimates import Estimates, Resampling, ScoreArray
 
 
 def measure_sublayers(
@@ -25,7 +25,7 @@ def measure_sublayers(
                 f"{grid.benchmark} in {language}: {grid.sublayer} and {others[language].sublayer} were not "
                 "asked the same questions"
             )
-    differences: dict[str, Callable[[Grid], Scores]] = {
+    differences: dict[str, Callable[[Grid], ScoreArray]] = {
         "upper_bound_difference": answered,
         "accuracy_difference": lambda grid: grid.cells.correct.mean((1, 2)),
         "accuracy_difference_by_source_layer": lambda grid: grid.cells.correct.mean(2),
@@ -40,7 +40,7 @@ def measure_sublayers(
         )
     mine, theirs = each(answered, grids), each(answered, others)
     names = [next(iter(own.values())).sublayer for own in (grids, others)]
-    shares: dict[str, Callable[[str], Scores]] = {
+    shares: dict[str, Callable[[str], ScoreArray]] = {
         "both": lambda language: mine[language] & theirs[language],
         f"only_{names[0]}": lambda language: mine[language] & ~theirs[language],
         f"only_{names[1]}": lambda language: ~mine[language] & theirs[language],

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from cctuning.analysis.cells.applied import Applied
-from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.grid import Grid, each
 from cctuning.analysis.measures.bounds import measure_bounds, numbers_of_tries
 from cctuning.analysis.measures.categories import measure_categories
 from cctuning.analysis.measures.centre import measure_centre
 from cctuning.analysis.measures.chance import measure_chance
 from cctuning.analysis.measures.checks import Groups, check_grids
 from cctuning.analysis.measures.consistency import measure_consistency
-from cctuning.analysis.measures.estimates import Estimate, Estimates, Resampling, each
 from cctuning.analysis.measures.outcomes import measure_outcomes
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
 from cctuning.analysis.measures.strategies import choices, measure_strategies
@@ -27,6 +26,7 @@ from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
 from cctuning.stats.bootstrap import RESAMPLES, generator
+from cctuning.stats.estimates import Estimate, Estimates, Resampling
 
 MEASURES = ("bounds", "strategies", "outcomes", "categories", "consistency", "perplexity", "centre")
 

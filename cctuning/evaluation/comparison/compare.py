@@ -18,16 +18,8 @@ from cctuning.evaluation.comparison.evaluations import (
 from cctuning.evaluation.comparison.paired import PairedScores
 from cctuning.evaluation.results.summary import Estimate, average
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.stats.bootstrap import (
-    Id,
-    Interval,
-    Scores,
-    bootstrap_p,
-    generator,
-    holm,
-    mcnemar_p,
-    unanimous_p,
-)
+from cctuning.stats.bootstrap import Id, Interval, ScoresById, generator
+from cctuning.stats.significance import bootstrap_p, holm, mcnemar_p, unanimous_p
 
 AVERAGE = "average"  # stands in the place of a benchmark and of a metric for the mean of all benchmarks
 # More than for one evaluation: the smallest p, 2 / (resamples + 1), must bear a correction for 60 tasks.
@@ -210,7 +202,9 @@ def _average_scores(means: Sequence[Sequence[_Mean]], names: Sequence[str]) -> I
         )
 
 
-def _difference(estimate: Estimate, baseline: Scores | None = None, own: Scores | None = None) -> Difference:
+def _difference(
+    estimate: Estimate, baseline: ScoresById | None = None, own: ScoresById | None = None
+) -> Difference:
     """A difference with its tests; McNemar's where the scores of both are given, and only right or wrong."""
     only_baseline = only_this = p_mcnemar = None
     if baseline and own and {*baseline.values(), *own.values()} <= {0.0, 1.0}:

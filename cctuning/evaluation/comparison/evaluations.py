@@ -11,7 +11,7 @@ from typing import Any
 
 from cctuning.evaluation.results.results import read_results, read_samples
 from cctuning.evaluation.results.summary import scores_of
-from cctuning.stats.bootstrap import Id, Scores
+from cctuning.stats.bootstrap import Id, ScoresById
 
 _SHOWN = 5  # ids or tasks that a message names
 # What changes scores and is not the model: a comparison across it is named.
@@ -29,7 +29,7 @@ class TaskScores:
     parallel: bool  # the same id is the same question in every language
     main_metric: str
     questions: Mapping[Id, str]  # a hash of each question and its gold answers
-    scores: Mapping[str, Scores]  # by metric
+    scores: Mapping[str, ScoresById]  # by metric
 
 
 @dataclass(frozen=True)

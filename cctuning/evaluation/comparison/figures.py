@@ -10,10 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -21,11 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cctuning.evaluation.comparison.compare import ComparedScore, Comparison, Difference
-from cctuning.evaluation.results.figures import COLOURS, MARKERS
+from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, save, style, subplots
 from cctuning.reporting.text_tables import percent
 
 _MOST_INTERVALS = 3  # models
-_COLOURS_OF_MAP = "PuOr"  # orange and purple differ for colour-blind readers too
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,7 @@ class _Panel:
     differences: list[list[Difference]]  # by place, then model
 
 
+@style()
 def plot_comparison(
     comparison: Comparison, paths: Sequence[str | Path], *, metric: str | None = None
 ) -> None:
@@ -45,10 +41,8 @@ def plot_comparison(
     names = comparison.names[1:]
     draw = _draw_intervals if len(names) <= _MOST_INTERVALS else _draw_map
     figure = draw(panels, names)
-    figure.suptitle(f"difference to the baseline ({comparison.names[0]}) in points", fontsize="medium")
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    plt.close(figure)
+    figure.suptitle(f"difference to the baseline ({comparison.names[0]}) in points")
+    save(figure, *paths)
 
 
 def _panels(shown: Sequence[Sequence[ComparedScore]]) -> list[_Panel]:
@@ -77,9 +71,9 @@ def _draw_intervals(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
     columns = min(4, len(panels))
     lines = math.ceil(len(panels) / columns)
     most = max(len(panel.places) for panel in panels)
-    height = 1.0 + 0.14 * most * (1 + len(names))
-    size = (max(6.0, 3.8 * columns), 0.8 + lines * height)
-    figure, grid = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
+    height = 0.9 + 0.12 * most * (1 + len(names))
+    size = (max(5.0, 3.2 * columns), 0.7 + lines * height)
+    figure, grid = subplots(size, lines, columns, squeeze=False)
     for number, axes in enumerate(grid.flat):
         if number < len(panels):
             _draw_panel(axes, panels[number])
@@ -90,7 +84,7 @@ def _draw_intervals(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
         for number, name in enumerate(names)
     ]
     marks.append(Line2D([], [], color="0.3", marker="o", mfc="white", label="p ≥ 0.05 (Holm)"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize="small")
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
     return figure
 
 
@@ -112,11 +106,10 @@ def _draw_panel(axes: Axes, panel: _Panel) -> None:
             )
     axes.axvline(0, color="0.3", linewidth=1, zorder=0)
     axes.axhline(len(panel.places) - 1.5, color="0.7", linewidth=0.8)  # above the mean
-    axes.set_yticks(range(len(panel.places)), panel.places, fontsize="small")
+    axes.set_yticks(range(len(panel.places)), panel.places)
     axes.set_ylim(len(panel.places) - 0.5, -0.5)
-    axes.set_title(panel.title, fontsize="medium")
-    axes.tick_params(axis="x", labelsize="small")
-    axes.grid(alpha=0.3, axis="x")
+    axes.set_title(panel.title)
+    axes.grid(axis="x")
 
 
 # --- A map --------------------------------------------------------------------------------------------------
@@ -126,8 +119,8 @@ def _draw_map(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
     most = max(len(panel.places) for panel in panels)
     columns = 2 if len(panels) > 1 and most <= 12 else 1
     lines = math.ceil(len(panels) / columns)
-    size = (1.8 + columns * (1.2 + 0.55 * most), 1.2 + lines * (0.8 + 0.32 * len(names)))
-    figure, grid = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
+    size = (1.6 + columns * (1.0 + 0.45 * most), 1.0 + lines * (0.7 + 0.26 * len(names)))
+    figure, grid = subplots(size, lines, columns, squeeze=False)
     largest = max(abs(d.value) for panel in panels for place in panel.differences for d in place)
     limit = 100 * (largest or 0.01)
     for number, axes in enumerate(grid.flat):
@@ -135,8 +128,8 @@ def _draw_map(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
             axes.set_visible(False)
             continue
         _draw_cells(axes, panels[number], limit)
-        axes.set_yticks(range(len(names)), names if number % columns == 0 else [], fontsize="small")
-    colours = ScalarMappable(Normalize(-limit, limit), _COLOURS_OF_MAP)
+        axes.set_yticks(range(len(names)), names if number % columns == 0 else [])
+    colours = ScalarMappable(Normalize(-limit, limit), CHANGES)
     figure.colorbar(colours, ax=grid, label="points; *: p < 0.05 (Holm)", aspect=40)
     return figure
 
@@ -144,7 +137,7 @@ def _draw_map(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
 def _draw_cells(axes: Axes, panel: _Panel, limit: float) -> None:
     models = len(panel.differences[0])
     values = [[100 * place[number].value for place in panel.differences] for number in range(models)]
-    axes.imshow(values, cmap=_COLOURS_OF_MAP, vmin=-limit, vmax=limit, aspect="auto")
+    axes.imshow(values, cmap=CHANGES, vmin=-limit, vmax=limit, aspect="auto")
     for place, differences in enumerate(panel.differences):
         for number, difference in enumerate(differences):
             dark = abs(difference.value) > 0.005 * limit
@@ -154,10 +147,10 @@ def _draw_cells(axes: Axes, panel: _Panel, limit: float) -> None:
                 percent(difference.value, signed=True) + "*" * bool(difference.stars),
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=6.5,
                 color="white" if dark else "black",
             )
     axes.axvline(len(panel.places) - 1.5, color="black", linewidth=1)  # before the mean
     long = max(map(len, panel.places)) > 7
-    axes.set_xticks(range(len(panel.places)), panel.places, fontsize="small", rotation=20 if long else 0)
-    axes.set_title(panel.title, fontsize="medium")
+    axes.set_xticks(range(len(panel.places)), panel.places, rotation=20 if long else 0)
+    axes.set_title(panel.title)

@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.results.summary import Estimate, estimates
-from cctuning.stats.bootstrap import Id, Scores, resampled_languages
+from cctuning.stats.bootstrap import Id, ScoresById, resampled_languages
 
 
 class PairedScores:
@@ -26,7 +26,7 @@ class PairedScores:
         tasks = evaluations[0].tasks
         self.parallel = tasks[next(iter(asked))].parallel
         # Per language the scores of each evaluation, by its number, under each metric.
-        self._scores: dict[str, dict[tuple[int, str], Scores]] = {
+        self._scores: dict[str, dict[tuple[int, str], ScoresById]] = {
             tasks[task].language: _common_scores([one.tasks[task].scores for one in evaluations], ids)
             for task, ids in asked.items()
         }
@@ -41,7 +41,7 @@ class PairedScores:
         """Those in which there are scores of this metric."""
         return [language for language, own in self._scores.items() if (0, metric) in own]
 
-    def scores(self, number: int, metric: str, language: str) -> Scores:
+    def scores(self, number: int, metric: str, language: str) -> ScoresById:
         """By question id."""
         return self._scores[language][number, metric]
 
@@ -65,10 +65,10 @@ class PairedScores:
 
 
 def _common_scores(
-    evaluations: Sequence[Mapping[str, Scores]], ids: Sequence[Id]
-) -> dict[tuple[int, str], Scores]:
+    evaluations: Sequence[Mapping[str, ScoresById]], ids: Sequence[Id]
+) -> dict[tuple[int, str], ScoresById]:
     """By number of the evaluation and metric, the scores of the questions that all have scored."""
-    common: dict[tuple[int, str], Scores] = {}
+    common: dict[tuple[int, str], ScoresById] = {}
     for metric in evaluations[0]:
         scores = [metrics.get(metric, {}) for metrics in evaluations]
         if scored := [id for id in ids if all(id in own for own in scores)]:

@@ -7,20 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # figures are files; no screen is needed
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from cctuning.evaluation.results.score_rows import ScoreRow, described, score_rows
+from cctuning.reporting.plots import COLOURS, MARKERS, save, style, subplots
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart; markers say the same.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _BAR: dict[str, Any] = {"linewidth": 2, "solid_capstyle": "butt"}
 
 
+@style()
 def plot_scores(results: Mapping[str, Any], paths: Sequence[str | Path]) -> None:
     """One panel per benchmark: the metric that the papers report, in %, with its 95 % interval.
 
@@ -32,19 +27,14 @@ def plot_scores(results: Mapping[str, Any], paths: Sequence[str | Path]) -> None
     ]
     columns = min(2, len(panels))
     lines = math.ceil(len(panels) / columns)
-    size = (1.5 + 5 * columns, 0.6 + 2.6 * lines)
-    figure, grid = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
+    size = (1.0 + 4 * columns, 0.5 + 2.1 * lines)
+    figure, grid = subplots(size, lines, columns, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _plot_benchmark(axes, panel)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    figure.suptitle(
-        f"{described(results)}\ndashed: mean over languages; bars and band: 95 % intervals",
-        fontsize="medium",
-    )
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    plt.close(figure)
+    figure.suptitle(f"{described(results)}\ndashed: mean over languages; bars and band: 95 % intervals")
+    save(figure, *paths)
 
 
 def _plot_benchmark(axes: Axes, rows: Sequence[ScoreRow]) -> None:
@@ -54,8 +44,8 @@ def _plot_benchmark(axes: Axes, rows: Sequence[ScoreRow]) -> None:
         axes.plot(place, 100 * row.value, MARKERS[0], color=COLOURS[0], clip_on=False)
     axes.axhspan(*(100 * end for end in mean.interval), color=COLOURS[1], alpha=0.15, linewidth=0)
     axes.axhline(100 * mean.value, color=COLOURS[1], linestyle="--", linewidth=1)
-    axes.set_xticks(range(len(languages)), [str(row.language) for row in languages], fontsize="small")
-    axes.set_title(f"{mean.title}: mean {100 * mean.value:.1f}", fontsize="medium")
+    axes.set_xticks(range(len(languages)), [str(row.language) for row in languages])
+    axes.set_title(f"{mean.title}: mean {100 * mean.value:.1f}")
     axes.set(ylabel=f"{mean.metric.partition(',')[0]}, %", xlim=(-0.6, len(languages) - 0.4))
     axes.set_ylim(bottom=0, top=min(105, axes.get_ylim()[1]))
-    axes.grid(alpha=0.3, axis="y")
+    axes.grid(axis="y")

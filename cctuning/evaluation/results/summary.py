@@ -19,7 +19,7 @@ from cctuning.stats.bootstrap import (
     Array,
     Id,
     Interval,
-    Scores,
+    ScoresById,
     independent_error,
     interval,
     standard_error,
@@ -40,7 +40,7 @@ class Estimate:
 
 
 def estimates(
-    scores: Mapping[str, Scores],
+    scores: Mapping[str, ScoresById],
     drawn: Mapping[str, Array],
     *,
     parallel: bool,
@@ -63,7 +63,7 @@ def estimates(
     return found | {None: average(list(found.values()), error=error, questions=questions, lowest=lowest)}
 
 
-def pooled(scores: Mapping[str, Scores]) -> float:
+def pooled(scores: Mapping[str, ScoresById]) -> float:
     """The mean over the questions of all languages, each question counted equally."""
     every = [score for own in scores.values() for score in own.values()]
     return math.fsum(every) / len(every)

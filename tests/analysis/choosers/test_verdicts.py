@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.choosers.verdicts import verdicts
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling
+from cctuning.stats.estimates import MEAN, POOLED, Resampling
 
 NAMES = ("original", "fixed_pair", "vote")
 

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from cctuning.analysis.choosers import judge_pilot
 from cctuning.analysis.figures import draw_figures
@@ -17,11 +17,11 @@ from cctuning.analysis.figures.heatmaps import draw_heatmaps
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
-from cctuning.analysis.figures.style import drawing, layer_ticks
 from cctuning.analysis.figures.tries import draw_tries
 from cctuning.analysis.measures.categories import CATEGORIES
 from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import summarise
+from cctuning.reporting import plots
 from tests.analysis.made import made_applied, made_grid
 
 pytestmark = pytest.mark.slow
@@ -55,9 +55,8 @@ def judgement(grids):
 
 @pytest.fixture
 def style():
-    with drawing():
+    with plots.style():
         yield
-    plt.close("all")
 
 
 def of(summary, measure, sublayer="ffn"):
@@ -82,20 +81,20 @@ def figures(summary, judgement):
 
 def test_nothing_is_cut_off_and_all_fits_a_page(style, summary, judgement):
     for name, figure in figures(summary, judgement).items():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         width, height = figure.get_size_inches()
         assert width <= 7.1 and height <= 9, name
         drawn = figure.get_tightbbox()  # of all that is drawn, inches
         assert drawn.x0 > -0.01 and drawn.y0 > -0.01, name
         assert drawn.x1 < width + 0.01 and drawn.y1 < height + 0.01, name
-        texts = [text for text in figure.findobj(plt.Text) if text.get_visible() and text.get_text()]
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
         assert len(texts) > 8, name
         assert min(text.get_fontsize() for text in texts) >= 6, name
 
 
 def test_every_axis_says_what_it_is(style, summary, judgement):
     for name, figure in figures(summary, judgement).items():
-        said = " ".join(text.get_text() for text in figure.findobj(plt.Text))
+        said = " ".join(text.get_text() for text in figure.findobj(Text))
         assert "%" in said or "points" in said, name
         assert TITLE in said, name
         if name in ("heatmaps", "bounds", "gains"):
@@ -248,7 +247,7 @@ def test_perplexities_have_numbers_on_their_axis(style, low, high):
 
 def test_numbers_are_written_at_the_axes_of_perplexities(style, summary):
     figure = draw_perplexities(of(summary, "perplexity"), summary["about"]["axes"]["bin"], TITLE)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     for axes in figure.axes:
         low, high = axes.get_xlim()
         ticks = [tick for tick in axes.xaxis.get_ticklabels(which="both") if tick.get_text()]
@@ -347,12 +346,3 @@ def test_files_have_their_names_and_the_same_bytes_each_time(summary, judgement,
     for path in paths:
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
-    assert not plt.get_fignums()
-
-
-@pytest.mark.parametrize("layers", [1, 2, 6, 12, 28, 32, 80, 126])
-def test_layers_on_an_axis(layers):
-    ticks = layer_ticks(layers)
-    assert ticks[0] == 0 and ticks[-1] < layers
-    assert len(ticks) <= 8
-    assert len(set(np.diff(ticks))) <= 1

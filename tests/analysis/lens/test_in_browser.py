@@ -6,7 +6,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from cctuning.analysis.lens import draw
-from cctuning.analysis.lens.figure import COLOURS, ink
+from cctuning.analysis.lens.figure import COLOUR_MAP, ink
 from tests.analysis.lens.made import LENS
 
 pytestmark = pytest.mark.slow
@@ -66,5 +66,5 @@ def test_every_probability_can_be_read_on_its_colour():
         ]
 
     for probability in np.linspace(0, 1, 101):
-        low, high = sorted([light(ink(probability)), light(colormaps[COLOURS](probability)[:3])])
+        low, high = sorted([light(ink(probability)), light(colormaps[COLOUR_MAP](probability)[:3])])
         assert (high + 0.05) / (low + 0.05) >= 4.5

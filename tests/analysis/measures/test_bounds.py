@@ -15,7 +15,7 @@ from cctuning.analysis.measures.bounds import (
     target_bounds,
     upper_bound,
 )
-from cctuning.analysis.measures.estimates import MEAN, Resampling
+from cctuning.stats.estimates import MEAN, Resampling
 from tests.analysis.made import made_grid
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from cctuning.analysis.measures import consistency as module
 from cctuning.analysis.measures.consistency import consistency, measure_consistency
-from cctuning.analysis.measures.estimates import MEAN
 from cctuning.data.language_id import language_consistency
+from cctuning.stats.estimates import MEAN
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_bounds import resampling
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cctuning.analysis.measures.estimates import MEAN, POOLED
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, log_perplexity, measure_perplexity
+from cctuning.stats.estimates import MEAN, POOLED
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_bounds import resampling
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cctuning.analysis.measures.estimates import Resampling
 from cctuning.analysis.measures.strategies import best_pair, choices, choose, measure_strategies
+from cctuning.stats.estimates import Resampling
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_bounds import with_correct
 

@@ -6,7 +6,7 @@ import pytest
 
 from cctuning.analysis.measures.unseen import compare_unseen
 from cctuning.evaluation.comparison.evaluations import Evaluation, TaskScores, fingerprint, read_evaluation
-from cctuning.stats.bootstrap import mcnemar_p
+from cctuning.stats.significance import mcnemar_p
 from tests.analysis.made import made_applied, made_grid
 from tests.samples import samples, write_evaluation
 

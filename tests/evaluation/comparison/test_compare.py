@@ -16,7 +16,7 @@ from cctuning.evaluation.comparison.compare import AVERAGE, compare
 from cctuning.evaluation.comparison.evaluations import name_evaluations, read_evaluation
 from cctuning.evaluation.comparison.figures import plot_comparison
 from cctuning.evaluation.comparison.tables import csv_text, details_table, markdown_text, overview_table
-from cctuning.stats.bootstrap import holm, mcnemar_p
+from cctuning.stats.significance import holm, mcnemar_p
 from tests.samples import sample, samples, write_evaluation
 
 MAIN = "accuracy,paper"

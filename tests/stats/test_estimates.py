@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cctuning.analysis.measures.estimates import MEAN, POOLED, Resampling, spread
 from cctuning.evaluation.results.summary import estimates as evaluated
 from cctuning.stats.bootstrap import interval, resampled_languages, unanimous_interval
+from cctuning.stats.estimates import MEAN, POOLED, Resampling, spread
 
 IDS = {"de": ["1", "2", "3", "4", "5"], "sw": ["2", "3", "5"], "qu": ["9", "1"]}
 

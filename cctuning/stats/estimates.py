@@ -1,22 +1,19 @@
 """How sure means over questions are, for arrays of any shape: 95 % intervals by resampling the questions.
 
-As in `cctuning.stats.bootstrap`: as many questions as there are, drawn with replacement; where the
-languages of a benchmark hold the same questions, a question is drawn for all of them at once.
+Where the languages of a benchmark hold the same questions, a question is drawn for all of them at once.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cctuning.analysis.cells.grid import Grid
-from cctuning.stats.bootstrap import RESAMPLES, Array, resampled_means, unanimous_interval
+from cctuning.stats.bootstrap import RESAMPLES, Array, draws, interval_ends, unanimous_interval
 
 MEAN = "mean"  # in the place of a language: the mean over languages, each counted equally
 POOLED = "pooled"  # the mean over the questions of all languages, each counted equally
@@ -24,10 +21,7 @@ PAIR_RESAMPLES = 1_000  # draws for what is estimated of every layer pair, in th
 
 Estimates: TypeAlias = "dict[str, Estimate]"  # by language, MEAN and POOLED
 Limits: TypeAlias = tuple[float, float]
-Scores: TypeAlias = NDArray[Any]  # (Q, ...): numbers, or right and wrong
-Measured = TypeVar("Measured")
-
-_TAILS = (0.025, 0.975)
+ScoreArray: TypeAlias = NDArray[Any]  # (Q, ...): numbers, or right and wrong
 
 
 @dataclass(frozen=True)
@@ -41,11 +35,6 @@ class Estimate:
     low: Array
     high: Array
     questions: int  # that it rests on; of several languages, a question that they share counts once
-
-
-def each(measure: Callable[[Grid], Measured], grids: Mapping[str, Grid]) -> dict[str, Measured]:
-    """What is measured of every language's grid."""
-    return {language: measure(grid) for language, grid in grids.items()}
 
 
 def spread(estimates: Estimates) -> Estimates:
@@ -78,13 +67,13 @@ class Resampling:
         # How often a question of a language is in each draw: (resamples, Q).
         self._counts: dict[str, Array] = {}
         if parallel:
-            drawn = _drawn_counts(len(distinct), random, resamples)
+            drawn = np.concatenate(list(draws(len(distinct), random, resamples)))
             places = {id: place for place, id in enumerate(distinct)}
             for language, own in ids.items():
                 self._counts[language] = drawn[:, [places[id] for id in own]]
         else:
             for language, own in ids.items():
-                self._counts[language] = _drawn_counts(len(own), random, resamples)
+                self._counts[language] = np.concatenate(list(draws(len(own), random, resamples)))
 
     def described(self, values: Mapping[str, float | Array]) -> Estimates:
         """Numbers or arrays that are no means over questions, without intervals; then MEAN, without NaN."""
@@ -97,8 +86,8 @@ class Resampling:
 
     def estimate(
         self,
-        scores: Mapping[str, Scores],
-        weights: Mapping[str, Scores] | None = None,
+        scores: Mapping[str, ScoreArray],
+        weights: Mapping[str, ScoreArray] | None = None,
         *,
         limits: Limits | None = (0.0, 1.0),
         resamples: int | None = None,
@@ -178,11 +167,6 @@ def _without_interval(value: Array, questions: int) -> Estimate:
     return Estimate(value, nothing, nothing, questions)
 
 
-def _drawn_counts(questions: int, random: Generator, resamples: int) -> Array:
-    """How often each question is in each draw: (resamples, questions)."""
-    return np.rint(resampled_means(np.eye(questions), random, resamples) * questions)
-
-
 def _ratio(sums: Any, weights: Any) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(np.equal(weights, 0), np.nan, np.divide(sums, weights))
@@ -203,10 +187,7 @@ def _estimate(
     limits: Limits | None,
     questions: int,
 ) -> Estimate:
-    quantile = np.nanquantile if np.isnan(resampled).any() else np.quantile
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of columns that are all NaN, and stay so
-        ends = np.asarray(quantile(resampled, _TAILS, axis=0))
+    ends = interval_ends(resampled)
     if limits is None:
         ends = np.where(alike, np.nan, ends)
     else:

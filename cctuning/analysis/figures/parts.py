@@ -1,0 +1,46 @@
+"""What the figures of a study have in common: languages and their mean, shares in %, and a title above."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cctuning.stats.estimates import MEAN, POOLED
+
+Content: TypeAlias = Mapping[str, Any]
+
+
+def own_languages(estimates: Content) -> list[str]:
+    """The languages of a quantity, without their means."""
+    return [language for language in estimates if language not in (MEAN, POOLED)]
+
+
+def percents(values: Any) -> Any:
+    """Shares in %, None as NaN."""
+    if isinstance(values, list):
+        return [percents(value) for value in values]
+    return math.nan if values is None else 100 * values
+
+
+def shown_languages(estimates: Content) -> list[str]:
+    """The same, and their mean last where there are several."""
+    languages = own_languages(estimates)
+    return [*languages, MEAN] if len(languages) > 1 else languages
+
+
+def head(figure: Figure, title: str, handles: Sequence[Any], labels: Sequence[Any], *, columns: int) -> None:
+    """The title of a figure, and below it what its signs are."""
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, title=title)
+
+
+def error_bar(axes: Axes, estimate: Content, place: float, *, colour: str, marker: str) -> None:
+    """A share in % with its interval, across."""
+    if estimate["value"] is None:
+        return
+    ends = percents([estimate["low"], estimate["high"]])
+    axes.plot(ends, [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
+    axes.plot(percents(estimate["value"]), place, marker, color=colour, markersize=4.5, clip_on=False)

@@ -1,0 +1,80 @@
+"""How figures look, and how they become files: one style, and the same bytes each time.
+
+Figures are made without pyplot: no screen is needed, a notebook keeps its own backend, and none has to be
+closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 7.0  # inches: both columns of a paper
+COLUMN = 3.4  # one column
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and lines say the same.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+AMOUNTS = "viridis"  # from none to all
+CHANGES = "PuOr"  # orange for losses, violet for gains, white for none: differ for colour-blind readers too
+
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "figure.titlesize": 8,
+    "figure.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 8,
+    "legend.frameon": False,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.5,
+    "lines.markersize": 4.5,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "cctuning",  # else the names of parts in an SVG are drawn at random
+}
+
+
+@contextmanager
+def style(**settings: Any) -> Iterator[None]:
+    """Draws what is inside in the style of all figures, and in `settings` of matplotlib; also a decorator."""
+    with matplotlib.rc_context(_STYLE | settings):
+        yield
+
+
+def subplots(size: tuple[float, float], rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, Any]:
+    """A figure of `size` in inches, and its axes as `Figure.subplots` gives them for `grid`."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, **grid)
+
+
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Writes a figure to each path, in the format that its ending names, without a date."""
+    for path in map(Path, paths):
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, dpi=200, metadata=metadata)
+
+
+def legend_beside(axes: Axes, *, columns: int = 1) -> None:
+    """Puts the legend to the right of what is drawn."""
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), ncols=columns)
+
+
+def layer_ticks(layers: int, most: int = 8) -> list[int]:
+    """Whole layers from 0, at even steps, `most` at most."""
+    step = next(step for step in (1, 2, 4, 5, 8, 10, 20, 50, 100, layers) if layers <= step * most)
+    return list(range(0, layers, step))

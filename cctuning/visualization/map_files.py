@@ -1,0 +1,65 @@
+"""Files of the representations of several models: numbers, points on a plane, and the figure of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cctuning.reporting.text_tables import csv_table
+from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
+from cctuning.visualization.flat_map import fitting_perplexity
+from cctuning.visualization.map_figure import plot_maps
+from cctuning.visualization.maps import ModelMap
+from cctuning.visualization.parallel_texts import ParallelTexts
+
+FILES = "representations.json, .csv, .png, .svg and similarity.csv"
+
+
+def write_maps(
+    folder: Path, maps: Sequence[ModelMap], texts: ParallelTexts, settings: Mapping[str, Any]
+) -> None:
+    """Writes what `FILES` names into `folder`. `settings`: how the representations were made."""
+    points = len(texts) * len(texts.texts)
+    report = {
+        **settings,
+        "sentences": len(texts),
+        "languages": list(texts.texts),
+        "perplexity_used": fitting_perplexity(points, settings["perplexity"]),
+        "retrieval_by_chance": 1 / len(texts),
+        "models": [
+            {
+                "name": one.name,
+                "connection": one.connection,
+                "means": one.means,
+                "pairs": [asdict(pair) for pair in one.similarities],
+            }
+            for one in maps
+        ],
+    }
+    write_whole(folder / "representations.json", to_json(report, indent=1) + "\n")
+    write_whole(folder / "similarity.csv", _similarity_csv(maps))
+    write_whole(folder / "representations.csv", _points_csv(maps, texts))
+    plot_maps(maps, [folder / "representations.png", folder / "representations.svg"])
+
+
+def _similarity_csv(maps: Sequence[ModelMap]) -> str:
+    rows = [
+        (one.name, one.connection, pair.a, pair.b, pair.parallel, pair.other, pair.retrieval)
+        for one in maps
+        for pair in one.similarities
+    ]
+    head = ("model", "connection", "language", "other_language", "parallel", "other", "retrieval")
+    return csv_table(head, rows)
+
+
+def _points_csv(maps: Sequence[ModelMap], texts: ParallelTexts) -> str:
+    rows = [
+        (one.name, language, number, *place, texts.texts[language][number])
+        for one in maps
+        for language, places in one.points.items()
+        for number, place in enumerate(places.tolist())
+    ]
+    return csv_table(("model", "language", "sentence", "x", "y", "text"), rows)

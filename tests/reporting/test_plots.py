@@ -1,0 +1,41 @@
+"""One style for all figures: it reaches their files, and leaves no trace in the settings of others."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import image
+from matplotlib import pyplot as plt
+
+from cctuning.reporting.plots import layer_ticks, save, style, subplots
+
+
+def draw(*paths):
+    with style():
+        figure, axes = subplots((4, 3))
+        axes.plot([0, 1], [0, 1])
+        save(figure, *paths)
+
+
+def test_files_are_the_same_bytes_each_time_and_have_their_size(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        draw(*(tmp_path / folder / f"a.{ending}" for ending in ("png", "svg")))
+    for name in ("a.png", "a.svg"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert image.imread(tmp_path / "one" / "a.png").shape[:2] == (600, 800)
+
+
+def test_a_callers_settings_backend_and_figures_stay_as_they_were(tmp_path):
+    settings, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
+    draw(tmp_path / "a.png")
+    assert dict(matplotlib.rcParams) == settings
+    assert matplotlib.get_backend() == backend
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 6, 12, 28, 32, 80, 126])
+def test_layers_on_an_axis(layers):
+    ticks = layer_ticks(layers)
+    assert ticks[0] == 0 and ticks[-1] < layers
+    assert len(ticks) <= 8
+    assert len(set(np.diff(ticks))) <= 1
