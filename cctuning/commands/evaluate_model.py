@@ -25,7 +25,8 @@ from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_f
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.known_issues import faults_file
 from cctuning.evaluation.items.selection import HUB, ItemSet, read_item_sets
-from cctuning.evaluation.results.results import summarise, write_results
+from cctuning.evaluation.results.folder import write_results
+from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name, set_mode
 from cctuning.pretrained.loading import load_tokenizer

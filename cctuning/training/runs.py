@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, kind_of, read_json_object
+from cctuning.settings.changes import WITHOUT_EFFECT, changed_settings, other_settings
 from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.checkpoints import (
     Checkpoint,
@@ -35,10 +36,6 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     "language": (str, type(None)),
     "max_rows": (int, type(None)),
 }
-# What may differ between a run and its continuation: nothing that changes the result.
-FREE_SETTINGS = (
-    "resume", "dry_run", "report_to", "run_name", "output_dir", "save_total_limit", "dataloader_num_workers",
-)  # fmt: skip
 # What a run leaves that would be taken for a part of the next one in the same folder.
 _LEFT = (
     "checkpoint-*", FINISHED_FILE, METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
@@ -139,7 +136,7 @@ def checkpoint_to_resume(
 
     `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `passed_over` is
     told of each newer one that is incomplete or damaged. Raises `RunError` where the folder holds a finished
-    run, or one with another recipe, and `CheckpointError` where the checkpoint that was named does not count.
+    run, or one with other settings, and `CheckpointError` where the checkpoint that was named does not count.
     """
     output_dir = Path(output_dir)
     if resume == "never":
@@ -215,25 +212,9 @@ def _has_begun(output_dir: Path) -> bool:
 
 
 def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
-    if changed := changed_settings(read_run_recipe(output_dir), recipe):
-        lines = "\n".join(f"  {line}" for line in changed)
-        raise RunError(
-            f"{output_dir} holds an unfinished run with another recipe:\n{lines}\n"
+    saved = read_run_recipe(output_dir)
+    if changed := changed_settings(saved, recipe, without_effect=WITHOUT_EFFECT["train"]):
+        remedy = (
             "Choose another output_dir, or start anew in it with resume=never, which deletes its checkpoints"
         )
-
-
-def changed_settings(
-    before: Mapping[str, Any], now: Mapping[str, Any], *, free: Sequence[str] = FREE_SETTINGS
-) -> list[str]:
-    """The settings that differ, apart from those in `free`, as `key: before -> now` with dots for groups."""
-    before, now = _flat(before), _flat(now)
-    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if key not in free]
-
-
-def _flat(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in recipe.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        raise RunError(other_settings(f"{output_dir} holds an unfinished run", changed, remedy))

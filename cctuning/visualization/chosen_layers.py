@@ -12,7 +12,7 @@ from transformers.utils import CONFIG_NAME
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluations
-from cctuning.evaluation.results.results import read_results, read_samples
+from cctuning.evaluation.results.folder import read_results, read_samples
 from cctuning.pretrained.kinds import read_json_object
 from cctuning.reporting.text_tables import csv_table
 

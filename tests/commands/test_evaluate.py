@@ -7,7 +7,7 @@ import torch
 
 from cctuning.commands import evaluate_model as script
 from cctuning.evaluation.asking import responses
-from cctuning.evaluation.results.results import read_results
+from cctuning.evaluation.results.folder import read_results
 from cctuning.generation.generate import answer
 from cctuning.generation.rules import set_generation_tokens
 from tests.questions import (
@@ -173,9 +173,9 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_the_other(folder, models,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["max_new_tokens=6"], "max_new_tokens was 5 and is 6"),
-        (["inference=none"], "inference was 'bilingual' and is 'none'"),
-        (["limit=2"], "the questions of xnli_sw are others"),
+        (["max_new_tokens=6"], "max_new_tokens: 5 -> 6"),
+        (["inference=none"], "inference: 'bilingual' -> 'none'"),
+        (["limit=2"], "xnli_sw: other questions"),
     ],
 )
 def test_other_responses_are_not_mixed(folder, models, arguments, message):

@@ -193,7 +193,7 @@ def test_other_settings_do_not_mix(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
     ended = probe(models / "plain", "languages=[sw]", "max_new_tokens=3")
     assert ended.status == 1
-    assert "max_new_tokens was 5 and is 3" in ended.err
+    assert "max_new_tokens: 5 -> 3" in ended.err
     assert probe(models / "plain", "languages=[sw]", "max_new_tokens=3", "resume=never").status == 0
     assert all(len(row["tokens"]) <= 3 for row in cells(folder, "pilot", "ffn", "xnli", "sw"))
 

@@ -185,13 +185,13 @@ row(
 )
 row(
     "samples of other questions",
-    "out … other settings: … questions … mkqa_sw … resume=never",
+    "out … other settings: … mkqa_sw … questions … resume=never",
     begun,
     change=lambda folder: (folder / QUESTIONS).write_text(lines(MKQA, {**OTHER, "answer": ["Athi"]})),
 )
 row(
     "samples of another setting",
-    "out … other settings: prompting was 'original' and is 'cot' … resume=never",
+    "out … other settings: … prompting: 'original' -> 'cot' … resume=never",
     begun,
     "prompting=cot",
 )

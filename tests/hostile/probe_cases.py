@@ -168,7 +168,7 @@ def cut(folder: Path) -> None:
 
 row(
     "a study with other settings",
-    "out … other settings: max_new_tokens was 2 and is 3 … resume=never",
+    "out … other settings: … max_new_tokens: 2 -> 3 … resume=never",
     swept,
     "max_new_tokens=3",
     slow=True,

@@ -159,7 +159,7 @@ def test_a_checkpoint_may_be_named(tmp_path):
     folder = a_run(tmp_path / "run", checkpoints=(3,))
     named = str(folder / "checkpoint-3")
     assert str(checkpoint_to_resume(tmp_path / "other", RECIPE, named).path) == named
-    with pytest.raises(RunError, match="another recipe"):
+    with pytest.raises(RunError, match="other settings"):
         checkpoint_to_resume(folder, {**RECIPE, "seed": 12345}, named)
     with pytest.raises(CheckpointError, match=r"^resume=.*: complete.json is missing"):
         checkpoint_to_resume(tmp_path / "other", RECIPE, str(tmp_path))

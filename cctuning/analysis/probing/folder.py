@@ -9,6 +9,7 @@ from typing import Any
 
 from cctuning.analysis.cells.reading import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
+from cctuning.settings.changes import changed_settings, other_settings
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
 
@@ -101,20 +102,14 @@ class StudyFolder:
     def _refuse_others(self, path: Path, settings: Mapping[str, Any]) -> None:
         try:
             known = from_json(path.read_text(encoding="utf-8"))
-            differing = [
-                f"{name} was {known.get(name)!r} and is {settings.get(name)!r}"
-                for name in {**known, **settings}
-                if known.get(name) != settings.get(name)
-            ]
+            changed = changed_settings(known, settings)
         except (ValueError, AttributeError, TypeError) as error:
             raise StudyFolderError(
                 f"{path} was not written by a probe or is damaged: set another output_dir, or resume=never"
             ) from error
-        if differing:
-            raise StudyFolderError(
-                f"{self.path} holds a study with other settings: {'; '.join(differing)}. Set another "
-                "output_dir, or resume=never to ask everything anew"
-            )
+        if changed:
+            remedy = "Set another output_dir, or resume=never to ask everything anew"
+            raise StudyFolderError(other_settings(f"{self.path} holds a study", changed, remedy))
 
 
 def question_rows(probe: ProbeTask) -> list[dict[str, Any]]:

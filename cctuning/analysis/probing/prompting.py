@@ -13,7 +13,8 @@ from cctuning.evaluation.asking.responses import Asking, ask
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.store import StoredTask, open_folder, write_samples
 from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
-from cctuning.evaluation.results.results import summarise, write_results
+from cctuning.evaluation.results.folder import write_results
+from cctuning.evaluation.results.results import summarise
 
 
 def prompted_tasks(

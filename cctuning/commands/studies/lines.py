@@ -9,7 +9,7 @@ from pathlib import Path
 from cctuning.commands.studies.plan import Row
 from cctuning.evaluation.comparison.compare import AVERAGE, COMPARISON_RESAMPLES, Difference, compare
 from cctuning.evaluation.comparison.evaluations import read_evaluation
-from cctuning.evaluation.results.results import read_results
+from cctuning.evaluation.results.folder import read_results
 from cctuning.evaluation.results.score_rows import score_rows
 from cctuning.stats.bootstrap import Interval
 

@@ -12,23 +12,8 @@ import yaml
 
 from cctuning.commands.studies.plan import Step
 from cctuning.evaluation.asking.store import SETTINGS_FILE
-from cctuning.training.runs import FREE_SETTINGS, RECIPE_FILE, RunError, changed_settings
-
-# What may differ between what a step has done and what it is asked to do: nothing that changes the result.
-_FREE = {
-    "train": FREE_SETTINGS,
-    "fit": ("model", "output_dir", "dry_run", "batch_size", "use_cpu"),
-    "evaluate": (
-        "run_name",
-        "model",
-        "output_dir",
-        "dry_run",
-        "resume",
-        "batch_size",
-        "batch_tokens",
-        "use_cpu",
-    ),
-}
+from cctuning.settings.changes import WITHOUT_EFFECT, changed_settings
+from cctuning.training.runs import RECIPE_FILE, RunError
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ def states_of(steps: Sequence[Step]) -> dict[str, State]:
 def _state(step: Step, *, outdated: bool) -> State:
     if not step.mark.is_file():
         return State(False, outdated)
-    changed = changed_settings(_settings_of(step), step.settings, free=_FREE[step.kind])
+    changed = changed_settings(_settings_of(step), step.settings, without_effect=WITHOUT_EFFECT[step.kind])
     if changed and step.settings.get("resume") == "never":  # asked for, and the script deletes what is there
         return State(False)
     return State(not (outdated or changed), outdated, changed)

@@ -18,6 +18,7 @@ from cctuning.evaluation.asking.sample_files import (
     samples_path,
     write_sample_file,
 )
+from cctuning.settings.changes import changed_settings, other_settings
 from cctuning.tools.files import write_whole
 from cctuning.tools.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
 from cctuning.tools.json_text import from_json, to_json
@@ -160,21 +161,15 @@ def _refuse_others(
             f"{folder} holds {found[0].name} and no {SETTINGS_FILE} that says how it was made: set another "
             "output_dir, or resume=never to remove it"
         )
-    differing = [
-        f"{name} was {known_settings.get(name)!r} and is {settings.get(name)!r}"
-        for name in {**known_settings, **settings}
-        if known and known_settings.get(name) != settings.get(name)
-    ]
-    differing += [
-        f"the questions of {name} are others"
+    changed = changed_settings(known_settings, settings) if known else []
+    changed += [
+        f"{name}: other questions than before"
         for name, task in tasks.items()
         if name in known and known[name].fingerprint != task.fingerprint
     ]
-    if differing:
-        raise ResumeError(
-            f"{folder} holds an evaluation with other settings: {'; '.join(differing)}. "
-            "Set another output_dir, or resume=never to ask everything anew"
-        )
+    if changed:
+        remedy = "Set another output_dir, or resume=never to ask everything anew"
+        raise ResumeError(other_settings(f"{folder} holds an evaluation", changed, remedy))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, StoredTask]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cctuning.evaluation.results.results import read_results, read_samples
+from cctuning.evaluation.results.folder import read_results, read_samples
 from cctuning.evaluation.results.summary import scores_of
 from cctuning.stats.bootstrap import Id, ScoresById
 

@@ -11,7 +11,7 @@ from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
 from cctuning.commands.studies.plan import Row
 from cctuning.commands.studies.table import columns_of, csv_text, markdown, screen_table, write_tables
 from cctuning.evaluation.asking.sample_files import ResultsError
-from cctuning.evaluation.results.results import read_results
+from cctuning.evaluation.results.folder import read_results
 from tests.samples import samples, write_evaluation
 
 

@@ -62,9 +62,9 @@ def test_a_folder_takes_more_tasks_and_no_other_settings(tmp_path):
     other = StoredTask("mkqa", "sw", "def", {"garbled": [1, "x"]})
     both = {"xnli_sw": TASK, "mkqa_sw": other}
     assert open_folder(tmp_path, {"mode": "none"}, {"mkqa_sw": other}) == both
-    with pytest.raises(ResumeError, match="mode was 'none' and is 'bilingual'"):
+    with pytest.raises(ResumeError, match="mode: 'none' -> 'bilingual'"):
         open_folder(tmp_path, {"mode": "bilingual"}, {})
-    with pytest.raises(ResumeError, match="the questions of xnli_sw are others"):
+    with pytest.raises(ResumeError, match="xnli_sw: other questions"):
         open_folder(tmp_path, {"mode": "none"}, {"xnli_sw": StoredTask("xnli", "sw", "new", {})})
     assert open_folder(tmp_path, {"mode": "bilingual"}, {"xnli_sw": TASK}, resume="never") == {
         "xnli_sw": TASK

@@ -16,7 +16,8 @@ from rich.console import Console
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.results.figures import plot_scores
-from cctuning.evaluation.results.results import read_results, read_samples, summarise, write_results
+from cctuning.evaluation.results.folder import read_results, read_samples, write_results
+from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.score_rows import score_rows
 from cctuning.evaluation.results.tables import markdown_text, screen_table
 from tests.samples import CONFIG, sample, samples, write_evaluation, write_samples
