@@ -33,7 +33,7 @@ from benchmarks.interleaved import as_row, by_turns, ratio_of, write_report
 from benchmarks.llama import VOCABULARY, llama_7b_config, llama_config
 from benchmarks.peak_memory import extra_memory
 from benchmarks.transplant_rivals import LIBRARIES, Answers, Pairs, Task, missing_libraries, with_hooks
-from cctuning.analysis.transplant import Question, sweep
+from cctuning.analysis.transplant import PromptPair, sweep
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"hidden": 256, "layers": [6, 12, 24], "prompt_lengths": [64, 256, 1024], "rows": 8},
@@ -58,7 +58,7 @@ class BySweep:
 
     def __call__(self, pairs: Pairs) -> Tensor:
         """(pairs, new) tokens."""
-        question = Question(self.task.source, self.task.target)
+        question = PromptPair(self.task.source, self.task.target)
         cells = [(pair,) for pair in pairs]
         (found,) = sweep(self.task.model, [question], cells, max_new_tokens=self.task.new_tokens)
         self.token_forwards = found.token_forwards

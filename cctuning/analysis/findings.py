@@ -9,7 +9,7 @@ from typing import Any
 
 from cctuning.analysis.cells.activations import Activations
 from cctuning.analysis.cells.applied import Applied
-from cctuning.analysis.cells.grid import Grid
+from cctuning.analysis.cells.grid import Grid, GridKey
 from cctuning.analysis.choosers import Judgement, features, judge_pilot, judge_unseen
 from cctuning.analysis.measures.strategies import OVERALL, choose
 from cctuning.analysis.measures.summary import summarise
@@ -19,25 +19,24 @@ from cctuning.evaluation.items.item import Item
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 
-Key = tuple[str, str, str]  # sub-layer, benchmark, language
 SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
-class Found:
+class StudyCells:
     """All that a study has found, for its findings."""
 
-    grids: Mapping[Key, Grid]  # of the pilot
+    grids: Mapping[GridKey, Grid]  # of the pilot
     items: Mapping[tuple[str, str], Sequence[Item]]  # its questions, by benchmark and language
-    activations: Mapping[Key, Activations] = field(default_factory=dict)  # empty where they are not kept
-    applied: Mapping[Key, Applied] = field(default_factory=dict)  # chosen pairs on unseen questions
-    unseen: Mapping[Key, Grid | Applied] = field(default_factory=dict)  # those, or whole grids
-    unseen_activations: Mapping[Key, Activations] = field(default_factory=dict)
+    activations: Mapping[GridKey, Activations] = field(default_factory=dict)  # empty where they are not kept
+    applied: Mapping[GridKey, Applied] = field(default_factory=dict)  # chosen pairs on unseen questions
+    unseen: Mapping[GridKey, Grid | Applied] = field(default_factory=dict)  # those, or whole grids
+    unseen_activations: Mapping[GridKey, Activations] = field(default_factory=dict)
     others: Mapping[str, Evaluation] = field(default_factory=dict)  # of the unseen questions, by name
 
 
 def measure(
-    found: Found, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
+    found: StudyCells, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Judgement]]:
     """All measures, and what choosers are worth. `settings`: how the study asked.
 
@@ -55,7 +54,7 @@ def measure(
     return summary, judge(found, seed=seed)
 
 
-def judge(found: Found, *, seed: int) -> list[Judgement]:
+def judge(found: StudyCells, *, seed: int) -> list[Judgement]:
     """All choosers on the pilot, by cross-validation, and on unseen questions where there are some.
 
     A pilot of one question cannot be divided, and is left out.
@@ -75,14 +74,14 @@ def judge(found: Found, *, seed: int) -> list[Judgement]:
     return judgements
 
 
-def shown_by_lens(found: Found, centre: str) -> dict[Key, tuple[str, tuple[int, int]]]:
+def shown_by_lens(found: StudyCells, centre: str) -> dict[GridKey, tuple[str, tuple[int, int]]]:
     """A question, by id, and a pair to look at with a logit lens, for each sub-layer and benchmark.
 
     It is the first question that the model gets wrong as it is, and right under the pair that OverAll
     chooses, in the first language that has one; the languages' own order counts. The centre language, whose
     prompts are their own sources, is passed over.
     """
-    shown: dict[Key, tuple[str, tuple[int, int]]] = {}
+    shown: dict[GridKey, tuple[str, tuple[int, int]]] = {}
     seen = set()
     for key, grid in found.grids.items():
         pair = choose(grid)[OVERALL]
@@ -104,10 +103,10 @@ def write_summary(
     return whole
 
 
-def _features(activations: Mapping[Key, Activations], seed: int) -> dict[Key, Any]:
+def _features(activations: Mapping[GridKey, Activations], seed: int) -> dict[GridKey, Any]:
     return {key: features(*own, seed=seed) for key, own in activations.items()}
 
 
-def _of(by_key: Mapping[Key, Any], sublayer: str, benchmark: str) -> dict[str, Any]:
+def _of(by_key: Mapping[GridKey, Any], sublayer: str, benchmark: str) -> dict[str, Any]:
     """What is there of a sub-layer and a benchmark, by language."""
     return {key[2]: own for key, own in by_key.items() if key[:2] == (sublayer, benchmark)}

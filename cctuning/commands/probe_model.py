@@ -9,18 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cctuning.analysis.cells.grid import GridKey
 from cctuning.analysis.figures import draw_figures
-from cctuning.analysis.findings import Found, measure, shown_by_lens, write_summary
+from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
 from cctuning.analysis.measures.screen import screen_tables
 from cctuning.analysis.measures.strategies import STRATEGIES, choose
-from cctuning.analysis.probing.beside import read_beside
+from cctuning.analysis.probing.baselines import read_baselines
 from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder, question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
+from cctuning.analysis.probing.load_tasks import count_faults, read_probe_tasks
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
-from cctuning.analysis.probing.reading import count_faults, read_probe_tasks
 from cctuning.analysis.probing.shown_labels import unshown_labels
-from cctuning.analysis.probing.study import PILOT, UNSEEN, Key, Pairs, Study
+from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
 from cctuning.commands.prompts import choose_prompts, choose_rules
@@ -78,7 +79,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         check_same_sets(pilot, unseen)
     # Before anything is asked, which takes long.
     otherwise = asked_otherwise(recipe, unseen, prompts, positions)
-    beside = read_beside(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
+    beside = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
     warn_of_faults(recipe, pilot, unseen)
     asked = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
     if unknown := unknown_tokens_warning(tokenizer, asked):
@@ -214,7 +215,7 @@ def probe(
     times = len(study.sublayers)
     with progress_bar(f"pilot questions, {sublayers}", times * count(pilot), console=console) as bar:
         study.sweep_grids(PILOT, pilot, bar.advance)
-    pairs: dict[Key, Pairs] = {}
+    pairs: dict[GridKey, StrategyPairs] = {}
     if unseen:
         pairs = chosen_pairs(study, pilot)
         with progress_bar(f"unseen questions, {sublayers}", times * count(unseen), console=console) as bar:
@@ -233,7 +234,7 @@ def write_findings(
     study: Study,
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
-    pairs: Mapping[Key, Pairs],
+    pairs: Mapping[GridKey, StrategyPairs],
     beside: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     """Writes everything that is made of the cells, from their files; returns the summary."""
@@ -308,16 +309,16 @@ def gather(
     study: Study,
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
-    pairs: Mapping[Key, Pairs],
+    pairs: Mapping[GridKey, StrategyPairs],
     beside: Mapping[str, Evaluation],
-) -> Found:
+) -> StudyCells:
     """All that the study has found, and what was evaluated beside it."""
     folder = study.folder.path / "prompting"
     prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
     whole = recipe.unseen_cells == "all"
     applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
     kept = recipe.activations
-    return Found(
+    return StudyCells(
         grids=study.grids(PILOT, pilot),
         items={
             (task.benchmark, task.language): [question.item for question in task.task.questions]
@@ -331,7 +332,7 @@ def gather(
     )
 
 
-def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[Key, Pairs]:
+def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, StrategyPairs]:
     """The pairs of all strategies for each task; of several processes the first one reads the grids."""
     listed = []
     if study.share.process == 0:

@@ -138,7 +138,7 @@ def numbers(*default: int, help: str, at_least: int | None = None) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Key:
+class RecipeKey:
     """One key of a schema: what help shows and what values are checked against."""
 
     type: Any
@@ -178,16 +178,16 @@ class Key:
         return self.is_list and typing.get_args(self.type) == (int,)
 
 
-def keys_of(schema: type[Any], prefix: str = "") -> dict[str, Key]:
+def keys_of(schema: type[Any], prefix: str = "") -> dict[str, RecipeKey]:
     """Every key of `schema` with its full name, in the order of the fields."""
     hints = typing.get_type_hints(schema)
-    keys: dict[str, Key] = {}
+    keys: dict[str, RecipeKey] = {}
     for field in dataclasses.fields(schema):
         if dataclasses.is_dataclass(hints[field.name]):
             keys |= keys_of(hints[field.name], f"{prefix}{field.name}.")
         else:
             metadata = field.metadata
-            keys[prefix + field.name] = Key(
+            keys[prefix + field.name] = RecipeKey(
                 hints[field.name],
                 _default(field),
                 metadata.get("rule"),
@@ -221,7 +221,7 @@ def changed_values(recipe: Any, prefix: str = "") -> dict[str, Any]:
     return changed
 
 
-def help_lines(keys: Mapping[str, Key]) -> list[str]:
+def help_lines(keys: Mapping[str, RecipeKey]) -> list[str]:
     """One line per key: name, type and default, meaning, and what is accepted."""
     width = max(map(len, keys))
     lines = []

@@ -18,7 +18,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cctuning.settings.keys import Key, help_lines, keys_of
+from cctuning.settings.keys import RecipeKey, help_lines, keys_of
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.files import write_whole
 from cctuning.tools.package_data import package_data
@@ -138,7 +138,7 @@ def _typed(
 
 
 def _assignments(
-    name: str | None, overrides: Mapping[str, Any], where: str, keys: Mapping[str, Key], folder: Path
+    name: str | None, overrides: Mapping[str, Any], where: str, keys: Mapping[str, RecipeKey], folder: Path
 ) -> list[Assignment]:
     """What the recipe `name`, its bases and `overrides` set, in this order: the last one decides."""
     files = _with_bases(_find(name, _folders(folder), keys, where), folder, keys) if name else []
@@ -205,7 +205,7 @@ def _split_arguments(arguments: Sequence[str]) -> tuple[str | None, dict[str, st
     return values.pop("recipe", None), values
 
 
-def _named(folders: Sequence[Path], keys: Mapping[str, Key]) -> dict[str, RecipeFile]:
+def _named(folders: Sequence[Path], keys: Mapping[str, RecipeKey]) -> dict[str, RecipeFile]:
     """The recipes in `folders`, by name: the first one of a name. One with `_` in front is only a base.
 
     Of a folder in a folder those that set no other keys: it may hold recipes of another command.
@@ -240,14 +240,14 @@ def _recipes_of(path: Path, folders: Sequence[Path]) -> list[RecipeFile]:
     return [RecipeFile(path, model) for model in sorted(models)]
 
 
-def _sets_only(file: RecipeFile, keys: Mapping[str, Key]) -> bool:
+def _sets_only(file: RecipeFile, keys: Mapping[str, RecipeKey]) -> bool:
     try:
         return any(True for _ in _flatten(_read_yaml(file), f"in {file}", keys))
     except RecipeError:
         return False
 
 
-def _find(name: str, folders: Iterable[Path], keys: Mapping[str, Key], where: str) -> RecipeFile:
+def _find(name: str, folders: Iterable[Path], keys: Mapping[str, RecipeKey], where: str) -> RecipeFile:
     """The recipe that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
     folders = list(dict.fromkeys(folders))
     if name.endswith(_SUFFIXES):
@@ -278,7 +278,7 @@ def _of_a_model(wanted: Path, folders: Sequence[Path]) -> RecipeFile | None:
     return None
 
 
-def _with_bases(file: RecipeFile, folder: Path, keys: Mapping[str, Key]) -> list[RecipeFile]:
+def _with_bases(file: RecipeFile, folder: Path, keys: Mapping[str, RecipeKey]) -> list[RecipeFile]:
     """`file` preceded by its base, its base's base, and so on."""
     chain = [file]
     while (base := _read_yaml(chain[0]).get("base")) is not None:
@@ -303,7 +303,7 @@ def _read_yaml(file: RecipeFile) -> dict[Any, Any]:
 
 
 def _flatten(
-    values: Mapping[Any, Any], where: str, keys: Mapping[str, Key], prefix: str = ""
+    values: Mapping[Any, Any], where: str, keys: Mapping[str, RecipeKey], prefix: str = ""
 ) -> Iterator[Assignment]:
     """The assignments in nested `values`; raises for keys that are not in `keys`."""
     for name, value in values.items():
@@ -327,7 +327,7 @@ def _flatten(
             )
 
 
-def _known(name: str, keys: Mapping[str, Key]) -> Key | None:
+def _known(name: str, keys: Mapping[str, RecipeKey]) -> RecipeKey | None:
     """The key of this name, or the open group that it stands in; None where there is neither."""
     group = keys.get(name.rpartition(".")[0])
     return keys.get(name) or (group if group is not None and group.is_open else None)
@@ -342,7 +342,7 @@ def _each_once(assignments: Iterable[Assignment]) -> list[Assignment]:
     return list(found.values())
 
 
-def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
+def _parsed(key: RecipeKey, name: str, value: Any, where: str) -> Any:
     """A value as OmegaConf takes it: command line text read by the key's type, a lone item made a list."""
     if where is _COMMAND_LINE:
         value = _parse_text(key, name, value)
@@ -365,7 +365,7 @@ def _parsed(key: Key, name: str, value: Any, where: str) -> Any:
     return value
 
 
-def _parse_text(key: Key, name: str, text: str) -> Any:
+def _parse_text(key: RecipeKey, name: str, text: str) -> Any:
     if not text and key.default:
         raise RecipeError(f"{name}= ({_COMMAND_LINE}) has no value")
     if key.is_text:
@@ -382,7 +382,7 @@ def _parse_text(key: Key, name: str, text: str) -> Any:
         ) from None
 
 
-def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mapping[str, Key]) -> Schema:
+def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mapping[str, RecipeKey]) -> Schema:
     config = OmegaConf.structured(schema)
     where: dict[str, str] = {}
     for assignment in assignments:

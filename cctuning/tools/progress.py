@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,6 +21,11 @@ from rich.progress import (
 from cctuning.tools.console import new_console
 
 Piece = TypeVar("Piece")
+
+# How work inside the library tells its caller how far it is.
+Advance = Callable[[int], None]  # so many pieces more are done
+Update = Callable[[int, int], None]  # so many pieces are done, of how many
+UpdateOf = Callable[[str, int, int], None]  # the same, of the work that is named
 
 
 class ProgressBar:

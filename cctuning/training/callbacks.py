@@ -114,7 +114,7 @@ class MetricsFile(TrainerCallback):
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
-class Progress(ProgressCallback):
+class TrainingBar(ProgressCallback):
     """The Trainer's progress bar with time left, and the loss in it; the Trainer would print every value."""
 
     def on_log(

@@ -39,7 +39,7 @@ from cctuning.data.encoding import (
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
-from cctuning.training.callbacks import NoisePerRank, Progress
+from cctuning.training.callbacks import NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.row_repeats import first_repeat, without_repeats
@@ -131,7 +131,7 @@ class CCTuningTrainer(ResumableTrainer):
         if shared_out and isinstance(self.data_collator, ParallelCollator):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
         if self.pop_callback(ProgressCallback):
-            self.add_callback(Progress())
+            self.add_callback(TrainingBar())
 
     @property
     def connection_model(self) -> Any:

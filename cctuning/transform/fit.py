@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,13 +15,12 @@ import torch
 from torch import Tensor
 
 from cctuning.distributed.sharing import ALONE, Share
+from cctuning.tools.progress import UpdateOf
 from cctuning.transform.agreement import LayerAgreement
 from cctuning.transform.fit_scores import Scores, score
 from cctuning.transform.learning_curve import curve_point, curve_sizes
 from cctuning.transform.least_squares import LeastSquares, RidgeChoice
 from cctuning.transform.pairs import PairBatch, PairSample, english_numbers, stream_pairs
-
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, and of how many
 
 
 class Fit(NamedTuple):
@@ -40,7 +39,7 @@ def fit_transform(
     folds: int = 5,
     batch_size: int = 8,
     share: Share = ALONE,
-    progress: Progress = lambda what, done, total: None,
+    progress: UpdateOf = lambda what, done, total: None,
 ) -> Fit:
     """Fits W_T on `sample.fit` and measures it on `sample.held_out`.
 
@@ -116,7 +115,7 @@ def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairwise([0, *sizes]))
 
 
-def _held_out_outputs(stream: Iterable[PairBatch], pairs: int, progress: Progress) -> list[PairBatch]:
+def _held_out_outputs(stream: Iterable[PairBatch], pairs: int, progress: UpdateOf) -> list[PairBatch]:
     """All batches, in main memory: held-out pairs are few."""
     batches: list[PairBatch] = []
     for batch in stream:

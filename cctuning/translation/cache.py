@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from cctuning.data.batches import plan_batches
 from cctuning.data.fields import is_blank
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
+from cctuning.tools.progress import Update
 from cctuning.translation.checks import faults
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import (
@@ -22,10 +23,8 @@ from cctuning.translation.translator import (
     Untranslated,
 )
 
-Progress = Callable[[int, int], None]  # texts done, texts in all
 
-
-class Key(NamedTuple):
+class CacheKey(NamedTuple):
     """What a translation is kept under."""
 
     translator: str
@@ -34,7 +33,7 @@ class Key(NamedTuple):
     text: str  # its SHA-256
 
     @classmethod
-    def of(cls, translator: str, text: str, source: str, target: str) -> Key:
+    def of(cls, translator: str, text: str, source: str, target: str) -> CacheKey:
         """The key of one text."""
         return cls(translator, source, target, hashlib.sha256(text.encode()).hexdigest())
 
@@ -49,7 +48,7 @@ def translate_all(
     retry: Translator | None = None,
     skip_unknown: bool = False,
     chunk: int = 64,
-    progress: Progress | None = None,
+    progress: Update | None = None,
 ) -> list[Translation]:
     """The translations of `texts` into `target`, in their order, with what is wrong with them.
 
@@ -108,13 +107,13 @@ def _translate(
     known: Cache,
     skip_unknown: bool,
     chunk: int,
-    progress: Progress | None,
+    progress: Update | None,
 ) -> list[Translation]:
     codes, unknown = _codes(sources)
     into = find_language(target).code
     missing: dict[str, dict[str, None]] = {}  # by source language, each text once
     for text, code in zip(texts, codes, strict=True):
-        if code not in (into, *unknown) and Key.of(translator.name, text, code, into) not in known:
+        if code not in (into, *unknown) and CacheKey.of(translator.name, text, code, into) not in known:
             missing.setdefault(code, {})[text] = None
     done, total = 0, sum(map(len, missing.values()))
     for code in sorted(missing):
@@ -155,7 +154,7 @@ def _result(
 ) -> Translation:
     if source == target:
         return Translation(text, (), "")
-    key = Key.of(translator, text, source, target)
+    key = CacheKey.of(translator, text, source, target)
     if key not in known:
         return Translation("", (unknown[source],), translator)
     found = known[key]
@@ -170,13 +169,13 @@ def _result(
 class Cache:
     """What was translated so far: a file that is only ever added to, and what it holds."""
 
-    def __init__(self, path: Path, found: dict[Key, str | Untranslated]) -> None:
+    def __init__(self, path: Path, found: dict[CacheKey, str | Untranslated]) -> None:
         self._path, self._found = path, found
 
     def __contains__(self, key: object) -> bool:
         return key in self._found
 
-    def __getitem__(self, key: Key) -> str | Untranslated:
+    def __getitem__(self, key: CacheKey) -> str | Untranslated:
         return self._found[key]
 
     def add(
@@ -190,7 +189,7 @@ class Cache:
         """Keeps the results, and has them on the disk before it returns."""
         lines = []
         for text, result in zip(texts, results, strict=True):
-            key = Key.of(translator, text, source, target)
+            key = CacheKey.of(translator, text, source, target)
             self._found[key] = result
             line = {"translator": translator, "source": source, "target": target, "sha256": key.text}
             line["text"] = text
@@ -218,8 +217,8 @@ def open_cache(path: str | Path) -> Iterator[Cache]:
         yield Cache(path, dict(entries))
 
 
-def _entry(values: Any) -> tuple[Key, str | Untranslated]:
-    key = Key(*(str(values[name]) for name in ("translator", "source", "target", "sha256")))
+def _entry(values: Any) -> tuple[CacheKey, str | Untranslated]:
+    key = CacheKey(*(str(values[name]) for name in ("translator", "source", "target", "sha256")))
     if "reason" in values:
         return key, Untranslated(str(values["reason"]))
     return key, str(values["translation"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.cells.activations import Activations
-from cctuning.analysis.findings import Found, judge, measure, shown_by_lens, write_summary
+from cctuning.analysis.findings import StudyCells, judge, measure, shown_by_lens, write_summary
 from cctuning.analysis.measures.strategies import choose
 from cctuning.evaluation.items.item import Item
 from tests.analysis.made import made_applied, made_grid
@@ -49,7 +49,7 @@ def test_the_lens_shows_the_first_question_that_the_chosen_pair_sets_right():
     # German: the best pair is right where the model is right anyway. Swahili: questions 2 and 4 are won.
     german = with_answers(german, [0, 1], [(0, 1, 2), (1, 1, 2)])
     swahili = with_answers(swahili, [0], [(0, 3, 0), (2, 3, 0), (4, 3, 0), (1, 0, 0)])
-    found = Found({("ffn", "xnli", "de"): german, ("ffn", "xnli", "sw"): swahili}, {})
+    found = StudyCells({("ffn", "xnli", "de"): german, ("ffn", "xnli", "sw"): swahili}, {})
     assert choose(swahili)["overall"] == (3, 0)
     assert shown_by_lens(found, "en") == {("ffn", "xnli", "sw"): (swahili.questions[2], (3, 0))}
     assert shown_by_lens(found, "sw") == {}
@@ -59,7 +59,7 @@ def test_nothing_is_shown_where_nothing_is_won():
     made = {
         key: with_answers(grid, range(6), [(0, 0, 0)]) for key, grid in grids(benchmarks=("xnli",)).items()
     }
-    assert shown_by_lens(Found(made, {}), "en") == {}
+    assert shown_by_lens(StudyCells(made, {}), "en") == {}
 
 
 def test_choosers_are_judged_on_the_pilot_and_on_unseen_questions():
@@ -67,7 +67,7 @@ def test_choosers_are_judged_on_the_pilot_and_on_unseen_questions():
     rng = np.random.default_rng(1)
     applied = {key: made_applied(rng, grid, PAIRS) for key, grid in made.items()}
     activations = {key: Activations(*rng.standard_normal((2, 6, 4, 8)).astype(np.float32)) for key in made}
-    found = Found(made, {}, activations, applied=applied, unseen=applied, unseen_activations=activations)
+    found = StudyCells(made, {}, activations, applied=applied, unseen=applied, unseen_activations=activations)
     judged = judge(found, seed=0)
     assert [(one.sublayer, one.benchmark, one.unseen) for one in judged] == [
         (sublayer, benchmark, unseen)
@@ -80,12 +80,12 @@ def test_choosers_are_judged_on_the_pilot_and_on_unseen_questions():
 
 
 def test_without_activations_there_are_no_probes():
-    judged = judge(Found(grids(benchmarks=("xnli",), sublayers=("ffn",)), {}), seed=0)
+    judged = judge(StudyCells(grids(benchmarks=("xnli",), sublayers=("ffn",)), {}), seed=0)
     assert "probe_low_rank" in judged[0].left_out
 
 
 def test_a_pilot_of_one_question_has_no_choosers():
-    assert judge(Found(grids(questions=1), {}), seed=0) == []
+    assert judge(StudyCells(grids(questions=1), {}), seed=0) == []
 
 
 @pytest.mark.parametrize("unseen", [False, True])
@@ -93,7 +93,7 @@ def test_the_summary_is_json_without_nan(tmp_path, unseen):
     made = grids(benchmarks=("xnli",), sublayers=("ffn",))
     applied = {key: made_applied(np.random.default_rng(1), grid, PAIRS) for key, grid in made.items()}
     more = {"applied": applied, "unseen": applied} if unseen else {}
-    found = Found(made, items(made), **more)
+    found = StudyCells(made, items(made), **more)
     summary, judgements = measure(found, centre="en", seed=0)
     write_summary(tmp_path, summary, judgements)
     text = (tmp_path / "summary.json").read_text(encoding="utf-8")

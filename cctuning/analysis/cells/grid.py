@@ -9,6 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+LayerPair = tuple[int, int]  # source layer, target layer, from 0
+GridKey = tuple[str, str, str]  # sub-layer, benchmark, language
+
 Measured = TypeVar("Measured")
 
 

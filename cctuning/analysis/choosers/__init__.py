@@ -3,6 +3,6 @@
 from cctuning.analysis.choosers.features import features
 from cctuning.analysis.choosers.judge import Judgement, judge_pilot, judge_unseen
 from cctuning.analysis.choosers.registry import CHOOSERS
-from cctuning.analysis.choosers.verdicts import Score
+from cctuning.analysis.choosers.verdicts import AccuracyEstimate
 
-__all__ = ["CHOOSERS", "Judgement", "Score", "features", "judge_pilot", "judge_unseen"]
+__all__ = ["CHOOSERS", "AccuracyEstimate", "Judgement", "features", "judge_pilot", "judge_unseen"]

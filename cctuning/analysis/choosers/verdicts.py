@@ -17,7 +17,7 @@ ScoresByName = Mapping[str, Mapping[str, Array]]  # language -> chooser or refer
 
 
 @dataclass(frozen=True)
-class Score:
+class AccuracyEstimate:
     """An accuracy in [0, 1], or a difference of two in [-1, 1], with its 95 % interval."""
 
     value: float
@@ -29,9 +29,9 @@ class Verdict:
     """What one chooser, or one of the references, is worth."""
 
     name: str
-    accuracy: Score
-    over_original: Score | None  # None of the original itself
-    over_fixed_pair: Score | None  # and of the fixed pair itself
+    accuracy: AccuracyEstimate
+    over_original: AccuracyEstimate | None  # None of the original itself
+    over_fixed_pair: AccuracyEstimate | None  # and of the fixed pair itself
     pairs: int | None  # how many distinct pairs it chose; None of a reference that chooses none
 
 
@@ -63,6 +63,6 @@ def verdicts(
     return found
 
 
-def _score(estimate: Estimate) -> Score:
+def _score(estimate: Estimate) -> AccuracyEstimate:
     ends = Interval(float(estimate.low), float(estimate.high))
-    return Score(float(estimate.value), None if math.isnan(ends.low) else ends)
+    return AccuracyEstimate(float(estimate.value), None if math.isnan(ends.low) else ends)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cctuning.analysis.choosers import Judgement, Score
+from cctuning.analysis.choosers import AccuracyEstimate, Judgement
 from cctuning.analysis.figures.parts import Content, error_bar, head
 from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
 from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, WIDTH, subplots
@@ -67,7 +67,7 @@ def draw_choosers(judgement: Judgement, title: str) -> Figure:
     return figure
 
 
-def _estimate(score: Score) -> dict[str, float | None]:
+def _estimate(score: AccuracyEstimate) -> dict[str, float | None]:
     low, high = score.interval or (None, None)
     return {"value": score.value, "low": low, "high": high}
 

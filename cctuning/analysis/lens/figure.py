@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from cctuning.analysis.lens.glyphs import BASE, drawable, families, fit
-from cctuning.analysis.lens.reading import Lens, Reading
+from cctuning.analysis.lens.logit_lens import Lens, LensPanel
 from cctuning.reporting.plots import COLOURS, save, style, subplots
 
 COLOUR_MAP = "Blues"  # of probabilities: from white, so that text can be read on it
@@ -76,7 +76,7 @@ def _save(lens: Lens, path: Path, shown: Shown) -> None:
     save(figure, path)
 
 
-def _draw(axes: Axes, reading: Reading, shown: Shown) -> None:
+def _draw(axes: Axes, reading: LensPanel, shown: Shown) -> None:
     values = [[place[0].probability for place in layer] for layer in reading.guesses]
     axes.imshow(values, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
     for row, layer in enumerate(reading.guesses):

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from cctuning.analysis.lens.figure import COLOUR_MAP, ink, plot_lens
-from cctuning.analysis.lens.reading import Guess, Lens, Reading
+from cctuning.analysis.lens.logit_lens import Guess, Lens, LensPanel
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 
@@ -86,7 +86,7 @@ def _page(lens: Lens) -> str:
     )
 
 
-def _panel(reading: Reading, title: str, moved: tuple[int, ...] | list[int]) -> str:
+def _panel(reading: LensPanel, title: str, moved: tuple[int, ...] | list[int]) -> str:
     rows = []
     for layer, places in enumerate(reading.guesses):
         cells = [

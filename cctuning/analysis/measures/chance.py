@@ -21,11 +21,11 @@ from cctuning.stats.estimates import Estimates, Resampling
 
 ROUNDS = 5  # other questions that judge each question's answers
 
-Score = Callable[[str, Item], float]  # of a metric: 1 is right
+ScoreFunction = Callable[[str, Item], float]  # of a metric: 1 is right
 
 
 def right_by_chance(
-    grid: Grid, items: Sequence[Item], score: Score, random: Generator, rounds: int = ROUNDS
+    grid: Grid, items: Sequence[Item], score: ScoreFunction, random: Generator, rounds: int = ROUNDS
 ) -> Array:
     """Of `rounds` other questions, the share whose gold answer is among a question's answers: (Q,).
 
@@ -48,7 +48,7 @@ def right_by_chance(
 def measure_chance(
     grids: Mapping[str, Grid],
     items: Mapping[str, Sequence[Item]],
-    score: Score,
+    score: ScoreFunction,
     resampling: Resampling,
     seed: int,
 ) -> dict[str, Estimates]:

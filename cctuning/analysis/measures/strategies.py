@@ -10,11 +10,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cctuning.analysis.cells.grid import Grid, each
+from cctuning.analysis.cells.grid import Grid, LayerPair, each
 from cctuning.stats.bootstrap import resampled_means
 from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling, spread
-
-Pair = tuple[int, int]  # source layer, target layer
 
 OVERALL, SOURCE_LAST, TARGET_FIRST = STRATEGIES = ("overall", "source_last", "target_first")
 
@@ -23,7 +21,7 @@ OVERALL, SOURCE_LAST, TARGET_FIRST = STRATEGIES = ("overall", "source_last", "ta
 class Choice:
     """The pair of a strategy, and how much its choice says."""
 
-    pair: Pair
+    pair: LayerPair
     candidates: int  # pairs that it was chosen from
     tied: int  # of those, how many answer as many pilot questions as it does; all of them: nothing is chosen
     chosen_again: float  # share of draws of the pilot questions, with replacement, in which it is chosen too
@@ -53,12 +51,12 @@ def _allowed(layers: int) -> dict[str, NDArray[np.bool_]]:
     return {OVERALL: everywhere, SOURCE_LAST: source == layers - 1, TARGET_FIRST: target == 0}
 
 
-def _preference(pair: Pair) -> Pair:
+def _preference(pair: LayerPair) -> LayerPair:
     """The order of pairs that are equally good."""
     return pair[1], -pair[0]
 
 
-def choose(grid: Grid) -> dict[str, Pair]:
+def choose(grid: Grid) -> dict[str, LayerPair]:
     """The pair of each strategy, from a pilot grid.
 
     `overall` is the best of all pairs, `source_last` the best from the last source layer (i = L - 1),
@@ -68,7 +66,7 @@ def choose(grid: Grid) -> dict[str, Pair]:
     return {name: best_pair(right, allowed) for name, allowed in _allowed(grid.layers).items()}
 
 
-def best_pair(scores: NDArray[Any], allowed: NDArray[np.bool_] | None = None) -> Pair:
+def best_pair(scores: NDArray[Any], allowed: NDArray[np.bool_] | None = None) -> LayerPair:
     """The place of the highest of the allowed scores, (L, L).
 
     Of equal ones that with the lowest target layer is taken, and of those the one with the highest source

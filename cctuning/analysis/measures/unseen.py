@@ -14,7 +14,7 @@ from cctuning.evaluation.asking.samples import CONSISTENCY
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.compare import COMPARISON_RESAMPLES, compare
 from cctuning.evaluation.comparison.evaluations import Evaluation, TaskScores
-from cctuning.stats.bootstrap import Scores
+from cctuning.stats.bootstrap import ScoresById
 
 ORIGINAL, SOURCE = "original", "source"  # the model as it is, asked the target and the source prompt
 
@@ -71,7 +71,7 @@ def _evaluation(
         benchmark = find_benchmark(one.benchmark)
         metric = benchmark.metrics[0].key
         answers = _answers(name, one)
-        scores: dict[str, Scores] = {
+        scores: dict[str, ScoresById] = {
             metric: dict(zip(one.questions, map(float, answers.correct), strict=True))
         }
         if one.language != centre and (consistent := _consistency(one, answers)):
@@ -88,7 +88,7 @@ def _evaluation(
     return Evaluation(Path(name), settings, tasks)
 
 
-def _consistency(applied: Applied, answers: Answers) -> Scores:
+def _consistency(applied: Applied, answers: Answers) -> ScoresById:
     """By question whether the answer is in the language that was asked in, where that can be said."""
     texts = [own[place] for own, place in zip(applied.texts, answers.text, strict=True)]
     found = (language_consistency(text, applied.asked_in) for text in texts)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cctuning.analysis.cells.reading import CellFiles
+from cctuning.analysis.cells.load_cells import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
 from cctuning.settings.changes import changed_settings, other_settings
 from cctuning.tools.files import write_whole

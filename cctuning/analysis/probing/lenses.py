@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from cctuning.analysis.cells.reading import Pair
+from cctuning.analysis.cells.grid import GridKey, LayerPair
 from cctuning.analysis.lens import draw, logit_lens
-from cctuning.analysis.probing.study import Key, Study
+from cctuning.analysis.probing.study import Study
 from cctuning.analysis.probing.tasks import ProbeTask
 
 
 def draw_lenses(
-    study: Study, probes: Sequence[ProbeTask], shown: Mapping[Key, tuple[str, Pair]], folder: Path
+    study: Study, probes: Sequence[ProbeTask], shown: Mapping[GridKey, tuple[str, LayerPair]], folder: Path
 ) -> dict[str, Path]:
     """Draws each question, by id, with and without a transplant; returns titles and pages.
 

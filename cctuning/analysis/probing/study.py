@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cctuning.analysis.cells.activations import Activations, activations_path, read_activations
 from cctuning.analysis.cells.applied import Applied
-from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.cells.reading import Pair, read_applied, read_grid
+from cctuning.analysis.cells.grid import Grid, GridKey, LayerPair
+from cctuning.analysis.cells.load_cells import read_applied, read_grid
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant import Cell
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Share
+from cctuning.tools.progress import Advance
 
-Key = tuple[str, str, str]  # sub-layer, benchmark, language
-Pairs = Mapping[str, Pair]  # of each strategy
-Progress = Callable[[int], None]  # is told how many more questions are done
+StrategyPairs = Mapping[str, LayerPair]  # of each strategy
 
 PILOT, UNSEEN = "pilot", "unseen"
 
@@ -44,7 +43,7 @@ class Study:
     rows: int | None = None
     share: Share = ALONE
 
-    def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Progress) -> None:
+    def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Advance) -> None:
         """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
         jobs = [
             Job(piece, self._how(sublayer, None), probe.metric)
@@ -55,7 +54,11 @@ class Study:
         self._do(which, probes, jobs, progress)
 
     def sweep_pairs(
-        self, which: str, probes: Sequence[ProbeTask], pairs: Mapping[Key, Pairs], progress: Progress
+        self,
+        which: str,
+        probes: Sequence[ProbeTask],
+        pairs: Mapping[GridKey, StrategyPairs],
+        progress: Advance,
     ) -> None:
         """The pairs that were chosen for each task, and the model as it is.
 
@@ -70,7 +73,7 @@ class Study:
                 jobs += [Job(piece, how, probe.metric, redo=True) for piece in pieces]
         self._do(which, probes, jobs, progress)
 
-    def grids(self, which: str, probes: Sequence[ProbeTask]) -> dict[Key, Grid]:
+    def grids(self, which: str, probes: Sequence[ProbeTask]) -> dict[GridKey, Grid]:
         """The grids of all tasks, read from their files."""
         return {
             (sublayer, probe.benchmark, probe.language): read_grid(
@@ -81,8 +84,13 @@ class Study:
         }
 
     def applied(
-        self, which: str, probes: Sequence[ProbeTask], pairs: Mapping[Key, Pairs], *, whole_grid: bool
-    ) -> dict[Key, Applied]:
+        self,
+        which: str,
+        probes: Sequence[ProbeTask],
+        pairs: Mapping[GridKey, StrategyPairs],
+        *,
+        whole_grid: bool,
+    ) -> dict[GridKey, Applied]:
         """What the chosen pairs answered to all tasks, read from their files, or from whole grids."""
         found = {}
         for sublayer in self.sublayers:
@@ -94,7 +102,7 @@ class Study:
 
     def activations(
         self, which: str, probes: Sequence[ProbeTask], *, whole_grid: bool
-    ) -> dict[Key, Activations]:
+    ) -> dict[GridKey, Activations]:
         """What was moved into the questions of all tasks, where `keep_activations` has it kept."""
         return {
             (sublayer, probe.benchmark, probe.language): read_activations(
@@ -108,7 +116,7 @@ class Study:
             for probe in probes
         }
 
-    def _do(self, which: str, probes: Sequence[ProbeTask], jobs: Sequence[Job], progress: Progress) -> None:
+    def _do(self, which: str, probes: Sequence[ProbeTask], jobs: Sequence[Job], progress: Advance) -> None:
         as_it_is = replace(self._how("ffn", ((),)), activations=False)
         metrics = {probe.benchmark: probe.metric for probe in probes}
         sources = [

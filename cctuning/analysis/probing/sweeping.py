@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +16,13 @@ from cctuning.analysis.cells.activations import activations_path, write_activati
 from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.tasks import Asked, Piece
-from cctuning.analysis.transplant import Cell, Question, answer_log_probabilities, sweep
+from cctuning.analysis.transplant import Cell, PromptPair, answer_log_probabilities, sweep
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Share
 from cctuning.evaluation.items.benchmark import Metric
 from cctuning.generation.finite import NonFiniteError
 from cctuning.tools.growing_files import add_lines
-
-Progress = Callable[[int], None]  # is told how many more questions are done
+from cctuning.tools.progress import Advance
 
 _LOOK_AGAIN = 0.5  # seconds after which a process that is done looks again for the files of the others
 
@@ -84,7 +83,7 @@ def do_jobs(
     share: Share = ALONE,
     rows: int | None = None,
     work: Path,
-    progress: Progress = lambda done: None,
+    progress: Advance = lambda done: None,
 ) -> None:
     """Writes the cells of all jobs that are not done yet; returns when all are, those of others too.
 
@@ -180,8 +179,8 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
     return _Swept(written, kept, token_forwards)
 
 
-def _for_engine(asked: Asked, how: Sweeping) -> Question:
+def _for_engine(asked: Asked, how: Sweeping) -> PromptPair:
     # Without a source there is nothing to move, and the prompt stands for it.
     source = asked.source or asked.asked
     options = asked.option_ids if how.options else ()
-    return Question(torch.tensor(source.ids), torch.tensor(asked.asked.ids), options)
+    return PromptPair(torch.tensor(source.ids), torch.tensor(asked.asked.ids), options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cctuning.analysis.choosers import Judgement, Score
+from cctuning.analysis.choosers import AccuracyEstimate, Judgement
 from cctuning.analysis.report.tables import NOTHING, Cell, Table, count, number, share, table
 
 Content: TypeAlias = Mapping[str, Any]
@@ -216,7 +216,7 @@ def _chooser_table(judgements: Sequence[Judgement]) -> Table:
     return table(_CHOOSERS[0], note, columns, rows)
 
 
-def _score(score: Score | None, *, signed: bool = False) -> Cell:
+def _score(score: AccuracyEstimate | None, *, signed: bool = False) -> Cell:
     if score is None:
         return share(None)
     return share(score.value, *(score.interval or (None, None)), signed=signed)

@@ -14,7 +14,7 @@ from cctuning.analysis.transplant.copied_prefix import CopiedRows
 from cctuning.analysis.transplant.interface import GoesPast
 from cctuning.analysis.transplant.options import sums
 from cctuning.analysis.transplant.plain import plain
-from cctuning.analysis.transplant.reading import read_whole, read_whole_copied
+from cctuning.analysis.transplant.prefill_prompts import read_whole, read_whole_copied
 from cctuning.analysis.transplant.shared_prefix import SharedRows
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
 from cctuning.analysis.transplant.trees import forest_of

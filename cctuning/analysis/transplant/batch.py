@@ -16,8 +16,13 @@ from cctuning.analysis.transplant.copied_prefix import CopiedRows
 from cctuning.analysis.transplant.decoding import Decoded, Rows, decode
 from cctuning.analysis.transplant.interface import GoesPast, attention_by
 from cctuning.analysis.transplant.options import option_log_probabilities
-from cctuning.analysis.transplant.questions import Cell, Question, Sweep
-from cctuning.analysis.transplant.reading import Read, read_copied, read_sources, read_targets
+from cctuning.analysis.transplant.prefill_prompts import (
+    Prefill,
+    prefill_sources,
+    prefill_targets,
+    read_copied,
+)
+from cctuning.analysis.transplant.prompt_pairs import Cell, PromptPair, Sweep
 from cctuning.analysis.transplant.rules import Rules, rules_of
 from cctuning.analysis.transplant.shared_prefix import SharedRows
 from cctuning.analysis.transplant.sublayer_outputs import replaced
@@ -34,7 +39,7 @@ class Plan:
     rows: int | None  # read at once; None: as many as free memory holds
 
 
-def run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan) -> list[Sweep]:
+def run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan) -> list[Sweep]:
     """Sweeps of a few questions, on shared prefixes; one by one where the model goes past our attention."""
     try:
         return _run(model, questions, plan, copied=False)
@@ -42,7 +47,7 @@ def run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan) -> li
         return [_run(model, [question], plan, copied=True)[0] for question in questions]
 
 
-def _run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan, *, copied: bool) -> list[Sweep]:
+def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *, copied: bool) -> list[Sweep]:
     targets = [question.target_ids for question in questions]
     trees = trees_of([question.option_ids for question in questions])
     nodes = trees.tokens.shape[1]
@@ -50,8 +55,8 @@ def _run(model: PreTrainedModel, questions: Sequence[Question], plan: Plan, *, c
     if copied:
         target, cache = read_copied(model, targets[0], plan.sublayer)
     else:
-        target, prefix = read_targets(model, targets, plan.sublayer)
-    source = read_sources(model, [question.source_ids for question in questions], plan.sublayer)
+        target, prefix = prefill_targets(model, targets, plan.sublayer)
+    source = prefill_sources(model, [question.source_ids for question in questions], plan.sublayer)
     rules = _rules(model, targets, plan.max_new_tokens)
 
     bytes_of_row = need(model, prompt=len(targets[0]), suffix=capacity, nodes=nodes, copied=copied).row
@@ -108,7 +113,7 @@ def _states(questions: int, cells: Sequence[Cell], *, last_layer: int) -> list[i
     return [known.setdefault(key, len(known)) for key in keys]
 
 
-def _result(question: int, parts: Sequence[_Part], source: Read, target: Read) -> Sweep:
+def _result(question: int, parts: Sequence[_Part], source: Prefill, target: Prefill) -> Sweep:
     """One question's cells, out of all parts."""
     questions = len(source.tokens)
     own = [[tensor.chunk(questions)[question] for tensor in part.decoded] for part in parts]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from cctuning.analysis.transplant.questions import SUBLAYERS, Cell, Question
+from cctuning.analysis.transplant.prompt_pairs import SUBLAYERS, Cell, PromptPair
 from cctuning.settings.near_matches import did_you_mean
 
 
@@ -88,7 +88,9 @@ def check_rows(rows: Any) -> None:
         raise ValueError(f"rows={rows!r} must be a whole number above 0, or None for as many as memory holds")
 
 
-def check_question(model: PreTrainedModel, question: Question, name: str, max_new_tokens: int) -> Question:
+def check_question(
+    model: PreTrainedModel, question: PromptPair, name: str, max_new_tokens: int
+) -> PromptPair:
     """The question with ids as int64.
 
     Raises `ValueError` for prompts and options that are empty, no 1-D tensors of whole numbers, hold tokens
@@ -103,7 +105,7 @@ def check_question(model: PreTrainedModel, question: Question, name: str, max_ne
     new = max([max_new_tokens, *map(len, options)])
     check_positions(model, len(source), 0, f"{name}.source_ids")
     check_positions(model, len(target), new, f"{name}.target_ids")
-    return Question(source, target, tuple(tuple(option.tolist()) for option in options))
+    return PromptPair(source, target, tuple(tuple(option.tolist()) for option in options))
 
 
 def check_ids(model: PreTrainedModel, ids: Any, name: str) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from cctuning.analysis.transplant.questions import Cell
+from cctuning.analysis.transplant.prompt_pairs import Cell
 from cctuning.connection.modeling_cctuning import record_outputs
 from cctuning.connection.sublayers import sublayer_paths
 

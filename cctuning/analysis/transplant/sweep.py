@@ -25,7 +25,7 @@ from cctuning.analysis.transplant.checks import (
 )
 from cctuning.analysis.transplant.chunks import batches, need, questions_that_fit
 from cctuning.analysis.transplant.plain import plain
-from cctuning.analysis.transplant.questions import Cell, Question, Sweep
+from cctuning.analysis.transplant.prompt_pairs import Cell, PromptPair, Sweep
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
 
 
@@ -45,7 +45,7 @@ def transplant_sweep(
 
     Raises `ValueError` as `sweep` does.
     """
-    question = Question(source_ids, target_ids)
+    question = PromptPair(source_ids, target_ids)
     with plain(model) as causal:
         cells = check_pairs(pairs, len(layers_of(causal)))
     (result,) = sweep(model, [question], cells, sublayer=sublayer, max_new_tokens=max_new_tokens)
@@ -54,7 +54,7 @@ def transplant_sweep(
 
 def sweep(
     model: Any,
-    questions: Sequence[Question],
+    questions: Sequence[PromptPair],
     cells: Sequence[Cell] | None = None,
     *,
     sublayer: str = "ffn",
@@ -89,7 +89,7 @@ def sweep(
     return _sweep(model, questions, Plan(checked, sublayer, max_new_tokens, rows))
 
 
-def _sweep(model: Any, questions: Sequence[Question], plan: Plan) -> Iterator[Sweep]:
+def _sweep(model: Any, questions: Sequence[PromptPair], plan: Plan) -> Iterator[Sweep]:
     with plain(model) as causal:
         together = _questions_at_once(causal, questions, plan)
     lengths = [len(question.target_ids) for question in questions]
@@ -103,7 +103,7 @@ def _sweep(model: Any, questions: Sequence[Question], plan: Plan) -> Iterator[Sw
         yield from (results[place] for place in sorted(results))
 
 
-def _questions_at_once(model: PreTrainedModel, questions: Sequence[Question], plan: Plan) -> int:
+def _questions_at_once(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan) -> int:
     """How many questions share a batch: more than one where their cells leave room for it."""
     if depends_on_the_longest(model):
         return 1

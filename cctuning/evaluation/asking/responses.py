@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,7 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
 from cctuning.generation.generate import answer_of, generate_batch
 from cctuning.generation.rules import stop_tokens
-
-Progress = Callable[[int], None]  # is told how many more questions have their response
+from cctuning.tools.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def ask(
     how: Asking,
     *,
     share: Share = ALONE,
-    progress: Progress = lambda done: None,
+    progress: Advance = lambda done: None,
 ) -> list[dict[str, Any]]:
     """Greedy responses to all questions of a task, in their order, as `response_of` names them.
 

@@ -16,7 +16,7 @@ from cctuning.evaluation.comparison.evaluations import (
     unfair,
 )
 from cctuning.evaluation.comparison.paired import PairedScores
-from cctuning.evaluation.results.summary import Estimate, average
+from cctuning.evaluation.results.summary import MeanScore, average
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.stats.bootstrap import Id, Interval, ScoresById, generator
 from cctuning.stats.significance import bootstrap_p, holm, mcnemar_p, unanimous_p
@@ -145,8 +145,8 @@ def compare(
 class _Mean(NamedTuple):
     """A model's mean over the languages of a benchmark, and its difference to the baseline's."""
 
-    score: Estimate
-    difference: Estimate | None
+    score: MeanScore
+    difference: MeanScore | None
 
 
 def _benchmark_scores(
@@ -203,7 +203,7 @@ def _average_scores(means: Sequence[Sequence[_Mean]], names: Sequence[str]) -> I
 
 
 def _difference(
-    estimate: Estimate, baseline: ScoresById | None = None, own: ScoresById | None = None
+    estimate: MeanScore, baseline: ScoresById | None = None, own: ScoresById | None = None
 ) -> Difference:
     """A difference with its tests; McNemar's where the scores of both are given, and only right or wrong."""
     only_baseline = only_this = p_mcnemar = None

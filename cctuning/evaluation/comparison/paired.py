@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from numpy.random import Generator
 
 from cctuning.evaluation.comparison.evaluations import Evaluation
-from cctuning.evaluation.results.summary import Estimate, estimates
+from cctuning.evaluation.results.summary import MeanScore, estimates
 from cctuning.stats.bootstrap import Id, ScoresById, resampled_languages
 
 
@@ -45,7 +45,7 @@ class PairedScores:
         """By question id."""
         return self._scores[language][number, metric]
 
-    def estimates(self, number: int, metric: str) -> dict[str | None, Estimate]:
+    def estimates(self, number: int, metric: str) -> dict[str | None, MeanScore]:
         """The mean of each language, and under None that of the languages."""
         languages = self.languages(metric)
         return estimates(
@@ -54,7 +54,7 @@ class PairedScores:
             parallel=self.parallel,
         )
 
-    def differences(self, number: int, metric: str) -> dict[str | None, Estimate]:
+    def differences(self, number: int, metric: str) -> dict[str | None, MeanScore]:
         """The same of every question's score less that of evaluation 0."""
         scores, drawn = {}, {}
         for language in self.languages(metric):

@@ -14,7 +14,14 @@ from typing import Any, TypeAlias
 
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.benchmark import Benchmark
-from cctuning.evaluation.results.summary import Estimate, average, estimates, generation_of, pooled, scores_of
+from cctuning.evaluation.results.summary import (
+    MeanScore,
+    average,
+    estimates,
+    generation_of,
+    pooled,
+    scores_of,
+)
 from cctuning.stats.bootstrap import RESAMPLES, Id, generator, resampled_languages
 
 Task: TypeAlias = tuple[str, str]  # benchmark and language
@@ -114,7 +121,7 @@ def _add_scores(
     *,
     seed: int,
     resamples: int,
-) -> Estimate:
+) -> MeanScore:
     """The scores of a benchmark's languages and their averages; returns that of the main metric."""
     name, main = benchmark.name, benchmark.metrics[0].key
     scores = {language: scores_of(rows) for language, rows in samples.items()}
@@ -142,7 +149,7 @@ def _add_scores(
     return averages[main]
 
 
-def _entries(metric: str, estimate: Estimate) -> dict[str, Any]:
+def _entries(metric: str, estimate: MeanScore) -> dict[str, Any]:
     """An estimate under the harness's names, the 95 % interval beside them."""
     name, _, rule = metric.partition(",")
     return {

@@ -28,7 +28,7 @@ from cctuning.stats.bootstrap import (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanScore:
     """A mean score, and how sure it is."""
 
     value: float
@@ -45,19 +45,19 @@ def estimates(
     *,
     parallel: bool,
     lowest: float = 0.0,
-) -> dict[str | None, Estimate]:
+) -> dict[str | None, MeanScore]:
     """The estimate of each language, and under None that of their average.
 
     `drawn`: their resampled means. `parallel`: the same id is the same question in all languages. `lowest`:
     the least a score can be; the highest is 1.
     """
-    found: dict[str | None, Estimate] = {}
+    found: dict[str | None, MeanScore] = {}
     for language, own in scores.items():
         value = math.fsum(own.values()) / len(own)
         unanimous = len(set(own.values())) == 1
         sure = unanimous_interval(value, len(own), lowest=lowest) if unanimous else interval(drawn[language])
         error = standard_error({language: own}, parallel=True)
-        found[language] = Estimate(value, error, sure, len(own), drawn[language], unanimous)
+        found[language] = MeanScore(value, error, sure, len(own), drawn[language], unanimous)
     error = standard_error(scores, parallel=parallel)
     questions = len({id for own in scores.values() for id in own}) if parallel else None
     return found | {None: average(list(found.values()), error=error, questions=questions, lowest=lowest)}
@@ -70,12 +70,12 @@ def pooled(scores: Mapping[str, ScoresById]) -> float:
 
 
 def average(
-    parts: Sequence[Estimate],
+    parts: Sequence[MeanScore],
     *,
     error: float | None = None,
     questions: int | None = None,
     lowest: float = 0.0,
-) -> Estimate:
+) -> MeanScore:
     """The mean of `parts`, each counted equally.
 
     `error` and `questions` where parts share questions; else their errors are independent and their questions
@@ -88,7 +88,7 @@ def average(
     sure = unanimous_interval(value, count, lowest=lowest) if unanimous else interval(drawn)
     if questions is None and error is None:
         error = independent_error([part.error for part in parts])
-    return Estimate(value, error, sure, count, drawn, unanimous)
+    return MeanScore(value, error, sure, count, drawn, unanimous)
 
 
 def scores_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[Id, float]]:

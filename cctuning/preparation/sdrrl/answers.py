@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from cctuning.generation.generate import generate_batch
 from cctuning.generation.rules import stop_tokens
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
-
-Progress = Callable[[int, int], None]  # prompts done, prompts in all
+from cctuning.tools.progress import Update
 
 
 class AnswersError(ValueError):
@@ -41,7 +40,7 @@ def english_answers(
     kept: str | Path,
     max_new_tokens: int,
     batch_size: int,
-    progress: Progress = lambda done, total: None,
+    progress: Update = lambda done, total: None,
 ) -> dict[str, EnglishAnswer]:
     """Greedy answers to English questions, each distinct one asked once.
 

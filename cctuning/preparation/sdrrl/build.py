@@ -22,8 +22,9 @@ from cctuning.preparation.sdrrl.kinds import (
     needs_translation,
     switched_row,
 )
-from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS, Alignment, Progress, WordPair
+from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS, Alignment, WordPair
 from cctuning.preparation.sdrrl.switching import ParallelText, Switchable
+from cctuning.tools.progress import Update
 from cctuning.translation import Translation, TranslationError
 from cctuning.translation.languages import find_language
 
@@ -153,7 +154,7 @@ def build(
     *,
     switched: float,
     seed: int,
-    progress: Callable[[str], Progress],
+    progress: Callable[[str], Update],
 ) -> Built:
     """The row of each pick, or why there is none.
 

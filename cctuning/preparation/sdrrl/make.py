@@ -30,12 +30,11 @@ from cctuning.preparation.sdrrl.build import (
 )
 from cctuning.preparation.sdrrl.draw import SHARES, Pick, draw
 from cctuning.preparation.sdrrl.lexicon import read_lexicon
-from cctuning.preparation.sdrrl.parallel import Progress
 from cctuning.preparation.sdrrl.report import left_out, remarks, tables, too_few_to_align, write_files
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import model_name, naming_model
 from cctuning.tools.console import new_console
-from cctuning.tools.progress import progress_bar
+from cctuning.tools.progress import Update, progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.translation import Translation, load_translator, translate_all
 
@@ -191,7 +190,7 @@ def _beside(output: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def _aligning() -> Iterator[Callable[[str], Progress]]:
+def _aligning() -> Iterator[Callable[[str], Update]]:
     """A bar for the language that is being aligned."""
     with progress_bar("aligning", transient=True) as bar:
         yield lambda language: functools.partial(bar.update, description=f"aligning: {language}")

@@ -8,19 +8,18 @@ no two of its runs give the same links.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cctuning.preparation.sdrrl.switching import ParallelText, Switchable
 from cctuning.preparation.sdrrl.words import has_letter, split_pieces, with_case_of, word_places
 from cctuning.tools.extras import extra
+from cctuning.tools.progress import Update
 
 # Parallel texts that a language needs at least: with fewer, too many links are wrong.
 FEWEST_TEXTS = 200
 _TIMES_LINKED = 2  # a pair of words that is linked but once may be chance
 _LONGEST = 1024  # words; Thot links nothing in longer texts
-
-Progress = Callable[[int, int], None]  # rounds done, rounds in all
 
 
 class WordPair(NamedTuple):
@@ -43,7 +42,7 @@ class Alignment:
     """The parallel texts of one language, aligned with one another's help."""
 
     def __init__(
-        self, texts: Iterable[ParallelText], *, seed: int, progress: Progress = lambda done, total: None
+        self, texts: Iterable[ParallelText], *, seed: int, progress: Update = lambda done, total: None
     ) -> None:
         """Each distinct text counts once. Raises `ImportError` without the extra `preparation`."""
         self._texts = {text: (_split(text.english), _split(text.other)) for text in dict.fromkeys(texts)}
@@ -78,7 +77,7 @@ def align(
     pairs: Sequence[tuple[Sequence[str], Sequence[str]]],
     *,
     seed: int,
-    progress: Progress = lambda done, total: None,
+    progress: Update = lambda done, total: None,
 ) -> list[list[tuple[int, int]]]:
     """The words of each pair of texts that both directions of the aligner link, as places in the two lists.
 

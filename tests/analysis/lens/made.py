@@ -1,7 +1,7 @@
 """A lens of made-up tokens in many scripts, some of which would break a page."""
 
 from cctuning.analysis.lens import Lens
-from cctuning.analysis.lens.reading import Guess, Reading
+from cctuning.analysis.lens.logit_lens import Guess, LensPanel
 
 WORDS = ("โตเกียว", "人工智能", "ሰላም", "␣नमस्ते", "سلام", "<script>", r"\xe0\xb8", "$x$", "␣international")
 
@@ -15,7 +15,7 @@ def reading(places, layers, shift):
         )
         for layer in range(layers)
     )
-    return Reading(tuple(words[:places]), tuple(words[-places:]), "東京 <b>", guesses)
+    return LensPanel(tuple(words[:places]), tuple(words[-places:]), "東京 <b>", guesses)
 
 
 LENS = Lens(((3, 1),), "ffn", "Tokyo <i>?", "โตเกียว?", reading(3, 4, 0), reading(2, 4, 5))

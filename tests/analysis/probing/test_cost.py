@@ -7,9 +7,9 @@ import torch
 from rich.console import Console
 
 from cctuning.analysis.probing.cost import cost_table, naive_token_forwards, token_forwards
-from cctuning.analysis.probing.reading import read_probe_tasks
+from cctuning.analysis.probing.load_tasks import read_probe_tasks
 from cctuning.analysis.probing.sweeping import grid_cells
-from cctuning.analysis.transplant import Question, sweep
+from cctuning.analysis.transplant import PromptPair, sweep
 from cctuning.evaluation.benchmarks import find_benchmark
 from tests.analysis import naive
 from tests.questions import PROMPTS, plain_model
@@ -48,7 +48,7 @@ def test_the_engine_counts_no_more_than_was_announced():
     # One at a time, as studies of whole grids ask: of questions that share a batch the shorter are padded.
     counted = 0
     for source, target in pairs_of(probe):
-        (found,) = sweep(model, [Question(source, target)], grid_cells(layers), max_new_tokens=NEW)
+        (found,) = sweep(model, [PromptPair(source, target)], grid_cells(layers), max_new_tokens=NEW)
         counted += found.token_forwards
     announced = token_forwards(probe, layers, NEW)
     assert counted <= announced

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cctuning.analysis.probing.directions import TO_CENTRE, TO_LANGUAGE, Direction, direct
-from cctuning.analysis.probing.reading import read_probe_tasks
+from cctuning.analysis.probing.load_tasks import read_probe_tasks
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.benchmarks import find_benchmark

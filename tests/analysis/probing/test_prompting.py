@@ -2,8 +2,8 @@
 
 import pytest
 
+from cctuning.analysis.probing.load_tasks import read_probe_tasks
 from cctuning.analysis.probing.prompting import prompted_tasks
-from cctuning.analysis.probing.reading import read_probe_tasks
 from cctuning.evaluation.benchmarks import find_benchmark
 from tests.analysis.probing.test_directions import EXAMPLES, prompts
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cctuning.analysis.transplant import Question, answer_log_probabilities, sweep, transplant_sweep
+from cctuning.analysis.transplant import PromptPair, answer_log_probabilities, sweep, transplant_sweep
 from tests.models import build, random_ids
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
@@ -55,7 +55,7 @@ def test_pairs(model, pairs, words):
 )
 def test_cells(model, cells, words):
     with pytest.raises(ValueError, match=words):
-        sweep(model, [Question(SOURCE, TARGET)], cells)
+        sweep(model, [PromptPair(SOURCE, TARGET)], cells)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_prompts(model, source, target, words):
 )
 def test_options(model, option, words):
     with pytest.raises(ValueError, match=words):
-        sweep(model, [Question(SOURCE, TARGET), Question(SOURCE, TARGET, ((5,), option))])
+        sweep(model, [PromptPair(SOURCE, TARGET), PromptPair(SOURCE, TARGET, ((5,), option))])
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_answers(model, answers, words):
 )
 def test_settings(model, settings, words):
     with pytest.raises(ValueError, match=words):
-        sweep(model, [Question(SOURCE, TARGET)], **settings)
+        sweep(model, [PromptPair(SOURCE, TARGET)], **settings)
 
 
 def test_scores_only_need_options_everywhere(model):
-    questions = [Question(SOURCE, TARGET, ((5,),)), Question(SOURCE, TARGET)]
+    questions = [PromptPair(SOURCE, TARGET, ((5,),)), PromptPair(SOURCE, TARGET)]
     with pytest.raises(ValueError, match="max_new_tokens=0 must be at least 1"):
         sweep(model, questions, max_new_tokens=0)
     with pytest.raises(ValueError, match="max_new_tokens=-1 must be at least 0"):
@@ -162,7 +162,10 @@ def test_positions_that_change_with_the_length():
     model = build("phi3", rope_parameters=rope, original_max_position_embeddings=16)
     with pytest.raises(ValueError, match="the model's positions change beyond 16: make the prompt longer"):
         transplant_sweep(model, SOURCE, TARGET)
-    short, long = Question(SOURCE[:3], TARGET[:4]), Question(random_ids(20, seed=1), random_ids(30, seed=2))
+    short, long = (
+        PromptPair(SOURCE[:3], TARGET[:4]),
+        PromptPair(random_ids(20, seed=1), random_ids(30, seed=2)),
+    )
     alone = [next(sweep(model, [question], max_new_tokens=4)).tokens for question in (short, long)]
     together = [result.tokens for result in sweep(model, [short, long], max_new_tokens=4)]
     assert all(map(torch.equal, alone, together))

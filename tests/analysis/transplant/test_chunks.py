@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cctuning.analysis.transplant import Question, attention, chunks, sweep
+from cctuning.analysis.transplant import PromptPair, attention, chunks, sweep
 from cctuning.analysis.transplant.chunks import batches, need, questions_that_fit, rows_that_fit
-from cctuning.analysis.transplant.reading import read_targets
+from cctuning.analysis.transplant.prefill_prompts import prefill_targets
 from cctuning.analysis.transplant.shared_prefix import SharedRows
 from tests.models import ARCHITECTURES, VOCABULARY, build, random_ids
 
@@ -58,7 +58,7 @@ def test_the_estimate_holds_what_rows_keep(name):
     model = build(name, **({"num_key_value_heads": 4} if "neox" in name else {}))
     prompt = random_ids(30, seed=0)
     with torch.no_grad():
-        _, prefix = read_targets(model, [prompt], "ffn")
+        _, prefix = prefill_targets(model, [prompt], "ffn")
         rows = SharedRows(model, prefix, slots=5, capacity=20)
         rows.read(prompt[-1:].expand(5, 1))
     needed = need(model, prompt=30, suffix=20, nodes=0)
@@ -84,7 +84,7 @@ def test_nothing_grows_with_rows_times_prompt(monkeypatch):
     model = build("llama")
     largest = []
     for length in (40, 200):
-        question = Question(random_ids(10, seed=0), random_ids(length, seed=1))
+        question = PromptPair(random_ids(10, seed=0), random_ids(length, seed=1))
         with Largest() as seen:
             next(sweep(model, [question], [((0, 1),)] * 100, max_new_tokens=3))
         largest.append(seen.elements)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from cctuning.analysis.transplant import Question, answer_log_probabilities, batch, sweep, transplant_sweep
+from cctuning.analysis.transplant import PromptPair, answer_log_probabilities, batch, sweep, transplant_sweep
 from cctuning.analysis.transplant.interface import NAME, GoesPast, attention_by
 from cctuning.analysis.transplant.keeper import Keeper
 from cctuning.analysis.transplant.shared_prefix import SuffixLayer
@@ -34,7 +34,7 @@ def test_which_architectures_are_copied(copied):
     names = []
     for name in ARCHITECTURES:
         copied.clear()
-        next(sweep(build(name), [Question(SOURCE, TARGET)], max_new_tokens=2))
+        next(sweep(build(name), [PromptPair(SOURCE, TARGET)], max_new_tokens=2))
         names += [name] if copied else []
     assert names == ["gptj", "bloom", "falcon", "falcon_serial"]
 

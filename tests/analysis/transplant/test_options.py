@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cctuning.analysis.transplant import SUBLAYERS, Question, answer_log_probabilities, sweep
+from cctuning.analysis.transplant import SUBLAYERS, PromptPair, answer_log_probabilities, sweep
 from cctuning.analysis.transplant.trees import forest_of, trees_of
 from tests.analysis import naive
 from tests.float64 import float64
@@ -33,7 +33,7 @@ def check(result, model, question, cells, sublayer="ffn"):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_options_of_every_architecture(name):
-    model, question = build(name), Question(SOURCE, TARGET, OPTIONS)
+    model, question = build(name), PromptPair(SOURCE, TARGET, OPTIONS)
     (result,) = sweep(model, [question], CELLS[:2], max_new_tokens=0)
     check(result, model, question, CELLS[:2])
     assert result.tokens.shape == (2, 0)
@@ -45,10 +45,10 @@ def test_options_of_every_architecture(name):
 def test_options_beside_answers(sublayer):
     model = build("mistral_window")
     questions = [
-        Question(SOURCE, TARGET, OPTIONS),
-        Question(SOURCE, TARGET[:3]),
-        Question(SOURCE[:4], TARGET[2:], ((9, 8), (7,))),
-        Question(SOURCE[:4], TARGET[:1], ((9, 8, 7, 6, 5, 9),)),
+        PromptPair(SOURCE, TARGET, OPTIONS),
+        PromptPair(SOURCE, TARGET[:3]),
+        PromptPair(SOURCE[:4], TARGET[2:], ((9, 8), (7,))),
+        PromptPair(SOURCE[:4], TARGET[:1], ((9, 8, 7, 6, 5, 9),)),
     ]
     plain = list(sweep(model, questions, CELLS, sublayer=sublayer, max_new_tokens=5))
     for rows in (3, 1000):
@@ -61,14 +61,14 @@ def test_options_beside_answers(sublayer):
 
 
 def test_a_tree_reads_each_beginning_once():
-    model, question = build("llama"), Question(SOURCE, TARGET, OPTIONS)
+    model, question = build("llama"), PromptPair(SOURCE, TARGET, OPTIONS)
     (result,) = sweep(model, [question], CELLS, max_new_tokens=0)
     nodes = {option[:end] for option in OPTIONS for end in range(1, len(option))}
     assert result.token_forwards == len(SOURCE) + len(TARGET) + len(CELLS) * (1 + len(nodes))
 
 
 def test_options_of_one_token_read_nothing_more():
-    model, question = build("llama"), Question(SOURCE, TARGET, ((5,), (6,)))
+    model, question = build("llama"), PromptPair(SOURCE, TARGET, ((5,), (6,)))
     (result,) = sweep(model, [question], CELLS, max_new_tokens=0)
     assert result.token_forwards == len(SOURCE) + len(TARGET) + len(CELLS)
 
@@ -86,7 +86,7 @@ def test_answers(name, nodes, monkeypatch):
 
 def test_answers_of_a_sweep_agree_with_it():
     model = build("llama")
-    (result,) = sweep(model, [Question(SOURCE, TARGET)], [()])
+    (result,) = sweep(model, [PromptPair(SOURCE, TARGET)], [()])
     nats = answer_log_probabilities(model, TARGET, result.tokens.tolist())
     torch.testing.assert_close(nats, result.log_probabilities, rtol=1e-9, atol=1e-9)
 

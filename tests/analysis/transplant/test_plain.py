@@ -4,13 +4,13 @@ import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
-from cctuning.analysis.transplant import Question, answer_log_probabilities, sweep, transplant_sweep
+from cctuning.analysis.transplant import PromptPair, answer_log_probabilities, sweep, transplant_sweep
 from tests.analysis import naive
 from tests.models import build, random_ids
 from tests.questions import exported_model
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
-QUESTIONS = [Question(SOURCE, TARGET), Question(SOURCE, TARGET[2:])]
+QUESTIONS = [PromptPair(SOURCE, TARGET), PromptPair(SOURCE, TARGET[2:])]
 
 
 def state(model):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cctuning.analysis.transplant import SUBLAYERS, Question, sweep, transplant_sweep
+from cctuning.analysis.transplant import SUBLAYERS, PromptPair, sweep, transplant_sweep
 from tests.analysis import naive
 from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
@@ -59,7 +59,7 @@ def test_prompts_of_all_lengths(no_float32, lengths):
 @pytest.mark.parametrize("sublayer", SUBLAYERS)
 def test_several_swaps_at_once_and_none(no_float32, sublayer):
     model = build("llama")
-    (result,) = sweep(model, [Question(SOURCE, TARGET)], CELLS, sublayer=sublayer, max_new_tokens=5)
+    (result,) = sweep(model, [PromptPair(SOURCE, TARGET)], CELLS, sublayer=sublayer, max_new_tokens=5)
     assert result.tokens.tolist() == expected(model, CELLS, 5, sublayer=sublayer)
     plain = model.generate(TARGET[None], max_new_tokens=5, do_sample=False)[0, len(TARGET) :]
     assert torch.equal(result.tokens[0], plain)
@@ -87,7 +87,7 @@ def test_log_probabilities_and_activations(no_float32, name):
     model.generation_config.repetition_penalty = (
         1.5  # chooses other tokens; log-probabilities are the model's
     )
-    (result,) = sweep(model, [Question(SOURCE, TARGET)], CELLS, max_new_tokens=4)
+    (result,) = sweep(model, [PromptPair(SOURCE, TARGET)], CELLS, max_new_tokens=4)
     wanted = [
         log_probability(model, TARGET, answer, cell)
         for cell, answer in zip(CELLS, result.tokens.tolist(), strict=True)
@@ -103,7 +103,7 @@ def test_questions_share_batches_and_cells_are_cut_in_chunks(no_float32, name, r
     """Prompts of many lengths, one of a single token: prefixes are padded, and one has none at all."""
     model = build(name)
     lengths = [(5, 9), (2, 3), (7, 1), (3, 12), (4, 9)]
-    questions = [Question(random_ids(s, seed=s), random_ids(t, seed=50 + t + s)) for s, t in lengths]
+    questions = [PromptPair(random_ids(s, seed=s), random_ids(t, seed=50 + t + s)) for s, t in lengths]
     cells = [(), ((0, 2),), ((1, 0), (2, 1))]
     results = list(sweep(model, questions, cells, max_new_tokens=4, rows=rows))
     assert len(results) == len(questions)
@@ -119,7 +119,7 @@ def test_a_grid_reads_no_more_than_it_must(rows):
     model = build("llama")
     read = []
     model.model.layers[0].register_forward_hook(lambda _, __, output: read.append(output.shape[:2].numel()))
-    (result,) = sweep(model, [Question(SOURCE, TARGET)], rows=rows)
+    (result,) = sweep(model, [PromptPair(SOURCE, TARGET)], rows=rows)
     assert result.token_forwards == sum(read)
     # Rows into the last layer that begin alike are read on once.
     assert 20 * (3**2 - 3) <= sum(read) <= 20 * 3**2 + len(SOURCE) + len(TARGET)
@@ -131,7 +131,7 @@ def test_rows_that_go_on_alike_are_read_once(no_float32):
     source, target = random_ids(3, seed=1), random_ids(4, seed=2)
     cells = [(), ((0, 2),), ((1, 2),), ((2, 2),), ((0, 0), (1, 2)), ((0, 0),), (), ((0, 2),)]
     model.lm_head.weight.data[:60] = 0  # few first tokens
-    (result,) = sweep(model, [Question(source, target)], cells, max_new_tokens=6)
+    (result,) = sweep(model, [PromptPair(source, target)], cells, max_new_tokens=6)
     assert result.tokens.tolist() == expected(model, cells, 6, source=source, target=target)
     assert result.token_forwards < 7 + len(cells) + 4 * 5
     torch.testing.assert_close(result.log_probabilities[0], result.log_probabilities[6])

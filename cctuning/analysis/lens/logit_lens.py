@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cctuning.analysis.lens.head import lens_logits
 from cctuning.analysis.lens.token_text import token_text
-from cctuning.analysis.transplant import Cell, Question, Swap, sweep
+from cctuning.analysis.transplant import Cell, PromptPair, Swap, sweep
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.sublayer_outputs import layers_of, replaced
 from cctuning.connection.modeling_cctuning import record_outputs
@@ -30,7 +30,7 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LensPanel:
     """What one model says at n places: the last token of the prompt, and its answer but for the last token.
 
     A place is a token that is read; what is written there is the token that follows.
@@ -50,8 +50,8 @@ class Lens:
     sublayer: str
     source_prompt: str
     target_prompt: str
-    plain: Reading
-    transplanted: Reading
+    plain: LensPanel
+    transplanted: LensPanel
 
     def as_json(self) -> dict[str, Any]:
         """All numbers, as JSON holds them."""
@@ -76,7 +76,7 @@ def logit_lens(
     that cannot be read (see `lens_logits`), and where `sweep` does.
     """
     cell = tuple(swaps)
-    question = Question(source_ids, target_ids)
+    question = PromptPair(source_ids, target_ids)
     (found,) = sweep(model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens)
     answers = [tokens[:count] for tokens, count in zip(found.tokens.tolist(), found.new_tokens, strict=True)]
     readings = []
@@ -97,7 +97,7 @@ def _read(
     prompt: Sequence[int],
     answer: Sequence[int],
     transplant: AbstractContextManager[None],
-) -> Reading:
+) -> LensPanel:
     """Every layer's guesses while `model` reads the prompt, with the transplant, and then its answer."""
     with transplant:
         outputs, logits, cache = _forward(model, prompt, [len(prompt) - 1], None)
@@ -110,7 +110,7 @@ def _read(
     ]
     text = [token_text(tokenizer, token) for token in [prompt[-1], *answer]]
     said = tokenizer.decode(answer, skip_special_tokens=True)
-    return Reading(tuple(text[:-1]), tuple(text[1:]), str(said), tuple(guesses))
+    return LensPanel(tuple(text[:-1]), tuple(text[1:]), str(said), tuple(guesses))
 
 
 def _forward(

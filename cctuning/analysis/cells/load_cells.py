@@ -12,10 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.applied import Applied
-from cctuning.analysis.cells.grid import Answers, Grid
+from cctuning.analysis.cells.grid import Answers, Grid, LayerPair
 from cctuning.analysis.cells.store import CellsError, read_cells
-
-Pair = tuple[int, int]  # source layer, target layer, from 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def read_grid(files: CellFiles) -> Grid:
     )
 
 
-def read_applied(files: CellFiles, pairs: Mapping[str, Pair], fingerprints: Sequence[str]) -> Applied:
+def read_applied(files: CellFiles, pairs: Mapping[str, LayerPair], fingerprints: Sequence[str]) -> Applied:
     """What the layer pairs of strategies answered. Raises `CellsError` as `read_grid`.
 
     `fingerprints`: of the questions (`evaluation.compared.fingerprint`).
@@ -107,7 +105,7 @@ class _Rows:
         """The row of each question that is of a kind (Q,)."""
         return self._placed(self.kind == kind, np.zeros(len(self.question), dtype=np.int64), 1, kind)[:, 0]
 
-    def of_cells(self, pairs: Sequence[Pair]) -> NDArray[np.int64]:
+    def of_cells(self, pairs: Sequence[LayerPair]) -> NDArray[np.int64]:
         """The row of each question and pair (Q, pairs)."""
         layers = 1 + max((max(pair) for pair in pairs), default=0)
         columns = np.full((layers, layers), -1, dtype=np.int64)

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from cctuning.analysis.cells.reading import CellFiles, read_applied, read_grid
+from cctuning.analysis.cells.load_cells import CellFiles, read_applied, read_grid
 from cctuning.analysis.cells.store import CellsError, write_cells
 from tests.analysis.made import made_grid
 

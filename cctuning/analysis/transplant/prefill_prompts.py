@@ -22,20 +22,22 @@ from cctuning.data.batches import plan_batches
 from cctuning.generation.prefill import tokens_at_once
 
 
-class Read(NamedTuple):
+class Prefill(NamedTuple):
     """Prompts that were read."""
 
     activations: Tensor  # (Q, L, d): the sub-layers' outputs at each prompt's last token
     tokens: tuple[int, ...]  # Q: how many tokens went through the decoder, padding included
 
 
-def read_sources(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> Read:
+def prefill_sources(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> Prefill:
     """What is moved out of source prompts."""
     decoder = model.get_decoder()
     return _read(model, prompts, sublayer, lambda ids, _: decoder(input_ids=ids, use_cache=False))
 
 
-def read_targets(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> tuple[Read, Prefix]:
+def prefill_targets(
+    model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str
+) -> tuple[Prefill, Prefix]:
     """Target prompts' own outputs, and the prefixes that their rows share: all but their last tokens.
 
     Raises `GoesPast` where the model's attention cannot be computed on a shared prefix.
@@ -52,7 +54,7 @@ def read_targets(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: st
     return read, keeper.prefix(layers=read.activations.shape[1])
 
 
-def read_copied(model: PreTrainedModel, prompt: Tensor, sublayer: str) -> tuple[Read, DynamicCache]:
+def read_copied(model: PreTrainedModel, prompt: Tensor, sublayer: str) -> tuple[Prefill, DynamicCache]:
     """The same of one prompt, with its keys and values in a cache of transformers."""
     decoder, cache = model.get_decoder(), DynamicCache()
     read = _read(
@@ -92,7 +94,7 @@ def _read(
     prompts: Sequence[Tensor],
     sublayer: str,
     forward: Callable[[Tensor, list[int]], Any],
-) -> Read:
+) -> Prefill:
     """Reads the prompts in groups of like length: `forward` takes ids (b, T) and the prompts' numbers."""
     outputs: list[Tensor] = [torch.empty(0)] * len(prompts)
     tokens = [0] * len(prompts)
@@ -106,4 +108,4 @@ def _read(
         stacked = torch.stack([layer.to(model.device) for layer in layers], 1)
         for number, own in zip(group, stacked, strict=True):
             outputs[number], tokens[number] = own, ids.shape[1]
-    return Read(torch.stack(outputs), tuple(tokens))
+    return Prefill(torch.stack(outputs), tuple(tokens))

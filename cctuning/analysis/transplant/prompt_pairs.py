@@ -16,7 +16,7 @@ SUBLAYERS = ("ffn", "attention", "attention_residual", "block")
 
 
 @dataclass(frozen=True)
-class Question:
+class PromptPair:
     """A prompt in two languages: activations move from the source's last token to the target's.
 
     Ids are whole numbers in 1-D tensors, without padding. `option_ids` are the tokens of each option, to be

@@ -9,7 +9,7 @@ from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluations, read_evaluation
 
 
-def read_beside(
+def read_baselines(
     folders: Sequence[str | Path], probes: Sequence[ProbeTask], taken: Collection[str]
 ) -> dict[str, Evaluation]:
     """Folders of cctuning evaluate by the names that `cctuning compare` would give them.
