@@ -28,7 +28,7 @@ from cctuning import CCTuningModel
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.evaluation.asking.questions import Prompt, Question
-from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.item import Item
@@ -122,7 +122,7 @@ def main() -> None:
         torch.bfloat16 if gpu else torch.float32,
     )
     task = make_task(options.questions, options.shortest, options.longest)
-    how = Asking(options.new_tokens, options.batch_size, options.batch_tokens)
+    how = GenerationSettings(options.new_tokens, options.batch_size, options.batch_tokens)
     table = Table("mode", "one at a time, rows/s", "evaluate, rows/s", "times as fast", "same responses")
     results = []
     for mode in ("monolingual", "none"):

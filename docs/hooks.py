@@ -21,7 +21,7 @@ from mkdocs.structure.pages import Page
 
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS
-from cctuning.settings.keys import Choice, Key, LibraryChoice, Range, keys_of
+from cctuning.settings.keys import Choice, RecipeKey, LibraryChoice, Range, keys_of
 from cctuning.settings.recipe import RecipeFile, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +79,7 @@ def commands_page() -> str:
 
 def command_page(command: Command) -> str:
     """What a command does, how it is called, and its keys, those of a group in a table of their own."""
-    groups: dict[str, dict[str, Key]] = {}
+    groups: dict[str, dict[str, RecipeKey]] = {}
     for name, key in keys_of(command.schema).items():
         groups.setdefault(name.rpartition(".")[0], {})[name] = key
     lines = [f"# cctuning {command.name}", "", f"{command.summary}.", "", "```bash"]
@@ -100,7 +100,7 @@ def command_page(command: Command) -> str:
     return "\n".join(lines)
 
 
-def meaning(key: Key) -> str:
+def meaning(key: RecipeKey) -> str:
     """A key's help text, and what it accepts."""
     match key.rule:
         case Choice(values, or_path):

@@ -1,4 +1,4 @@
-"""What comes of a study: measures, choosers and tables, all out of the saved cells."""
+"""What comes of a study: measures, pair selectors and tables, all out of the saved cells."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from cctuning.analysis.cells.activations import Activations
 from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Grid, GridKey
-from cctuning.analysis.choosers import Judgement, features, judge_pilot, judge_unseen
 from cctuning.analysis.measures.strategies import OVERALL, choose
 from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.measures.tables import write_tables
+from cctuning.analysis.selectors import Judgement, features, judge_pilot, judge_unseen
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
 from cctuning.tools.files import write_whole
@@ -38,7 +38,7 @@ class StudyCells:
 def measure(
     found: StudyCells, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Judgement]]:
-    """All measures, and what choosers are worth. `settings`: how the study asked.
+    """All measures, and what pair selectors are worth. `settings`: how the study asked.
 
     Raises `ValueError` as `measures.summary.summarise` does.
     """
@@ -55,7 +55,7 @@ def measure(
 
 
 def judge(found: StudyCells, *, seed: int) -> list[Judgement]:
-    """All choosers on the pilot, by cross-validation, and on unseen questions where there are some.
+    """All pair selectors on the pilot, by cross-validation, and on unseen questions where there are some.
 
     A pilot of one question cannot be divided, and is left out.
     """

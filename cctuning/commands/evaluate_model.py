@@ -16,14 +16,14 @@ from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
-from cctuning.distributed.sharing import Share, from_the_first
+from cctuning.distributed.sharing import Shard, from_the_first
 from cctuning.evaluation.asking.preview import question_panel, tasks_table
-from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.items.known_issues import faults_file
+from cctuning.evaluation.items.known_issues import known_issues_file
 from cctuning.evaluation.items.selection import HUB, ItemSet, read_item_sets
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
@@ -51,7 +51,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
     Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
     """
     state = join_equals("evaluate", use_cpu=recipe.use_cpu)
-    share = Share(state.process_index, state.num_processes)
+    shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
@@ -78,7 +78,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
             sets,
             prompts,
             positions,
-            translation(recipe, folder, share, state.device) if mode == "translated" else None,
+            translation(recipe, folder, shard, state.device) if mode == "translated" else None,
         )
         if unknown := unknown_tokens_warning(tokenizer, {task.name: task.prompts() for task in tasks}):
             console.print(f"warning: {unknown}", soft_wrap=True)
@@ -95,12 +95,12 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         set_mode(model, mode)
         asked = list(zip(tasks, sets, strict=True))
         settings = how_asked(recipe, mode) | {"generation_rules": rules}
-        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, settings, share))
+        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, settings, shard))
 
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
     """Says where settings have no effect, and where means are over other languages than the papers'."""
-    if recipe.leave_out_faults and (recipe.data == HUB or not faults_file(recipe.data)):
+    if recipe.leave_out_faults and (recipe.data == HUB or not known_issues_file(recipe.data)):
         console.print(
             f"warning: {recipe.data} has no anomalies.json, so leave_out_faults leaves out nothing",
             soft_wrap=True,
@@ -123,7 +123,7 @@ def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
     return base / "evaluation" / folder_name(recipe.run_name, mode, recipe.prompting)
 
 
-def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any) -> Translate:
+def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any) -> Translate:
     """What translates prompts: the first process does, with a cache in `folder`, and tells the others."""
     own = recipe.translator.kind == "self"
     if not own and recipe.translator.model is None:
@@ -132,7 +132,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
             + ("file of translations" if recipe.translator.kind == "file" else "folder or hub name")
         )
     translator = None
-    if share.process == 0 and not recipe.dry_run:
+    if shard.rank == 0 and not recipe.dry_run:
         translator = load_translator(
             recipe.translator.kind,
             model=recipe.translator.model or recipe.model,
@@ -163,7 +163,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, share: Share, device: Any)
                     f"({faulty[0].faults[0]}); {folder / TRANSLATIONS_FILE} holds them"
                 )
             translated = [one.text or None for one in found]
-        return list(from_the_first(translated, share, device))
+        return list(from_the_first(translated, shard, device))
 
     return translate
 
@@ -201,7 +201,7 @@ def evaluate(
     prompts: PromptFormat,
     tasks: Sequence[tuple[Task, ItemSet]],
     settings: dict[str, Any],
-    share: Share,
+    shard: Shard,
 ) -> dict[str, Any]:
     """Asks everything, and writes samples, results and tables; returns the results.
 
@@ -209,23 +209,25 @@ def evaluate(
     and returns them.
     """
     known: dict[str, StoredTask] = {}
-    if share.process == 0:
+    if shard.rank == 0:
         stored = {
             task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), found.left_out)
             for task, found in tasks
         }
         known = open_folder(folder, settings, stored, resume=recipe.resume)
         save_recipe(recipe, folder / "recipe.yaml")
-    how = Asking(recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood)
+    how = GenerationSettings(
+        recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood
+    )
     total = sum(len(task.questions) for task, _ in tasks)
     samples: dict[str, list[dict[str, Any]]] = {}
     with progress_bar(f"questions, {mode}", total, console=console) as bar:
         for task, _ in tasks:
-            responses = ask(model, prompts, task, folder, how, share=share, progress=bar.advance)
-            if share.process == 0:
+            responses = ask(model, prompts, task, folder, how, shard=shard, progress=bar.advance)
+            if shard.rank == 0:
                 samples[task.name] = make_samples(task, responses, prompting=recipe.prompting)
                 write_samples(folder, task.name, samples[task.name])
-    return report(recipe, folder, settings, known, samples) if share.process == 0 else {}
+    return report(recipe, folder, settings, known, samples) if shard.rank == 0 else {}
 
 
 def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:

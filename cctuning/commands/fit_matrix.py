@@ -21,7 +21,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import Problem, read_rows, sample_rows
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
-from cctuning.distributed.sharing import Share
+from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
@@ -41,7 +41,7 @@ from cctuning.training.runs import (
     read_run_recipe,
 )
 from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
-from cctuning.transform.fit import Fit, fit_transform, run_share
+from cctuning.transform.fit import Fit, fit_transform, run_shard
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 
 console = new_console()
@@ -53,7 +53,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     Raises `RunError` for a run that cannot be fitted, `ValueError` or `OSError` for rows that cannot be used.
     """
     state = join_equals("fit", use_cpu=recipe.use_cpu)
-    share = Share(state.process_index, state.num_processes)
+    shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     directory = Path(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
@@ -87,10 +87,10 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     passes: dict[str, Any] = {
         "pad_token_id": prompts.pad_token_id,
         "batch_size": recipe.batch_size,
-        "share": share,
+        "shard": shard,
     }
     if not state.is_main_process:
-        run_share(model, sample, **passes)
+        run_shard(model, sample, **passes)
         return Result(output_dir)
     fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)

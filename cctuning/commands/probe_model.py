@@ -18,7 +18,7 @@ from cctuning.analysis.probing.baselines import read_baselines
 from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder, question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
-from cctuning.analysis.probing.load_tasks import count_faults, read_probe_tasks
+from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_tasks
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.shown_labels import unshown_labels
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
@@ -32,13 +32,13 @@ from cctuning.data.language_id import identify
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
-from cctuning.distributed.sharing import Share, from_the_first
+from cctuning.distributed.sharing import Shard, from_the_first
 from cctuning.evaluation.asking.preview import question_panel
-from cctuning.evaluation.asking.responses import Asking
+from cctuning.evaluation.asking.responses import GenerationSettings
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
-from cctuning.evaluation.items.known_issues import faults_file
+from cctuning.evaluation.items.known_issues import known_issues_file
 from cctuning.evaluation.items.selection import HUB
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
@@ -62,7 +62,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
     """
     state = join_equals("probe", use_cpu=recipe.use_cpu)
-    share = Share(state.process_index, state.num_processes)
+    shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     check_packages()
     check_trusted(recipe.model, recipe.trust_remote_code)
@@ -90,7 +90,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
         # The first one's: folders of a model on several machines are as old as they were copied.
-        settings = from_the_first(what_cells_depend_on(recipe, rules), share, state.device)
+        settings = from_the_first(what_cells_depend_on(recipe, rules), shard, state.device)
         if state.is_main_process:
             folder.open(settings, resume=recipe.resume)
             save_recipe(recipe, folder.path / "recipe.yaml")
@@ -106,7 +106,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             recipe.plain_scores,
             recipe.activations,
             recipe.rows,
-            share,
+            shard,
         )
         return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, beside))
 
@@ -160,12 +160,12 @@ def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequ
     """Says how many questions with known faults take part, or that none are known."""
     for key, probes in (("pilot", pilot), ("unseen", unseen)):
         data = str(getattr(recipe, key))
-        if recipe.leave_out_faults and probes and (data == HUB or not faults_file(data)):
+        if recipe.leave_out_faults and probes and (data == HUB or not known_issues_file(data)):
             console.print(
                 f"warning: {data} has no anomalies.json, so leave_out_faults leaves out nothing",
                 soft_wrap=True,
             )
-        if faults := count_faults(probes, data):
+        if faults := count_known_issues(probes, data):
             listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())
             console.print(
                 f"warning: {key} questions with known faults ({listed}) take part; leave_out_faults=true "
@@ -204,7 +204,7 @@ def probe(
     study: Study,
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
-    otherwise: Mapping[str, tuple[list[Task], Asking]],
+    otherwise: Mapping[str, tuple[list[Task], GenerationSettings]],
     beside: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both.
@@ -224,7 +224,7 @@ def probe(
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, bar.advance)
         ask_otherwise(study, otherwise)
-    if study.share.process != 0:
+    if study.shard.rank != 0:
         return {}
     return write_findings(recipe, study, pilot, unseen, pairs, beside)
 
@@ -242,7 +242,7 @@ def write_findings(
     for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
         for task in probes:
             study.folder.write_questions(which, task)
-    with console.status("measures and choosers"):
+    with console.status("measures and pair selectors"):
         found = gather(recipe, study, pilot, unseen, pairs, beside)
         summary, judgements = measure(
             found, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
@@ -286,7 +286,7 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
     for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
         languages = dict.fromkeys(task.language for task in probes)
         left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in probes)
-        faulty = sum(count_faults(probes, str(data)).values())
+        faulty = sum(count_known_issues(probes, str(data)).values())
         if probes:
             said.append(
                 f"{count(probes):,} {which} questions in {len(languages)} languages, from "
@@ -335,9 +335,9 @@ def gather(
 def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, StrategyPairs]:
     """The pairs of all strategies for each task; of several processes the first one reads the grids."""
     listed = []
-    if study.share.process == 0:
+    if study.shard.rank == 0:
         listed = [[*key, choose(grid)] for key, grid in study.grids(PILOT, pilot).items()]
-    listed = from_the_first(listed, study.share, study.model.device)
+    listed = from_the_first(listed, study.shard, study.model.device)
     return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
 
 
@@ -348,7 +348,7 @@ def others_than_original(recipe: ProbeRecipe) -> list[str]:
 
 def asked_otherwise(
     recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
-) -> dict[str, tuple[list[Task], Asking]]:
+) -> dict[str, tuple[list[Task], GenerationSettings]]:
     """The unseen questions under the other promptings, and how those are asked."""
     found = {}
     for prompting in others_than_original(recipe) if unseen else ():
@@ -361,11 +361,11 @@ def asked_otherwise(
             new_tokens=new_tokens,
             leave_out=recipe.on_bad_prompt == "leave_out",
         )
-        found[prompting] = tasks, Asking(new_tokens, recipe.batch_size, log_likelihood=False)
+        found[prompting] = tasks, GenerationSettings(new_tokens, recipe.batch_size, log_likelihood=False)
     return found
 
 
-def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking]]) -> None:
+def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
     """Asks the unseen questions under the other promptings."""
     for prompting, (tasks, how) in otherwise.items():
         total = sum(len(task.questions) for task in tasks)
@@ -378,7 +378,7 @@ def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], Asking
                 prompting,
                 how,
                 study.settings,
-                share=study.share,
+                shard=study.shard,
                 progress=bar.advance,
             )
 

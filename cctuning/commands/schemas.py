@@ -345,7 +345,7 @@ class ProbeRecipe:
     unseen_cells: str = one_of("chosen", "all", help="pairs that the pilot chose, or all pairs there too")
     option_scores: bool = setting(True, "log-probabilities of the options of a choice in every cell")
     plain_scores: bool = setting(True, "log-probabilities of all answers under the model as it is")
-    activations: bool = setting(True, "keep what was moved: chooser probes learn from it")
+    activations: bool = setting(True, "keep what was moved: probes of pair selectors learn from it")
     rows: int | None = number(None, at_least=1, help="cells of a forward pass; null: by free memory")
 
     # What stands beside the chosen pairs on unseen questions

@@ -21,7 +21,7 @@ class BenchmarkSet:
 
     languages: tuple[str, ...]  # those of the paper, as long as no others are asked for
     available: tuple[str, ...]  # those that have prompts
-    frames: str  # the name of its wordings
+    templates: str  # the name of its wordings
     positions: Callable[[int], Sequence[int]]  # from the number of questions to those taken, in order
 
 
@@ -41,9 +41,9 @@ def benchmark_set(benchmark: Benchmark, name: str, *, seed: int) -> BenchmarkSet
     if benchmark.name not in _XTRANSPLANT:
         raise ValueError(f"{benchmark.name} has no set {name!r}: XTransplant used {', '.join(_XTRANSPLANT)}")
     own = f"xtransplant_{benchmark.name}"
-    frames = own if benchmark.name in ("xnli", "xquad") else benchmark.name
-    available = benchmark.languages if benchmark.asked_in_english else languages_of(frames)
-    languages = available if frames == own else benchmark.languages
+    templates = own if benchmark.name in ("xnli", "xquad") else benchmark.name
+    available = benchmark.languages if benchmark.asked_in_english else languages_of(templates)
+    languages = available if templates == own else benchmark.languages
 
     def pilot(total: int) -> list[int]:
         return sample_positions(range(total), _PILOT, seed=seed)
@@ -53,4 +53,4 @@ def benchmark_set(benchmark: Benchmark, name: str, *, seed: int) -> BenchmarkSet
         others = [position for position in range(total) if position not in seen]
         return sample_positions(others, _UNSEEN.get(benchmark.name), seed=seed)
 
-    return BenchmarkSet(languages, available, frames, pilot if name == "pilot" else unseen)
+    return BenchmarkSet(languages, available, templates, pilot if name == "pilot" else unseen)

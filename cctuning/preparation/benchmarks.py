@@ -109,7 +109,7 @@ def _write_benchmark(
                 read=noted,
                 translate=translate,
                 positions=chosen.positions,
-                frames=chosen.frames,
+                templates=chosen.templates,
             )
             if not found:
                 console.print(f"{path}: the set leaves no question", soft_wrap=True)

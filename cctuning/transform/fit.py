@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cctuning.distributed.sharing import ALONE, Share
+from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import UpdateOf
 from cctuning.transform.agreement import LayerAgreement
 from cctuning.transform.fit_scores import Scores, score
@@ -38,7 +38,7 @@ def fit_transform(
     ridge: float | None = None,
     folds: int = 5,
     batch_size: int = 8,
-    share: Share = ALONE,
+    shard: Shard = ALONE,
     progress: UpdateOf = lambda what, done, total: None,
 ) -> Fit:
     """Fits W_T on `sample.fit` and measures it on `sample.held_out`.
@@ -50,7 +50,7 @@ def fit_transform(
         ridge: None, chosen by cross-validation over pairs; a number, that penalty; 0.0, no penalty.
         folds: of the cross-validation.
         batch_size: pairs per forward pass.
-        share: of several processes, the first one fits; the others call `run_share`.
+        shard: of several processes, the first one fits; the others call `run_shard`.
         progress: is called as things get done.
 
     The report holds, besides sizes and the ridge: `train_mse`; `mse`, `relative_error`, `r2` and `cosine` on
@@ -62,7 +62,7 @@ def fit_transform(
     Raises `ValueError` for outputs that are not finite and for too few pairs for the folds.
     """
     stream = functools.partial(
-        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, share=share
+        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard
     )
     sizes = curve_sizes(len(sample.fit))
     measured = _held_out_outputs(stream(sample.held_out), len(sample.held_out), progress)
@@ -100,13 +100,13 @@ def fit_transform(
     return Fit(transform, report)
 
 
-def run_share(
-    model: Any, sample: PairSample, *, pad_token_id: int, batch_size: int = 8, share: Share
+def run_shard(
+    model: Any, sample: PairSample, *, pad_token_id: int, batch_size: int = 8, shard: Shard
 ) -> None:
     """What the processes beside the first one do of `fit_transform`: their forward passes, in its order."""
     parts = [sample.fit[start:stop] for start, stop in _parts(curve_sizes(len(sample.fit)))]
     for pairs in (sample.held_out, *parts):
-        for _ in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size, share=share):
+        for _ in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard):
             pass  # the first process has it
 
 

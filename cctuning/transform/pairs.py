@@ -16,7 +16,7 @@ from torch import Tensor
 from cctuning.data.batches import plan_batches
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import Example
-from cctuning.distributed.sharing import ALONE, Share, in_turns
+from cctuning.distributed.sharing import ALONE, Shard, in_turns
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ def english_numbers(pairs: Sequence[Pair]) -> list[int]:
 
 
 def stream_pairs(
-    model: Any, pairs: Sequence[Pair], *, pad_token_id: int, batch_size: int = 8, share: Share = ALONE
+    model: Any, pairs: Sequence[Pair], *, pad_token_id: int, batch_size: int = 8, shard: Shard = ALONE
 ) -> Iterator[PairBatch]:
     """Yields the outputs of a `CCTuningModel` at the response starts of all pairs, without gradient.
 
@@ -127,7 +127,7 @@ def stream_pairs(
     def outputs(indices: list[int]) -> Sequence[Tensor]:
         return _outputs(model, [pairs[index] for index in indices], collator)
 
-    for indices, (F, F_en, embeddings) in in_turns(batches, outputs, share):
+    for indices, (F, F_en, embeddings) in in_turns(batches, outputs, shard):
         yield PairBatch(indices, F, F_en, embeddings)
 
 

@@ -1,4 +1,4 @@
-"""What is made of a study: which question the lens shows, and choosers of every sub-layer and benchmark."""
+"""What is made of a study: which question the lens shows, and selectors of every sub-layer and benchmark."""
 
 import json
 from dataclasses import replace
@@ -62,7 +62,7 @@ def test_nothing_is_shown_where_nothing_is_won():
     assert shown_by_lens(StudyCells(made, {}), "en") == {}
 
 
-def test_choosers_are_judged_on_the_pilot_and_on_unseen_questions():
+def test_selectors_are_judged_on_the_pilot_and_on_unseen_questions():
     made = grids()
     rng = np.random.default_rng(1)
     applied = {key: made_applied(rng, grid, PAIRS) for key, grid in made.items()}
@@ -84,7 +84,7 @@ def test_without_activations_there_are_no_probes():
     assert "probe_low_rank" in judged[0].left_out
 
 
-def test_a_pilot_of_one_question_has_no_choosers():
+def test_a_pilot_of_one_question_has_no_selectors():
     assert judge(StudyCells(grids(questions=1), {}), seed=0) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributed
 
-from cctuning.distributed.sharing import ALONE, Share, in_turns
+from cctuning.distributed.sharing import ALONE, Shard, in_turns
 from tests.processes import run_together
 
 pytestmark = pytest.mark.slow
@@ -27,10 +27,10 @@ def work(process, folder):
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=process, world_size=PROCESSES
     )
-    share, results = Share(process, PROCESSES), {}
+    shard, results = Shard(process, PROCESSES), {}
     for count in (0, 1, 2, 3, 7):
         own = []
-        shared = in_turns(range(count), lambda piece, own=own: own.append(piece) or compute(piece), share)
+        shared = in_turns(range(count), lambda piece, own=own: own.append(piece) or compute(piece), shard)
         found = [(piece, [tensor.double().tolist() for tensor in tensors]) for piece, tensors in shared]
         results[count] = {"found": found, "computed": own}
     Path(folder, f"{process}.json").write_text(json.dumps(results))

@@ -21,7 +21,7 @@ import yaml
 from cctuning.evaluation.benchmarks import BENCHMARKS
 from cctuning.evaluation.items.files import write_items
 from cctuning.evaluation.items.hub import Reader, load_items
-from cctuning.evaluation.items.prompt_templates import find_frame
+from cctuning.evaluation.items.prompt_templates import find_template
 from cctuning.translation import Translation
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -225,12 +225,12 @@ def translations() -> dict[str, str]:
     for articles in by_language("xlsum").values():
         for own, other in zip(articles, english, strict=True):
             pairs |= dict(zip(own[:2], other[:2], strict=True))
-    frame = find_frame("globalopinionqa", "en")
+    template = find_template("globalopinionqa", "en")
     parts = source("globalopinionqa")
     for country, before, *questions, options, yes, no, after in parts.values():
         for text, translated in zip(parts["en"][2:4], questions, strict=True):
             fields = {"country": country, "question": text, "options": "(A) Yes\n(B) No"}
-            pairs[frame.render(fields)] = "\n".join(
+            pairs[template.render(fields)] = "\n".join(
                 [before, translated, options, f"(A) {yes}", f"(B) {no}", after]
             )
     return pairs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cctuning.data.formats import DataError
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import BadItemsError, read_items, write_items
-from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 from tests.hostile.benchmark_cases import MKQA, XNLI
 from tests.hostile.test_any_rows import as_line, values
 
@@ -54,10 +54,10 @@ def test_any_known_faults_leave_items_out_or_are_an_error_that_names_the_file(co
         (Path(folder) / "MKQA").mkdir()
         (Path(folder) / "MKQA" / "sw.jsonl").write_bytes(as_line(MKQA))
         try:
-            faults = read_faults(folder)
+            faults = read_known_issues(folder)
         except DataError as error:
             assert str(error).startswith(str(path.resolve()))
             return
         items = read_items(folder, BENCHMARKS[0], "sw")
-        kept, left_out = without_faults(items, faults, BENCHMARKS[0])
+        kept, left_out = without_known_issues(items, faults, BENCHMARKS[0])
         assert len(kept) + len({id for ids in left_out.values() for id in ids}) == len(items)

@@ -8,7 +8,7 @@ import pytest
 
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
-from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 from cctuning.preparation import benchmarks
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.evaluation.clones import EXAMPLES, write_clones, write_translations
@@ -40,7 +40,7 @@ def test_all_benchmarks_come_out_as_the_examples(made, tmp_path):
         for language in benchmark.languages:
             name = f"{benchmark.title}/{language}.jsonl"
             assert (folder / name).read_bytes() == (EXAMPLES / "benchmarks" / name).read_bytes()
-    assert read_faults(folder) == {}
+    assert read_known_issues(folder) == {}
     assert changed_files(folder) == []
     entries = {entry["outputs"][0]["file"]: entry for entry in read_manifest(folder)}
     swahili = entries["XNLI/sw.jsonl"]
@@ -131,10 +131,10 @@ def test_faults_that_can_be_seen_are_listed_and_left_out(root, tmp_path, capsys)
     arguments = ["mmmlu", "--languages", "en", "ko", "sw", "--root", str(broken)]
     assert benchmarks.main([*arguments, "--output", str(tmp_path / "out")]) == 0
     assert "answer_differs_from_en 1" in capsys.readouterr().out
-    faults = read_faults(tmp_path / "out")
+    faults = read_known_issues(tmp_path / "out")
     assert faults == {"MMMLU": {"ko": {"answer_differs_from_en": [1]}}}
     mmmlu = find_benchmark("mmmlu")
-    kept, _ = without_faults(read_items(tmp_path / "out", mmmlu, "ko"), faults, mmmlu)
+    kept, _ = without_known_issues(read_items(tmp_path / "out", mmmlu, "ko"), faults, mmmlu)
     assert [item.id for item in kept] == [0, 2, 3]
 
 
@@ -144,11 +144,11 @@ def test_texts_without_a_translation_are_faults_only_where_one_was_asked_for(mad
     swahili = [line for line in lines if "Maktaba mpya" not in line]
     file.write_text("\n".join(swahili) + "\n", encoding="utf-8")
     _, folder, _ = made("xlsum", "--languages", "sw", "--translator", "file", "--translator-model", str(file))
-    assert read_faults(folder) == {"XLSum": {"sw": {"no_parallel": [0]}}}
+    assert read_known_issues(folder) == {"XLSum": {"sw": {"no_parallel": [0]}}}
     rows = (folder / "XLSum/sw.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(rows[0])["prompt_en"] is None
     status, _, _ = made("xlsum", "--languages", "sw")
-    assert (status, read_faults(folder)) == (0, {})
+    assert (status, read_known_issues(folder)) == (0, {})
 
 
 def test_translations_that_look_faulty_are_listed_also_when_nothing_is_made_anew(made, tmp_path):
@@ -163,7 +163,7 @@ def test_translations_that_look_faulty_are_listed_also_when_nothing_is_made_anew
             "xlsum", "--languages", "sw", "--translator", "file", "--translator-model", str(file)
         )
         assert (status, "faulty_parallel 1" in printed) == (0, True)
-        assert read_faults(folder) == {"XLSum": {"sw": {"faulty_parallel": [0]}}}
+        assert read_known_issues(folder) == {"XLSum": {"sw": {"faulty_parallel": [0]}}}
     [first, *others] = (folder / "XLSum/sw.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(first)["parallel_faults"] == ["is copied"]
     assert not any("parallel_faults" in json.loads(line) for line in others)

@@ -9,13 +9,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from cctuning.analysis.choosers import Judgement
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
 from cctuning.analysis.figures.heatmaps import draw_heatmaps
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
-from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
+from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities
 from cctuning.analysis.figures.tries import draw_tries
+from cctuning.analysis.selectors import Judgement
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.reporting.plots import save, style
 
@@ -78,7 +78,7 @@ def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> 
     for judgement in judgements:
         questions = "unseen" if judgement.unseen else "pilot"
         name = f"choosers_{judgement.benchmark}_{judgement.sublayer}_{questions}"
-        yield name, draw_choosers(judgement, _title(judgement.benchmark, judgement.sublayer, questions))
+        yield name, draw_selectors(judgement, _title(judgement.benchmark, judgement.sublayer, questions))
 
 
 def _title(benchmark: str, sublayer: str, questions: str) -> str:

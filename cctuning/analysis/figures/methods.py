@@ -1,4 +1,4 @@
-"""Methods beside each other: strategies on unseen questions, and choosers on a benchmark."""
+"""Methods beside each other: strategies on unseen questions, and pair selectors on a benchmark."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cctuning.analysis.choosers import AccuracyEstimate, Judgement
 from cctuning.analysis.figures.parts import Content, error_bar, head
 from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
+from cctuning.analysis.selectors import AccuracyEstimate, Judgement
 from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, WIDTH, subplots
 
 _REFERENCES = ("original", "random_pair", "fixed_pair", "fixed_pair_of_all", "upper_bound")
@@ -43,8 +43,8 @@ def draw_unseen(scores: Sequence[Content], title: str) -> Figure:
     return figure
 
 
-def draw_choosers(judgement: Judgement, title: str) -> Figure:
-    """A benchmark's choosers: accuracy over languages, and the difference to the fixed pair in each.
+def draw_selectors(judgement: Judgement, title: str) -> Figure:
+    """A benchmark's pair selectors: accuracy over languages, and the difference to the fixed pair in each.
 
     How many pairs they chose from is added to `title`.
     """
@@ -58,7 +58,7 @@ def draw_choosers(judgement: Judgement, title: str) -> Figure:
     figure, (left, right) = _two_panels(names, len(languages))
     among = judgement.candidates_text
     title = f"{title}, chosen among {among} pair{'' if among == '1' else 's'}"
-    _say(figure, title, "chooser", "what they are compared with", "fixed pair")
+    _say(figure, title, "selector", "what they are compared with", "fixed pair")
     for place, verdict in enumerate(judgement.mean):
         _dot(left, _estimate(verdict.accuracy), place, verdict.name in _REFERENCES)
     fixed = next(verdict for verdict in judgement.mean if verdict.name == "fixed_pair")

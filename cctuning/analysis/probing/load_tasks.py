@@ -10,7 +10,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.files import available_languages
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 from cctuning.evaluation.items.selection import HUB, read_item_sets
 from cctuning.settings.near_matches import did_you_mean
 
@@ -82,12 +82,12 @@ def _centre_items(
     return {item.id: item for found in sets for item in found.items}
 
 
-def count_faults(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:
+def count_known_issues(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:
     """How many questions have a fault that is known, by benchmark and language (`evaluation.faults`)."""
-    faults = {} if data == HUB else read_faults(data)
+    faults = {} if data == HUB else read_known_issues(data)
     counts = {}
     for probe in probes:
         items = [question.item for question in probe.task.questions]
-        kept, _ = without_faults(items, faults, probe.task.benchmark)
+        kept, _ = without_known_issues(items, faults, probe.task.benchmark)
         counts[f"{probe.task.benchmark.title} {probe.language}"] = len(items) - len(kept)
     return {name: count for name, count in counts.items() if count}

@@ -8,8 +8,8 @@ from typing import Any
 
 from cctuning.analysis.probing.tasks import ProbeTask, judged_by
 from cctuning.data.prompts import PromptFormat
-from cctuning.distributed.sharing import ALONE, Share
-from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.distributed.sharing import ALONE, Shard
+from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.store import StoredTask, open_folder, write_samples
 from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
@@ -47,10 +47,10 @@ def ask_prompted(
     tasks: Sequence[Task],
     folder: Path,
     prompting: str,
-    how: Asking,
+    how: GenerationSettings,
     settings: Mapping[str, Any],
     *,
-    share: Share = ALONE,
+    shard: Shard = ALONE,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Asks everything, and leaves a folder as cctuning evaluate does: samples, results.json, a table.
@@ -64,7 +64,7 @@ def ask_prompted(
         "max_new_tokens": how.max_new_tokens,
         "log_likelihood": how.log_likelihood,
     }
-    if share.process == 0:
+    if shard.rank == 0:
         stored = {
             task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), {})
             for task in tasks
@@ -72,10 +72,10 @@ def ask_prompted(
         open_folder(folder, config, stored)
     samples = {}
     for task in tasks:
-        responses = ask(model, prompts, task, folder, how, share=share, progress=progress)
-        if share.process == 0:
+        responses = ask(model, prompts, task, folder, how, shard=shard, progress=progress)
+        if shard.rank == 0:
             made = make_samples(task, responses, prompting=prompting)
             write_samples(folder, task.name, made)
             samples[task.benchmark.name, task.language] = made
-    if share.process == 0:
+    if shard.rank == 0:
         write_results(folder, summarise(samples, config=config | {"run_name": prompting}))

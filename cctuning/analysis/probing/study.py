@@ -16,7 +16,7 @@ from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant import Cell
 from cctuning.data.prompts import PromptFormat
-from cctuning.distributed.sharing import ALONE, Share
+from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import Advance
 
 StrategyPairs = Mapping[str, LayerPair]  # of each strategy
@@ -41,7 +41,7 @@ class Study:
     plain_scores: bool = True
     keep_activations: bool = False
     rows: int | None = None
-    share: Share = ALONE
+    shard: Shard = ALONE
 
     def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Advance) -> None:
         """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
@@ -128,9 +128,9 @@ class Study:
             self.model,
             self.prompts,
             settings=self.settings,
-            share=self.share,
+            shard=self.shard,
             rows=self.rows,
-            work=self.folder.path / "work" / f"process_{self.share.process}.jsonl",
+            work=self.folder.path / "work" / f"process_{self.shard.rank}.jsonl",
         )
         work(sources)
         work(jobs, progress=progress)

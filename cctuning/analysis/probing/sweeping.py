@@ -18,7 +18,7 @@ from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.tasks import Asked, Piece
 from cctuning.analysis.transplant import Cell, PromptPair, answer_log_probabilities, sweep
 from cctuning.data.prompts import PromptFormat
-from cctuning.distributed.sharing import ALONE, Share
+from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.evaluation.items.benchmark import Metric
 from cctuning.generation.finite import NonFiniteError
 from cctuning.tools.growing_files import add_lines
@@ -80,7 +80,7 @@ def do_jobs(
     jobs: Sequence[Job],
     settings: Mapping[str, Any],
     *,
-    share: Share = ALONE,
+    shard: Shard = ALONE,
     rows: int | None = None,
     work: Path,
     progress: Advance = lambda done: None,
@@ -102,7 +102,7 @@ def do_jobs(
             missing.append((number, job))
     others = []
     for number, job in missing:
-        if number % share.processes != share.process:
+        if number % shard.world_size != shard.rank:
             others.append(job)
             continue
         _do(model, prompts, job, settings, rows, work)

@@ -1,12 +1,12 @@
-"""The tables of the report: every measure of a summary, unseen questions, and choosers."""
+"""The tables of the report: every measure of a summary, unseen questions, and pair selectors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cctuning.analysis.choosers import AccuracyEstimate, Judgement
 from cctuning.analysis.report.tables import NOTHING, Cell, Table, count, number, share, table
+from cctuning.analysis.selectors import AccuracyEstimate, Judgement
 
 Content: TypeAlias = Mapping[str, Any]
 
@@ -58,9 +58,9 @@ _UNSEEN = (
     "Pairs chosen on the pilot questions, asked unseen ones, beside the original and other methods. "
     "Difference to the original on the same questions, in points; p by bootstrap, after Holm's correction.",
 )
-_CHOOSERS = (
+_SELECTORS = (
     "Which pair for this question?",
-    "Choosers pick a pair for each question without knowing the answer. Differences to the original and to "
+    "Selectors pick a pair for each question without knowing the answer. Differences to the original and to "
     "the best fixed pair, on the same questions, in points. On the pilot by cross-validation. Candidates are "
     "the pairs that were chosen from, and that random pair and upper bound are over: on unseen questions "
     "only those that were swept there, often the strategies' alone.",
@@ -73,7 +73,7 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
     if any(found["scores"] for found in summary.get("unseen", {}).values()):
         yield _unseen_table(summary["unseen"])
     if judgements:
-        yield _chooser_table(judgements)
+        yield _selector_table(judgements)
     if summary.get("choices"):
         yield _choice_table(summary["choices"])
     for name, content in summary.items():
@@ -150,7 +150,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-# --- Pairs, unseen questions, choosers ----------------------------------------------------------------------
+# --- Pairs, unseen questions, selectors ---------------------------------------------------------------------
 
 
 def _choice_table(content: Content) -> Table:
@@ -191,7 +191,7 @@ def _unseen_table(content: Content) -> Table:
     return table(_UNSEEN[0], note, [*_PLACE, "method", "accuracy", "difference", "p"], rows)
 
 
-def _chooser_table(judgements: Sequence[Judgement]) -> Table:
+def _selector_table(judgements: Sequence[Judgement]) -> Table:
     rows: list[list[Cell | str]] = []
     for one in judgements:
         questions = "unseen" if one.unseen else "pilot"
@@ -209,11 +209,11 @@ def _chooser_table(judgements: Sequence[Judgement]) -> Table:
                 row += [_score(verdict.over_fixed_pair, signed=True), count(verdict.pairs)]
                 row.append(count(one.candidates[language]) if language in one.candidates else together)
                 rows.append(row)
-    columns = [*_PLACE, "questions", "chooser", "accuracy", "over original", "over fixed pair"]
+    columns = [*_PLACE, "questions", "selector", "accuracy", "over original", "over fixed pair"]
     columns += ["pairs chosen", "candidates"]
     left_out = {f"{_words(name)}: {why}" for one in judgements for name, why in one.left_out.items()}
-    note = " ".join([_CHOOSERS[1], _SHARES, *(f"Left out: {line}." for line in sorted(left_out))])
-    return table(_CHOOSERS[0], note, columns, rows)
+    note = " ".join([_SELECTORS[1], _SHARES, *(f"Left out: {line}." for line in sorted(left_out))])
+    return table(_SELECTORS[0], note, columns, rows)
 
 
 def _score(score: AccuracyEstimate | None, *, signed: bool = False) -> Cell:

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.choosers import Judgement
 from cctuning.analysis.report.blocks import QuestionTexts, block, overview
 from cctuning.analysis.report.contents import tables_of
 from cctuning.analysis.report.islands import packed, packed_json
 from cctuning.analysis.report.page import render
+from cctuning.analysis.selectors import Judgement
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
 
@@ -34,7 +34,7 @@ def write_report(
 
     `grids`: of any benchmarks, languages and sub-layers, in the order in which they are offered.
     `summary`: what `measures.summary.summarise` made of them. `questions`: by benchmark and language.
-    `judgements`: of choosers. `notes`: lines below the title, such as the model's name. `links`: text and
+    `judgements`: of selectors. `notes`: lines below the title, such as the model's name. `links`: text and
     path, relative to `folder`, of other pages of the study; those that are not there are left out. The same
     content gives the same bytes.
 

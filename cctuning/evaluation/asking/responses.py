@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cctuning.data.batches import plan_batches
 from cctuning.data.prompts import PromptFormat
-from cctuning.distributed.sharing import ALONE, Share, from_the_first, in_turns
+from cctuning.distributed.sharing import ALONE, Shard, from_the_first, in_turns
 from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
 from cctuning.evaluation.asking.questions import Question
 from cctuning.evaluation.asking.sample_files import RESPONSE_KINDS
@@ -28,7 +28,7 @@ from cctuning.tools.progress import Advance
 
 
 @dataclass(frozen=True)
-class Asking:
+class GenerationSettings:
     """How questions are asked."""
 
     max_new_tokens: int = 40
@@ -42,9 +42,9 @@ def ask(
     prompts: PromptFormat,
     task: Task,
     folder: str | Path,
-    how: Asking,
+    how: GenerationSettings,
     *,
-    share: Share = ALONE,
+    shard: Shard = ALONE,
     progress: Advance = lambda done: None,
 ) -> list[dict[str, Any]]:
     """Greedy responses to all questions of a task, in their order, as `response_of` names them.
@@ -55,9 +55,9 @@ def ask(
     """
     file = ResponseFile(folder, task.name)
     found: list[dict[str, Any]] = []
-    if share.process == 0:
+    if shard.rank == 0:
         found = list(map(response_of, read_task(folder, task.name))) or file.recover()
-    known = set(from_the_first([response["doc_id"] for response in found], share, model.device))
+    known = set(from_the_first([response["doc_id"] for response in found], shard, model.device))
     progress(len(known))
     remaining = [question for question in task.questions if question.item.id not in known]
     batches = plan_batches(
@@ -69,7 +69,7 @@ def ask(
     def compute(numbers: list[int]) -> Sequence[Tensor]:
         return _ask_batch(model, prompts, [remaining[number] for number in numbers], how)
 
-    for numbers, results in in_turns(batches, compute, share):
+    for numbers, results in in_turns(batches, compute, shard):
         responses = _responses(prompts, [remaining[number] for number in numbers], results, model)
         file.append(responses)
         found += responses
@@ -85,7 +85,7 @@ def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ask_batch(
-    model: Any, prompts: PromptFormat, questions: Sequence[Question], how: Asking
+    model: Any, prompts: PromptFormat, questions: Sequence[Question], how: GenerationSettings
 ) -> tuple[Tensor, ...]:
     """Tokens (b, new), layers (b,) and, for choices, log-likelihoods of the options (b, n).
 

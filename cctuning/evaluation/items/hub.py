@@ -11,7 +11,7 @@ from cctuning.data.fields import stripped
 from cctuning.data.formats import DataError
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.prompt_templates import Frame, find_frame
+from cctuning.evaluation.items.prompt_templates import PromptTemplate, find_template
 from cctuning.evaluation.items.raw_questions import HubSet, RawQuestion, Read, Rows
 from cctuning.evaluation.items.sampling import sample_positions
 from cctuning.translation import Translation
@@ -27,7 +27,7 @@ def load_items(
     read: Read | None = None,
     translate: Translate | None = None,
     positions: Callable[[int], Sequence[int]] | None = None,
-    frames: str | None = None,
+    templates: str | None = None,
 ) -> list[Item]:
     """The items of a benchmark in one language, from the hub.
 
@@ -42,13 +42,15 @@ def load_items(
         translate: writes the parallel texts that the hub does not have: English articles of XLSum, and the
             questions of GlobalOpinionQA in other languages. Without it these texts are "".
         positions: from the number of questions to those that are taken; by default the paper's sample.
-        frames: the name of other wordings than the benchmark's own, such as `xtransplant_xnli`.
+        templates: the name of other wordings than the benchmark's own, such as `xtransplant_xnli`.
 
     Raises `DataError` for a set that cannot be loaded, `ValueError` for a language without prompts.
     """
     read = read or Reader()
-    in_english = find_frame(frames or benchmark.name, "en")
-    frame = in_english if benchmark.asked_in_english else find_frame(frames or benchmark.name, language)
+    in_english = find_template(templates or benchmark.name, "en")
+    template = (
+        in_english if benchmark.asked_in_english else find_template(templates or benchmark.name, language)
+    )
     questions = _questions(benchmark, read, language)
     chosen = positions or (lambda total: sample_positions(range(total), benchmark.sample_size))
     english = questions if language == "en" or not benchmark.parallel else _questions(benchmark, read, "en")
@@ -56,7 +58,7 @@ def load_items(
     if benchmark.parallel:
         questions = [question for question in questions if question.id in by_id]
     taken = [questions[position] for position in chosen(len(questions))]
-    prompts = [stripped(frame.render(question.fields)) for question in taken]
+    prompts = [stripped(template.render(question.fields)) for question in taken]
     if language == "en":
         parallel = [_Parallel(prompt) for prompt in prompts]
     elif benchmark.parallel:
@@ -71,7 +73,7 @@ def load_items(
             prompt=other.text if benchmark.asked_in_english else prompt,
             prompt_en=prompt if benchmark.asked_in_english else other.text,
             answers=tuple(dict.fromkeys(map(stripped, question.answers))),
-            options=question.options_in(frame),
+            options=question.options_in(template),
             details={"source_id": question.id, **question.details, **other.details()},
             number=number + 1,
         )
@@ -110,21 +112,21 @@ def _translated(
     """The parallel texts of a benchmark whose languages hold different questions."""
     if translate is None:
         return [_Parallel("")] * len(prompts)
-    if benchmark.asked_in_english:  # the whole prompt, since there is no frame in the language
+    if benchmark.asked_in_english:  # the whole prompt, since there is no template in the language
         return [_Parallel(found.text, found.faults) for found in translate(prompts, "en", language)]
     names = list(questions[0].fields)
     texts = [question.fields[name] for question in questions for name in names]
     translated = translate(texts, language, "en")
-    frame = find_frame(benchmark.name, "en")
+    template = find_template(benchmark.name, "en")
     rows = [translated[start : start + len(names)] for start in range(0, len(texts), len(names))]
-    return [_joined(frame, dict(zip(names, row, strict=True))) for row in rows]
+    return [_joined(template, dict(zip(names, row, strict=True))) for row in rows]
 
 
-def _joined(frame: Frame, fields: Mapping[str, Translation]) -> _Parallel:
+def _joined(template: PromptTemplate, fields: Mapping[str, Translation]) -> _Parallel:
     """The prompt of translated fields; none where one of them has no translation."""
     faults = tuple(dict.fromkeys(fault for found in fields.values() for fault in found.faults))
     texts = {name: found.text for name, found in fields.items()}
-    return _Parallel(stripped(frame.render(texts)) if all(texts.values()) else "", faults)
+    return _Parallel(stripped(template.render(texts)) if all(texts.values()) else "", faults)
 
 
 class Reader:

@@ -15,23 +15,23 @@ from cctuning.evaluation.items.item import Item
 FILE = "anomalies.json"
 
 # Title of the benchmark -> language -> reason -> ids.
-Faults = Mapping[str, Mapping[str, Mapping[str, Sequence[int | str]]]]
+KnownIssues = Mapping[str, Mapping[str, Mapping[str, Sequence[int | str]]]]
 
 
-def faults_file(folder: str | Path) -> Path | None:
+def known_issues_file(folder: str | Path) -> Path | None:
     """The list of known faults of the items in `folder`, in it or its parent; None where there is none."""
     folder = Path(folder).expanduser().resolve()
     return next((place / FILE for place in (folder, folder.parent) if (place / FILE).is_file()), None)
 
 
-def read_faults(folder: str | Path) -> Faults:
+def read_known_issues(folder: str | Path) -> KnownIssues:
     """The known faults of the items in `folder`, from its anomalies.json, or its parent's; often none.
 
     The file holds an object: `NAME/TITLE` (NAME is the folder's) or `TITLE` -> language -> reason -> list of
     ids. What is no list is a note for readers. Raises `DataError` for a file that is something else.
     """
     folder = Path(folder).expanduser().resolve()
-    path = faults_file(folder)
+    path = known_issues_file(folder)
     if path is None:
         return {}
     faults: dict[str, dict[str, dict[str, Sequence[int | str]]]] = {}
@@ -46,8 +46,8 @@ def read_faults(folder: str | Path) -> Faults:
     return faults
 
 
-def without_faults(
-    items: Sequence[Item], faults: Faults, benchmark: Benchmark
+def without_known_issues(
+    items: Sequence[Item], faults: KnownIssues, benchmark: Benchmark
 ) -> tuple[list[Item], dict[str, list[int | str]]]:
     """The items without a known fault, in their order, and the ids of the others by reason.
 

@@ -1,4 +1,4 @@
-"""How a question is put into words: one frame for each language, kept as data in the folder `frames`."""
+"""How a question is put into words: one template for each language, data in the folder `prompt_templates`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
-class Frame:
+class PromptTemplate:
     """The text around a question's fields in one language."""
 
     prompt: str  # with {name} where a field goes
@@ -36,32 +36,32 @@ class Frame:
         return self.wordings[name][fields[name]] if name in self.wordings else fields[name]
 
 
-def find_frame(name: str, language: str) -> Frame:
-    """The frame of a benchmark (or of another set of wordings) in a language.
+def find_template(name: str, language: str) -> PromptTemplate:
+    """The template of a benchmark (or of another set of wordings) in a language.
 
     Raises `ValueError` that names the languages where there is none in this one.
     """
-    frames = _frames(name)
-    if language not in frames:
+    templates = _templates(name)
+    if language not in templates:
         raise ValueError(
-            f"{name} has no prompt in the language {language!r}{did_you_mean(language, frames)}, only in "
-            f"{', '.join(frames)}: add one to cctuning/evaluation/items/prompt_templates/{name}.yaml"
+            f"{name} has no prompt in the language {language!r}{did_you_mean(language, templates)}, only in "
+            f"{', '.join(templates)}: add one to cctuning/evaluation/prompt_templates/{name}.yaml"
         )
-    return frames[language]
+    return templates[language]
 
 
 def languages_of(name: str) -> tuple[str, ...]:
-    """The languages in which there is a frame."""
-    return tuple(_frames(name))
+    """The languages in which there is a template."""
+    return tuple(_templates(name))
 
 
 @functools.cache
-def _frames(name: str) -> dict[str, Frame]:
-    return {language: Frame(**values) for language, values in load_data(name).items()}
+def _templates(name: str) -> dict[str, PromptTemplate]:
+    return {language: PromptTemplate(**values) for language, values in load_data(name).items()}
 
 
 def load_data(name: str) -> dict[str, Any]:
-    """The content of a file of the folder `frames`, by its name without suffix."""
+    """The content of a file of the folder `prompt_templates`, by its name without suffix."""
     source = resources.files("cctuning.evaluation").joinpath("prompt_templates", f"{name}.yaml")
     found: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cctuning.data.fields import stripped
-from cctuning.evaluation.items.prompt_templates import Frame
+from cctuning.evaluation.items.prompt_templates import PromptTemplate
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ def parquet_of_script(repository: str, config: str, split: str) -> HubSet:
 
 @dataclass(frozen=True)
 class RawQuestion:
-    """One row of a source, in the fields that the benchmark's frames name."""
+    """One row of a source, in the fields that the benchmark's templates name."""
 
     id: int | str  # the row of the source, from 0, where it has no better one
     fields: Mapping[str, str]
     answers: tuple[str, ...]
-    options: Mapping[str, str] | None = None  # None: no choice, or the frame has the texts
+    options: Mapping[str, str] | None = None  # None: no choice, or the template has the texts
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def options_in(self, frame: Frame) -> dict[str, str] | None:
+    def options_in(self, template: PromptTemplate) -> dict[str, str] | None:
         """The option texts by label, without blanks around them; None where it is no choice."""
-        options = frame.options or self.options
+        options = template.options or self.options
         return {label: stripped(text) for label, text in options.items()} if options else None
 
 

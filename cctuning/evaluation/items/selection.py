@@ -10,7 +10,7 @@ from cctuning.evaluation.items import hub
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 from cctuning.settings.near_matches import did_you_mean
 
 HUB = "hub"
@@ -59,7 +59,7 @@ def read_item_sets(
             f"languages: {without[0]} has none of {', '.join(languages)} in {data}, only "
             f"{', '.join(has[without[0]])}: leave it out of benchmarks, or name one of its languages"
         )
-    faults = read_faults(data) if leave_out_faults else None
+    faults = read_known_issues(data) if leave_out_faults else None
     from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages
     sets = []
     for benchmark in benchmarks:
@@ -70,7 +70,7 @@ def read_item_sets(
             items = load(benchmark, language)[:limit]
             found = ItemSet(benchmark, language, items)
             if faults is not None:
-                _, left_out = without_faults(items, faults, benchmark)
+                _, left_out = without_known_issues(items, faults, benchmark)
                 found = found.without(left_out)
             sets.append(found)
     return sets

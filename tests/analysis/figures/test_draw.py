@@ -10,17 +10,17 @@ from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
-from cctuning.analysis.choosers import judge_pilot
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
 from cctuning.analysis.figures.heatmaps import draw_heatmaps
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
-from cctuning.analysis.figures.methods import draw_choosers, draw_unseen
+from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
 from cctuning.analysis.figures.tries import draw_tries
 from cctuning.analysis.measures.categories import CATEGORIES
 from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import summarise
+from cctuning.analysis.selectors import judge_pilot
 from cctuning.reporting import plots
 from tests.analysis.made import made_applied, made_grid
 
@@ -75,7 +75,7 @@ def figures(summary, judgement):
         "categories": draw_categories(of(summary, "categories"), TITLE),
         "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"], TITLE),
         "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"], TITLE),
-        "choosers": draw_choosers(judgement, TITLE),
+        "choosers": draw_selectors(judgement, TITLE),
     }
 
 
@@ -295,9 +295,9 @@ def signs_of(figure, names):
 
 
 def test_legends_say_what_is_compared_with_what(style, summary, judgement):
-    figure = draw_choosers(judgement, TITLE)
+    figure = draw_selectors(judgement, TITLE)
     signs, legend = signs_of(figure, [verdict.name for verdict in judgement.mean]), legend_of(figure)
-    assert signs["vote"] == legend["chooser"] != signs["upper_bound"]
+    assert signs["vote"] == legend["selector"] != signs["upper_bound"]
     assert signs["upper_bound"] == signs["random_pair"] == legend["what they are compared with"]
     assert "fixed pair" in legend
     scores = summary["unseen"]["ffn"]["scores"]
@@ -308,14 +308,14 @@ def test_legends_say_what_is_compared_with_what(style, summary, judgement):
     assert signs["original"] == signs["source"] == legend["no transplant"]
 
 
-def test_choosers_say_among_how_many_pairs(style, judgement):
+def test_selectors_say_among_how_many_pairs(style, judgement):
     few = replace(judgement, candidates={"de": 2, "sw": 3})
-    assert "chosen among 36 pairs" in draw_choosers(judgement, TITLE).legends[0].get_title().get_text()
-    assert "chosen among 2 to 3 pairs" in draw_choosers(few, TITLE).legends[0].get_title().get_text()
+    assert "chosen among 36 pairs" in draw_selectors(judgement, TITLE).legends[0].get_title().get_text()
+    assert "chosen among 2 to 3 pairs" in draw_selectors(few, TITLE).legends[0].get_title().get_text()
 
 
-def test_choosers_beside_the_upper_bound(style, judgement):
-    figure = draw_choosers(judgement, TITLE)
+def test_selectors_beside_the_upper_bound(style, judgement):
+    figure = draw_selectors(judgement, TITLE)
     values, languages = shown_map(figure)
     assert languages == list(LANGUAGES)
     marks = [line for line in figure.axes[0].lines if line.get_marker() != "None"]

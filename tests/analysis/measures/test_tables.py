@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers import judge_pilot
 from cctuning.analysis.measures.summary import MEASURES
 from cctuning.analysis.measures.tables import write_tables
+from cctuning.analysis.selectors import judge_pilot
 from tests.analysis.made import made_grid
 from tests.analysis.measures.test_summary import summarised
 
@@ -124,7 +124,7 @@ def test_a_summary_without_unseen_questions(tmp_path, written):
     assert "Unseen" not in (tmp_path / "overview.md").read_text(encoding="utf-8")
 
 
-def test_choosers_are_lines_of_their_own(tmp_path, written):
+def test_selectors_are_lines_of_their_own(tmp_path, written):
     _, summary = written
     rng = np.random.default_rng(0)
     grids = {language: made_grid(rng, language=language) for language in ("de", "fr")}

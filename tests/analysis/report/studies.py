@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from cctuning.analysis.choosers import judge_pilot
 from cctuning.analysis.measures.strategies import choose
 from cctuning.analysis.measures.summary import summarise
+from cctuning.analysis.selectors import judge_pilot
 from tests.analysis.made import made_applied, made_grid
 
 HOSTILE = (

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import distributed
 
-from cctuning.distributed.sharing import Share
+from cctuning.distributed.sharing import Shard
 from cctuning.evaluation.asking import responses
-from cctuning.evaluation.asking.responses import Asking, ask
+from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.store import ResponseFile
 from cctuning.generation.generate import answer
 from tests.processes import run_together
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
 
-HOW = Asking(max_new_tokens=6, batch_size=4)
+HOW = GenerationSettings(max_new_tokens=6, batch_size=4)
 CHOICES = {"options": 3}
 
 
@@ -43,8 +43,11 @@ def test_are_those_of_one_question_at_a_time(tmp_path, settings):
             alone.layer,
         )
         assert ("log_likelihoods" in response) == bool(settings.get("options"))
-    close(ask(model, PROMPTS, questions, tmp_path / "b", Asking(6, batch_size=1)), found)
-    close(ask(model, PROMPTS, questions, tmp_path / "c", Asking(6, batch_size=9, batch_tokens=50)), found)
+    close(ask(model, PROMPTS, questions, tmp_path / "b", GenerationSettings(6, batch_size=1)), found)
+    close(
+        ask(model, PROMPTS, questions, tmp_path / "c", GenerationSettings(6, batch_size=9, batch_tokens=50)),
+        found,
+    )
 
 
 def test_say_how_long_they_are_and_whether_they_ended(tmp_path):
@@ -103,7 +106,7 @@ def test_other_batches_may_go_on_where_the_first_ended(tmp_path):
     expected = ask(model, PROMPTS, questions, tmp_path, HOW)
     file = ResponseFile(tmp_path, questions.name)
     file.path.write_bytes(b"".join(file.path.read_bytes().splitlines(keepends=True)[:4]))
-    assert ask(model, PROMPTS, questions, tmp_path, Asking(6, batch_size=2)) == expected
+    assert ask(model, PROMPTS, questions, tmp_path, GenerationSettings(6, batch_size=2)) == expected
 
 
 def test_progress_counts_every_question_once(tmp_path):
@@ -117,7 +120,7 @@ def work(process, folder):
     torch.set_num_threads(1)
     model = exported_model(Path(folder, f"model{process}"))  # while alone: only the first process saves
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
-    found = ask(model, PROMPTS, task(**CHOICES), folder, Asking(6, 2), share=Share(process, 2))
+    found = ask(model, PROMPTS, task(**CHOICES), folder, GenerationSettings(6, 2), shard=Shard(process, 2))
     Path(folder, f"{process}.json").write_text(json.dumps(found))
     distributed.destroy_process_group()
 
@@ -125,7 +128,7 @@ def work(process, folder):
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path):
     model, questions = exported_model(tmp_path / "model"), task(**CHOICES)
-    expected = ask(model, PROMPTS, questions, tmp_path / "alone", Asking(6, 2))
+    expected = ask(model, PROMPTS, questions, tmp_path / "alone", GenerationSettings(6, 2))
     begun = tmp_path / "begun"
     begun.mkdir()
     content = ResponseFile(tmp_path / "alone", questions.name).path.read_bytes()

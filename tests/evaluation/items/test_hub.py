@@ -113,7 +113,7 @@ def test_positions_choose_items_and_count_them_anew(root):
 
 
 def test_other_wordings_may_be_asked_for(root):
-    items = load(root, "xquad", "ro", frames="xtransplant_xquad")
+    items = load(root, "xquad", "ro", templates="xtransplant_xquad")
     assert items[0].prompt.startswith("Om: Vă rugăm")
     assert items[0].prompt_en.startswith("Human: Please answer")
 

@@ -7,7 +7,7 @@ import pytest
 from cctuning.data.formats import DataError
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.known_issues import read_faults, without_faults
+from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 
 MMMLU, XNLI = find_benchmark("mmmlu"), find_benchmark("xnli")
 FAULTS = {"ko": {"not_parallel": [2, 3], "other_answer": [3], "why": "other questions"}}
@@ -27,7 +27,7 @@ def written(path, content):
 def test_faults_are_those_of_the_folder(tmp_path, place, name):
     (tmp_path / "benchmarks").mkdir()
     written(tmp_path / place, {"note": "ids", name: FAULTS, "unseen/XNLI": {"de": {"shifted": [1]}}})
-    faults = read_faults(tmp_path / "benchmarks")
+    faults = read_known_issues(tmp_path / "benchmarks")
     in_parent_without_folder = "/" not in place and "/" not in name
     assert faults == (
         {} if in_parent_without_folder else {"MMMLU": {"ko": {"not_parallel": [2, 3], "other_answer": [3]}}}
@@ -36,16 +36,16 @@ def test_faults_are_those_of_the_folder(tmp_path, place, name):
 
 def test_faulty_items_are_left_out_and_counted_by_reason(tmp_path):
     written(tmp_path / "anomalies.json", {"MMMLU": FAULTS})
-    faults = read_faults(tmp_path)
-    kept, left_out = without_faults(items("ko"), faults, MMMLU)
+    faults = read_known_issues(tmp_path)
+    kept, left_out = without_known_issues(items("ko"), faults, MMMLU)
     assert [item.id for item in kept] == [0, 1, 4]
     assert left_out == {"not_parallel": [2, 3], "other_answer": [3]}
     for language, benchmark in (("sw", MMMLU), ("ko", XNLI)):
-        assert without_faults(items(language), faults, benchmark) == (items(language), {})
+        assert without_known_issues(items(language), faults, benchmark) == (items(language), {})
 
 
 def test_without_a_file_nothing_is_known(tmp_path):
-    assert read_faults(tmp_path) == {}
+    assert read_known_issues(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_without_a_file_nothing_is_known(tmp_path):
 def test_a_broken_file_is_named(tmp_path, content, message):
     written(tmp_path / "anomalies.json", content)
     with pytest.raises(DataError, match=r"anomalies\.json") as raised:
-        read_faults(tmp_path)
+        read_known_issues(tmp_path)
     assert message in str(raised.value)

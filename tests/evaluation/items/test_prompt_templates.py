@@ -1,4 +1,4 @@
-"""Frames: fields in, prompts out, and with real benchmark files back again."""
+"""Templates: fields in, prompts out, and with real benchmark files back again."""
 
 import os
 import re
@@ -8,39 +8,41 @@ import pytest
 
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
-from cctuning.evaluation.items.prompt_templates import Frame, find_frame, languages_of
+from cctuning.evaluation.items.prompt_templates import PromptTemplate, find_template, languages_of
 
 FOLDER = os.environ.get("CCTUNING_BENCHMARKS")
 PLACE = re.compile(r"\{(\w+)\}")
 
 
-def fields_of(frame, prompt):
-    """The fields of a prompt, by a pattern made of the frame; None where it is not in that frame."""
+def fields_of(template, prompt):
+    """The fields of a prompt, by a pattern made of the template; None where it is not in that template."""
     pattern = ""
-    for number, part in enumerate(PLACE.split(frame.prompt)):
+    for number, part in enumerate(PLACE.split(template.prompt)):
         if number % 2 == 0:
             pattern += re.escape(part)
-        elif part in frame.options:
-            pattern += re.escape(frame.options[part])
-        elif part in frame.wordings:
-            pattern += f"(?P<{part}>{'|'.join(map(re.escape, frame.wordings[part].values()))})"
+        elif part in template.options:
+            pattern += re.escape(template.options[part])
+        elif part in template.wordings:
+            pattern += f"(?P<{part}>{'|'.join(map(re.escape, template.wordings[part].values()))})"
         else:
             pattern += f"(?P<{part}>.*?)"
     match = re.fullmatch(pattern, prompt, re.DOTALL)
     if not match:
         return None
     values = match.groupdict()
-    for name, wordings in frame.wordings.items():
+    for name, wordings in template.wordings.items():
         values[name] = next(value for value, text in wordings.items() if text == values[name])
     return values
 
 
 def test_fields_are_put_in_as_they_are():
-    frame = Frame("{a} and {b}: {1}\n{kind}", {"1": "yes"}, {"kind": {"x": "It is x.", "y": "It is y."}})
+    template = PromptTemplate(
+        "{a} and {b}: {1}\n{kind}", {"1": "yes"}, {"kind": {"x": "It is x.", "y": "It is y."}}
+    )
     fields = {"a": "{b}", "b": "100 % {} \\1", "kind": "y"}
-    assert frame.render(fields) == "{b} and 100 % {} \\1: yes\nIt is y."
+    assert template.render(fields) == "{b} and 100 % {} \\1: yes\nIt is y."
     with pytest.raises(KeyError):
-        frame.render({"a": "x"})
+        template.render({"a": "x"})
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda benchmark: benchmark.name)
@@ -48,7 +50,7 @@ def test_every_language_of_a_paper_has_a_frame_with_the_same_fields(benchmark):
     languages = ("en",) if benchmark.asked_in_english else benchmark.languages
     assert set(languages) <= set(languages_of(benchmark.name))
     places = {
-        frozenset(PLACE.findall(find_frame(benchmark.name, code).prompt))
+        frozenset(PLACE.findall(find_template(benchmark.name, code).prompt))
         for code in languages_of(benchmark.name)
     }
     assert len(places) == 1
@@ -56,22 +58,22 @@ def test_every_language_of_a_paper_has_a_frame_with_the_same_fields(benchmark):
 
 @pytest.mark.parametrize("name", ["xtransplant_xnli", "xtransplant_xquad"])
 def test_wordings_of_the_other_paper_have_the_same_fields(name):
-    english = find_frame(name.removeprefix("xtransplant_"), "en")
+    english = find_template(name.removeprefix("xtransplant_"), "en")
     for language in languages_of(name):
-        frame = find_frame(name, language)
-        assert set(PLACE.findall(frame.prompt)) == set(PLACE.findall(english.prompt))
-        assert frame.prompt != english.prompt
+        template = find_template(name, language)
+        assert set(PLACE.findall(template.prompt)) == set(PLACE.findall(english.prompt))
+        assert template.prompt != english.prompt
 
 
 def test_sentences_of_a_story_stand_without_a_space():
-    frame = find_frame("xstorycloze", "en")
+    template = find_template("xstorycloze", "en")
     fields = {f"sentence{n}": f"S{n}." for n in (1, 2, 3, 4)} | {"ending1": "one", "ending2": "two"}
-    assert frame.render(fields).startswith("S1.S2.S3.S4.\n(1) one\n(2) two\n\nWhich of the two options")
+    assert template.render(fields).startswith("S1.S2.S3.S4.\n(1) one\n(2) two\n\nWhich of the two options")
 
 
 def test_a_language_without_a_frame_is_named_with_those_that_have_one():
     with pytest.raises(ValueError, match="mkqa has no prompt in the language 'sw', only in ar, de"):
-        find_frame("mkqa", "sw")
+        find_template("mkqa", "sw")
 
 
 # --- Real files ---------------------------------------------------------------------------------------------
@@ -82,7 +84,7 @@ def test_a_language_without_a_frame_is_named_with_those_that_have_one():
 def test_the_authors_prompts_come_out_of_their_fields(name):
     benchmark = find_benchmark(name)
     for language in available_languages(FOLDER, benchmark):
-        _check(read_items(FOLDER, benchmark, language), find_frame(name, language), name)
+        _check(read_items(FOLDER, benchmark, language), find_template(name, language), name)
 
 
 @pytest.mark.skipif(
@@ -92,22 +94,22 @@ def test_the_authors_prompts_come_out_of_their_fields(name):
 @pytest.mark.parametrize("folder", ["pilot", "unseen"])
 @pytest.mark.parametrize("name", ["xnli", "xquad", "globalopinionqa"])
 def test_the_other_papers_prompts_too(folder, name):
-    benchmark, frames = find_benchmark(name), f"xtransplant_{name}"
+    benchmark, templates = find_benchmark(name), f"xtransplant_{name}"
     for language in available_languages(Path(FOLDER).parent / folder, benchmark):
         items = read_items(Path(FOLDER).parent / folder, benchmark, language)
-        frame = find_frame(*((name, "en") if benchmark.asked_in_english else (frames, language)))
-        _check(items, frame, name)
+        template = find_template(*((name, "en") if benchmark.asked_in_english else (templates, language)))
+        _check(items, template, name)
 
 
-def _check(items, frame, name):
+def _check(items, template, name):
     """Every prompt, taken apart and put together again, is the same, with the options of its item."""
     for item in items:
         prompt = item.prompt_en if name == "globalopinionqa" else item.prompt
-        fields = fields_of(frame, prompt)
+        fields = fields_of(template, prompt)
         assert fields is not None, (item.language, item.id)
-        assert frame.render(fields) == prompt
+        assert template.render(fields) == prompt
         if name == "xnli":
-            assert {label: text.strip() for label, text in frame.options.items()} == item.options
+            assert {label: text.strip() for label, text in template.options.items()} == item.options
         if name == "mmmlu":
             assert {label: fields[label].strip() for label in "ABCD"} == {
                 label: text.strip() for label, text in item.options.items()

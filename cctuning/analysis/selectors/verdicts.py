@@ -1,4 +1,4 @@
-"""Scores of choosers on the same questions, with intervals: differences are taken question by question."""
+"""Scores of selectors on the same questions, with intervals: differences are taken question by question."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cctuning.analysis.choosers.asked import Array
-from cctuning.analysis.choosers.references import MEANS_OVER_PAIRS
+from cctuning.analysis.selectors.answers import Array
+from cctuning.analysis.selectors.references import MEANS_OVER_PAIRS
 from cctuning.stats.bootstrap import Interval
 from cctuning.stats.estimates import Estimate, Resampling
 
 BASELINES = ("original", "fixed_pair")  # what all others are compared with
 
-ScoresByName = Mapping[str, Mapping[str, Array]]  # language -> chooser or reference -> (Q,)
+ScoresByName = Mapping[str, Mapping[str, Array]]  # language -> pair selector or reference -> (Q,)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class AccuracyEstimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one chooser, or one of the references, is worth."""
+    """What one pair selector, or one of the references, is worth."""
 
     name: str
     accuracy: AccuracyEstimate
@@ -38,7 +38,7 @@ class Verdict:
 def verdicts(
     name: str, scores: ScoresByName, resampling: Resampling, pairs: Mapping[str, int]
 ) -> dict[str, Verdict]:
-    """What is known of one chooser by language, and of all together under `MEAN` and `POOLED`.
+    """What is known of one pair selector by language, and of all together under `MEAN` and `POOLED`.
 
     `pairs`: how many distinct ones it chose, likewise.
     """

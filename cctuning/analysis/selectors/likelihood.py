@@ -10,56 +10,58 @@ from __future__ import annotations
 
 import numpy as np
 
-from cctuning.analysis.choosers.asked import Array, Asked
-from cctuning.analysis.choosers.chooser import best, untrained
+from cctuning.analysis.selectors.answers import Array, UnlabelledAnswers
+from cctuning.analysis.selectors.selector import best, untrained
 
 
-def option_shares(asked: Asked) -> Array:
+def option_shares(unlabelled: UnlabelledAnswers) -> Array:
     """(Q, C, options) probabilities of the options among each other; 0 beyond a question's own."""
-    scores = _options(asked)
+    scores = _options(unlabelled)
     shares = np.exp(scores - scores.max(axis=2, keepdims=True))
     return shares / shares.sum(axis=2, keepdims=True)
 
 
-def _options(asked: Asked) -> Array:
+def _options(unlabelled: UnlabelledAnswers) -> Array:
     """Log-probabilities of the options, -inf beyond a question's own."""
-    if asked.option_log_probabilities is None:
-        raise ValueError(f"{asked.language}: the options were not scored")
-    return np.nan_to_num(asked.option_log_probabilities, nan=-np.inf)
+    if unlabelled.option_log_probabilities is None:
+        raise ValueError(f"{unlabelled.language}: the options were not scored")
+    return np.nan_to_num(unlabelled.option_log_probabilities, nan=-np.inf)
 
 
-def _margin(asked: Asked) -> Array:
-    second, first = np.moveaxis(np.sort(_options(asked), axis=2)[..., -2:], 2, 0)
+def _margin(unlabelled: UnlabelledAnswers) -> Array:
+    second, first = np.moveaxis(np.sort(_options(unlabelled), axis=2)[..., -2:], 2, 0)
     return first - second
 
 
 LIKELIHOOD = {
     "likelihood": untrained(
         "the answer of the highest probability, with the transplant",
-        lambda asked: best(asked.log_probability),
+        lambda unlabelled: best(unlabelled.log_probability),
     ),
     "likelihood_per_token": untrained(
         "the same per token",
-        lambda asked: best(asked.log_probability / asked.new_tokens),
+        lambda unlabelled: best(unlabelled.log_probability / unlabelled.new_tokens),
     ),
     "plain_likelihood": untrained(
         "the answer of the highest probability under the model as it is",
-        lambda asked: best(asked.plain_log_probability, asked.log_probability),
+        lambda unlabelled: best(unlabelled.plain_log_probability, unlabelled.log_probability),
         needs="plain",
     ),
     "plain_likelihood_per_token": untrained(
         "the same per token",
-        lambda asked: best(asked.plain_log_probability / asked.new_tokens, asked.log_probability),
+        lambda unlabelled: best(
+            unlabelled.plain_log_probability / unlabelled.new_tokens, unlabelled.log_probability
+        ),
         needs="plain",
     ),
     "option_likelihood": untrained(
         "the pair that makes one of the options most probable",
-        lambda asked: best(_options(asked).max(axis=2)),
+        lambda unlabelled: best(_options(unlabelled).max(axis=2)),
         needs="options",
     ),
     "option_margin": untrained(
         "the pair that tells the first option best from the second",
-        lambda asked: best(_margin(asked)),
+        lambda unlabelled: best(_margin(unlabelled)),
         needs="options",
     ),
 }

@@ -1,34 +1,34 @@
 import numpy as np
 
-from cctuning.analysis.choosers.asked import known_grid
-from cctuning.analysis.choosers.references import FIXED, REFERENCES
 from cctuning.analysis.measures.strategies import choose
-from tests.analysis.choosers.planted import grid_of
+from cctuning.analysis.selectors.answers import labelled_grid
+from cctuning.analysis.selectors.references import FIXED, REFERENCES
 from tests.analysis.made import made_grid
+from tests.analysis.selectors.planted import grid_of
 
 CORRECT = np.array([[[1, 0], [1, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]])
 EMPTY = np.zeros((3, 2, 2))
 
 
-def chosen(name, asked, pilot):
-    rule = FIXED[name].learn([known_grid(one) for one in pilot])
-    return rule(known_grid(asked).asked).tolist()
+def chosen(name, unlabelled, pilot):
+    rule = FIXED[name].learn([labelled_grid(one) for one in pilot])
+    return rule(labelled_grid(unlabelled).unlabelled).tolist()
 
 
 def test_references_by_hand():
-    known = known_grid(grid_of(EMPTY, CORRECT, original=[1, 1, 0]))
-    scores = {name: reference(known).tolist() for name, reference in REFERENCES.items()}
+    labelled = labelled_grid(grid_of(EMPTY, CORRECT, original=[1, 1, 0]))
+    scores = {name: reference(labelled).tolist() for name, reference in REFERENCES.items()}
     assert scores == {"original": [1, 1, 0], "random_pair": [0.75, 0, 0.25], "upper_bound": [1, 0, 1]}
 
 
 def test_the_fixed_pair_is_the_best_of_its_language():
     german, french = grid_of(EMPTY, CORRECT), grid_of(EMPTY, CORRECT[:, ::-1], language="fr")
     pilot = [german, french]
-    asked = grid_of(EMPTY[:2], EMPTY[:2])
-    assert chosen("fixed_pair", asked, pilot) == [3, 3]
+    unlabelled = grid_of(EMPTY[:2], EMPTY[:2])
+    assert chosen("fixed_pair", unlabelled, pilot) == [3, 3]
     assert chosen("fixed_pair", grid_of(EMPTY[:1], EMPTY[:1], language="fr"), pilot) == [1]
     # All alike: the lowest target layer, and of those the highest source layer.
-    assert chosen("fixed_pair", asked, [grid_of(EMPTY, EMPTY)]) == [2, 2]
+    assert chosen("fixed_pair", unlabelled, [grid_of(EMPTY, EMPTY)]) == [2, 2]
 
 
 def test_the_fixed_pair_is_the_strategies_overall():

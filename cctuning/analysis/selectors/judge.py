@@ -1,4 +1,4 @@
-"""How good choosers are: beside the original, the best fixed pair, and the instance-aware upper bound."""
+"""How good selectors are: beside the original, the best fixed pair, and the instance-aware upper bound."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.choosers.asked import Array, Known, known_applied, known_grid
-from cctuning.analysis.choosers.choosing import Split, choose, cross_validation, unable
-from cctuning.analysis.choosers.folds import folds
-from cctuning.analysis.choosers.references import REFERENCES
-from cctuning.analysis.choosers.registry import CHOOSERS
-from cctuning.analysis.choosers.verdicts import Verdict, verdicts
+from cctuning.analysis.selectors.answers import Array, LabelledAnswers, labelled_applied, labelled_grid
+from cctuning.analysis.selectors.folds import folds
+from cctuning.analysis.selectors.references import REFERENCES
+from cctuning.analysis.selectors.registry import SELECTORS
+from cctuning.analysis.selectors.selection import Split, cross_validation, select_pairs, unable
+from cctuning.analysis.selectors.verdicts import Verdict, verdicts
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.stats.bootstrap import RESAMPLES, generator
 from cctuning.stats.estimates import MEAN, POOLED, Resampling
@@ -24,7 +24,7 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class Judgement:
-    """All choosers of a benchmark, under one sub-layer."""
+    """All pair selectors of a benchmark, under one sub-layer."""
 
     benchmark: str
     sublayer: str
@@ -34,7 +34,7 @@ class Judgement:
     languages: Mapping[str, tuple[Verdict, ...]]
     mean: tuple[Verdict, ...]  # over languages, each counted equally
     pooled: tuple[Verdict, ...]  # over the questions of all languages, each counted equally
-    left_out: Mapping[str, str]  # choosers that could not choose here, and why
+    left_out: Mapping[str, str]  # pair selectors that could not choose here, and why
 
     @property
     def candidates_text(self) -> str:
@@ -55,12 +55,14 @@ def judge_pilot(
     `grids` are a benchmark's, by language, and `features` what `features.features` makes of the activations
     of their questions. Raises `ValueError` for fewer than two question ids.
     """
-    pilot = _known(grids, features)
+    pilot = _labelled(grids, features)
     grid = next(iter(grids.values()))
-    ids = [id for known in pilot.values() for id in known.asked.questions]
+    ids = [id for labelled in pilot.values() for id in labelled.unlabelled.questions]
     parts = folds(ids, FOLDS, generator(seed, grid.benchmark, "folds"))
     if len(parts) < 2:
-        raise ValueError(f"{grid.benchmark}: choosers are judged on two questions or more, not {len(parts)}")
+        raise ValueError(
+            f"{grid.benchmark}: pair selectors are judged on two questions or more, not {len(parts)}"
+        )
     splits = cross_validation(pilot, parts)
     return _judgement(grid, pilot, splits, unseen=False, seed=seed, resamples=resamples)
 
@@ -84,40 +86,40 @@ def judge_unseen(
     for language, own in unseen.items():
         if language not in grids:
             raise ValueError(f"{own.benchmark}: {language} has unseen questions, but no pilot to learn from")
-    judged = _known(unseen, unseen_features, layers=grid.layers)
-    split = Split(_known(grids, features), judged)
+    judged = _labelled(unseen, unseen_features, layers=grid.layers)
+    split = Split(_labelled(grids, features), judged)
     return _judgement(grid, judged, [split], unseen=True, seed=seed, resamples=resamples)
 
 
-def _known(
+def _labelled(
     grids: Mapping[str, Grid] | Mapping[str, Grid | Applied],
     features: Mapping[str, Array] | None,
     layers: int = 0,
-) -> dict[str, Known]:
-    known = {}
+) -> dict[str, LabelledAnswers]:
+    labelled = {}
     for language, own in grids.items():
         found = None if features is None else features[language]
         if isinstance(own, Applied):
-            known[language] = known_applied(own, layers, found)
+            labelled[language] = labelled_applied(own, layers, found)
         else:
-            known[language] = known_grid(own, found)
-    return known
+            labelled[language] = labelled_grid(own, found)
+    return labelled
 
 
 def _judgement(
     grid: Grid,
-    judged: Mapping[str, Known],
+    judged: Mapping[str, LabelledAnswers],
     splits: Sequence[Split],
     *,
     unseen: bool,
     seed: int,
     resamples: int,
 ) -> Judgement:
-    left_out = unable(splits, CHOOSERS)
-    chosen = {name: choose(own, splits) for name, own in CHOOSERS.items() if name not in left_out}
-    scores = {language: _scores(known, language, chosen) for language, known in judged.items()}
+    left_out = unable(splits, SELECTORS)
+    chosen = {name: select_pairs(own, splits) for name, own in SELECTORS.items() if name not in left_out}
+    scores = {language: _scores(labelled, language, chosen) for language, labelled in judged.items()}
     resampling = Resampling(
-        {language: known.asked.questions for language, known in judged.items()},
+        {language: labelled.unlabelled.questions for language, labelled in judged.items()},
         parallel=find_benchmark(grid.benchmark).parallel,
         random=generator(seed, grid.benchmark),  # the same draws as of the measures
         resamples=resamples,
@@ -129,8 +131,8 @@ def _judgement(
         benchmark=grid.benchmark,
         sublayer=grid.sublayer,
         unseen=unseen,
-        questions={language: len(known.correct) for language, known in judged.items()},
-        candidates={language: len(known.asked.pairs) for language, known in judged.items()},
+        questions={language: len(labelled.correct) for language, labelled in judged.items()},
+        candidates={language: len(labelled.unlabelled.pairs) for language, labelled in judged.items()},
         languages={language: tuple(row[language] for row in rows) for language in judged},
         mean=tuple(row[MEAN] for row in rows),
         pooled=tuple(row[POOLED] for row in rows),
@@ -139,13 +141,13 @@ def _judgement(
 
 
 def _scores(
-    known: Known, language: str, chosen: Mapping[str, Mapping[str, Mapping[str, int]]]
+    labelled: LabelledAnswers, language: str, chosen: Mapping[str, Mapping[str, Mapping[str, int]]]
 ) -> dict[str, Array]:
     """(Q,) 1 for right and 0 for wrong, by name."""
-    scores = {name: reference(known) for name, reference in REFERENCES.items()}
+    scores = {name: reference(labelled) for name, reference in REFERENCES.items()}
     for name, places in chosen.items():
-        own = np.array([places[language][id] for id in known.asked.questions])
-        scores[name] = np.take_along_axis(known.correct, own[:, None], axis=1)[:, 0].astype(np.float64)
+        own = np.array([places[language][id] for id in labelled.unlabelled.questions])
+        scores[name] = np.take_along_axis(labelled.correct, own[:, None], axis=1)[:, 0].astype(np.float64)
     return scores
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers.verdicts import verdicts
+from cctuning.analysis.selectors.verdicts import verdicts
 from cctuning.stats.estimates import MEAN, POOLED, Resampling
 
 NAMES = ("original", "fixed_pair", "vote")
@@ -45,7 +45,7 @@ def test_accuracies_and_differences_are_means_over_questions_and_then_languages(
     assert (found[MEAN].pairs, found["de"].pairs, found["fr"].pairs) == (7, 3, None)
 
 
-def test_intervals_draw_a_question_for_all_languages_and_choosers_at_once():
+def test_intervals_draw_a_question_for_all_languages_and_selectors_at_once():
     scores = scores_of()
     table = np.array([[own[name] for name in NAMES] for own in scores.values()])
     rng = np.random.default_rng(1)

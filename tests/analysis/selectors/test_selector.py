@@ -1,6 +1,6 @@
 import numpy as np
 
-from cctuning.analysis.choosers.chooser import best
+from cctuning.analysis.selectors.selector import best
 
 NAN = float("nan")
 

@@ -1,4 +1,4 @@
-"""What a chooser is: something that learns from the pilot questions, and then picks a cell per question."""
+"""What a selector is: something that learns from the pilot questions, and then picks a cell per question."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cctuning.analysis.choosers.asked import Array, Asked, Known
+from cctuning.analysis.selectors.answers import Array, LabelledAnswers, UnlabelledAnswers
 
-Choice = NDArray[np.intp]  # (Q,) a place among the C pairs for each question
-Rule = Callable[[Asked], Choice]
+PairChoice = NDArray[np.intp]  # (Q,) a place among the C pairs for each question
+Rule = Callable[[UnlabelledAnswers], PairChoice]
 Need = Literal["options", "activations", "plain"]
 
 
 @dataclass(frozen=True)
-class Chooser:
+class PairSelector:
     """A way to choose a layer pair per question, without knowing the answer."""
 
     about: str  # what it picks, in a few words, for tables
-    learn: Callable[[Sequence[Known]], Rule]  # from the pilot's questions, one for each language
+    learn: Callable[[Sequence[LabelledAnswers]], Rule]  # from the pilot's questions, one for each language
     needs: Need | None = None  # what not every study has
 
 
-def untrained(about: str, rule: Rule, needs: Need | None = None) -> Chooser:
-    """A chooser that has nothing to learn."""
-    return Chooser(about, lambda pilot: rule, needs)
+def untrained(about: str, rule: Rule, needs: Need | None = None) -> PairSelector:
+    """A pair selector that has nothing to learn."""
+    return PairSelector(about, lambda pilot: rule, needs)
 
 
-def best(*scores: Array) -> Choice:
+def best(*scores: Array) -> PairChoice:
     """The place with the highest score of each row, (Q, C) each; NaN is the lowest.
 
     Where several have it, the next scores decide, and in the end the first place: the lowest source layer,

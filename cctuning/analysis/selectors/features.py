@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cctuning.analysis.choosers.asked import Array
+from cctuning.analysis.selectors.answers import Array
 from cctuning.tools.extras import extra
 
 SIZE = 512

@@ -1,10 +1,10 @@
 import numpy as np
 
-from cctuning.analysis.choosers.asked import accuracy, known_grid
-from cctuning.analysis.choosers.combined import COMBINED, most_probable, signs
-from cctuning.analysis.choosers.likelihood import LIKELIHOOD
-from cctuning.analysis.choosers.vote import VOTE
-from tests.analysis.choosers.planted import grid_of
+from cctuning.analysis.selectors.answers import accuracy, labelled_grid
+from cctuning.analysis.selectors.combined import COMBINED, most_probable, signs
+from cctuning.analysis.selectors.likelihood import LIKELIHOOD
+from cctuning.analysis.selectors.vote import VOTE
+from tests.analysis.selectors.planted import grid_of
 
 
 def two_signs(rng, questions, language="de"):
@@ -28,19 +28,19 @@ def test_signs_by_hand():
         plain=[[[-1.0, -6.0], [-6.0, -6.0]]],
         new_tokens=[[[1, 2], [2, 2]]],
     )
-    asked = known_grid(grid).asked
-    assert most_probable(asked).tolist() == [[True, False, True, False]]
+    unlabelled = labelled_grid(grid).unlabelled
+    assert most_probable(unlabelled).tolist() == [[True, False, True, False]]
     answers = np.array([[0, -2, -2, -1, -1, 0, 1], [np.log(3), -3, -1.5, -6, -3, np.log(2), 0]])
-    np.testing.assert_allclose(signs(asked)[0, [0, 2]], answers - answers.mean(axis=0))
+    np.testing.assert_allclose(signs(unlabelled)[0, [0, 2]], answers - answers.mean(axis=0))
 
 
 def test_two_signs_are_better_than_either():
     rng = np.random.default_rng(0)
-    pilot = [known_grid(two_signs(rng, 150, language)) for language in ("de", "fr")]
-    judged = known_grid(two_signs(rng, 600))
+    pilot = [labelled_grid(two_signs(rng, 150, language)) for language in ("de", "fr")]
+    judged = labelled_grid(two_signs(rng, 600))
     found = {
-        name: accuracy(judged, chooser.learn(pilot)(judged.asked))
-        for name, chooser in (COMBINED | VOTE | LIKELIHOOD).items()
+        name: accuracy(judged, selector.learn(pilot)(judged.unlabelled))
+        for name, selector in (COMBINED | VOTE | LIKELIHOOD).items()
         if name in ("combined", "vote", "likelihood")
     }
     assert found["combined"] > max(found["vote"], found["likelihood"]) + 0.02
@@ -49,6 +49,8 @@ def test_two_signs_are_better_than_either():
 def test_without_a_question_that_is_both_right_and_wrong_it_is_the_vote():
     rng = np.random.default_rng(1)
     text = rng.integers(0, 4, (10, 3, 3))
-    pilot = [known_grid(grid_of(text, np.ones(text.shape)))]
-    asked = known_grid(grid_of(text, np.zeros(text.shape))).asked
-    assert COMBINED["combined"].learn(pilot)(asked).tolist() == VOTE["vote"].learn([])(asked).tolist()
+    pilot = [labelled_grid(grid_of(text, np.ones(text.shape)))]
+    unlabelled = labelled_grid(grid_of(text, np.zeros(text.shape))).unlabelled
+    assert (
+        COMBINED["combined"].learn(pilot)(unlabelled).tolist() == VOTE["vote"].learn([])(unlabelled).tolist()
+    )

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from cctuning.analysis.choosers.asked import Array, Asked, Known
-from cctuning.analysis.choosers.chooser import Choice, Chooser, Rule
-from cctuning.analysis.choosers.folds import folds
+from cctuning.analysis.selectors.answers import Array, LabelledAnswers, UnlabelledAnswers
+from cctuning.analysis.selectors.folds import folds
+from cctuning.analysis.selectors.selector import PairChoice, PairSelector, Rule
 from cctuning.tools.extras import extra
 
 RANKS = (1, 2, 4, 8, 16)
@@ -76,19 +76,21 @@ def _without_difficulty(correct: Array) -> Array:
     return correct - correct.mean(axis=1, keepdims=True)
 
 
-def _learn(directions: Directions, ranks: Sequence[int] | None) -> Callable[[Sequence[Known]], Rule]:
+def _learn(
+    directions: Directions, ranks: Sequence[int] | None
+) -> Callable[[Sequence[LabelledAnswers]], Rule]:
     """`ranks` to try; None: all directions."""
 
-    def learn(pilot: Sequence[Known]) -> Rule:
-        ids = [id for known in pilot for id in known.asked.questions]
-        features = np.concatenate([_features(known.asked) for known in pilot])
-        correct = np.concatenate([known.correct for known in pilot]).astype(np.float64)
+    def learn(pilot: Sequence[LabelledAnswers]) -> Rule:
+        ids = [id for labelled in pilot for id in labelled.unlabelled.questions]
+        features = np.concatenate([_features(labelled.unlabelled) for labelled in pilot])
+        correct = np.concatenate([labelled.correct for labelled in pilot]).astype(np.float64)
         tried = ranks or [correct.shape[1]]
         penalty, rank = _chosen(ids, features, correct, directions, tried)
         predict = Probe(features, correct, directions).fitted(penalty)
 
-        def rule(asked: Asked) -> Choice:
-            return predict(_features(asked), rank)[:, asked.places].argmax(axis=1)
+        def rule(unlabelled: UnlabelledAnswers) -> PairChoice:
+            return predict(_features(unlabelled), rank)[:, unlabelled.places].argmax(axis=1)
 
         return rule
 
@@ -121,19 +123,19 @@ def _splits(ids: Sequence[str]) -> Iterator[tuple[Array, Array]]:
         yield ~left_out, left_out
 
 
-def _features(asked: Asked) -> Array:
-    if asked.features is None:
-        raise ValueError(f"{asked.language}: the activations were not kept")
-    return asked.features
+def _features(unlabelled: UnlabelledAnswers) -> Array:
+    if unlabelled.features is None:
+        raise ValueError(f"{unlabelled.language}: the activations were not kept")
+    return unlabelled.features
 
 
 PROBE = {
-    "probe_low_rank": Chooser(
+    "probe_low_rank": PairSelector(
         "the pair that a ridge regression on the activations predicts, along few directions",
         _learn(leading_directions, RANKS),
         needs="activations",
     ),
-    "probe_layers": Chooser(
+    "probe_layers": PairSelector(
         "the same, source layer and target layer apart",
         _learn(layer_directions, None),
         needs="activations",

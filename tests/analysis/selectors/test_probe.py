@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers.asked import accuracy, known_grid, only
-from cctuning.analysis.choosers.probe import PROBE, Probe, layer_directions, leading_directions
-from cctuning.analysis.choosers.references import FIXED
-from tests.analysis.choosers.planted import grid_of, linear_grid, null_grid
+from cctuning.analysis.selectors.answers import accuracy, labelled_grid, of_questions
+from cctuning.analysis.selectors.probe import PROBE, Probe, layer_directions, leading_directions
+from cctuning.analysis.selectors.references import FIXED
+from tests.analysis.selectors.planted import grid_of, linear_grid, null_grid
 
 
 def centred(rng, layers=4, questions=30):
@@ -49,36 +49,36 @@ def test_predictions_against_ridge_regression_by_its_equation():
 def test_a_linear_probe_finds_what_is_linear_in_the_activations(name):
     rng = np.random.default_rng(3)
     grid, features = linear_grid(rng, questions=240, layers=5, size=10)
-    known = known_grid(grid, features)
-    pilot = [only(known, {str(number) for number in range(160)})]
-    judged = only(known, {str(number) for number in range(160, 240)})
-    probed = accuracy(judged, PROBE[name].learn(pilot)(judged.asked))
-    fixed = accuracy(judged, FIXED["fixed_pair"].learn(pilot)(judged.asked))
+    labelled = labelled_grid(grid, features)
+    pilot = [of_questions(labelled, {str(number) for number in range(160)})]
+    judged = of_questions(labelled, {str(number) for number in range(160, 240)})
+    probed = accuracy(judged, PROBE[name].learn(pilot)(judged.unlabelled))
+    fixed = accuracy(judged, FIXED["fixed_pair"].learn(pilot)(judged.unlabelled))
     assert probed > 0.85 > fixed + 0.15
 
 
 @pytest.mark.parametrize("name", PROBE)
 def test_where_activations_tell_nothing_it_is_the_fixed_pair(name):
     rng = np.random.default_rng(4)
-    known = known_grid(null_grid(rng, questions=60, layers=4), np.ones((60, 20)))
-    places = PROBE[name].learn([known])(known.asked)
-    assert places.tolist() == FIXED["fixed_pair_of_all"].learn([known])(known.asked).tolist()
+    labelled = labelled_grid(null_grid(rng, questions=60, layers=4), np.ones((60, 20)))
+    places = PROBE[name].learn([labelled])(labelled.unlabelled)
+    assert places.tolist() == FIXED["fixed_pair_of_all"].learn([labelled])(labelled.unlabelled).tolist()
 
 
 @pytest.mark.parametrize("name", PROBE)
 def test_a_pilot_where_all_is_wrong(name):
-    known = known_grid(
+    labelled = labelled_grid(
         grid_of(np.zeros((6, 3, 3)), np.zeros((6, 3, 3))), np.random.default_rng(5).random((6, 4))
     )
-    assert PROBE[name].learn([known])(known.asked).tolist() == [0] * 6
+    assert PROBE[name].learn([labelled])(labelled.unlabelled).tolist() == [0] * 6
 
 
 def test_a_pilot_of_one_question():
-    known = known_grid(grid_of(np.zeros((1, 2, 2)), [[[0, 0], [1, 0]]]), np.ones((1, 3)))
-    assert all(chooser.learn([known])(known.asked).tolist() == [2] for chooser in PROBE.values())
+    labelled = labelled_grid(grid_of(np.zeros((1, 2, 2)), [[[0, 0], [1, 0]]]), np.ones((1, 3)))
+    assert all(selector.learn([labelled])(labelled.unlabelled).tolist() == [2] for selector in PROBE.values())
 
 
 def test_activations_that_were_not_kept_are_named():
-    known = known_grid(grid_of(np.zeros((1, 2, 2)), np.zeros((1, 2, 2))))
+    labelled = labelled_grid(grid_of(np.zeros((1, 2, 2)), np.zeros((1, 2, 2))))
     with pytest.raises(ValueError, match="de: the activations were not kept"):
-        PROBE["probe_layers"].learn([known])
+        PROBE["probe_layers"].learn([labelled])

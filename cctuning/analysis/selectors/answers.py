@@ -1,4 +1,4 @@
-"""What choosers see of questions: everything but which answers are right; and pilot questions, with that."""
+"""What selectors see of questions: everything but which answers are right; and pilot questions, with that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Asked:
+class UnlabelledAnswers:
     """Q questions in one language, and what each of C layer pairs made the model answer to them.
 
     It does not say which answers are right, so nothing that is computed from it can.
@@ -43,22 +43,22 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Questions whose gold answers are known: what choosers may learn from, and what they are judged by."""
+class LabelledAnswers:
+    """Questions whose gold answers are known: what selectors may learn from, and what they are judged by."""
 
-    asked: Asked
+    unlabelled: UnlabelledAnswers
     correct: NDArray[np.bool_]  # (Q, C)
     original: NDArray[np.bool_]  # (Q,) the model as it is
 
 
-def known_grid(grid: Grid, features: Array | None = None) -> Known:
+def labelled_grid(grid: Grid, features: Array | None = None) -> LabelledAnswers:
     """The questions of a grid, with all L² pairs in the order of its cells."""
     pairs = [(i, j) for i in range(grid.layers) for j in range(grid.layers)]
     cells: dict[str, Any] = {name: _flat(value) for name, value in vars(grid.cells).items()}
-    return _known(grid, pairs, grid.layers, Answers(**cells), features)
+    return _labelled(grid, pairs, grid.layers, Answers(**cells), features)
 
 
-def known_applied(applied: Applied, layers: int, features: Array | None = None) -> Known:
+def labelled_applied(applied: Applied, layers: int, features: Array | None = None) -> LabelledAnswers:
     """Unseen questions, with the pairs of the strategies that were applied to them, each pair once."""
     named = {pair: name for name, pair in applied.pairs.items()}
     pairs = sorted(named)
@@ -67,38 +67,40 @@ def known_applied(applied: Applied, layers: int, features: Array | None = None) 
         name: None if strategies[0][name] is None else np.stack([one[name] for one in strategies], axis=1)
         for name in strategies[0]
     }
-    return _known(applied, pairs, layers, Answers(**cells), features)
+    return _labelled(applied, pairs, layers, Answers(**cells), features)
 
 
-def only(known: Known, questions: Collection[str]) -> Known:
+def of_questions(labelled: LabelledAnswers, questions: Collection[str]) -> LabelledAnswers:
     """Those of the questions whose ids are among `questions`."""
-    rows = np.array([id in questions for id in known.asked.questions])
+    rows = np.array([id in questions for id in labelled.unlabelled.questions])
     arrays = {
         name: value[rows]
-        for name, value in vars(known.asked).items()
+        for name, value in vars(labelled.unlabelled).items()
         if isinstance(value, np.ndarray) and name != "pairs"
     }
-    ids = tuple(itertools.compress(known.asked.questions, rows))
-    return Known(replace(known.asked, questions=ids, **arrays), known.correct[rows], known.original[rows])
+    ids = tuple(itertools.compress(labelled.unlabelled.questions, rows))
+    return LabelledAnswers(
+        replace(labelled.unlabelled, questions=ids, **arrays), labelled.correct[rows], labelled.original[rows]
+    )
 
 
-def accuracy(known: Known, choice: NDArray[np.intp]) -> float:
+def accuracy(labelled: LabelledAnswers, choice: NDArray[np.intp]) -> float:
     """The share of the questions that are answered right under the pairs at the places `choice`, (Q,)."""
-    return float(np.take_along_axis(known.correct, choice[:, None], axis=1).mean())
+    return float(np.take_along_axis(labelled.correct, choice[:, None], axis=1).mean())
 
 
-def pair_accuracy(pilot: Sequence[Known]) -> Array:
+def pair_accuracy(pilot: Sequence[LabelledAnswers]) -> Array:
     """(L²,) of every pair, averaged over languages."""
-    return np.mean([known.correct.mean(axis=0) for known in pilot], axis=0)
+    return np.mean([labelled.correct.mean(axis=0) for labelled in pilot], axis=0)
 
 
-def _known(
-    asked: Grid | Applied, pairs: list[tuple[int, int]], layers: int, cells: Answers, features: Array | None
-) -> Known:
-    answer, original = _alike(asked, cells.text)
-    seen = Asked(
-        language=asked.language,
-        questions=asked.questions,
+def _labelled(
+    grid: Grid | Applied, pairs: list[tuple[int, int]], layers: int, cells: Answers, features: Array | None
+) -> LabelledAnswers:
+    answer, original = _alike(grid, cells.text)
+    seen = UnlabelledAnswers(
+        language=grid.language,
+        questions=grid.questions,
         layers=layers,
         pairs=np.array(pairs, dtype=np.intp),
         answer=answer,
@@ -109,21 +111,21 @@ def _known(
         option_log_probabilities=cells.option_log_probabilities,
         features=features,
     )
-    return Known(seen, cells.correct, asked.target.correct)
+    return LabelledAnswers(seen, cells.correct, grid.target.correct)
 
 
-def _alike(asked: Grid | Applied, text: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _alike(grid: Grid | Applied, text: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Answers (Q, C) and original answers (Q,) by number, the same for texts of the same words.
 
     Numbers go by first appearance, so that they tell nothing that the answers do not.
     """
     answer, original = np.empty(text.shape, np.intp), np.empty(len(text), np.intp)
-    for question, (texts, own) in enumerate(zip(asked.texts, text, strict=True)):
-        words = {place: tuple(answer_words(texts[place], asked.asked_in)) for place in dict.fromkeys(own)}
+    for question, (texts, own) in enumerate(zip(grid.texts, text, strict=True)):
+        words = {place: tuple(answer_words(texts[place], grid.asked_in)) for place in dict.fromkeys(own)}
         numbers: dict[tuple[str, ...], int] = {}
         by_place = {place: numbers.setdefault(found, len(numbers)) for place, found in words.items()}
         answer[question] = [by_place[place] for place in own]
-        plain = tuple(answer_words(texts[asked.target.text[question]], asked.asked_in))
+        plain = tuple(answer_words(texts[grid.target.text[question]], grid.asked_in))
         original[question] = numbers.get(plain, -1)
     return answer, original
 

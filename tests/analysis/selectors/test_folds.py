@@ -1,6 +1,6 @@
 import numpy as np
 
-from cctuning.analysis.choosers.folds import folds
+from cctuning.analysis.selectors.folds import folds
 
 
 def test_every_id_is_in_one_fold_and_folds_are_of_like_size():

@@ -4,10 +4,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers import CHOOSERS, judge_pilot, judge_unseen
-from cctuning.analysis.choosers.references import REFERENCES
-from tests.analysis.choosers.planted import grid_of, linear_grid, null_grid
+from cctuning.analysis.selectors import SELECTORS, judge_pilot, judge_unseen
+from cctuning.analysis.selectors.references import REFERENCES
 from tests.analysis.made import made_applied, made_grid
+from tests.analysis.selectors.planted import grid_of, linear_grid, null_grid
 
 RESAMPLES = 500
 
@@ -33,8 +33,8 @@ def judged(grids, features):
     return judge_pilot(grids, features, resamples=RESAMPLES)
 
 
-def test_all_choosers_and_references_are_judged_in_every_language_and_over_all(judged):
-    names = [*REFERENCES, *CHOOSERS]
+def test_all_selectors_and_references_are_judged_in_every_language_and_over_all(judged):
+    names = [*REFERENCES, *SELECTORS]
     assert [verdict.name for verdict in judged.mean] == names
     assert [verdict.name for verdict in judged.pooled] == names
     assert {language: [verdict.name for verdict in own] for language, own in judged.languages.items()} == {
@@ -61,7 +61,7 @@ def test_the_fixed_pair_is_not_chosen_by_what_it_is_judged_by(judged, grids):
     assert by_name(judged.mean)["fixed_pair"].accuracy.value < best - 0.02
 
 
-def test_a_chooser_without_training_is_right_where_its_cells_are(judged, grids):
+def test_a_selector_without_training_is_right_where_its_cells_are(judged, grids):
     for language, grid in grids.items():
         places = grid.cells.log_probability.reshape(20, -1).argmax(axis=1)
         right = grid.cells.correct.reshape(20, -1)[np.arange(20), places]
@@ -82,11 +82,11 @@ def test_a_language_is_judged_the_same_beside_others_where_nothing_is_learnt(jud
     assert alone["fixed_pair"].accuracy.value == beside["fixed_pair"].accuracy.value
 
 
-def test_without_activations_and_options_their_choosers_are_left_out():
+def test_without_activations_and_options_their_selectors_are_left_out():
     grid = grid_of(np.zeros((4, 2, 2)), np.ones((4, 2, 2)))
     judged = judge_pilot({"de": grid}, resamples=RESAMPLES)
     assert set(judged.left_out) == {
-        name for name, chooser in CHOOSERS.items() if chooser.needs in ("options", "activations")
+        name for name, selector in SELECTORS.items() if selector.needs in ("options", "activations")
     }
     assert not set(judged.left_out) & set(by_name(judged.mean))
 
@@ -149,7 +149,7 @@ def test_ids_of_unseen_questions_may_be_those_of_other_pilot_questions(grids, ju
 
 
 def test_a_single_question_cannot_be_judged():
-    with pytest.raises(ValueError, match="xnli: choosers are judged on two questions or more, not 1"):
+    with pytest.raises(ValueError, match="xnli: pair selectors are judged on two questions or more, not 1"):
         judge_pilot({"de": grid_of(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))})
 
 

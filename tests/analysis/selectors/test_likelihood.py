@@ -3,16 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers.asked import known_grid
-from cctuning.analysis.choosers.likelihood import LIKELIHOOD, option_shares
-from tests.analysis.choosers.planted import grid_of, null_grid
+from cctuning.analysis.selectors.answers import labelled_grid
+from cctuning.analysis.selectors.likelihood import LIKELIHOOD, option_shares
+from tests.analysis.selectors.planted import grid_of, null_grid
 
 NAN = float("nan")
 
 
 def chosen(name, grid):
     rule = LIKELIHOOD[name].learn([])
-    return rule(known_grid(grid).asked).tolist()
+    return rule(labelled_grid(grid).unlabelled).tolist()
 
 
 def test_four_likelihoods_by_hand():
@@ -54,7 +54,9 @@ def test_options_by_hand():
     assert chosen("option_likelihood", grid) == [0]
     assert chosen("option_margin", grid) == [3]
     weights = [math.exp(-7), math.exp(-2), math.exp(-4.5), 0.0]
-    np.testing.assert_allclose(option_shares(known_grid(grid).asked)[0, 3], np.array(weights) / sum(weights))
+    np.testing.assert_allclose(
+        option_shares(labelled_grid(grid).unlabelled)[0, 3], np.array(weights) / sum(weights)
+    )
 
 
 def test_options_that_were_not_scored_are_named():
@@ -70,6 +72,6 @@ def test_right_cells_that_are_likelier_are_found(name):
         array -= 1000.0 * ~grid.cells.correct
     options = grid.cells.option_log_probabilities
     options[grid.cells.correct] = [-1e-9, -50.0, -50.0]
-    known = known_grid(grid)
+    labelled = labelled_grid(grid)
     rule = LIKELIHOOD[name].learn([])
-    assert np.take_along_axis(known.correct, rule(known.asked)[:, None], axis=1).all()
+    assert np.take_along_axis(labelled.correct, rule(labelled.unlabelled)[:, None], axis=1).all()

@@ -1,4 +1,4 @@
-"""Grids whose right cells were put where a chooser should find them, and grids where nothing tells them."""
+"""Grids whose right cells were put where a selector should find them, and grids where nothing tells them."""
 
 from dataclasses import replace
 

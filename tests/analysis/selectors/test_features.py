@@ -1,6 +1,6 @@
 import numpy as np
 
-from cctuning.analysis.choosers.features import features
+from cctuning.analysis.selectors.features import features
 
 
 def test_few_numbers_are_kept_as_they_are_each_layer_of_length_1():

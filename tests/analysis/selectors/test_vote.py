@@ -3,16 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from cctuning.analysis.choosers.asked import known_grid
-from cctuning.analysis.choosers.vote import VOTE, votes
-from tests.analysis.choosers.planted import grid_of
+from cctuning.analysis.selectors.answers import labelled_grid
+from cctuning.analysis.selectors.vote import VOTE, votes
+from tests.analysis.selectors.planted import grid_of
 
 NOTHING = np.zeros((1, 2, 2))
 
 
 def chosen(name, grid, pilot=()):
-    rule = VOTE[name].learn([known_grid(one) for one in pilot])
-    return rule(known_grid(grid).asked).tolist()
+    rule = VOTE[name].learn([labelled_grid(one) for one in pilot])
+    return rule(labelled_grid(grid).unlabelled).tolist()
 
 
 def test_votes_against_counting_one_by_one():
@@ -48,19 +48,19 @@ def test_the_temperature_is_the_one_that_was_best_on_the_pilot():
     # Three pairs give answer 1 with probability e^-3 each, one gives answer 2 with e^-1.
     cells = [[[1, 1], [1, 2]]]
     likely = [[[-3.0, -3.0], [-3.0, -1.0]]]
-    asked = grid_of(cells, NOTHING, log_probability=likely)
+    unlabelled = grid_of(cells, NOTHING, log_probability=likely)
     right_if_likely = grid_of(cells, [[[0, 0], [0, 1]]], log_probability=likely)
     right_if_many = grid_of(cells, [[[1, 1], [1, 0]]], log_probability=likely)
     assert 3 * math.exp(-3) < math.exp(-1)
-    assert chosen("vote_weighted", asked, [right_if_likely]) == [3]
-    assert chosen("vote_weighted", asked, [right_if_many]) == [0]
+    assert chosen("vote_weighted", unlabelled, [right_if_likely]) == [3]
+    assert chosen("vote_weighted", unlabelled, [right_if_many]) == [0]
 
 
 def test_weights_of_very_improbable_answers_do_not_vanish():
     likely = [[[-5000.0, -5000.5], [-5000.5, -5000.5]]]
     pilot = grid_of([[[1, 2], [2, 2]]], [[[1, 0], [0, 0]]], log_probability=[[[-1.0, -9.0], [-9.0, -9.0]]])
-    asked = grid_of([[[1, 2], [2, 2]]], NOTHING, log_probability=likely)
-    assert chosen("vote_weighted", asked, [pilot]) == [1]
+    unlabelled = grid_of([[[1, 2], [2, 2]]], NOTHING, log_probability=likely)
+    assert chosen("vote_weighted", unlabelled, [pilot]) == [1]
 
 
 def test_only_pairs_that_were_good_on_the_pilot_vote():
@@ -98,7 +98,7 @@ def test_right_majorities_are_found(name):
     correct = np.stack([rng.permutation(16) < 9 for _ in range(20)]).reshape(20, 4, 4)
     text = np.where(correct, 1, rng.integers(2, 20, correct.shape))
     grid = grid_of(text, correct, log_probability=-rng.exponential(0.1, correct.shape))
-    known = known_grid(grid)
-    rule = VOTE[name].learn([known])
-    right = np.take_along_axis(known.correct, rule(known.asked)[:, None], axis=1)
+    labelled = labelled_grid(grid)
+    rule = VOTE[name].learn([labelled])
+    right = np.take_along_axis(labelled.correct, rule(labelled.unlabelled)[:, None], axis=1)
     assert right.mean() > 0.9
