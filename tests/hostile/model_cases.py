@@ -230,12 +230,9 @@ row(
 )
 row(
     "an architecture that is not in the table",
-    "model_name_or_path=base: … 'arcee' … ARCHITECTURES … docs/architectures.md … bloom, cohere",
+    "model_name_or_path=base: … 'mamba' … ARCHITECTURES … docs/architectures.md … bloom, cohere",
     train,
-    both(
-        edited(model_type="arcee", architectures=["ArceeForCausalLM"]),
-        weights(lambda tensors: {n: t for n, t in tensors.items() if "gate_proj" not in n}),
-    ),
+    edited(model_type="mamba", architectures=["MambaForCausalLM"]),
     script="train",
 )
 row(
