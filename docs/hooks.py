@@ -21,7 +21,7 @@ from mkdocs.structure.pages import Page
 
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS
-from cctuning.settings.keys import Choice, RecipeKey, LibraryChoice, Range, keys_of
+from cctuning.settings.keys import Choice, LibraryChoice, Range, RecipeKey, keys_of
 from cctuning.settings.recipe import RecipeFile, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
