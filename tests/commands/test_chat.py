@@ -1,5 +1,6 @@
 import pytest
 import torch
+from rich.control import strip_control_codes
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.commands import chat_with_model as chat
@@ -33,8 +34,8 @@ def asked(folder, *arguments, typed=""):
 
 
 def shown_as(text):
-    """As a terminal shows it, without blanks and line ends."""
-    return "".join(printable(text).split())
+    """As a terminal shows it, without blanks and line ends; Rich drops a few control characters itself."""
+    return "".join(printable(strip_control_codes(text)).split())
 
 
 def expected(folder, question, english=None):
