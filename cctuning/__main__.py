@@ -28,6 +28,10 @@ def main(command: str | None = None, arguments: Sequence[str] | None = None) -> 
             _complete()
             command, given = (given[0], given[1:]) if given else ("--help", [])
         _dispatch(command, given)
+        if arguments is None:  # the process ends with its command
+            from cctuning.distributed.rank import leave_processes
+
+            leave_processes()
     except KeyboardInterrupt:  # while the first modules are imported
         sys.stderr.write("\nstopped\n")
         raise SystemExit(130) from None

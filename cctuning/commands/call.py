@@ -8,7 +8,6 @@ from typing import Any
 
 from cctuning.commands.registry import Command
 from cctuning.commands.run import quiet_libraries, run
-from cctuning.distributed.rank import leave_processes
 from cctuning.pretrained.names import check_model_path
 from cctuning.settings.keys import keys_of
 from cctuning.settings.recipe import RecipeError, get_value, help_text, load_recipe
@@ -37,7 +36,6 @@ def call_command(command: Command, arguments: Sequence[str]) -> None:
         function(recipe)
 
     run(work, stopped=command.stopped)
-    leave_processes()
 
 
 def check_names(recipe: Any) -> None:

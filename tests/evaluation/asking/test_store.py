@@ -83,7 +83,7 @@ def test_starting_again_removes_what_was_made_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": {}, "tasks": {"x": {"y": 1}}}', "\udc80"])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / SETTINGS_FILE).write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ResumeError, match=r"evaluation\.json was not written by evaluate\.py or is damaged"):
+    with pytest.raises(ResumeError, match=r"evaluation\.json was not written by an evaluation or is damaged"):
         open_folder(tmp_path, {}, {})
 
 
