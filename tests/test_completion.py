@@ -13,7 +13,7 @@ def test_commands_recipes_keys_and_values():
     assert set(candidates([], "e")) == {"evaluate"}
     assert "recipe=xnli" in candidates(["evaluate"], "recipe=x")
     assert "learning_rate=" in candidates(["train", "recipe=tiny"], "learn")
-    assert set(candidates(["train"], "dtype=f")) == {"dtype=float32"}
+    assert set(candidates(["train"], "dtype=f")) == {"dtype=float16", "dtype=float32"}
     assert list(candidates(["train"], "bf16=")) == ["bf16=true", "bf16=false"]
     assert "check" in candidates(["prepare"], "")
 

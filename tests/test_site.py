@@ -14,6 +14,7 @@ from mkdocs.config import load_config
 from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import keys_of
+from cctuning.settings.recipe import recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -70,11 +71,10 @@ def test_the_scripts_that_prepare_data_are_shown_with_their_options(site):
 
 
 def test_every_recipe_is_listed(site):
-    listed = Page(site / "recipes.html").code
-    files = (ROOT / "recipes").rglob("*.yaml")
-    assert {path.stem for path in files if path.stem[0] != "_" and path.parent.name != "accelerate"} <= {
-        name.rpartition("/")[2] for name in listed
-    }
+    listed = {name.rpartition("/")[2] for name in Page(site / "recipes.html").code}
+    for command in COMMANDS.values():
+        names = recipe_files(command.schema, command.recipes)
+        assert {name.rpartition("/")[2] for name in names} <= listed, command.name
 
 
 def test_nothing_is_fetched_from_elsewhere(site):

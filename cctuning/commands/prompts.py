@@ -8,6 +8,7 @@ from typing import Any
 from cctuning.connection.model import load_model_generation_config
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.generation.rules import rules_applied, rules_note
+from cctuning.pretrained.names import naming_model
 
 Say = Callable[[str], object]  # prints a line
 
@@ -33,7 +34,8 @@ def choose_rules(
 
     Raises `ValueError` for an end token or a penalty that is none.
     """
-    config = load_model_generation_config(model, trust_remote_code=trust_remote_code)
+    with naming_model("model", model):
+        config = load_model_generation_config(model, trust_remote_code=trust_remote_code)
     if note := rules_note(config):
         say(f"warning: {note}")
     return rules_applied(config, prompts)

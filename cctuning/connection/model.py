@@ -25,7 +25,7 @@ from cctuning.connection.modeling_cctuning import (
 )
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
-from cctuning.pretrained.kinds import CONNECTION_FILE, ModelError, kind_of, read_json_object
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, ModelError, kind_of, read_json_object
 from cctuning.pretrained.loading import (
     from_library,
     load_causal_lm,
@@ -131,10 +131,8 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
 
 def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:
     """The configuration of a run's model, for an adapter that of its base; raises as `load_model` does."""
-    name, revision = str(directory), None
-    if kind_of(directory).adapter:
-        name, revision = base_of(directory)
-    with naming_model("model", name):
+    key, name, revision = _configured_by(directory)
+    with naming_model(key, name):
         return load_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
@@ -142,11 +140,19 @@ def load_model_generation_config(
     directory: str | Path, *, trust_remote_code: bool = False
 ) -> GenerationConfig:
     """The generation configuration of a model, for an adapter without one that of its base."""
-    name, revision = str(directory), None
-    if kind_of(directory).adapter and not (Path(directory) / GENERATION_CONFIG_NAME).is_file():
-        name, revision = base_of(directory)
-    with naming_model("model", name):
+    key, name, revision = _configured_by(directory)
+    if (Path(directory) / GENERATION_CONFIG_NAME).is_file():
+        key, name, revision = "model", str(directory), None
+    with naming_model(key, name):
         return load_generation_config(name, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def _configured_by(directory: str | Path) -> tuple[str, str, str | None]:
+    """Whose configuration is a model's: its own, or for an adapter its base's; key, name and revision."""
+    if not kind_of(directory).adapter:
+        return "model", str(directory), None
+    name, revision = base_of(directory)
+    return f"{Path(directory) / ADAPTER_FILE}: base_model_name_or_path", name, revision
 
 
 def _exported_class(directory: Path) -> Any:

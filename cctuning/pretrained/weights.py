@@ -26,7 +26,6 @@ class WeightsError(ValueError):
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises `WeightsError` for another file, or a broken one."""
-    check_file(path)
     check_floating(path)
     return load_file(path)
 
@@ -80,6 +79,7 @@ def check_floating(path: str | Path) -> None:
     """
     path = Path(path)
     for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
+        check_file(file)
         with safe_open(file, framework="pt") as opened:
             for name in opened.keys():  # noqa: SIM118 - it is no dictionary
                 kind = opened.get_slice(name).get_dtype() if name.endswith("weight") else "F32"

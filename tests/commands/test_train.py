@@ -76,7 +76,7 @@ def test_a_dry_run_shows_what_would_happen_and_writes_nothing(arguments, tmp_pat
     ended = call(train, *arguments(dry_run="true", cutoff_len=46, on_bad_row="skip"))
     assert (ended.status, ended.err) == (0, "")
     shown = ended.out
-    assert re.search(r"cutoff_len\W+46\b", shown) and "learning_rate" not in shown  # what is not the default
+    assert re.search(r"cutoff_len\W+46\b", shown) and "weight_decay" not in shown  # what is not the default
     words = " ".join(shown.split())  # however wide the terminal is
     for said in (
         "11 rows (tokens",

@@ -159,7 +159,10 @@ def test_every_format_gives_the_rows_that_were_written(rows):
             for number, (row, written) in enumerate(zip(read, rows, strict=True), start=1):
                 assert (row.file, row.number) == (str(path), number)
                 texts = {"instruction", "instruction_en", "output", "output_en"}
-                as_read = {key: stripped(text) if key in texts else text for key, text in written.items()}
+                as_read = {
+                    key: stripped(text) if key in texts and text is not None else text
+                    for key, text in written.items()
+                }
                 assert {key: getattr(row, key) for key in written} == as_read
 
 

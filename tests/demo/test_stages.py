@@ -50,7 +50,7 @@ def test_the_runs_differ_in_the_connection_alone():
     recipes = {}
     for stage in stages:
         if "recipe=tiny" in stage.command:
-            recipes[stage.name] = load_recipe(stage.command[2:], TrainRecipe)
+            recipes[stage.name] = load_recipe(stage.command[4:], TrainRecipe)
     settings = [
         {
             name: value

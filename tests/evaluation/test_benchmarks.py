@@ -45,7 +45,8 @@ def test_shipped_recipes_name_benchmarks_that_exist(name):
     expected = {
         "paper": list(CC_TUNING),
         "xtransplant": ["xnli", "xquad", "xcopa", "globalopinionqa"],
-        "tiny": list(BENCHMARKS),
+        "examples": list(BENCHMARKS),
+        "tiny": ["mkqa"],
     }
     assert recipe.benchmarks == expected.get(name, [name])
     other_paper = name in ("xtransplant", "xcopa", "globalopinionqa")

@@ -215,7 +215,7 @@ ROW_AND_ID = f"{SECOND}, id 2"
 
 row(
     "a prompt beyond the model's positions",
-    f"{ROW_AND_ID}: 2538 tokens … 512 positions … on_bad_prompt=leave_out",
+    f"{ROW_AND_ID}: 2537 tokens … 512 positions … on_bad_prompt=leave_out",
     changed,
     prompt="Mto? " * 500,
 )

@@ -164,13 +164,13 @@ row(
 )
 row(
     "a prompt of 10,000 tokens",
-    "rows.jsonl, row 2, instruction: … 10033 tokens … cutoff_len=1024",
+    "rows.jsonl, row 2, instruction: … 10032 tokens … cutoff_len=1024",
     changed,
     instruction="z " * 5000,
 )
 row(
     "an English prompt over its length",
-    "rows.jsonl, row 2, instruction_en: … 233 tokens … english_cutoff_len=50",
+    "rows.jsonl, row 2, instruction_en: … 232 tokens … english_cutoff_len=50",
     lambda folder: [*changed(folder, instruction_en="z " * 100), "english_cutoff_len=50"],
 )
 row(

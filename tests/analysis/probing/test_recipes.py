@@ -27,7 +27,12 @@ def recipe_of(name, *arguments):
 
 def test_there_is_a_recipe_for_each_benchmark():
     names = {path.stem for path in FOLDER.glob("*.yaml")}
-    assert names == {"tiny", "xtransplant", *(f"xtransplant_{benchmark}" for benchmark in BENCHMARKS)}
+    assert names == {
+        "tiny",
+        "examples",
+        "xtransplant",
+        *(f"xtransplant_{benchmark}" for benchmark in BENCHMARKS),
+    }
 
 
 def test_the_page_names_the_papers_models_and_how_its_authors_ask_them():
