@@ -55,7 +55,7 @@ def tiny_rows(count: int = 8) -> list[Row]:
     for number in range(1, count + 1):
         language = list(SENTENCES)[number % len(SENTENCES)]
         instruction, output, english = SENTENCES[language]
-        extra = " " + "x" * (number // len(SENTENCES))
+        extra = f" {'x' * (number // len(SENTENCES))}".rstrip()
         rows.append(
             Row(
                 str(number),

@@ -39,7 +39,10 @@ def test_a_batch_is_as_each_prompt_alone(name, layer, pooling):
     found = represent(
         model, PROMPTS, TEXTS, ENGLISH, layer=layer, pooling=pooling, batch_size=3, progress=seen.append
     )
-    np.testing.assert_allclose(found, one_by_one(model, layer, pooling), rtol=1e-9, atol=1e-9)
+    # Gemma's norms are computed in float32, also in a float64 model.
+    tolerance = 1e-5 if name == "gemma2" else 1e-9
+    expected = one_by_one(model, layer, pooling)
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     assert sum(seen) == len(TEXTS)
 
 
