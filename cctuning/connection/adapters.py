@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from cctuning.connection.connected import connection_of, is_of_pooling
 from cctuning.connection.modeling_cctuning import POOLINGS
-from cctuning.pretrained.kinds import ModelError, read_json_object
+from cctuning.pretrained.kinds import ModelError, kind_of, read_json_object
 from cctuning.pretrained.loading import from_library, load_causal_lm
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
@@ -117,7 +117,13 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
 def base_of(directory: str | Path) -> tuple[str, str | None]:
     """Name and revision of the base model of the adapter in `directory`. Raises as `load_merged` does."""
     config = _lora_config(Path(directory))
-    return str(config.base_model_name_or_path), config.revision
+    name = str(config.base_model_name_or_path)
+    if kind_of(name).adapter:
+        raise ModelError(
+            f"{Path(directory) / CONFIG_NAME}: base_model_name_or_path={name}: it is an adapter itself, and no "
+            "base model: merge it into its own first"
+        )
+    return name, config.revision
 
 
 def _lora_config(directory: Path) -> LoraConfig:

@@ -40,7 +40,7 @@ def test_commands_leave_what_the_study_takes_for_done(tmp_path, monkeypatch):
         "pairs=[8]",
         f"runs={tmp_path / 'runs'}",
         f"train=[model_name_or_path={base},data={rows},max_steps=2,total_batch_size=4,per_device_train_batch_size=4]",
-        f"evaluate=[data={questions},languages=[sw,ru],use_cpu=true,max_new_tokens=2]",
+        f"evaluate=[data={questions},'languages=[sw,ru]',use_cpu=true,max_new_tokens=2]",
     ]
     steps, study_rows = make_plan(load_recipe(arguments, StudyRecipe, folder=RECIPES / "studies"))
     for number, step in enumerate(steps):
