@@ -120,7 +120,7 @@ def base_of(directory: str | Path) -> tuple[str, str | None]:
     name = str(config.base_model_name_or_path)
     if kind_of(name).adapter:
         raise ModelError(
-            f"{Path(directory) / CONFIG_NAME}: base_model_name_or_path={name}: it is an adapter itself, and no "
+            f"{Path(directory) / CONFIG_NAME}: base_model_name_or_path={name}: it is an adapter itself, no "
             "base model: merge it into its own first"
         )
     return name, config.revision
