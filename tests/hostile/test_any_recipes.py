@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cctuning.commands.schemas import TrainRecipe
-from cctuning.settings.keys import Choice, keys_of
+from cctuning.settings.keys import Choice, LibraryChoice, keys_of
 from cctuning.settings.recipe import RecipeError, load_recipe, save_recipe
 
 KEYS = keys_of(TrainRecipe)
@@ -80,8 +80,8 @@ def test_any_bytes_are_a_recipe_or_an_error_that_names_the_file(content):
 
 def allowed(key):
     """Values of a key that its type and its rule allow."""
-    if isinstance(key.rule, Choice):
-        options = st.sampled_from(key.rule.values)
+    if isinstance(key.rule, Choice | LibraryChoice):
+        options = st.sampled_from(key.rule.values if isinstance(key.rule, Choice) else key.rule.common)
         return st.lists(options, min_size=1, max_size=2) if key.is_list else options
     if key.is_list:
         return st.lists(st.text("ab/$\\{} é", min_size=1, max_size=5), min_size=1, max_size=3)
