@@ -25,6 +25,12 @@ from cctuning.evaluation.items.prompt_templates import find_template
 from cctuning.translation import Translation
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+# The benchmarks that this repository has examples of; another one may do without.
+WITH_EXAMPLES = {
+    name: benchmark
+    for name, benchmark in BENCHMARKS.items()
+    if (EXAMPLES / "sources" / f"{name}.yaml").is_file()
+}
 LABELS = "ABCD"
 MMMLU = {"ar": "AR_XY", "bn": "BN_BD", "es": "ES_LA", "hi": "HI_IN", "id": "ID_ID", "ko": "KO_KR"}
 MMMLU |= {"pt": "PT_BR", "sw": "SW_KE", "yo": "YO_NG"}
@@ -257,7 +263,7 @@ MORE = {"xnli": ("bg", "de", "es", "fr", "vi")}
 
 def write_examples(folder: Path, root: Path) -> None:
     """Writes `examples/benchmarks`, from clones in `root`."""
-    for benchmark in BENCHMARKS.values():
+    for benchmark in WITH_EXAMPLES.values():
         read = Reader(root)
         for language in (*benchmark.languages, *MORE.get(benchmark.name, ())):
             items = load_items(benchmark, language, read=read, translate=translate)

@@ -5,8 +5,13 @@ import pytest
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from cctuning.settings.recipe import RECIPES, load_recipe
+from tests.evaluation.clones import WITH_EXAMPLES
 
 CC_TUNING = ("xnli", "xstorycloze", "mmmlu", "mkqa", "xquad", "xlsum")
+
+
+def test_the_papers_benchmarks_have_examples():
+    assert {*CC_TUNING, "xcopa", "globalopinionqa"} <= set(WITH_EXAMPLES)
 
 
 def test_the_paper_has_six_benchmarks_of_ten_languages_and_22_languages():
@@ -45,7 +50,7 @@ def test_shipped_recipes_name_benchmarks_that_exist(name):
     expected = {
         "paper": list(CC_TUNING),
         "xtransplant": ["xnli", "xquad", "xcopa", "globalopinionqa"],
-        "examples": list(BENCHMARKS),
+        "examples": list(WITH_EXAMPLES),
         "tiny": ["mkqa"],
     }
     assert recipe.benchmarks == expected.get(name, [name])

@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
 from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
 from cctuning.preparation import benchmarks
 from cctuning.preparation.manifest import changed_files, read_manifest
-from tests.evaluation.clones import EXAMPLES, write_clones, write_translations
+from tests.evaluation.clones import EXAMPLES, WITH_EXAMPLES, write_clones, write_translations
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def made(root, tmp_path, capsys):
 
 def test_all_benchmarks_come_out_as_the_examples(made, tmp_path):
     file = write_translations(tmp_path / "translations.jsonl")
-    status, folder, printed = made(*BENCHMARKS, "--translator", "file", "--translator-model", str(file))
+    status, folder, printed = made(*WITH_EXAMPLES, "--translator", "file", "--translator-model", str(file))
     assert status == 0, printed
-    for benchmark in BENCHMARKS.values():
+    for benchmark in WITH_EXAMPLES.values():
         assert available_languages(folder, benchmark) == sorted(benchmark.languages)
         for language in benchmark.languages:
             name = f"{benchmark.title}/{language}.jsonl"

@@ -7,11 +7,19 @@ import pyarrow.parquet
 import pytest
 
 from cctuning.data.formats import DataError
-from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import read_items
 from cctuning.evaluation.items.hub import Reader, load_items
 from cctuning.translation import Translation
-from tests.evaluation.clones import EXAMPLES, MORE, by_language, translate, write_clones, write_examples
+from tests.evaluation.clones import (
+    EXAMPLES,
+    MORE,
+    WITH_EXAMPLES,
+    by_language,
+    translate,
+    write_clones,
+    write_examples,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +39,7 @@ def test_the_examples_are_what_comes_out_of_their_sources(root, tmp_path):
     assert made == kept, "run python -m tests.evaluation.clones"
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda benchmark: benchmark.name)
+@pytest.mark.parametrize("benchmark", WITH_EXAMPLES.values(), ids=lambda benchmark: benchmark.name)
 def test_examples_are_good_items_in_every_language_and_parallel_by_id(benchmark):
     languages = (*benchmark.languages, *MORE.get(benchmark.name, ()))
     items = {language: read_items(EXAMPLES / "benchmarks", benchmark, language) for language in languages}
