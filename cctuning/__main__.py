@@ -15,8 +15,9 @@ usage: cctuning COMMAND [recipe=NAME|PATH] [key=value ...]
   prepare    Prepare data: download, translate, clean, check; `cctuning prepare` lists the scripts
   recipes    List the recipes, or show one as it is resolved: where each value comes from
 
-`cctuning COMMAND --help` lists a command's recipes and keys. For bash, zsh and fish, completion of commands,
-recipes and keys is switched on by: eval "$(register-python-argcomplete cctuning)"
+`cctuning COMMAND --help` lists a command's recipes and keys. Completion of commands, recipes and keys:
+  bash, zsh  eval "$(register-python-argcomplete cctuning)"
+  fish       register-python-argcomplete --shell fish cctuning | source
 """
 
 

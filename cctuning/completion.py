@@ -33,6 +33,7 @@ def _all(words: list[str], prefix: str) -> Iterator[str]:
     elif words[0] == "prepare":
         yield from SCRIPTS if len(words) == 1 else ()
     elif words[0] == "recipes":
+        yield from COMMANDS if len(words) == 1 else ()
         for command in COMMANDS.values():
             yield from recipe_files(command.schema, command.recipes)
     elif words[0] in COMMANDS:
@@ -44,7 +45,7 @@ def _arguments(command: Command, given: list[str], prefix: str) -> Iterator[str]
     if "recipe" not in taken:
         yield from (f"recipe={name}" for name in recipe_files(command.schema, command.recipes))
     for name, key in keys_of(command.schema).items():
-        if name in taken:
+        if name in taken or key.is_open:
             continue
         if prefix.startswith(f"{name}="):
             yield from (f"{name}={value}" for value in _values(key))

@@ -7,7 +7,6 @@ The README is the front page. What a command takes is read from its schema, so t
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import re
@@ -20,9 +19,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from cctuning.commands.registry import COMMANDS, Command
-from cctuning.preparation.scripts import SCRIPTS
+from cctuning.preparation.scripts import SCRIPTS, load_script
 from cctuning.settings.keys import Choice, LibraryChoice, Range, RecipeKey, keys_of
-from cctuning.settings.recipe import RecipeFile, recipe_files
+from cctuning.settings.recipe import recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -124,12 +123,9 @@ def prepare_page() -> str:
         "",
     ]
     for name, summary in SCRIPTS.items():
-        module = importlib.import_module(
-            f"cctuning.preparation.{'sdrrl.__main__' if name == 'sdrrl' else name}"
-        )
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-            module.main(["--help"])
+            load_script(name).main(["--help"])
         lines += [f"## {name}", "", f"{summary}.", "", "```text", shown.getvalue().strip(), "```", ""]
     return "\n".join(lines)
 
@@ -139,16 +135,9 @@ def recipe_tables() -> str:
     lines = []
     for command in COMMANDS.values():
         if files := recipe_files(command.schema, command.recipes):
-            rows = [[f"`{name}`", escaped(comment(file))] for name, file in files.items()]
+            rows = [[f"`{name}`", escaped(file.comment)] for name, file in files.items()]
             lines += [f"## cctuning {command.name}", "", *table(["recipe=", "what it is"], rows), ""]
     return "\n".join(lines)
-
-
-def comment(file: RecipeFile) -> str:
-    """The comment at the beginning of a recipe, in one line."""
-    lines = file.text().splitlines()
-    count = next((place for place, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return " ".join(line.lstrip("# ") for line in lines[:count])
 
 
 # --- Notebooks ----------------------------------------------------------------------------------------------

@@ -19,11 +19,11 @@ def call_command(command: Command, arguments: Sequence[str]) -> None:
     `--help` prints the keys. A recipe that cannot be used ends the process with the error and status 2, what
     goes wrong later with status 1; see `run`.
     """
-    if any(argument in ("-h", "--help") for argument in arguments):
-        examples = "\n".join(command.examples)
-        sys.stdout.write(help_text(f"{command.summary}.\n\n{examples}", command.schema, command.recipes))
-        return
     try:
+        if any(argument in ("-h", "--help") for argument in arguments):
+            examples = "\n".join(command.examples)
+            sys.stdout.write(help_text(f"{command.summary}.\n\n{examples}", command.schema, command.recipes))
+            return
         recipe = load_recipe(arguments, command.schema, folder=command.recipes)
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import warnings
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from cctuning.transform.fit import Fit, fit_transform, run_shard
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 
 console = new_console()
+say = partial(console.print, soft_wrap=True)
 
 
 def fit_matrix(recipe: FitRecipe) -> Result:
@@ -71,7 +73,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     with naming_model("model", str(directory)):
         tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
     # The template that the run was saved with; of an older version it may still write today's date.
-    prompts = choose_prompts(tokenizer, "auto", say=console.print)
+    prompts = choose_prompts(tokenizer, "auto", say=say)
     examples, problems = load_examples(recipe, directory, run_recipe, prompts)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
@@ -96,7 +98,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     export_monolingual(model, tokenizer, fit.transform, output_dir)
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
     report = {"model": str(directory), "seed": recipe.seed, **fit.report, "settings": settings}
-    write_results(output_dir, report, run_recipe, languages_of(examples))
+    write_fit(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
     console.print(f"Next: cctuning chat model={output_dir}", soft_wrap=True)
@@ -179,7 +181,7 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
     return fit
 
 
-def write_results(
+def write_fit(
     output_dir: Path, report: dict[str, Any], run_recipe: dict[str, Any], languages: list[str]
 ) -> None:
     """The figures, the model card, and last the report, which marks the fit as finished."""

@@ -78,9 +78,9 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
         check_same_sets(pilot, unseen)
     # Before anything is asked, which takes long.
-    otherwise = asked_otherwise(recipe, unseen, prompts, positions)
+    otherwise = baseline_tasks(recipe, unseen, prompts, positions)
     beside = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
-    warn_of_faults(recipe, pilot, unseen)
+    warn_of_known_issues(recipe, pilot, unseen)
     asked = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
     if unknown := unknown_tokens_warning(tokenizer, asked):
         console.print(f"warning: {unknown}", soft_wrap=True)
@@ -156,7 +156,9 @@ def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> 
             )
 
 
-def warn_of_faults(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
+def warn_of_known_issues(
+    recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]
+) -> None:
     """Says how many questions with known faults take part, or that none are known."""
     for key, probes in (("pilot", pilot), ("unseen", unseen)):
         data = str(getattr(recipe, key))
@@ -223,7 +225,7 @@ def probe(
                 study.sweep_grids(UNSEEN, unseen, bar.advance)
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, bar.advance)
-        ask_otherwise(study, otherwise)
+        ask_baselines(study, otherwise)
     if study.shard.rank != 0:
         return {}
     return write_findings(recipe, study, pilot, unseen, pairs, beside)
@@ -346,7 +348,7 @@ def others_than_original(recipe: ProbeRecipe) -> list[str]:
     return [prompting for prompting in recipe.prompting if prompting != "original"]
 
 
-def asked_otherwise(
+def baseline_tasks(
     recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
 ) -> dict[str, tuple[list[Task], GenerationSettings]]:
     """The unseen questions under the other promptings, and how those are asked."""
@@ -365,7 +367,7 @@ def asked_otherwise(
     return found
 
 
-def ask_otherwise(study: Study, otherwise: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
+def ask_baselines(study: Study, otherwise: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
     """Asks the unseen questions under the other promptings."""
     for prompting, (tasks, how) in otherwise.items():
         total = sum(len(task.questions) for task in tasks)

@@ -59,7 +59,7 @@ COMMANDS = {
             "train",
             "Fine-tune a model with the cross-lingual connection, or without it (ML-SFT)",
             (
-                "cctuning train recipe=tiny dry_run=true",
+                "cctuning train model_name_or_path=Qwen/Qwen2.5-0.5B data=[rows.jsonl] dry_run=true",
                 "accelerate launch -m cctuning train recipe=llama31_aya",
             ),
             schemas.TrainRecipe,
@@ -137,7 +137,7 @@ COMMANDS = {
                 "cctuning visualize runs=[outputs/sft,outputs/cc] output_dir=outputs/figures",
             ),
             schemas.VisualizeRecipe,
-            "draw_figures",
+            "visualize_models",
             folder="visualize",
         ),
         Command(

@@ -19,8 +19,8 @@ from cctuning.tools.signals import ending_signals
 # What a user's input can cause. Anything else is a defect of ours, and its traceback is wanted.
 _EXPECTED = (ValueError, OSError, FloatingPointError)
 _SMALLER = (
-    "What takes less memory, in the usual order of effect: lora.enabled=true, more devices with "
-    "recipes/accelerate/fsdp2.yaml, dtype=bfloat16, gradient_checkpointing=true, a smaller "
+    "What takes less memory, in the usual order of effect: lora.enabled=true, more devices with FSDP2 or "
+    "ZeRO (accelerate launch), dtype=bfloat16, gradient_checkpointing=true, a smaller "
     "per_device_train_batch_size or batch_size, a smaller cutoff_len. "
     "dry_run=true shows what each of them would save"
 )

@@ -216,7 +216,7 @@ class FitRecipe:
         None, "folder of a finished run; null: the newest under outputs/", names="model"
     )
     trust_remote_code: bool = setting(False, "run code that comes with the model")
-    data: list[str] = setting([], "sources of rows; default: those of the run", names="rows")
+    data: list[str] = setting([], "sources of rows; default: those of the run")
     columns: OtherColumnNames = field(default_factory=OtherColumnNames)
     output_dir: str | None = setting(None, "default: MODEL/monolingual")
     dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")

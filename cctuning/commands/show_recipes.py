@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.settings.recipe import RecipeError, RecipeFile, recipe_files, recipe_settings
+from cctuning.settings.recipe import RecipeError, recipe_files, recipe_settings
 
 _USAGE = """\
 usage: cctuning recipes                     all recipes, one line each
@@ -26,49 +26,50 @@ def show_recipes(arguments: Sequence[str]) -> None:
     commands = list(COMMANDS.values())
     if arguments and arguments[0] in COMMANDS:
         commands, arguments = [COMMANDS[arguments[0]]], arguments[1:]
-    if not arguments:
-        sys.stdout.write("".join(f"{_listed(command)}\n" for command in commands if _listed(command)))
-        return
-    name = arguments[0].removeprefix("recipe=")
     try:
-        shown = [_shown(command, name, arguments[1:]) for command in _commands_with(name, commands)]
+        shown = _of_a_recipe(arguments, commands) if arguments else _lists(commands)
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
     sys.stdout.write("\n".join(shown))
 
 
-def _listed(command: Command) -> str:
-    files = recipe_files(command.schema, command.recipes)
-    width = max(map(len, files), default=0)
-    lines = [f"  {name:<{width}}  {_summary(file)}".rstrip() for name, file in files.items()]
-    return "\n".join([f"cctuning {command.name} recipe=...", *lines, ""]) if lines else ""
+def _lists(commands: Sequence[Command]) -> list[str]:
+    """The recipes of each command that has any, a line each."""
+    lists = []
+    for command in commands:
+        files = recipe_files(command.schema, command.recipes)
+        width = max(map(len, files), default=0)
+        lines = [f"  {name:<{width}}  {file.comment}".rstrip() for name, file in files.items()]
+        if lines:
+            lists.append("\n".join([f"cctuning {command.name} recipe=...", *lines, ""]))
+    return lists or [f"no recipes for cctuning {commands[0].name}: its keys are set on the command line\n"]
 
 
-def _summary(file: RecipeFile) -> str:
-    """A recipe's first comment."""
-    lines = file.text().splitlines()
-    return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
-
-
-def _commands_with(name: str, commands: Sequence[Command]) -> list[Command]:
-    """The commands that have a recipe `name`, or can read the file. Raises `RecipeError` where none has."""
+def _of_a_recipe(arguments: Sequence[str], commands: Sequence[Command]) -> list[str]:
+    """One recipe, or file, as each command that can read it resolves it."""
+    name, overrides = arguments[0].removeprefix("recipe="), arguments[1:]
     names = {command.name: recipe_files(command.schema, command.recipes) for command in commands}
     having = [command for command in commands if name in names[command.name]]
-    if not having and Path(name).is_file():
-        having = [command for command in commands if _reads(command, name)]
-    if not having:
-        known = [known for files in names.values() for known in files]
-        raise RecipeError(f"no recipe {name!r}{did_you_mean(name, known)}; `cctuning recipes` lists them")
-    return having
+    if having:
+        return [_shown(command, name, overrides) for command in having]
+    if Path(name).is_file():
+        return _of_a_file(name, overrides, commands)
+    known = [known for files in names.values() for known in files]
+    raise RecipeError(f"no recipe {name!r}{did_you_mean(name, known)}; `cctuning recipes` lists them")
 
 
-def _reads(command: Command, path: str) -> bool:
-    try:
-        recipe_settings([f"recipe={path}"], command.schema, folder=command.recipes)
-    except RecipeError:
-        return False
-    return True
+def _of_a_file(path: str, overrides: Sequence[str], commands: Sequence[Command]) -> list[str]:
+    """What each command makes of a file. Raises the first error where none can read it."""
+    shown, errors = [], []
+    for command in commands:
+        try:
+            shown.append(_shown(command, path, overrides))
+        except RecipeError as error:
+            errors.append(error)
+    if not shown:
+        raise errors[0]
+    return shown
 
 
 def _shown(command: Command, name: str, overrides: Sequence[str]) -> str:

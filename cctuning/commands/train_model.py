@@ -82,6 +82,7 @@ def train_model(recipe: TrainRecipe) -> Result:
     Raises `ValueError` or `OSError` for rows, a model or a launch that cannot be used, and `Stopped` after a
     signal, once what was trained is saved.
     """
+    console.quiet = process_number() != 0  # the others have the same to say
     check(recipe)
     name, where_from = recipe.model_name_or_path, source_options(recipe)
     with naming_model("model_name_or_path", name):
@@ -99,10 +100,9 @@ def train_model(recipe: TrainRecipe) -> Result:
     )
     found = preflight(recipe, config, tokenizer, examples)
     if recipe.dry_run:
-        if process_number() == 0:
-            show(recipe, examples, problems, tokenizer)
-            for error in found:
-                say(f"This would stop the run: {error}")
+        show(recipe, examples, problems, tokenizer)
+        for error in found:
+            say(f"This would stop the run: {error}")
         return Result()
     if found:
         raise found[0]
@@ -116,12 +116,11 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Trains, from a checkpoint where there is one; the first process returns the report."""
     checkpoint = prepare_output_dir(recipe, problems)
-    if process_number() == 0:
-        show_memory(recipe, examples, warn_only=True)
+    show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
-    trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_model(recipe, prompts))
+    trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_base_model(recipe, prompts))
     check_engine(current_engine(), trainer.accelerator)
     with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         trainer.add_callback(stop)
@@ -135,7 +134,7 @@ def fine_tune(
     if not trainer.accelerator.is_main_process:
         return {}
     report = finished_report(recipe, examples, result.metrics, trainer.state.global_step)
-    write_results(recipe, report)
+    finish_run(recipe, report)
     return report
 
 
@@ -206,13 +205,13 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
-    if (same := untranslated(examples)) and process_number() == 0:
+    if same := untranslated(examples):
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
         console.print(
             f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
         )
     unknown = unknown_tokens_warning(prompts.tokenizer, prompts_by_language(examples))
-    if unknown and process_number() == 0:
+    if unknown:
         console.print(f"warning: {unknown}", soft_wrap=True)
     return examples, problems
 
@@ -338,7 +337,7 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
     )
 
 
-def load_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
+def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
     """The base model, connected unless the recipe says otherwise."""
     with naming_model("model_name_or_path", recipe.model_name_or_path):
         model = load_causal_lm(
@@ -439,7 +438,7 @@ def finished_report(
     }
 
 
-def write_results(recipe: TrainRecipe, report: dict[str, Any]) -> None:
+def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     """Figures, the model card, and last the report that marks the run as finished."""
     output_dir = Path(recipe.output_dir)
     logged = read_metrics(output_dir / METRICS_FILE)

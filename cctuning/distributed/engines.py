@@ -12,6 +12,7 @@ from accelerate.utils import DeepSpeedPlugin, DistributedType, get_int_from_env,
 from torch.distributed.fsdp import CPUOffloadPolicy
 
 from cctuning.distributed.launcher import launcher_options
+from cctuning.tools.package_data import accelerate_file
 
 ENGINES = {
     "one": "one device",
@@ -74,7 +75,7 @@ def join_equals(command: str, *, use_cpu: bool) -> Any:
     if state.num_processes != asked:
         raise LaunchError(
             f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
-            f"--config_file recipes/accelerate/ddp.yaml --num_processes {asked} -m cctuning {command} ..."
+            f"--config_file {accelerate_file('ddp')} --num_processes {asked} -m cctuning {command} ..."
         )
     return state
 

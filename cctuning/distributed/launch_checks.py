@@ -13,6 +13,7 @@ from accelerate.utils import DeepSpeedPlugin, DistributedType, parse_flag_from_e
 
 from cctuning.distributed.engines import Engine, LaunchError, current_engine, join_processes, running_engine
 from cctuning.distributed.launcher import launcher_options
+from cctuning.tools.package_data import accelerate_file
 
 
 def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
@@ -26,7 +27,7 @@ def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
         # Its backward pass frees a layer's weights after the first of the two uses.
         raise LaunchError(
             "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
-            "choose recipes/accelerate/zero3.yaml or ddp.yaml"
+            f"choose {accelerate_file('zero3')} or ddp.yaml"
         )
     _check_settings(asked)
     _check_devices(asked, use_cpu)
@@ -36,7 +37,7 @@ def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
     if asked.name == "fsdp2" and state.distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
         raise LaunchError(
             f"{asked} was asked for, and accelerate would run {Engine('ddp', asked.processes)}: FSDP needs "
-            "GPUs here. On CPUs choose recipes/accelerate/ddp.yaml or zero3.yaml"
+            f"GPUs here. On CPUs choose {accelerate_file('ddp')} or zero3.yaml"
         )
 
 
@@ -45,7 +46,7 @@ def check_engine(asked: Engine, accelerator: Any) -> None:
     running = running_engine(accelerator)
     if running != asked:
         raise LaunchError(
-            f"{asked} was asked for, and {running} runs: start with a file of recipes/accelerate/"
+            f"{asked} was asked for, and {running} runs: start with a file such as {accelerate_file('ddp')}"
         )
 
 
@@ -54,12 +55,12 @@ def _check_settings(asked: Engine) -> None:
     if asked.name == "fsdp2":
         if os.environ.get("FSDP_VERSION") != "2":
             raise LaunchError(
-                "FSDP1 is not supported: set fsdp_version: 2, as in recipes/accelerate/fsdp2.yaml"
+                f"FSDP1 is not supported: set fsdp_version: 2, as in {accelerate_file('fsdp2')}"
             )
         if os.environ.get("FSDP_STATE_DICT_TYPE") != "FULL_STATE_DICT":
             raise LaunchError(
                 "with a sharded state the run would end without a model: set fsdp_state_dict_type: "
-                "FULL_STATE_DICT, as in recipes/accelerate/fsdp2.yaml"
+                f"FULL_STATE_DICT, as in {accelerate_file('fsdp2')}"
             )
         if parse_flag_from_env("FSDP_ACTIVATION_CHECKPOINTING"):
             raise LaunchError(
@@ -71,7 +72,7 @@ def _check_settings(asked: Engine) -> None:
         if not settings.get("stage3_gather_16bit_weights_on_model_save"):
             raise LaunchError(
                 "ZeRO-3 would end without a model: set zero3_save_16bit_model: true (in a DeepSpeed file: "
-                "stage3_gather_16bit_weights_on_model_save), as in recipes/accelerate/zero3.yaml"
+                f"stage3_gather_16bit_weights_on_model_save), as in {accelerate_file('zero3')}"
             )
 
 
@@ -102,7 +103,7 @@ def _check_devices(asked: Engine, use_cpu: bool) -> None:
     if gpus > 1 and "LOCAL_RANK" not in os.environ:
         raise LaunchError(
             f"one process was started, and {gpus} GPUs are visible: it would take them all as DataParallel. "
-            "Use them with accelerate launch --config_file recipes/accelerate/ddp.yaml "
+            f"Use them with accelerate launch --config_file {accelerate_file('ddp')} "
             f"--num_processes {gpus} -m cctuning train ..., or one of them with CUDA_VISIBLE_DEVICES=0"
         )
 
@@ -112,9 +113,9 @@ def _too_few(asked: Engine, running: int, use_cpu: bool) -> str:
     if "LOCAL_RANK" not in os.environ:
         return (
             f"{said}: accelerate starts one process with --cpu or distributed_type MULTI_CPU. On CPUs, use "
-            f"accelerate launch --config_file recipes/accelerate/ddp.yaml --num_processes {asked.processes} "
+            f"accelerate launch --config_file {accelerate_file('ddp')} --num_processes {asked.processes} "
             "-m cctuning train ... use_cpu=true"
         )
     if not use_cpu and not torch.cuda.is_available():
         return f"{said}: no GPU was found. On CPUs, set use_cpu=true in the recipe"
-    return f"{said}: start with a file of recipes/accelerate/"
+    return f"{said}: start with a file such as {accelerate_file('ddp')}"

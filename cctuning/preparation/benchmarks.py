@@ -26,7 +26,7 @@ from cctuning.evaluation.items.hub import Reader, Translate, load_items
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.raw_questions import HubSet, Rows
 from cctuning.evaluation.items.sampling import SEED
-from cctuning.preparation.benchmark_faults import find_faults, known_faults, write_faults
+from cctuning.preparation.benchmark_issues import find_faults, known_faults, write_faults
 from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from cctuning.preparation.command import ended, typed
 from cctuning.preparation.files import BENCHMARK_TRANSLATIONS

@@ -48,7 +48,7 @@ def write_manifest(
 
     Args:
         path: the folder of the outputs, or its `manifest.json`.
-        command: what was typed, such as `["python", "-m", "cctuning.preparation.clean", "data/mine.jsonl"]`.
+        command: what was typed, such as `["cctuning", "prepare", "clean", "data/mine.jsonl"]`.
         inputs: files, folders (every file in them that is not hidden), and names of what is no file: a hub
             data set, a model, an address.
         outputs: the files that were written.

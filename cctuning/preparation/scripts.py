@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from cctuning.settings.near_matches import did_you_mean
 
@@ -38,5 +39,9 @@ def prepare(arguments: Sequence[str]) -> None:
         hint = did_you_mean(name, SCRIPTS) or f": one of {', '.join(SCRIPTS)}"
         sys.stderr.write(f"error: no script {name!r}{hint}\n")
         raise SystemExit(2)
-    module = "sdrrl.__main__" if name == "sdrrl" else name
-    raise SystemExit(importlib.import_module(f"cctuning.preparation.{module}").main(arguments[1:]))
+    raise SystemExit(load_script(name).main(arguments[1:]))
+
+
+def load_script(name: str) -> ModuleType:
+    """The module of a script, with its `main(arguments)`."""
+    return importlib.import_module(f"cctuning.preparation.{'sdrrl.__main__' if name == 'sdrrl' else name}")

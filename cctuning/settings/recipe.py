@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,8 +65,17 @@ class RecipeFile:
         return self._filled(self.path.stem)
 
     def text(self) -> str:
-        """What it says. Raises `OSError` or `UnicodeDecodeError`."""
-        return self._filled(self.path.read_text(encoding="utf-8"))
+        """What it says. Raises `RecipeError` for a file that cannot be read as text."""
+        try:
+            return self._filled(self.path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{self} is not readable YAML: {error}") from error
+
+    @property
+    def comment(self) -> str:
+        """The comment that it begins with, as one line."""
+        lines = self.text().splitlines()
+        return " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
 
     def _filled(self, text: str) -> str:
         return text.replace(_MODEL, self.model) if self.model else text
@@ -96,11 +106,19 @@ def recipe_settings(
     What nothing sets and has no default is named as required: unlike `load_recipe`, this shows it.
     """
     keys = keys_of(schema)
-    assigned = {one.key: one for one in _assignments(*_typed(arguments, schema, folder), keys, folder)}
+    assignments = _assignments(*_typed(arguments, schema, folder), keys, folder)
+    assigned = {one.key: one for one in assignments}
+    try:
+        whole = _build(assignments, schema, keys)  # with what follows from other settings
+    except RecipeError:
+        whole = None
     rows = []
     for name, key in keys.items():
-        value = _shown(assigned[name].value).strip("'") if name in assigned else key.default
-        rows.append((name, value, (assigned[name].where if name in assigned else "") or "default"))
+        if whole is not None:
+            value = _shown(get_value(whole, name)).strip("'")
+        else:
+            value = _shown(assigned[name].value).strip("'") if name in assigned else key.default
+        rows.append((name, value, assigned[name].where if name in assigned else "default"))
     return rows
 
 
@@ -109,12 +127,27 @@ def recipe_from_call(
 ) -> Schema:
     """The settings that a function is called with: an object of `schema`, or a recipe and `settings`.
 
-    With an object, `settings` replace its fields. Raises as `load_recipe`.
+    With an object, `settings` replace its values; it is checked like any other recipe. Raises as
+    `load_recipe`.
     """
+    keys, given = keys_of(schema), _escaped(_plain(settings))
     if isinstance(recipe, schema):
-        return dataclasses.replace(recipe, **settings)  # type: ignore[type-var]
-    keys, name = keys_of(schema), None if recipe is None else str(recipe)
-    return _build(_assignments(name, _plain(settings), _CALL, keys, folder), schema, keys)
+        held = _escaped(_plain(_held(recipe, settings)))
+        return _build([*_flatten(held, _CALL, keys), *_flatten(given, _CALL, keys)], schema, keys)
+    if dataclasses.is_dataclass(recipe):
+        raise RecipeError(f"a {type(recipe).__name__} is given where a {schema.__name__} is needed")
+    name = None if recipe is None else str(recipe)
+    return _build(_assignments(name, given, _CALL, keys, folder), schema, keys)
+
+
+def _held(recipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe holds, less an output folder that follows from the `run_name` that `settings` replace."""
+    held = dataclasses.asdict(recipe)
+    if "run_name" in settings and held.get("output_dir"):
+        derived = dataclasses.replace(recipe, output_dir=type(recipe).output_dir)
+        if derived.output_dir == held["output_dir"]:
+            del held["output_dir"]
+    return held
 
 
 def _plain(value: Any) -> Any:
@@ -142,7 +175,9 @@ def _assignments(
 ) -> list[Assignment]:
     """What the recipe `name`, its bases and `overrides` set, in this order: the last one decides."""
     files = _with_bases(_find(name, _folders(folder), keys, where), folder, keys) if name else []
-    assignments = [Assignment("run_name", files[-1].name, "")] if files and "run_name" in keys else []
+    assignments = (
+        [Assignment("run_name", files[-1].name, "the recipe's name")] if files and "run_name" in keys else []
+    )
     for file in files:
         assignments += _each_once(_flatten(_read_yaml(file), f"in {file}", keys))
     return assignments + list(_flatten(overrides, where, keys))
@@ -293,9 +328,10 @@ def _with_bases(file: RecipeFile, folder: Path, keys: Mapping[str, RecipeKey]) -
 
 
 def _read_yaml(file: RecipeFile) -> dict[Any, Any]:
+    text = file.text()
     try:
-        content = OmegaConf.load(io.StringIO(file.text()))
-    except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
+        content = OmegaConf.load(io.StringIO(text))
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
         raise RecipeError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
         raise RecipeError(f"{file} holds no `key: value` lines")

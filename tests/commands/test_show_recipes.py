@@ -37,3 +37,25 @@ def test_mistakes(arguments):
     ended = call("recipes", *arguments)
     assert ended.status == 2
     assert ended.err.startswith("error: ")
+
+
+def test_a_faulty_file_is_named_with_its_fault(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("benchmarks: [xnli]\nlimt: 3")
+    ended = call("recipes", "evaluate", str(path))
+    assert ended.status == 2
+    assert "unknown key 'limt'" in ended.err and "limit" in ended.err
+
+
+def test_a_command_without_recipes_says_so():
+    assert "no recipes" in call("recipes", "fit").out
+
+
+@pytest.mark.parametrize("arguments", [("recipes",), ("train", "--help")])
+def test_a_recipe_that_is_no_text_is_one_line(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "MODEL_mine.yaml").write_bytes(b"base: \xff")
+    ended = call(*arguments)
+    assert ended.status == 2
+    assert ended.err.startswith("error: ") and "MODEL_mine.yaml is not readable" in ended.err

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from cctuning.commands import draw_figures as visualize
+from cctuning.commands import visualize_models as visualize
 from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import load_model
 from cctuning.export import export_monolingual

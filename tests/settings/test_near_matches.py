@@ -1,8 +1,9 @@
 import pytest
 
 from cctuning.commands.schemas import ChatRecipe, FitRecipe, TrainRecipe
+from cctuning.settings.aliases import OTHER_NAMES
 from cctuning.settings.keys import keys_of
-from cctuning.settings.near_matches import _OTHER_NAMES, did_you_mean, nearest
+from cctuning.settings.near_matches import did_you_mean, nearest
 
 KEYS = ["learning_rate", "num_train_epochs", "connection.pooling", "lora.r", "seed"]
 
@@ -32,8 +33,8 @@ def test_the_spelling_of_the_known_name_is_kept():
 
 def test_what_other_programs_say_leads_to_settings_that_exist_and_is_none_itself():
     train = keys_of(TrainRecipe)
-    assert set(_OTHER_NAMES) <= {*train, *keys_of(FitRecipe), *keys_of(ChatRecipe)}
-    for ours, others in _OTHER_NAMES.items():
+    assert set(OTHER_NAMES) <= {*train, *keys_of(FitRecipe), *keys_of(ChatRecipe)}
+    for ours, others in OTHER_NAMES.items():
         for other in others.split():
             assert other not in train or ours not in train, other
             assert ours not in train or nearest(other.upper(), train) == ours

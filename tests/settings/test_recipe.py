@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.commands.schemas import EvaluateRecipe
+from cctuning.commands.schemas import EvaluateRecipe, TrainRecipe
 from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of, required, setting
 from cctuning.settings.recipe import (
     RECIPES,
@@ -312,6 +312,28 @@ def test_a_call_takes_an_object_or_a_name_and_keywords(folder):
     assert recipe_from_call(Cake, None, {"flour": Path("rye")}, folder=folder).flour == "rye"
     with pytest.raises(RecipeError, match=r"'egg' \(in the call\); did you mean 'eggs'"):
         recipe_from_call(Cake, "sponge", {"egg": 3}, folder=folder)
+
+
+def test_an_object_is_checked_like_any_other_recipe(folder):
+    cake = Cake("rye")
+    for recipe, more, said in (
+        (cake, {"egg": 3}, "unknown key 'egg'"),
+        (cake, {"eggs": -1}, "at least 0"),
+        (dataclasses.replace(cake, shape="oval"), {}, "'oval' is not one of"),
+        (Oven(), {}, "a Oven is given where a Cake is needed"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            recipe_from_call(Cake, recipe, more, folder=folder)
+    assert recipe_from_call(Cake, cake, {"oven": {"fan": False}}, folder=folder).oven == Oven(fan=False)
+    assert recipe_from_call(Cake, None, {"flour": "${x}"}, folder=folder).flour == "${x}"
+
+
+def test_an_output_folder_that_follows_from_the_name_follows_it_again(tmp_path):
+    recipe = TrainRecipe("model", ["rows.jsonl"])
+    renamed = recipe_from_call(TrainRecipe, recipe, {"run_name": "b"}, folder=tmp_path)
+    assert renamed.output_dir == "outputs/b"
+    kept = dataclasses.replace(recipe, output_dir="mine")
+    assert recipe_from_call(TrainRecipe, kept, {"run_name": "b"}, folder=tmp_path).output_dir == "mine"
 
 
 def test_a_folder_of_recipes_here_comes_before_the_package(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from peft import PeftConfig
 
 from cctuning.distributed.engines import Engine
+from cctuning.tools.package_data import accelerate_file
 from cctuning.training.memory.devices import Device
 from cctuning.training.memory.estimate import MemoryEstimate, total_memory
 from cctuning.training.memory.step import Step
@@ -92,4 +93,4 @@ def _engines(step: Step, engine: Engine, device: Device) -> Iterator[Knob]:
             estimate = total_memory(step, Engine(name, count, offload))
             if device.holds(estimate):
                 break
-        yield Knob(f"recipes/accelerate/{file}.yaml, {count} processes", estimate)
+        yield Knob(f"{accelerate_file(file)}, {count} processes", estimate)

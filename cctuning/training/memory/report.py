@@ -92,7 +92,7 @@ def _knobs_table(found: Sequence[Knob], device: Device) -> RenderableType:
         table.add_row(knob.change, size(knob.estimate.total), "yes" if device.holds(knob.estimate) else "no")
     notes = []
     if any(".yaml" in knob.change for knob in found):
-        notes.append("A file of recipes/accelerate goes to accelerate launch --config_file.")
+        notes.append("A .yaml file goes to accelerate launch --config_file.")
     if any(knob.estimate.main_memory for knob in found):
         most = max(knob.estimate.main_memory for knob in found)
         notes.append(f"Offloading takes {size(most)} of main memory.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from cctuning.visualization.parallel_texts import (
 from cctuning.visualization.representations import check_layer, represent
 
 console = new_console()
+say = partial(console.print, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ShownModel:
     prompts: PromptFormat
 
 
-def draw_figures(recipe: VisualizeRecipe) -> Result:
+def visualize_models(recipe: VisualizeRecipe) -> Result:
     """Reads all that is named, and then draws it.
 
     Raises `ValueError` or `OSError` for models, results or runs that cannot be drawn.
@@ -81,7 +83,12 @@ def draw_figures(recipe: VisualizeRecipe) -> Result:
         write_maps(folder, maps, texts, settings_of(recipe))
         console.print(means_table(maps, texts))
         console.print(f"{folder} holds {FILES}", soft_wrap=True)
-    return Result(folder, {"representations": {one.name: one.means for one in maps}})
+    report = {
+        "representations": {one.name: one.means for one in maps},
+        "layers": {one.name: dataclasses.asdict(one) for one in choices},
+        "losses": {one.name: dataclasses.asdict(one) for one in losses},
+    }
+    return Result(folder, {name: numbers for name, numbers in report.items() if numbers})
 
 
 # --- Representations ----------------------------------------------------------------------------------------
@@ -100,7 +107,7 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
         except ValueError as error:
             raise ValueError(f"{error}: models.{name}={folder}") from None
         mode = connection_mode(recipe, folder)
-        prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=console.print)
+        prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
         models.append(ShownModel(name, folder, mode, prompts))
     if len({model.prompts.template_hash for model in models}) > 1:
         console.print(
