@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import warnings
 from collections import Counter
 from functools import partial
@@ -32,7 +33,6 @@ from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.progress import progress_bars
 from cctuning.training.model_cards import export_card
-from cctuning.training.preflight import check_positions
 from cctuning.training.runs import (
     FIT_REPORT_FILE,
     RunError,
@@ -119,9 +119,10 @@ def load_examples(
     )
     if not recipe.data:
         rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
-    limits = {name: run_recipe[name] for name in ("cutoff_len", "english_cutoff_len")}
+    config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
+    positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    limits = {name: min(run_recipe[name], positions) for name in ("cutoff_len", "english_cutoff_len")}
     examples, cut = encode(rows, prompts, **limits)
-    check_positions(examples, load_model_config(directory, trust_remote_code=recipe.trust_remote_code))
     return examples, [*problems, *cut]
 
 

@@ -32,7 +32,7 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save, set_generation_tokens
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.loading import (
     check_model,
@@ -98,7 +98,7 @@ def train_model(recipe: TrainRecipe) -> Result:
         pad_token_id=prompts.pad_token_id,
         vocab_size=config.get_text_config().vocab_size,
     )
-    found = preflight(recipe, config, tokenizer, examples)
+    found = preflight(recipe, config, prompts, examples)
     if recipe.dry_run:
         show(recipe, examples, problems, tokenizer)
         for error in found:
@@ -138,14 +138,17 @@ def fine_tune(
     return report
 
 
-def preflight(recipe: TrainRecipe, config: Any, tokenizer: Any, examples: list[Example]) -> list[ValueError]:
+def preflight(
+    recipe: TrainRecipe, config: Any, prompts: PromptFormat, examples: list[Example]
+) -> list[ValueError]:
     """Errors that would come later, with the model loaded or trained; what is done otherwise is said."""
     generation_config = load_generation_config(recipe.model_name_or_path, **source_options(recipe))
     found: list[ValueError] = []
 
     def saving() -> None:
-        if names := check_saving(tokenizer, config, generation_config):
+        if names := prepare_to_save(generation_config, prompts):
             say(f"warning: generation_config.json is not valid with {', '.join(names)}: left out when saved")
+        check_saving(prompts.tokenizer, config, generation_config)
 
     def targets() -> None:
         if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:

@@ -444,9 +444,14 @@ def _without_past_recording(cache: Cache) -> Iterator[None]:
 
 
 def _connected_at(cache: Cache | None) -> int | None:
-    """The first token in the cache that was read with f; None where there is none (any more)."""
+    """The first token in the cache that was read with f; None where there is none.
+
+    A cache that was cropped behind it, or emptied, forgets it: tokens that come later are others.
+    """
     start: int | None = getattr(cache, "cctuning_connected_at", None)
-    return None if cache is None or start is None or start >= cache.get_seq_length() else start
+    if cache is not None and start is not None and start >= cache.get_seq_length():
+        cache.cctuning_connected_at = start = None
+    return start
 
 
 def _empty(cache: Cache, config: Any) -> None:
@@ -536,14 +541,13 @@ class CrossLingualConnection:
         Raises `ValueError` where the pooling's name is taken by something of the base model.
         """
         name = self.connection.pooling
-        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
-        if module is None:
-            return
         # PEFT takes each module whose path ends in the name for the one to train in full.
         taken = [path for path, _ in self.named_modules() if path.endswith(name)]
         if taken or getattr(self, name, None) is not None:
             raise ValueError(f"pooling={name!r}: the model has {(taken or [name])[0]}; give it another name")
-        setattr(self, name, module)
+        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
+        if module is not None:
+            setattr(self, name, module)
 
     @property
     def pooling(self) -> Pooling:
@@ -782,8 +786,10 @@ class CrossLingualConnection:
         addend = addend * here[:, None].to(addend.device, addend.dtype)
         with add_to_output(self.decoder_layers[0], self.paths.inject, addend, index.clamp(min=0)):
             result = _plain_forward(self)(**inputs)
-        if result.past_key_values is not None and bool(here.any()):
-            result.past_key_values.cctuning_connected_at = before + int(index[here].min())
+        # With return_dict=False some decoders return a tuple: then the cache is the one that was given.
+        cache = getattr(result, "past_key_values", cache)
+        if cache is not None and bool(here.any()):
+            cache.cctuning_connected_at = before + int(index[here].min())
         return result
 
     def _forward_monolingual(self, inputs: dict[str, Any], index: int, embedding: Tensor | None) -> Any:
@@ -881,6 +887,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     handed_over = handed_over if model is self else {}
     given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
     index, output = given["connection_index"], given["connection_output"]
+    _connected_at(inputs.get("past_key_values"))  # before anything is read into it
     if not self.connected or (isinstance(index, int) and index < 0):
         return plain(**inputs)
 

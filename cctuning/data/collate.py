@@ -29,7 +29,7 @@ class ParallelCollator:
     pad_to_multiple_of: int = 1
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The batch of these rows of `examples.training_set`."""
+        """The batch of these rows of `encoding.training_set`."""
         ids, mask = self.pad([example["input_ids"] for example in examples])
         labels, _ = self.pad([example["labels"] for example in examples], IGNORED)
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}

@@ -10,7 +10,7 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -235,12 +235,15 @@ def _with_class_names(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
         if column in batch.schema.names:
             place = batch.schema.names.index(column)
             numbers = batch.column(place).to_pylist()
-            texts = [
-                names[number] if isinstance(number, int) and 0 <= number < len(names) else number
-                for number in numbers
-            ]
-            batch = batch.set_column(place, column, pyarrow.array(texts))
+            texts = [class_name(names, number) for number in numbers]
+            batch = batch.set_column(place, column, pyarrow.array(texts, pyarrow.string()))
     return batch
+
+
+def class_name(names: Sequence[str], number: Any) -> str | None:
+    """The name of a class; None for -1, which stands for no label, and for other numbers that are none."""
+    known = isinstance(number, int) and 0 <= number < len(names)
+    return names[number] if known else None
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:

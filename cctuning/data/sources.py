@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
-from cctuning.data.formats import DataError, Record, json_records, parquet_records, saved_records
+from cctuning.data.formats import DataError, Record, class_name, json_records, parquet_records, saved_records
 from cctuning.settings.near_matches import did_you_mean
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
@@ -21,6 +22,7 @@ _NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
 # What `cctuning prepare` writes beside rows: those that were left out, and what it goes on from.
 _NO_ROWS = (".rejects.jsonl", ".removed.jsonl", ".translations.jsonl", ".answers.jsonl")
+_PARTITION = re.compile(r"\w+=.+")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -122,20 +124,22 @@ def _missing(path: Path) -> str:
     return message
 
 
-def _file(path: Path) -> Source:
-    name = path.name.lower()
+def _file(path: Path, root: Path | None = None) -> Source:
+    """A file, with the columns that the names of its folders hold: those in `root`, or right above it."""
+    name, columns = path.name.lower(), _partition_columns(_partitions(path, root))
     if not path.is_file():  # a pipe would be waited for without end
         raise DataError(_missing(path))
     if name.endswith(".parquet"):
-        return Source(str(path), partial(_partition_records, path, parquet_records))
+        return Source(str(path), partial(_partition_records, path, parquet_records, columns))
     if name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
-        return Source(str(path), partial(_partition_records, path, json_records))
+        return Source(str(path), partial(_partition_records, path, json_records, columns))
     raise DataError(f"{path}: files are read by their suffix, one of {', '.join(_SUFFIXES)}")
 
 
-def _partition_records(path: Path, read: Callable[[Path], Iterator[Record]]) -> Iterator[Record]:
+def _partition_records(
+    path: Path, read: Callable[[Path], Iterator[Record]], columns: Mapping[str, str]
+) -> Iterator[Record]:
     """The records of a file, with the columns that its folders' names hold: language=sw/0.parquet."""
-    columns = _partition_columns(path.parent)
     for record in read(path):
         if not columns or not isinstance(record.values, dict):
             yield record
@@ -146,9 +150,16 @@ def _partition_records(path: Path, read: Callable[[Path], Iterator[Record]]) -> 
         yield Record(record.number, {**record.values, **columns, **own}, fault)
 
 
-def _partition_columns(folder: Path) -> dict[str, str]:
+def _partitions(path: Path, root: Path | None) -> Sequence[str]:
+    """The folders of a file that may be partitions: all in `root`, else the unbroken run right above it."""
+    if root is not None:
+        return path.relative_to(root).parent.parts
+    return [*takewhile(_PARTITION.fullmatch, reversed(path.parent.parts))]
+
+
+def _partition_columns(folders: Iterable[str]) -> dict[str, str]:
     """Columns by the names of folders, as Hive, Arrow and Spark write partitions of a table."""
-    pairs = (part.split("=", 1) for part in folder.parts if re.fullmatch(r"\w+=.+", part))
+    pairs = (folder.split("=", 1) for folder in folders if _PARTITION.fullmatch(folder))
     return {key: unquote(value) for key, value in pairs if value != "__HIVE_DEFAULT_PARTITION__"}
 
 
@@ -170,12 +181,12 @@ def _folder(folder: Path, split: str) -> list[Source]:
         path
         for path in files
         if not _other_split(path.name, split)
-        and not _other_split(_partition_columns(path.relative_to(folder).parent).get("split", ""), split)
+        and not _other_split(_partition_columns(_partitions(path, folder)).get("split", ""), split)
     ]
     if not kept:
         names = ", ".join(path.name for path in files)
         raise DataError(f"{folder} holds no files of the split {split!r} (data_split), only {names}")
-    return [_file(path) for path in kept]
+    return [_file(path, folder) for path in kept]
 
 
 def _other_split(name: str, split: str) -> bool:
@@ -199,10 +210,10 @@ def _data_set_records(repository: str, config: str | None, split: str) -> Iterat
             f"{name} is no local file or folder, and no hub data set that can be loaded: {error}"
         ) from error
     classes = {
-        column: feature.int2str
+        column: feature.names
         for column, feature in data_set.features.items()
         if isinstance(feature, datasets.ClassLabel)
     }
     for number, values in enumerate(data_set, start=1):
-        names = {key: name(values[key]) for key, name in classes.items() if values[key] is not None}
-        yield Record(number, {**values, **names})
+        labels = {key: class_name(names, values[key]) for key, names in classes.items()}
+        yield Record(number, {**values, **labels})

@@ -78,7 +78,12 @@ _NEEDED_TOKENS = {
     "qwen": ("<|im_start|>", "<|im_end|>"),
 }
 
-_SET = re.compile(r"\{%- set (\w+) = (.*) %\}")
+# Lines that were written before a template: arguments, and the macro of a fixed date.
+_ARGUMENT = "{{%- set {name} = {value} %}}{{#- template_arguments.{name} #}}\n"
+_WRITTEN = re.compile(
+    r"\{%- set (\w+) = (.*) %\}\{#- template_arguments\.\w+ #\}\n"
+    r"|\{%- macro strftime_now\(format\) -%\}.*\{%- endmacro %\}\n"
+)
 
 
 def choose_template(
@@ -141,7 +146,7 @@ def _set_argument(tokenizer: PreTrainedTokenizerBase, name: str, value: Any) -> 
     if value is not None and not isinstance(value, str | bool | int | float):
         raise ValueError(f"template_arguments.{name}={value!r} must be text, a number, true, false or null")
     written = "none" if value is None else json.dumps(value, ensure_ascii=False)  # as Jinja reads it
-    known = dict(_SET.findall(text_of(tokenizer)))
+    known = _saved_arguments(text_of(tokenizer))
     if name in known:
         if known[name] != written:
             raise ValueError(
@@ -155,7 +160,18 @@ def _set_argument(tokenizer: PreTrainedTokenizerBase, name: str, value: Any) -> 
         raise ValueError(
             f"template_arguments.{name} is no variable of the template{did_you_mean(name, names)}: {listed}"
         )
-    _replace(tokenizer, f"{{%- set {name} = {written} %}}\n{text_of(tokenizer)}")
+    _replace(tokenizer, _ARGUMENT.format(name=name, value=written) + text_of(tokenizer))
+
+
+def _saved_arguments(template: str) -> dict[str, str]:
+    """The arguments that `_set_argument` wrote before a template, as Jinja reads their values."""
+    found: dict[str, str] = {}
+    position = 0
+    while match := _WRITTEN.match(template, position):
+        if match[1]:
+            found.setdefault(match[1], match[2])
+        position = match.end()
+    return found
 
 
 def _replace(tokenizer: PreTrainedTokenizerBase, template: str) -> None:

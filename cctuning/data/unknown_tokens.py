@@ -33,8 +33,9 @@ def unknown_tokens_warning(
         for ids in group:
             count = int(np.count_nonzero(np.asarray(ids) == unknown))
             found, total = found + count, total + len(ids)
-            if count / len(ids) > worst[0]:
-                worst = (count / len(ids), ids)
+            share = count / max(len(ids), 1)
+            if share > worst[0]:
+                worst = (share, ids)
         if found >= _MANY * total > 0:
             shares[name] = found / total
     if not shares:

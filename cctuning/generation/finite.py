@@ -9,6 +9,11 @@ from typing import Any
 from torch import Tensor
 
 _SHOWN = 60  # characters of a prompt
+# What may help a model of a narrow dtype.
+_OTHER_DTYPES = {
+    "float16": "set dtype=float32 or dtype=bfloat16, or ",
+    "bfloat16": "set dtype=float32, or ",
+}
 
 
 class NonFiniteError(ValueError):
@@ -19,13 +24,9 @@ class NonFiniteError(ValueError):
         name = getattr(model.config, "_name_or_path", "") or type(model).__name__
         start = prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}..."
         super().__init__(
-            f"{name} in {dtype} gives {what} that are not finite, for the prompt {start!r}: set "
-            f"{_others(dtype)}, or look for damaged weights"
+            f"{name} in {dtype} gives {what} that are not finite, for the prompt {start!r}: "
+            f"{_OTHER_DTYPES.get(dtype, '')}look for damaged weights"
         )
-
-
-def _others(dtype: str) -> str:
-    return "dtype=float32 or dtype=bfloat16" if dtype == "float16" else "dtype=float32"
 
 
 @contextmanager

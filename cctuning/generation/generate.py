@@ -126,7 +126,7 @@ def model_inputs(
 
 
 def _chosen_layers(connected: Any, rows: int) -> Tensor:
-    """The layer of each row of a connected model's last generation (rows,); None for a plain one."""
+    """The layer of each row of a connected model's last generation (rows,); NOT_CONNECTED for a plain one."""
     selection = None if connected is None else connected.last_selection
     if selection is None:
         return torch.full((rows,), NOT_CONNECTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cctuning.connection.connected import is_connected
+from cctuning.connection.connected import connection_of
 from cctuning.pretrained.kinds import kind_of
 
 
@@ -49,5 +49,6 @@ def folder_name(run_name: str, mode: str, prompting: str) -> str:
 
 def set_mode(model: Any, mode: str) -> None:
     """Switches the connection off for the mode `none`, and on for all others."""
-    if is_connected(model):
-        model.connected = mode != "none"
+    connected = connection_of(model)  # whatever is around it
+    if connected is not None:
+        connected.connected = mode != "none"

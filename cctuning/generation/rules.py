@@ -17,6 +17,9 @@ from cctuning.pretrained.generation_config import (
     penalties,
 )
 
+# Of models that are made to be sampled from, which is no surprise.
+_SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p")
+
 
 def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
     """The tokens that end a response: the template's, and those that the model came with."""
@@ -45,10 +48,6 @@ def rules_note(own: GenerationConfig) -> str:
     return "; ".join(said)
 
 
-# Of models that are made to be sampled from, which is no surprise.
-_SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p")
-
-
 @contextmanager
 def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
     """A block in which `generate` goes by `rules` alone: it fills gaps with what the model came with."""
@@ -65,8 +64,12 @@ def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
 
 def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
     """Makes a model that will be saved stop at the trained stop token, and pad with a token that exists."""
-    config = model.generation_config
-    stops = stop_tokens(model, prompts)
+    prepare_to_save(model.generation_config, prompts)
+
+
+def prepare_to_save(config: GenerationConfig, prompts: PromptFormat) -> list[str]:
+    """The same of a generation configuration; returns what it could not be saved with, sorted."""
+    stops = sorted({prompts.stop_token_id, *end_tokens(config)})
     config.eos_token_id = stops if len(stops) > 1 else stops[0]
     config.pad_token_id = prompts.pad_token_id
-    make_savable(config)
+    return make_savable(config)

@@ -46,7 +46,13 @@ def penalties(config: GenerationConfig) -> dict[str, Any]:
 def passed_over(config: GenerationConfig) -> list[str]:
     """The settings that have a value and no effect on greedy decoding here, sorted."""
     known = (*_PENALTIES, *_TOKENS, *_WITHOUT_EFFECT)
-    return sorted(name for name, value in config.to_diff_dict().items() if name not in known and value)
+    held = config.to_diff_dict().items()
+    # 0 is a value, though it equals False: a temperature of 0 keeps a configuration from being saved.
+    return sorted(name for name, value in held if name not in known and not _is_absent(value))
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or value is False or value in ([], {})
 
 
 def greedy(config: GenerationConfig, **settings: Any) -> GenerationConfig:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM
 from transformers.utils.import_utils import (
     is_flash_attn_2_available,
     is_flash_attn_3_available,
@@ -17,7 +17,6 @@ from transformers.utils.import_utils import (
 
 from cctuning.connection.adapters import check_target_modules
 from cctuning.data.encoding import Example
-from cctuning.pretrained.generation_config import make_savable
 
 _FLASH_ATTENTION = {
     "flash_attention_2": is_flash_attn_2_available,
@@ -61,16 +60,14 @@ def check_targets(config: Any, names: Sequence[str], *, trust_remote_code: bool 
     check_target_modules(model, names)
 
 
-def check_saving(tokenizer: Any, config: Any, generation_config: GenerationConfig) -> list[str]:
-    """Saves all that is small to a folder of its own; returns what of `generation_config` has to go for it.
+def check_saving(*parts: Any) -> None:
+    """Saves what is small, such as a tokenizer and configurations, to a folder of its own.
 
     Raises `ValueError` or `OSError` for what cannot be saved.
     """
-    dropped = make_savable(generation_config)
     with tempfile.TemporaryDirectory() as folder:
-        for part in (config, generation_config, tokenizer):
+        for part in parts:
             part.save_pretrained(folder)
-    return dropped
 
 
 def trained_dtype(dtype: str, stored: str, *, adapter: bool) -> str:

@@ -23,11 +23,12 @@ class LayerAgreement(NamedTuple):
         """The choices of `model`; None where its pooling does not look at the outputs."""
         chosen = []
         for batch in batches:
-            transformed = (batch.F.double() @ transform).to(batch.F.dtype)
-            outputs = (batch.F_en, transformed, batch.F)
-            chosen.append([_chosen_layers(model, output, batch.embeddings) for output in outputs])
+            from_english = _chosen_layers(model, batch.F_en, batch.embeddings)
             if model.last_selection.logits is None:
                 return None
+            transformed = (batch.F.double() @ transform).to(batch.F.dtype)
+            others = (_chosen_layers(model, outputs, batch.embeddings) for outputs in (transformed, batch.F))
+            chosen.append([from_english, *others])
         order = torch.tensor([index for batch in batches for index in batch.indices]).argsort()
         return cls(*(torch.cat(parts)[order] for parts in zip(*chosen, strict=True)))
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import StaticCache
 
 from cctuning import CCTuningModel
 from tests.models import build, random_ids
@@ -64,6 +65,35 @@ def test_a_bare_forward_behind_an_earlier_connection_is_refused():
             model(rest, past_key_values=cache).logits, anew[:, 3:], atol=1e-4, rtol=1e-4
         )
         assert not torch.allclose(model(second).logits[:, -1], anew[:, -1], atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["cropped", "reset"])
+def test_a_cache_that_lost_its_connected_tokens_is_as_good_as_another(kind):
+    model, config = connected("llama"), None
+    conversation = random_ids(12, seed=3)[None]
+    anew = model.generate(conversation, **GREEDY).sequences
+    if kind == "cropped":
+        cache = model.generate(conversation[:, :8], **GREEDY).past_key_values
+        cache.crop(5 - cache.get_seq_length())
+    else:
+        config = model.config.get_text_config()
+        cache = StaticCache(config=config, max_cache_len=40)
+        model.generate(conversation[:, :8], past_key_values=cache, **GREEDY)
+        cache.reset()
+    assert torch.equal(model.generate(conversation, past_key_values=cache, **GREEDY).sequences, anew)
+
+
+def test_a_cropped_cache_may_be_read_on_unconnected_and_then_connected():
+    model = connected("llama")
+    model.response_marker = (7, 8)
+    first = torch.tensor([[9, 10, 7, 8, 11]])
+    with torch.no_grad():
+        cache = model(first, use_cache=True).past_key_values
+        cache.crop(-3)
+        model(torch.tensor([[12, 13, 14]]), past_key_values=cache, connection_index=-1)
+        found = model(torch.tensor([[15, 7, 8]]), past_key_values=cache).logits[:, -1]
+        whole = model(torch.tensor([[9, 10, 12, 13, 14, 15, 7, 8]])).logits[:, -1]
+    torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-4)
 
 
 def test_a_prompt_without_what_the_cache_has_to_read_anew_is_refused():

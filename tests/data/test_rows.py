@@ -403,7 +403,8 @@ def test_names_of_classes_are_read(tmp_path, kind):
     texts = {name: ["a", "b"] for name in ("instruction", "instruction_en", "output")}
     label = ClassLabel(names=["sw", "th"])
     features = Features({**{name: Value("string") for name in texts}, "language": label})
-    data_set = Dataset.from_dict({**texts, "language": [1, 0]}, features=features)
+    features["kind"] = label  # with no label at all in one row
+    data_set = Dataset.from_dict({**texts, "language": [1, 0], "kind": [-1, 0]}, features=features)
     path = tmp_path / "rows.parquet"
     if kind == "parquet":
         data_set.to_parquet(path)

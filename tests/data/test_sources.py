@@ -259,3 +259,14 @@ def test_folders_named_after_a_column(tmp_path):
     assert third.values == {"instruction": "b", "language": "zh-Hans", "topic": "a b"}
     [alone] = find_sources([str(tmp_path / "rows/language=sw/0.jsonl")])
     assert [record.values["language"] for record in alone.records()] == ["sw"]
+
+
+def test_folders_above_the_data_are_no_columns(tmp_path):
+    folder = tmp_path / "output=v2" / "rows"
+    (folder / "language=sw").mkdir(parents=True)
+    for path in (folder / "0.jsonl", folder / "language=sw" / "1.jsonl"):
+        path.write_text('{"instruction": "a"}\n')
+    found = [record.values for source in find_sources([str(folder)]) for record in source.records()]
+    assert found == [{"instruction": "a"}, {"instruction": "a", "language": "sw"}]
+    [alone] = find_sources([str(folder / "0.jsonl")])
+    assert [record.values for record in alone.records()] == [{"instruction": "a"}]

@@ -179,6 +179,19 @@ def test_an_argument_reaches_the_template_as_it_is(value):
     assert PromptFormat(tokenizer).prompt_text("Mji?") == expected
 
 
+def test_what_a_template_sets_itself_can_be_set_otherwise(tmp_path):
+    """As Llama 3.2's does, whose own line looks like one that was written before it."""
+    own = '{%- if not date_string is defined %}\n    {%- set date_string = "26 Jul 2024" %}\n{%- endif %}\n'
+    tokenizer = with_template(own + DATED.replace("strftime_now", "str"))
+    choose_template(tokenizer, "auto", {"date_string": "4 July"})
+    assert "4 July" in PromptFormat(tokenizer).prompt_text("Mji?")
+    tokenizer.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    choose_template(again, "auto", {"date_string": "4 July"})
+    with pytest.raises(ValueError, match="trained with"):
+        choose_template(again, "auto", {"date_string": "5 July"})
+
+
 def test_an_argument_that_no_template_reads_is_refused():
     with pytest.raises(ValueError, match=r"enable_thinkin\b.*did you mean.*enable_thinking"):
         choose_template(with_template(THINKING), "auto", {"enable_thinkin": False})

@@ -8,6 +8,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import answer
 from cctuning.generation.rules import (
     greedy_rules,
+    prepare_to_save,
     rules_applied,
     rules_note,
     set_generation_tokens,
@@ -133,6 +134,15 @@ def test_a_configuration_that_cannot_be_saved_is_made_one_that_can(tmp_path):
     saved = GenerationConfig.from_pretrained(tmp_path)
     assert saved.repetition_penalty == 1.1 and saved.temperature is None
     assert saved.eos_token_id == PROMPTS.stop_token_id
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"top_k": 0}, {"pad_token_id": -1, "top_p": 0.5}])
+def test_zeros_and_a_missing_padding_do_not_keep_it_from_being_saved(settings, tmp_path):
+    config = GenerationConfig(**settings)
+    dropped = prepare_to_save(config, PROMPTS)
+    config.save_pretrained(tmp_path)
+    assert set(dropped) == set(settings) - {"pad_token_id"}
+    assert GenerationConfig.from_pretrained(tmp_path).pad_token_id == PROMPTS.pad_token_id
 
 
 def test_a_valid_configuration_is_saved_as_it_was():
