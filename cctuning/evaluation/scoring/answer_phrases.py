@@ -103,4 +103,29 @@ ONE_LETTER_WORDS: dict[str, str] = {
     "yo": "A E O",
 }
 
+# What a reason begins with: a letter before it is a label, also where it could be a word ("A because ...").
+REASONS: dict[str, str] = {
+    "de": "weil da denn",
+    "en": "because since",
+    "es": "porque ya pues",
+    "et": "sest kuna",
+    "eu": "zeren",
+    "fr": "car parce puisque",
+    "ht": "paske",
+    "id": "karena sebab",
+    "it": "perché poiché",
+    "ko": "왜냐하면",
+    "nl": "omdat want",
+    "pt": "porque pois",
+    "sv": "eftersom därför",
+    "sw": "kwa",
+    "tl": "dahil sapagkat",
+    "tr": "çünkü",
+    "vi": "vì bởi",
+    "yo": "nítorí torí",
+}
+
+# Words by which a sentence is known to be English: only there the letters A and I are English words.
+ENGLISH = ("the", "of", "and", "are", "has", "have", "that", "this", "with", "it")
+
 WITHOUT_BLANKS = frozenset({"ja", "th", "zh"})

@@ -10,8 +10,10 @@ import regex
 from cctuning.evaluation.scoring.answer_phrases import (
     ENDINGS,
     ENDINGS_OF_LOCAL_LETTERS,
+    ENGLISH,
     NOUNS,
     ONE_LETTER_WORDS,
+    REASONS,
     VERBS,
     WITHOUT_BLANKS,
 )
@@ -59,20 +61,23 @@ class LabelReader:
 
     def __init__(self, options: Mapping[str, str], language: str, asked: str) -> None:
         self.spellings = _spellings(options, language)
-        self.patterns = _patterns(tuple(self.spellings), language.partition("-")[0])
-        self.asked = " ".join(_plain(asked).casefold().split())
+        language = language.partition("-")[0]
+        self.patterns = _patterns(tuple(self.spellings), language)
+        self.words = {word for key in ("en", language) for word in ONE_LETTER_WORDS.get(key, "").split()}
+        self.asked = _single_blanks(_plain(asked))
 
     def read(self, response: str, *, at_start: bool = True) -> list[str]:
         """The labels that `response` names, in the order of their last mention; none where it names none.
 
         With `at_start`, a response of several lines whose first one names labels is read there, where other
-        lines open with one, and at its end: the rest explains. What is read names the labels in brackets and
-        the one that it opens with; without brackets those that its last sentence ends with, else those
-        beside a word for "is" or "answer" in the first sentence that has some.
+        lines open with one, and at its end: the rest explains. What is read names the labels in brackets, the
+        one that it opens with, and those that its last sentence ends with, if that has none in brackets;
+        without any of these, those beside a word for "is" or "answer", or, where the response does not open
+        with its answer, the last such sentence's.
         """
         text = _plain(response)
-        words = [match.start() for match in regex.finditer(r"\w", text)]
-        bare = text[words[0] : words[-1] + 1].casefold() if words else ""
+        signs = [match.start() for match in regex.finditer(r"\w", text)]
+        bare = text[signs[0] : signs[-1] + 1].casefold() if signs else ""
         for spelling, label in self.spellings.items():
             if bare == spelling.casefold():
                 return [label]
@@ -86,10 +91,15 @@ class LabelReader:
 
     def _in_text(self, text: str, *, at_start: bool) -> list[str]:
         opening = self._opening(text) if at_start else []
-        found = self._in_brackets(text) or self._at_end(text)
-        if not found and not opening:
-            found = next(filter(None, map(self._beside_words, _sentences(text))), [])
-        return by_last_mention(opening + found)
+        in_brackets, at_end = self._in_brackets(text), self._at_end(text)
+        if in_brackets and at_end and in_brackets[-1][0] >= len(text) - len(_last_sentence(text)):
+            at_end = []  # "(B), not D"
+        found = opening + in_brackets + at_end
+        if not found:
+            named = [labels for labels in map(self._beside_words, _sentences(text)) if labels]
+            counted = named if at_start else named[-1:]
+            return by_last_mention(enumerate(label for labels in counted for _, label in sorted(labels)))
+        return by_last_mention(found)
 
     def _in_brackets(self, text: str) -> Found:
         labels = {spelling.casefold(): label for spelling, label in self.spellings.items()}
@@ -101,7 +111,7 @@ class LabelReader:
 
     def _at_end(self, text: str) -> Found:
         """The labels that the last sentence ends with, and in it those behind a verb."""
-        last = (_sentences(text) or [""])[-1]
+        last = _last_sentence(text)
         closing = self._labels("closing", last)
         found = closing + (self._labels("behind a verb", last) if closing else [])
         return [(len(text) - len(last) + place, label) for place, label in found]
@@ -132,11 +142,14 @@ class LabelReader:
 
     def _unless_asked(self, match: regex.Match[str]) -> str:
         """The match as it is, or without its label where the question has the same words."""
-        both = regex.escape(" ".join(match[0].casefold().split()))
-        if regex.search(rf"(?<!\w){both}(?!\w)", self.asked) is None:
-            return match[0]
         start, end = (place - match.start() for place in match.span("label"))
-        return match[0][:start] + _NO_LABEL * (end - start) + match[0][end:]
+        before, label, after = match[0][:start], match[0][start:end], match[0][end:]
+        ignored = "" if label in self.words else "i"  # the question's "a" is an article, and no "A"
+        before_it, after_it = (regex.escape(_single_blanks(part)) for part in (before, after))
+        spelt = rf"(?i:{before_it})(?{ignored}:{regex.escape(label)})(?i:{after_it})"
+        if regex.search(rf"(?<!\w){spelt}(?!\w)", self.asked) is None:
+            return match[0]
+        return before + _NO_LABEL * len(label) + after
 
 
 def by_last_mention(found: Iterable[tuple[int, str]]) -> list[str]:
@@ -149,8 +162,16 @@ def _plain(text: str) -> str:
     return ascii_digits(visible(text)).strip()
 
 
+def _single_blanks(text: str) -> str:
+    return regex.sub(r"[^\S\n]+", " ", text)
+
+
 def _sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(text) if regex.search(r"\w", sentence)]
+
+
+def _last_sentence(text: str) -> str:
+    return (_sentences(text) or [""])[-1]
 
 
 def _spellings(options: Iterable[str], language: str) -> dict[str, str]:
@@ -182,14 +203,15 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
     labels = rf"(?<![.,'’-])(?:{in_list}{parting}){{0,9}}{next_label}{_end_of_label(language)}"
     verb = _words_of(VERBS, language)
     noun = _words_of(NOUNS, language, beginnings=True)
+    reason, blank = _words_of(REASONS, language), r"[^\S\n]+"
     article = rf"(?:(?<!{_LETTER})(?:{_listed(ARTICLES, language)})(?!{_LETTER})\W+)?"
     ending = rf"(?:(?:{_listed(ENDINGS, language)})\p{{L}}{{0,2}}){{0,2}}"
     own_noun = "(?!)" if language == "en" else _words_of(NOUNS, language, beginnings=True, english=False)
     one_letter = (
         rf"(?:{_listed(ONE_LETTER_WORDS, language, english=False)}"
-        rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}))"
+        rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}){_in_english(language)})"
     )
-    own_word = rf"(?!{verb}|{noun}){_LETTER}{{4,}}"
+    own_word = rf"(?!{verb}|{noun}|{reason}){_LETTER}{{4,}}"
     spelt = _any_of(one.casefold() for one in spellings)
     behind_opening = (
         rf"(?:$|\n|\s*[):;、。،؛।—–=]|[.,](?!\d)|{ending}\W*(?:{verb}|{noun})"
@@ -204,12 +226,17 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
         "before a word": rf"{labels}{ending}\W*(?:{verb}|{noun})",
         "noun": noun,
         "word of one letter": rf"(?={one_letter}\s)(?<=(?:^|[.!?:]\s+|\n)\W{{0,9}}){one_letter}"
-        rf"(?=\s+{_LETTER})(?!\W+{verb}|{parting}{next_label})",
-        "after a word": rf"(?<!{_LETTER}){own_word}\s+{any_label}(?!{_LETTER}|\d)",
+        rf"(?=\s+{_LETTER})(?!\W+{verb}|\W+{reason}|{parting}{next_label})",
+        "after a word": rf"(?<!{_LETTER}){own_word}{blank}{any_label}(?!{_LETTER}|\d)",
         "with a word after": rf"(?<!{_LETTER}|\d){any_label}(?!{parting}{next_label})"
-        rf"\s+{own_word}(?!{_LETTER})",
+        rf"{blank}{own_word}(?!{_LETTER})",
     }
     return {name: regex.compile(pattern) for name, pattern in patterns.items()}
+
+
+def _in_english(language: str) -> str:
+    """Looks ahead for an English word in the sentence; of questions in English it finds nothing amiss."""
+    return "" if language == "en" else rf"(?=[^.!?\n]*\b(?i:{'|'.join(ENGLISH)})\b)"
 
 
 def _end_of_label(language: str) -> str:

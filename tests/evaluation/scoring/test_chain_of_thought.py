@@ -13,6 +13,8 @@ NLI = choice("2", ("Entail", "Neutral", "Contradict"))
         ("Not （2） but （3）。", "(3)"),
         ("1. The dog barks.\n2. The cat sleeps.\nSo they Contradict.", "(3)"),
         ("1. The dog barks. So the answer is 2.", "(2)"),
+        ("Option 1 is wrong. The answer is 2 because nothing contradicts it.", "(2)"),
+        ("(1) is wrong, as the dog barks. So the answer is 2.", "(2)"),
         ("First Neutral, but then Entail", "(1)"),
         ("(3)? No, as (2) says, (3)", "(3)"),
         ("1. The dog barks and", "the last tokens"),

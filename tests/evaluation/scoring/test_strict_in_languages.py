@@ -1,5 +1,7 @@
 """The same sentences in every language of the benchmarks: strict scores of languages can be compared."""
 
+from dataclasses import replace
+
 import pytest
 
 from cctuning.evaluation.benchmarks import BENCHMARKS
@@ -114,8 +116,8 @@ def test_a_sentence_names_the_letter_of_its_language(language):
 )
 def test_a_response_that_opens_with_a_label_is_not_searched_for_texts(language, text):
     item = choice("B", LETTERS, language, labels="ABCD")
-    assert named_options(text.format("B"), item) == ["B"]
-    assert named_options(text.format("C"), item) == ["C"]
+    for label in "ABC":
+        assert named_options(text.format(label), item) == [label]
 
 
 @pytest.mark.parametrize(
@@ -127,9 +129,15 @@ def test_a_response_that_opens_with_a_label_is_not_searched_for_texts(language, 
         ("en", "The answer could be A, but it might also be B.", "AB"),
         ("en", "B. (A) is wrong", "BA"),
         ("en", "Option A is wrong, so the answer is B.", "B"),
+        ("en", "Option A is wrong. The answer is B because it is red.", "AB"),
+        ("en", "Option (A) is wrong. The answer is B.", "AB"),
         ("en", "A and B are both right", "AB"),
         ("en", "A is correct.", "A"),
         ("en", "A dog has four legs", ""),
+        ("de", "A dog has four legs", ""),
+        ("de", "A trifft zu.", "A"),
+        ("es", "A porque es rojo", "A"),
+        ("ja", "A という", "A"),
         ("pt", "A resposta correta.", ""),
         ("en", "The answer: B because gamma is wrong", "B"),
         ("ko", "혈액형이 B형인 사람", ""),  # a blood type
@@ -147,6 +155,15 @@ def test_a_response_that_opens_with_a_label_is_not_searched_for_texts(language, 
 )
 def test_what_else_is_read(language, text, named):
     assert named_options(text, choice("B", LETTERS, language, labels="ABCD")) == list(named)
+
+
+def test_options_that_a_prompt_lists_are_labels_still():
+    texts = ("alpha", "vitamin A", "gamma", "delta")
+    listed = "\n".join(f"{label}. {text}" for label, text in zip("ABCD", texts, strict=True))
+    item = replace(choice("B", texts, labels="ABCD"), prompt=f"Which one?\n{listed}")
+    assert named_options("A. alpha\nB. vitamin A", item) == ["A", "B"]
+    assert named_options("vitamin A", item) == ["B"]
+    assert named_options("perhaps A", replace(item, prompt=f"Perhaps a dog?\n{listed}")) == ["A"]
 
 
 def test_a_number_before_a_word_is_no_label():
