@@ -91,6 +91,15 @@ def test_keys_in_the_text_exist(page):
     assert used <= known | {"add_generation_prompt"}
 
 
+def test_files_that_are_named_exist():
+    folders = "cctuning|tests|docs|recipes|benchmarks|demo|examples"
+    named = {path for text in PAGES.values() for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", text)}
+    for path in ROOT.glob("cctuning/**/*.py"):
+        named.update(re.findall(r"[`\s](cctuning/[\w./-]+\w)", path.read_text("utf-8")))
+    own = {"recipes/mine_aya.yaml"}  # what a reader is told to write
+    assert [path for path in sorted(named - own) if not (ROOT / path).exists()] == []
+
+
 def python_code():
     for path, text in PAGES.items():
         for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):

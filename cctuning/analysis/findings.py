@@ -96,7 +96,7 @@ def write_summary(
     folder: Path, summary: Mapping[str, Any], judgements: Sequence[Judgement]
 ) -> dict[str, Any]:
     """Writes summary.json and tables/, and returns what summary.json holds. Raises `OSError`."""
-    whole = {**summary, "choosers": [asdict(judgement) for judgement in judgements]}
+    whole = {**summary, "selectors": [asdict(judgement) for judgement in judgements]}
     text = to_json(whole, indent=1)
     write_whole(folder / SUMMARY_FILE, text + "\n")
     write_tables(folder / "tables", whole)

@@ -98,6 +98,6 @@ def test_the_summary_is_json_without_nan(tmp_path, unseen):
     write_summary(tmp_path, summary, judgements)
     text = (tmp_path / "summary.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=pytest.fail)
-    assert [one["unseen"] for one in content["choosers"]] == ([False, True] if unseen else [False])
+    assert [one["unseen"] for one in content["selectors"]] == ([False, True] if unseen else [False])
     assert bool(content["unseen"]) == unseen
-    assert (tmp_path / "tables" / "choosers.csv").exists()
+    assert (tmp_path / "tables" / "selectors.csv").exists()

@@ -1,4 +1,4 @@
-"""One of the processes that run train.py under an engine; `tests/engine_runs.py` starts them.
+"""One of the processes that run train.py under an engine; `engine_runs.py` starts them.
 
 Usage: accelerate launch --config_file recipes/accelerate/ddp.yaml engine_worker.py JOBS.json
 Several runs in one process save the time of imports.

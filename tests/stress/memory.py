@@ -3,7 +3,7 @@
 python -m tests.stress.memory                  (every shape, on one process: about 20 minutes)
 python -m tests.stress.memory --engines        (two processes under DDP, FSDP2, ZeRO-2 and ZeRO-3)
 
-How a peak is measured stands in tests/measured.py. The tables are those of docs/memory.md.
+How a peak is measured stands in tests/training/memory/measured.py. The tables are those of docs/memory.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ class Applied:
     language: str
     sublayer: str
     questions: tuple[str, ...]  # ids, as text
-    fingerprints: tuple[str, ...]  # of each question and its gold answers: `evaluation.compared.fingerprint`
+    fingerprints: tuple[
+        str, ...
+    ]  # of each question and its gold answers: `comparison.evaluations.fingerprint`
     texts: tuple[tuple[str, ...], ...]  # Q times the distinct answers to a question
     target: Answers  # (Q,)
     source: Answers  # (Q,); its plain_log_probability is NaN

@@ -50,7 +50,7 @@ def read_grid(files: CellFiles) -> Grid:
 def read_applied(files: CellFiles, pairs: Mapping[str, LayerPair], fingerprints: Sequence[str]) -> Applied:
     """What the layer pairs of strategies answered. Raises `CellsError` as `read_grid`.
 
-    `fingerprints`: of the questions (`evaluation.compared.fingerprint`).
+    `fingerprints`: of the questions (`evaluation.comparison.evaluations.fingerprint`).
     """
     rows = _Rows(files)
     return Applied(

@@ -77,7 +77,7 @@ def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> 
             yield f"unseen_{benchmark}_{sublayer}", draw_unseen(own, _title(benchmark, sublayer, "unseen"))
     for judgement in judgements:
         questions = "unseen" if judgement.unseen else "pilot"
-        name = f"choosers_{judgement.benchmark}_{judgement.sublayer}_{questions}"
+        name = f"selectors_{judgement.benchmark}_{judgement.sublayer}_{questions}"
         yield name, draw_selectors(judgement, _title(judgement.benchmark, judgement.sublayer, questions))
 
 

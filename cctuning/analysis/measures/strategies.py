@@ -31,12 +31,12 @@ def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> d
     """The choice of each strategy from a pilot grid, with its ties and its stability under resampling."""
     correct = grid.cells.correct
     drawn = resampled_means(correct.reshape(len(correct), -1).astype(float), random, resamples)
-    found = {}
+    chosen, found = choose(grid), {}
     for name, allowed in _allowed(grid.layers).items():
         pairs = sorted(((i, j) for i, j in np.argwhere(allowed).tolist()), key=_preference)
         places = [source * grid.layers + target for source, target in pairs]
         right = correct.reshape(len(correct), -1).sum(0)[places]
-        best = int(right.argmax())  # the first of equal ones, as `best_pair` takes
+        best = pairs.index(chosen[name])
         # Sums of the same answers in another order may differ in their last digits.
         again = np.round(drawn[:, places] * len(correct)).argmax(1) == best
         tied = int((right == right.max()).sum())
@@ -84,8 +84,9 @@ def measure_strategies(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     standard deviation over languages.
     """
     found = {"original": resampling.estimate(each(lambda grid: grid.target.correct, grids))}
+    pairs = each(choose, grids)
     for name in STRATEGIES:
         found[name] = resampling.estimate(
-            {language: grid.cells.correct[:, *choose(grid)[name]] for language, grid in grids.items()}
+            {language: grid.cells.correct[:, *pairs[language][name]] for language, grid in grids.items()}
         )
     return found | {f"{name}_spread": spread(estimates) for name, estimates in found.items()}

@@ -25,7 +25,7 @@ _SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
 _DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
 _DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
 _VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
-_SELECTORS = [*_PLACE, "asked", "chooser", "candidates", "pairs"]
+_SELECTORS = [*_PLACE, "asked", "selector", "candidates", "pairs"]
 _SELECTORS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
 _UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
 _CONSISTENCY = [*_PLACE, "name", "consistency", *_SCORE[1:], *_DIFFERENCE]
@@ -34,7 +34,7 @@ _CONSISTENCY = [*_PLACE, "name", "consistency", *_SCORE[1:], *_DIFFERENCE]
 def write_tables(folder: str | Path, summary: Content) -> None:
     """Writes `overview.md`, and a CSV and a JSON file for each measure of a summary, into `folder`.
 
-    A summary may have `choosers` beside the measures: a list of `selectors.Judgement` as dictionaries.
+    A summary may have `selectors` beside the measures: a list of `selectors.Judgement` as dictionaries.
 
     A line of CSV is one number with its interval; what does not apply is empty. Raises `OSError`.
     """
@@ -50,8 +50,8 @@ def write_tables(folder: str | Path, summary: Content) -> None:
             write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content, "scores")))
             consistency = csv_table(_CONSISTENCY, _unseen_lines(content, "consistency"))
             write_whole(folder / "unseen_consistency.csv", consistency)
-        elif measure == "choosers":
-            write_whole(folder / "choosers.csv", csv_table(_SELECTORS, _selector_lines(summary["choosers"])))
+        elif measure == "selectors":
+            write_whole(folder / "selectors.csv", csv_table(_SELECTORS, _selector_lines(content)))
         elif measure != "about":
             lines = _measure_lines(content, summary["about"]["axes"])
             write_whole(folder / f"{measure}.csv", csv_table(_MEASURE, lines))

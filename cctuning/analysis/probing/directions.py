@@ -36,7 +36,7 @@ class Direction:
 class DirectedSet:
     """The items of a benchmark in one language, made ready for a direction.
 
-    `asked` holds what activations go into, as `evaluation.prompting.prompts_of` takes it: the parallel of a
+    `asked` holds what activations go into, as `asking.prompting.prompts_of` takes it: the parallel of a
     prompt is the one that they come from, whatever language that is in. `judges` holds the same items as the
     data have them, and `sources` those of the source prompts, which judge what the model answers to either,
     all in the same order.

@@ -83,11 +83,11 @@ def _centre_items(
 
 
 def count_known_issues(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:
-    """How many questions have a fault that is known, by benchmark and language (`evaluation.faults`)."""
-    faults = {} if data == HUB else read_known_issues(data)
+    """How many questions have a known issue, by benchmark and language (`evaluation.items.known_issues`)."""
+    issues = {} if data == HUB else read_known_issues(data)
     counts = {}
     for probe in probes:
         items = [question.item for question in probe.task.questions]
-        kept, _ = without_known_issues(items, faults, probe.task.benchmark)
+        kept, _ = without_known_issues(items, issues, probe.task.benchmark)
         counts[f"{probe.task.benchmark.title} {probe.language}"] = len(items) - len(kept)
     return {name: count for name, count in counts.items() if count}

@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Answers, Grid
-from cctuning.analysis.measures import bounds, strategies
+from cctuning.analysis.measures import bounds
+from cctuning.analysis.measures.strategies import best_pair
 
 QuestionTexts: TypeAlias = Mapping[str, Any]
 """`id`, `prompt` (what is asked), `source_prompt` (what activations come from), `answers`, `options`."""
 
 
-def overview(grid: Grid, chance: float | None = None) -> dict[str, Any]:
+def overview(
+    grid: Grid, pairs: Mapping[str, Sequence[int]] | None = None, chance: float | None = None
+) -> dict[str, Any]:
     """What the heatmap and the bounds of a grid show: counts of right answers out of its questions.
 
-    `cells` has source layer i into target layer j at i * L + j. `chance` is the upper bound by chance, a
-    share in [0, 1], where it is known.
+    `cells` has source layer i into target layer j at i * L + j; `best` is the first pair to look at. `pairs`:
+    what the strategies choose, without those to which all their candidates are equally good. `chance` is the
+    upper bound by chance, a share in [0, 1], where it is known.
     """
     questions = len(grid.questions)
     return {
@@ -37,7 +41,8 @@ def overview(grid: Grid, chance: float | None = None) -> dict[str, Any]:
         "chance": None if chance is None else chance * questions,
         "sourceBounds": _counts(bounds.source_bounds(grid), questions),
         "targetBounds": _counts(bounds.target_bounds(grid), questions),
-        "strategies": {name: list(pair) for name, pair in strategies.choose(grid).items()},
+        "best": list(best_pair(grid.cells.correct.sum(axis=0))),
+        "strategies": {name: list(pair) for name, pair in (pairs or {}).items()},
     }
 
 

@@ -77,7 +77,7 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
     if summary.get("choices"):
         yield _choice_table(summary["choices"])
     for name, content in summary.items():
-        if name not in ("about", "pairs", "choices", "unseen", "choosers"):
+        if name not in ("about", "pairs", "choices", "unseen", "selectors"):
             yield from _measure_tables(name, content, summary["about"]["axes"])
 
 

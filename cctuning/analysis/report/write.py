@@ -46,7 +46,8 @@ def write_report(
     for number, grid in enumerate(grids):
         asked = questions.get((grid.benchmark, grid.language), ())
         islands[f"block-{number}"] = packed_json(block(grid, asked))
-        overviews.append(overview(grid, _chance(summary, grid)))
+        pairs = _of_grid(summary, "pairs", grid).get(grid.language)
+        overviews.append(overview(grid, pairs, _chance(summary, grid)))
     if not overviews:
         raise ValueError("A report needs at least one grid of answers. Run the sweep first.")
     with extra("analysis"):
@@ -61,9 +62,13 @@ def write_report(
 
 def _chance(summary: Mapping[str, Any], grid: Grid) -> float | None:
     """The upper bound by chance of a grid, where the summary has it."""
-    quantities = summary.get("bounds", {}).get(grid.sublayer, {}).get(grid.benchmark, {})
-    estimate = quantities.get("chance_bound", {}).get(grid.language)
+    estimate = _of_grid(summary, "bounds", grid).get("chance_bound", {}).get(grid.language)
     return None if estimate is None else estimate["value"]
+
+
+def _of_grid(summary: Mapping[str, Any], measure: str, grid: Grid) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = summary.get(measure, {}).get(grid.sublayer, {}).get(grid.benchmark, {})
+    return found
 
 
 def _addresses(folder: Path, links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -51,6 +51,6 @@ def _step_by_step(text: str, language: str) -> str:
     if line is None:
         raise ValueError(
             f"prompting=cot has no line in the language {language!r}, only in {', '.join(lines)}: "
-            "add one to cctuning/evaluation/items/prompt_templates/step_by_step.yaml"
+            "add one to cctuning/evaluation/prompt_templates/step_by_step.yaml"
         )
     return f"{text}\n{line}" if text else ""

@@ -75,7 +75,7 @@ def figures(summary, judgement):
         "categories": draw_categories(of(summary, "categories"), TITLE),
         "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"], TITLE),
         "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"], TITLE),
-        "choosers": draw_selectors(judgement, TITLE),
+        "selectors": draw_selectors(judgement, TITLE),
     }
 
 
@@ -336,7 +336,7 @@ def test_files_have_their_names_and_the_same_bytes_each_time(summary, judgement,
     }
     paths = draw_figures(tmp_path / "one", small, [judgement])
     kinds = ["bounds", "categories", "heatmaps", "outcomes", "perplexities", "tries", "unseen"]
-    names = [f"{kind}_xnli_ffn" for kind in kinds] + ["choosers_xnli_ffn_pilot", "gains_xnli"]
+    names = [f"{kind}_xnli_ffn" for kind in kinds] + ["selectors_xnli_ffn_pilot", "gains_xnli"]
     assert sorted(path.name for path in paths) == sorted(
         f"{name}.{ending}" for name in names for ending in ("png", "svg")
     )

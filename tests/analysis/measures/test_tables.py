@@ -129,17 +129,17 @@ def test_selectors_are_lines_of_their_own(tmp_path, written):
     rng = np.random.default_rng(0)
     grids = {language: made_grid(rng, language=language) for language in ("de", "fr")}
     judged = judge_pilot(grids, resamples=200)
-    write_tables(tmp_path, summary | {"choosers": [asdict(judged)]})
-    found = lines(tmp_path, "choosers.csv")
-    assert [row["chooser"] for row in found] == [verdict.name for verdict in judged.mean] * 4
+    write_tables(tmp_path, summary | {"selectors": [asdict(judged)]})
+    found = lines(tmp_path, "selectors.csv")
+    assert [row["selector"] for row in found] == [verdict.name for verdict in judged.mean] * 4
     assert [row["language"] for row in found[:: len(judged.mean)]] == ["de", "fr", "mean", "pooled"]
     vote = next(verdict for verdict in judged.languages["fr"] if verdict.name == "vote")
-    row = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "vote"))
+    row = next(row for row in found if (row["language"], row["selector"]) == ("fr", "vote"))
     assert (row["asked"], row["benchmark"], int(row["pairs"])) == ("pilot", "xnli", vote.pairs)
     assert {row["candidates"] for row in found} == {str(grids["de"].layers ** 2)}
     assert float(row["over_original"]) == vote.over_original.value
     assert float(row["over_fixed_pair_ci95_low"]) == vote.over_fixed_pair.interval.low
-    original = next(row for row in found if (row["language"], row["chooser"]) == ("fr", "original"))
+    original = next(row for row in found if (row["language"], row["selector"]) == ("fr", "original"))
     assert (original["over_original"], original["pairs"]) == ("", "")
 
 
@@ -147,6 +147,6 @@ def test_candidates_of_several_languages_are_a_number_where_they_are_the_same(tm
     _, summary = written
     grids = {language: made_grid(np.random.default_rng(0), language=language) for language in ("de", "fr")}
     judged = asdict(judge_pilot(grids, resamples=20)) | {"candidates": {"de": 3, "fr": 2}}
-    write_tables(tmp_path, summary | {"choosers": [judged]})
-    found = {row["language"]: row["candidates"] for row in lines(tmp_path, "choosers.csv")}
+    write_tables(tmp_path, summary | {"selectors": [judged]})
+    found = {row["language"]: row["candidates"] for row in lines(tmp_path, "selectors.csv")}
     assert found == {"de": "3", "fr": "2", "mean": "", "pooled": ""}

@@ -1,4 +1,4 @@
-"""The recipes that ship for probe.py: what each asks of which model, and in which words."""
+"""The recipes that ship for `cctuning probe`: what each asks of which model, and in which words."""
 
 import re
 from pathlib import Path

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.measures.strategies import choose
+from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.report import write_report
 from cctuning.analysis.report.blocks import block, overview
 from cctuning.analysis.report.islands import packed_json
 from tests.analysis.made import made_grid
-from tests.analysis.report.studies import HOSTILE, hostile_study, made_questions
+from tests.analysis.report.studies import HOSTILE, hostile_study, made_questions, made_study
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def unpacked(text):
 
 def test_an_overview_has_the_bound_by_chance_where_it_is_known(grid):
     assert overview(grid)["chance"] is None
-    assert overview(grid, 0.25)["chance"] == 0.25 * 7
+    assert overview(grid, chance=0.25)["chance"] == 0.25 * 7
 
 
 def test_a_block_is_the_grid(grid):
@@ -73,7 +74,21 @@ def test_an_overview_counts_right_answers(grid):
         )
     assert found["upper"] == sum(grid.cells.correct[question].any() for question in range(7))
     assert (found["target"], found["source"]) == (grid.target.correct.sum(), grid.source.correct.sum())
-    assert {name: tuple(pair) for name, pair in found["strategies"].items()} == choose(grid)
+    assert tuple(found["best"]) == choose(grid)["overall"]
+    assert found["strategies"] == {}
+
+
+def test_no_pair_is_marked_where_all_candidates_tie(tmp_path):
+    grids, summary, questions, _ = made_study()
+    tied = grids[0].cells.correct.copy()
+    tied[:, -1] = tied[:, -1, :1]  # every pair from the last source layer
+    grids[0] = replace(grids[0], cells=replace(grids[0].cells, correct=tied))
+    summary = summarise(grids, resamples=20)
+    page = write_report(tmp_path, grids, summary, questions).read_text(encoding="utf-8")
+    packed = re.search(r'<script type="application/gzip" id="overview">(.*?)</script>', page)[1]
+    first, second, *_ = unpacked(packed)
+    assert set(first["strategies"]) == {"overall", "target_first"}
+    assert {name: tuple(pair) for name, pair in second["strategies"].items()} == choose(grids[1])
 
 
 def test_languages_of_the_prompts(grid):

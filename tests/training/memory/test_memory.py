@@ -1,6 +1,6 @@
 """The estimate of a step's memory against the peaks of real training runs, and what it is made of.
 
-How a peak is measured stands in tests/measured.py; the large grid is `python -m tests.stress.memory`.
+How a peak is measured stands in `measured.py`; the large grid is `python -m tests.stress.memory`.
 """
 
 import copy

@@ -38,7 +38,7 @@ function chooseCell(source, target) {
 }
 
 // The pair with the most right answers, as the strategy that takes it breaks ties.
-const bestCell = (grid) => grid.strategies.overall;
+const bestCell = (grid) => grid.best;
 
 // A link to what is shown: #benchmark/language/sub-layer/source/target. Links within the page have no strokes.
 const isAddress = () => location.hash.includes("/");
