@@ -24,7 +24,12 @@ from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task,
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.known_issues import known_issues_file
-from cctuning.evaluation.items.selection import HUB, ItemSet, read_item_sets
+from cctuning.evaluation.items.selection import (
+    HUB,
+    ItemSet,
+    missing_warning,
+    read_item_sets,
+)
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
@@ -105,6 +110,8 @@ def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> N
             f"warning: {recipe.data} has no anomalies.json, so leave_out_faults leaves out nothing",
             soft_wrap=True,
         )
+    if missing := missing_warning(sets, recipe.languages, recipe.data):
+        console.print(f"warning: {missing}", soft_wrap=True)
     others: dict[str, list[str]] = {}
     for found in sets:
         if found.language not in found.benchmark.languages:

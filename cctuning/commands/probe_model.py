@@ -39,7 +39,7 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
 from cctuning.evaluation.items.known_issues import known_issues_file
-from cctuning.evaluation.items.selection import HUB
+from cctuning.evaluation.items.selection import HUB, missing_warning
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.loading import load_tokenizer
@@ -123,7 +123,7 @@ def read_tasks(
     recipe: ProbeRecipe, data: str, limit: int | None, prompts: PromptFormat, positions: int | None
 ) -> list[ProbeTask]:
     """The tasks of the pilot or of the unseen questions."""
-    return read_probe_tasks(
+    probes = read_probe_tasks(
         [find_benchmark(name) for name in recipe.benchmarks],
         data,
         prompts,
@@ -136,6 +136,9 @@ def read_tasks(
         positions=positions,
         new_tokens=recipe.max_new_tokens,
     )
+    if warning := missing_warning([probe.found for probe in probes], recipe.languages, data):
+        console.print(f"warning: {warning}", soft_wrap=True)
+    return probes
 
 
 def default_output_dir(recipe: ProbeRecipe) -> Path:

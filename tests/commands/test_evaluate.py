@@ -232,6 +232,8 @@ def test_what_may_surprise_is_said(folder, models):
     assert "has no anomalies.json, so leave_out_faults leaves out nothing" in ended.out
     assert "XNLI: yo beside the paper's languages" in ended.out
     assert "XNLI: yo" not in evaluate(models / "plain", "languages=[yo]", "dry_run=true").out
+    both = evaluate(models / "plain", "languages=[yo,sw]", "dry_run=true").out
+    assert "warning: MKQA has no yo in" in both
 
 
 def test_nothing_says_that_an_evaluation_is_complete_before_it_is(folder, models, monkeypatch):

@@ -11,11 +11,13 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.chain_of_thought import judged_text
 
+CONSISTENCY = "language_consistency,none"  # the key of a score
+
 
 def make_samples(
     task: Task, responses: Sequence[Mapping[str, Any]], *, prompting: str = "original"
 ) -> list[dict[str, Any]]:
-    """The samples of a task from all its responses (`responses.ask`), in their order.
+    """Samples of a task from all its responses (`responses.ask`), in their order.
 
     Under the prompting `cot` the end of a response is judged, else all of it. Beside the benchmark's metrics
     a choice is scored by the log-likelihoods of its options, where the responses have them, and a free text
@@ -25,9 +27,6 @@ def make_samples(
         _sample(task, question, response, prompting)
         for question, response in zip(task.questions, responses, strict=True)
     ]
-
-
-CONSISTENCY = "language_consistency,none"  # the key of this score
 
 
 def document(item: Item) -> dict[str, Any]:
@@ -56,6 +55,7 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
         "language": item.language,
         "doc": document(item),
         "target": list(item.answers),
+        "details": dict(item.details),
         "prompt": question.asked.text,
         "parallel": question.parallel and question.parallel.text,
         "untranslated": question.untranslated,

@@ -42,10 +42,10 @@ def read_item_sets(
 ) -> list[ItemSet]:
     """The items of all benchmarks from the folder `data`, or from the hub, language by language.
 
-    `languages`: these, of the benchmarks that have them; by default all of the folder, and of the hub those
-    of the paper. `limit`: the first so many of each language; then known faults are left out. Raises
-    `ValueError` for a language that no benchmark has and for a benchmark that has none of them, and what
-    `read_items` raises.
+    `languages`: these, of the benchmarks that have them (`missing_warning`); by default all of the folder,
+    and of the hub those of the paper. `limit`: the first so many of each language; then known faults are
+    left out. Raises `ValueError` for a language that no benchmark has and for a benchmark that has none of
+    them, and what `read_items` raises.
     """
     has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
     known = {language for own in has.values() for language in own}
@@ -74,6 +74,16 @@ def read_item_sets(
                 found = found.without(left_out)
             sets.append(found)
     return sets
+
+
+def missing_warning(sets: Sequence[ItemSet], languages: Sequence[str], data: str) -> str:
+    """Which of `languages` some benchmarks lack that others have, in words; empty where none is missing."""
+    there: dict[str, set[str]] = {}
+    for found in sets:
+        there.setdefault(found.benchmark.title, set()).add(found.language)
+    missing = {title: [one for one in languages if one not in own] for title, own in there.items()}
+    parts = [f"{title} has no {', '.join(listed)}" for title, listed in missing.items() if listed]
+    return f"{'; '.join(parts)} in {data}: not asked" if parts else ""
 
 
 def _languages(benchmark: Benchmark, data: str) -> list[str]:

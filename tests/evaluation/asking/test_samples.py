@@ -27,11 +27,12 @@ def sample(text, *, kind="short_answer", prompting="original", likelihoods=None,
     metric = Metric("accuracy", "paper", lambda response, item: judged.append(response) or 1.0)
     benchmark = Benchmark("made_up", "Made up", kind, ("sw",), (metric,), questions=None)
     options = {"1": "ndiyo", "2": "hapana"} if kind == "choice" else None
-    item = Item(7, "sw", "swali", "question", ("2",), options)
+    item = Item(7, "sw", "swali", "question", ("2",), options, {"subject": "capitals"})
     task = Task(dataclasses.replace(benchmark, **changes), "sw", [Question(item, Prompt("swali", [1]), None)])
     response = RESPONSE | {"response": text} | ({"log_likelihoods": likelihoods} if likelihoods else {})
     [made] = make_samples(task, [response], prompting=prompting)
     assert made["filtered_resps"] == judged
+    assert made["details"] == {"subject": "capitals"}
     return made
 
 

@@ -5,7 +5,7 @@ import pytest
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import write_items
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.selection import read_item_sets
+from cctuning.evaluation.items.selection import missing_warning, read_item_sets
 
 
 def test_a_benchmark_without_the_languages_is_an_error(tmp_path):
@@ -17,3 +17,5 @@ def test_a_benchmark_without_the_languages_is_an_error(tmp_path):
         read_item_sets([xnli, mkqa], str(tmp_path), languages=["sw"])
     found = read_item_sets([xnli, mkqa], str(tmp_path), languages=["sw", "tr"])
     assert [(one.benchmark.name, one.language) for one in found] == [("xnli", "sw"), ("mkqa", "tr")]
+    assert "XNLI has no tr; MKQA has no sw in here" in missing_warning(found, ["sw", "tr"], "here")
+    assert missing_warning(found[:1], ["sw"], "here") == ""
