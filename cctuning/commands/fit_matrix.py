@@ -29,6 +29,7 @@ from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.progress import progress_bars
@@ -193,17 +194,16 @@ def write_fit(
     write_whole(output_dir / FIT_REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
+_SHOWN = {
+    "relative error": "relative_error",
+    "R²": "r2",
+    "cosine": "cosine",
+    "same layer": "layer_agreement",
+}
+
+
 def summary(report: dict[str, Any]) -> Table:
     """The fit beside its baselines, and per language."""
-    chosen = "chosen by cross-validation" if "cross_validation" in report else "given"
-    table = Table(
-        title=f"Transform Matrix from {report['pairs']:,} pairs: {report['rows']:,} rows, "
-        f"{report['rows_per_dimension']:.1f} per dimension; ridge {report['ridge']:.3g} ({chosen})",
-        caption=f"on {report['held_out_pairs']:,} held-out pairs; relative error: of F_en's size; "
-        "R²: 0 is the layer's mean; same layer: chosen as with the English prompt",
-    )
-    for heading in ("F_en predicted by", "relative error", "R²", "cosine", "same layer"):
-        table.add_column(heading, justify="left" if heading == "F_en predicted by" else "right")
     rows = {
         "F · W_T": report,
         "  plain least squares": report["plain"],
@@ -211,7 +211,14 @@ def summary(report: dict[str, Any]) -> Table:
         "  the layer's mean": report["layer_mean"],
     }
     rows |= {f"F · W_T, {language}": values for language, values in report["languages"].items()}
-    for name, values in rows.items():
-        shown = [values.get(key) for key in ("relative_error", "r2", "cosine", "layer_agreement")]
-        table.add_row(name, *("" if value is None else f"{value:.3f}" for value in shown))
-    return table
+    numbers = {name: map(values.get, _SHOWN.values()) for name, values in rows.items()}
+    cells = [
+        [name, *("" if one is None else f"{one:.3f}" for one in found)] for name, found in numbers.items()
+    ]
+    chosen = "chosen by cross-validation" if "cross_validation" in report else "given"
+    return RecordTable(["F_en predicted by", *_SHOWN], cells).screen(
+        title=f"Transform Matrix from {report['pairs']:,} pairs: {report['rows']:,} rows, "
+        f"{report['rows_per_dimension']:.1f} per dimension; ridge {report['ridge']:.3g} ({chosen})",
+        caption=f"on {report['held_out_pairs']:,} held-out pairs; relative error: of F_en's size; "
+        "R²: 0 is the layer's mean; same layer: chosen as with the English prompt",
+    )

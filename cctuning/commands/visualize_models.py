@@ -22,6 +22,7 @@ from cctuning.generation.modes import choose_mode, set_mode
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
@@ -185,17 +186,21 @@ def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
 
 def means_table(maps: list[ModelMap], texts: ParallelTexts) -> Table:
     """The numbers of each model, over all pairs of languages."""
-    table = Table(title=f"{len(texts):,} sentences in {', '.join(texts.texts)}", title_justify="left")
-    table.add_column("model")
-    table.add_column("connection")
-    for head in ("cosine, parallel", "cosine, other", "difference", "retrieval"):
-        table.add_column(head, justify="right")
-    for one in maps:
-        means = one.means
-        cosines = (f"{means[name]:.3f}" for name in ("parallel", "other", "difference"))
-        table.add_row(one.name, one.connection, *cosines, f"{means['retrieval']:.1%}")
-    table.caption = f"retrieval by chance: {1 / len(texts):.1%}"
-    return table
+    names = {"cosine, parallel": "parallel", "cosine, other": "other", "difference": "difference"}
+    rows = [
+        [
+            *(one.name, one.connection),
+            *(f"{one.means[name]:.3f}" for name in names.values()),
+            f"{one.means['retrieval']:.1%}",
+        ]
+        for one in maps
+    ]
+    return RecordTable(["model", "connection", *names, "retrieval"], rows).screen(
+        text=(0, 1),
+        title=f"{len(texts):,} sentences in {', '.join(texts.texts)}",
+        title_justify="left",
+        caption=f"retrieval by chance: {1 / len(texts):.1%}",
+    )
 
 
 # --- What would be drawn ------------------------------------------------------------------------------------
@@ -210,22 +215,21 @@ def show(
 ) -> None:
     """Prints what each figure would be made of."""
     folder = Path(recipe.output_dir)
-    table = Table(title=f"would be written to {folder}", title_justify="left", show_lines=True)
-    table.add_column("figure")
-    table.add_column("of", overflow="fold")
+    rows = []
     if texts:
         named = "\n".join(f"{model.name}: {model.folder}, connection: {model.mode}" for model in models)
         layer = f"layer {recipe.layer}, {recipe.pooling}"
-        table.add_row(
-            "representations", f"{named}\n{len(texts):,} sentences in {', '.join(texts.texts)}; {layer}"
-        )
+        sentences = f"{len(texts):,} sentences in {', '.join(texts.texts)}"
+        rows.append(["representations", f"{named}\n{sentences}; {layer}"])
     if choices:
         evaluations = (f"{one.name}: {len(one.tasks)} tasks, {one.layers} layers" for one in choices)
-        table.add_row("layers", "\n".join(evaluations))
+        rows.append(["layers", "\n".join(evaluations)])
     if losses:
         runs = (f"{one.name}: {len(one.losses):,} values up to step {one.steps[-1]:,}" for one in losses)
-        table.add_row("losses", "\n".join(runs))
-    console.print(table)
+        rows.append(["losses", "\n".join(runs)])
+    title = f"would be written to {folder}"
+    table = RecordTable(["figure", "of"], rows)
+    console.print(table.screen(text=(0, 1), title=title, title_justify="left", show_lines=True))
     if texts:
         language = next(iter(texts.texts))
         console.print(f"the first prompt, in {language}, as {models[0].name} reads it:")

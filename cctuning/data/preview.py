@@ -9,30 +9,33 @@ from typing import Any
 
 from rich.console import Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from cctuning.data.encoding import Example, languages_of
 from cctuning.data.rows import Problem
+from cctuning.reporting.tables import RecordTable
 
 _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
 
 
 def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Group:
     """Rows, token lengths and cut responses of each language; below, what was found wrong."""
-    table = Table(title=f"{_rows(len(examples))} (tokens: median/95th percentile/longest)")
-    for heading in ("language", "rows", "prompt", "English prompt", "response", "responses cut"):
-        table.add_column(heading, justify="left" if heading == "language" else "right")
+    head = ["language", "rows", "prompt", "English prompt", "response", "responses cut"]
+    rows = []
     for language in languages_of(examples):
         own = [example for example in examples if example.row.language == language]
-        table.add_row(
-            language,
-            f"{len(own):,}",
-            lengths([example.prompt_length for example in own]),
-            lengths([len(example.english_input_ids) for example in own]),
-            lengths([len(example.input_ids) - example.prompt_length for example in own]),
-            str(sum(example.truncated > 0 for example in own)),
+        rows.append(
+            [
+                language,
+                f"{len(own):,}",
+                lengths([example.prompt_length for example in own]),
+                lengths([len(example.english_input_ids) for example in own]),
+                lengths([len(example.input_ids) - example.prompt_length for example in own]),
+                sum(example.truncated > 0 for example in own),
+            ]
         )
+    title = f"{_rows(len(examples))} (tokens: median/95th percentile/longest)"
+    table = RecordTable(head, rows).screen(title=title)
     counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
     found = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
     shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]

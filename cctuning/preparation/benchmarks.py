@@ -31,6 +31,7 @@ from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_se
 from cctuning.preparation.command import ended, typed
 from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
 from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
+from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.console import new_console
 from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
@@ -187,13 +188,15 @@ def _without(faults: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[s
 
 
 def _table(benchmark: Benchmark, items: dict[str, list[Item]], faults: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title=benchmark.title)
-    for name in ("language", "items", "faults"):
-        table.add_column(name, justify="right" if name == "items" else "left")
-    for language, of_language in items.items():
-        found = ", ".join(f"{reason} {len(ids)}" for reason, ids in faults.get(language, {}).items())
-        table.add_row(language, str(len(of_language)), found)
-    return table
+    rows = [
+        [
+            language,
+            len(own),
+            ", ".join(f"{name} {len(ids)}" for name, ids in faults.get(language, {}).items()),
+        ]
+        for language, own in items.items()
+    ]
+    return RecordTable(["language", "items", "faults"], rows).screen(text=(0, 2), title=benchmark.title)
 
 
 def _parser() -> argparse.ArgumentParser:

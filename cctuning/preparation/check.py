@@ -20,6 +20,7 @@ from cctuning.data.rows import Problem, Row, write_rejects
 from cctuning.preparation.command import add_row_arguments, check_target, ended, named_rows, rows_file
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
 
 FIELDS = ("instruction", "instruction_en", "output")
@@ -95,24 +96,24 @@ def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console
 
 
 def _table(reports: Sequence[LanguageReport]) -> Table:
-    table = Table(
-        box=box.SIMPLE,
-        caption="lengths in characters: median/95 %/longest; = en: the prompt is its English",
-        pad_edge=False,
-    )
-    table.add_column("language")
-    for name in ("rows", "repeated", "= en", "prompt", "English", "response"):
-        table.add_column(name, justify="right")
-    for one in reports:
-        lengths = ("/".join(map(str, one.lengths[field])) for field in FIELDS)
-        table.add_row(one.language, *map(str, (one.rows, one.repeated, one.same_as_english)), *lengths)
+    counted = ("rows", "repeated", "same_as_english")
+    rows = [
+        [
+            one.language,
+            *(getattr(one, name) for name in counted),
+            *("/".join(map(str, one.lengths[field])) for field in FIELDS),
+        ]
+        for one in reports
+    ]
     if len(reports) > 1:
-        totals = (
-            sum(getattr(one, name) for one in reports) for name in ("rows", "repeated", "same_as_english")
-        )
-        table.add_section()
-        table.add_row("all", *map(str, totals))
-    return table
+        rows.append(["all", *(sum(getattr(one, name) for one in reports) for name in counted)])
+    head = ["language", "rows", "repeated", "= en", "prompt", "English", "response"]
+    return RecordTable(head, rows).screen(
+        last=len(reports) > 1,
+        box=box.SIMPLE,
+        pad_edge=False,
+        caption="lengths in characters: median/95 %/longest; = en: the prompt is its English",
+    )
 
 
 def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from cctuning.data.rows import Row
 from cctuning.preparation.command import (
@@ -30,6 +29,7 @@ from cctuning.preparation.files import removed_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.near_duplicates import NearDuplicate, near_duplicates
 from cctuning.preparation.overlap import Overlap, overlaps, read_questions
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
@@ -112,16 +112,12 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> N
     """What was removed of which language, and which benchmark files the questions are from."""
     if removed:
         counts = Counter((one["language"], one["reason"]) for one in removed)
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column("language")
-        for reason in (NEAR, HELD):
-            table.add_column(reason, justify="right")
-        for language in sorted({language for language, _ in counts}):
-            table.add_row(language, *(str(counts[language, reason]) for reason in (NEAR, HELD)))
-        table.add_section()
-        table.add_row(
-            "all", *(str(sum(one["reason"] == reason for one in removed)) for reason in (NEAR, HELD))
-        )
+        rows = [
+            [language, *(counts[language, reason] for reason in (NEAR, HELD))]
+            for language in sorted({language for language, _ in counts})
+        ]
+        rows.append(["all", *(sum(one["reason"] == reason for one in removed) for reason in (NEAR, HELD))])
+        table = RecordTable(["language", NEAR, HELD], rows).screen(last=1, box=box.SIMPLE, pad_edge=False)
         console.print(table)
     files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
     for file, count in files.most_common():

@@ -14,7 +14,7 @@ from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluations
 from cctuning.evaluation.results.folder import read_results, read_samples
 from cctuning.pretrained.kinds import read_json_object
-from cctuning.reporting.text_tables import csv_table
+from cctuning.reporting.tables import RecordTable
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,4 @@ def choices_csv(evaluations: Sequence[LayerChoices]) -> str:
             ]
             if task.without:
                 rows.append((*place, None, task.without, None))
-    return csv_table(("evaluation", "benchmark", "language", "layer", "answers", "share"), rows)
+    return RecordTable(("evaluation", "benchmark", "language", "layer", "answers", "share"), rows).csv()

@@ -11,7 +11,7 @@ from typing import Any
 
 from cctuning.data.fields import type_name
 from cctuning.data.formats import json_records
-from cctuning.reporting.text_tables import csv_table
+from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.runs import RECIPE_FILE, RunError, read_run_recipe
@@ -90,7 +90,7 @@ def losses_csv(runs: Sequence[Losses]) -> str:
         for run in runs
         for values in zip(run.steps, run.tokens, run.losses, run.smoothed, strict=True)
     ]
-    return csv_table(("run", "step", "label_tokens", "loss", "smoothed"), rows)
+    return RecordTable(("run", "step", "label_tokens", "loss", "smoothed"), rows).csv()
 
 
 # --- Reading ------------------------------------------------------------------------------------------------

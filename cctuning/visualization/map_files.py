@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cctuning.reporting.text_tables import csv_table
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 from cctuning.visualization.flat_map import fitting_perplexity
@@ -52,7 +52,7 @@ def _similarity_csv(maps: Sequence[ModelMap]) -> str:
         for pair in one.similarities
     ]
     head = ("model", "connection", "language", "other_language", "parallel", "other", "retrieval")
-    return csv_table(head, rows)
+    return RecordTable(head, rows).csv()
 
 
 def _points_csv(maps: Sequence[ModelMap], texts: ParallelTexts) -> str:
@@ -62,4 +62,4 @@ def _points_csv(maps: Sequence[ModelMap], texts: ParallelTexts) -> str:
         for language, places in one.points.items()
         for number, place in enumerate(places.tolist())
     ]
-    return csv_table(("model", "language", "sentence", "x", "y", "text"), rows)
+    return RecordTable(("model", "language", "sentence", "x", "y", "text"), rows).csv()

@@ -7,8 +7,7 @@ from typing import Any
 
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.reporting.text_tables import bounds, markdown_table, percent
-from cctuning.stats.bootstrap import Interval
+from cctuning.reporting.tables import RecordTable, change, leaves, percent, score
 from cctuning.stats.estimates import MEAN, POOLED
 
 Content = Mapping[str, Any]
@@ -34,13 +33,9 @@ def overview_text(summary: Content) -> str:
     """
     parts = ["# XTransplant: overview", _legend(summary)]
     parts += [f"- warning: {warning}" for warning in summary["about"].get("warnings", ())]
-    for sublayer, benchmarks in summary["bounds"].items():
-        for benchmark, quantities in benchmarks.items():
-            title = f"## {find_benchmark(benchmark).title}, {sublayer}"
-            outcomes = summary["outcomes"][sublayer][benchmark]
-            strategies = summary["strategies"][sublayer][benchmark]
-            choices = summary["choices"][sublayer][benchmark]
-            parts += [title, _pilot_table(quantities, outcomes, strategies, choices)]
+    for (sublayer, benchmark), bounds in leaves(summary["bounds"], 2):
+        own = (summary[measure][sublayer][benchmark] for measure in ("outcomes", "strategies", "choices"))
+        parts += [f"## {find_benchmark(benchmark).title}, {sublayer}", _pilot_table(bounds, *own)]
     parts += ["## Answers", _ANSWERS, _answers_table(summary)]
     if any(any(found.values()) for found in summary["sublayers"].values()):
         parts += ["## Sub-layers", _SUBLAYERS, _sublayers_table(summary["sublayers"])]
@@ -61,7 +56,8 @@ def _legend(summary: Content) -> str:
         "judged by the gold answers of other questions. Best is the best pair on the very questions it was "
         "chosen on, so it flatters; what it is worth stands under unseen questions. Pairs are source "
         "layer → target layer, from 0, with the number of pairs that are equally good, and in how many of "
-        "draws of the same questions the pair would be chosen again."
+        "draws of the same questions the pair would be chosen again. One to three stars on unseen questions: "
+        "p < 0.05, 0.01, 0.001 after Holm's correction."
     )
 
 
@@ -77,20 +73,15 @@ def _pilot_table(bound: Content, outcomes: Content, strategies: Content, choices
         "lose": outcomes["lose"],
     }
     known = {name: languages for name, languages in columns.items() if languages}
-    rows = []
-    for language in [*choices, MEAN, POOLED]:
-        own = choices.get(language, {})
-        rows.append(
-            [
-                language,
-                *(
-                    _cell(languages[language], signed=name == "above chance")
-                    for name, languages in known.items()
-                ),
-                *(_choice(own[name]) if own else "" for name in STRATEGIES),
-            ]
-        )
-    return markdown_table(["language", *known, *STRATEGIES], rows)
+    rows = [
+        [
+            language,
+            *(_cell(own[language], signed=name == "above chance") for name, own in known.items()),
+            *(_choice(choices[language][name]) if language in choices else "" for name in STRATEGIES),
+        ]
+        for language in [*choices, MEAN, POOLED]
+    ]
+    return RecordTable(["language", *known, *STRATEGIES], rows).markdown()
 
 
 def _choice(choice: Content) -> str:
@@ -103,29 +94,23 @@ def _choice(choice: Content) -> str:
 
 
 def _cell(estimate: Content, *, signed: bool = False) -> str:
-    if estimate["value"] is None:
-        return ""
-    text = percent(estimate["value"], signed=signed)
-    if estimate["low"] is None:
-        return text
-    return f"{text} {bounds(Interval(estimate['low'], estimate['high']), signed=signed)}"
+    return score(estimate["value"], (estimate["low"], estimate["high"]), signed=signed)
 
 
 def _answers_table(summary: Content) -> str:
     rows = []
-    for sublayer, benchmarks in summary["consistency"].items():
-        for benchmark, told in benchmarks.items():
-            likely = summary["perplexity"][sublayer][benchmark]
-            rows.append(
-                [
-                    f"{find_benchmark(benchmark).title}, {sublayer}",
-                    *(_cell(told[name][MEAN]) for name in ("consistency", "original", "told")),
-                    *(_number(likely[name][MEAN]) for name in ("perplexity", "original_perplexity")),
-                    _cell(likely["long"][MEAN]),
-                ]
-            )
+    for (sublayer, benchmark), told in leaves(summary["consistency"], 2):
+        likely = summary["perplexity"][sublayer][benchmark]
+        rows.append(
+            [
+                f"{find_benchmark(benchmark).title}, {sublayer}",
+                *(_cell(told[name][MEAN]) for name in ("consistency", "original", "told")),
+                *(_number(likely[name][MEAN]) for name in ("perplexity", "original_perplexity")),
+                _cell(likely["long"][MEAN]),
+            ]
+        )
     head = ["mean over languages", "consistency", "original", "told", "perplexity", "original", "long"]
-    return markdown_table(head, rows)
+    return RecordTable(head, rows).markdown()
 
 
 def _number(estimate: Content) -> str:
@@ -137,40 +122,24 @@ def _number(estimate: Content) -> str:
 
 def _sublayers_table(content: Content) -> str:
     rows = []
-    for sublayers, benchmarks in content.items():
+    for (sublayers, benchmark), found in leaves(content, 2):
         first, second = sublayers.split("-")
-        shares = ["both", f"only_{first}", f"only_{second}", "neither"]
-        for benchmark, found in benchmarks.items():
-            if found:
-                changes = [found["upper_bound_difference"][MEAN], found["accuracy_difference"][MEAN]]
-                rows.append(
-                    [
-                        f"{find_benchmark(benchmark).title}, {first} - {second}",
-                        *(_cell(change, signed=True) for change in changes),
-                        *(_cell(found[share][MEAN]) for share in shares),
-                    ]
-                )
+        if found:
+            changes = (found[name][MEAN] for name in ("upper_bound_difference", "accuracy_difference"))
+            shares = (found[name][MEAN] for name in ("both", f"only_{first}", f"only_{second}", "neither"))
+            name = f"{find_benchmark(benchmark).title}, {first} - {second}"
+            rows.append([name, *(_cell(one, signed=True) for one in changes), *map(_cell, shares)])
     head = ["mean over languages", "upper bound", "all pairs", "both", "only the first", "only the second"]
-    return markdown_table([*head, "neither"], rows)
+    return RecordTable([*head, "neither"], rows).markdown()
 
 
 def _unseen_table(scores: Sequence[Content]) -> str:
-    names = list(dict.fromkeys(score["name"] for score in scores))
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for score in scores:
-        own = rows.setdefault((score["title"], score["language"] or MEAN), {})
-        own[score["name"]] = _unseen_cell(score)
-    return markdown_table(
-        ["benchmark, language", *names],
-        [[", ".join(key), *(own.get(name, "") for name in names)] for key, own in rows.items()],
-    )
+    cells = {(f"{one['title']}, {one['language'] or MEAN}", one["name"]): _unseen_cell(one) for one in scores}
+    return RecordTable.crossed("benchmark, language", cells).markdown()
 
 
-def _unseen_cell(score: Content) -> str:
-    change = score["difference"]
-    if not change:
-        return f"{percent(score['score'])} {bounds(Interval(*score['interval']))}"
-    difference = (
-        f"{percent(change['value'], signed=True)} {bounds(Interval(*change['interval']), signed=True)}"
-    )
-    return f"{percent(score['score'])} ({difference})" + "\\*" * len(change.get("stars", ""))
+def _unseen_cell(found: Content) -> str:
+    if not (difference := found["difference"]):
+        return score(found["score"], found["interval"])
+    stars = "\\*" * len(found.get("stars", ""))
+    return f"{percent(found['score'])} ({change(difference['value'], difference['interval'])}){stars}"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cctuning.analysis.measures.overview import overview_text
-from cctuning.reporting.text_tables import csv_table
+from cctuning.evaluation.comparison.tables import DIFFERENCE
+from cctuning.reporting.tables import Columns, RecordTable, leaves
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 
@@ -20,15 +21,24 @@ _AXES = ("source_layer", "target_layer", "tries", "level", "bin")
 _PLACE = ["sublayer", "benchmark", "language"]
 _MEASURE = [*_PLACE, "quantity", *_AXES, "value", "ci95_low", "ci95_high", "questions"]
 _PAIRS = [*_PLACE, "strategy", "source_layer", "target_layer"]
-_CHOICES = [*_PAIRS, "candidates", "tied", "chosen_again"]
-_SCORE = ["accuracy", "ci95_low", "ci95_high", "questions"]
-_DIFFERENCE = ["difference", "difference_ci95_low", "difference_ci95_high", "p_bootstrap"]
-_DIFFERENCE += ["only_original_right", "only_this_right", "p_mcnemar", "p_holm"]
+_CHOICE = ["candidates", "tied", "chosen_again"]
 _VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
 _SELECTORS = [*_PLACE, "asked", "selector", "candidates", "pairs"]
 _SELECTORS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
-_UNSEEN = [*_PLACE, "name", *_SCORE, *_DIFFERENCE]
-_CONSISTENCY = [*_PLACE, "name", "consistency", *_SCORE[1:], *_DIFFERENCE]
+_UNSEEN: Columns = {
+    "benchmark": "benchmark",
+    "language": lambda score: score["language"] or "mean",
+    "name": "name",
+    "accuracy": "score",
+    "ci95_low": "interval.0",
+    "ci95_high": "interval.1",
+    "questions": "questions",
+    **DIFFERENCE,
+    "only_original_right": "difference.only_baseline",
+    "only_this_right": "difference.only_this",
+    "p_mcnemar": "difference.mcnemar_p",
+    "p_holm": "difference.p_holm",
+}
 
 
 def write_tables(folder: str | Path, summary: Content) -> None:
@@ -42,30 +52,35 @@ def write_tables(folder: str | Path, summary: Content) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for measure, content in summary.items():
         write_whole(folder / f"{measure}.json", to_json(content) + "\n")
-        if measure == "pairs":
-            write_whole(folder / "pairs.csv", csv_table(_PAIRS, _pair_lines(content)))
-        elif measure == "choices":
-            write_whole(folder / "choices.csv", csv_table(_CHOICES, _choice_lines(content)))
-        elif measure == "unseen":
-            write_whole(folder / "unseen.csv", csv_table(_UNSEEN, _unseen_lines(content, "scores")))
-            consistency = csv_table(_CONSISTENCY, _unseen_lines(content, "consistency"))
-            write_whole(folder / "unseen_consistency.csv", consistency)
-        elif measure == "selectors":
-            write_whole(folder / "selectors.csv", csv_table(_SELECTORS, _selector_lines(content)))
-        elif measure != "about":
-            lines = _measure_lines(content, summary["about"]["axes"])
-            write_whole(folder / f"{measure}.csv", csv_table(_MEASURE, lines))
+        for name, table in _tables(measure, content, summary["about"]["axes"]):
+            write_whole(folder / f"{name}.csv", table.csv())
     write_whole(folder / "overview.md", overview_text(summary))
 
 
+def _tables(measure: str, content: Any, axes: Content) -> Iterator[tuple[str, RecordTable]]:
+    """The tables of a measure, each with the name of its file."""
+    if measure == "pairs":
+        yield measure, RecordTable(_PAIRS, [[*place, *pair] for place, pair in leaves(content, 4)])
+    elif measure == "choices":
+        lines = [
+            [*place, *choice["pair"], *(choice[name] for name in _CHOICE)]
+            for place, choice in leaves(content, 4)
+        ]
+        yield measure, RecordTable([*_PAIRS, *_CHOICE], lines)
+    elif measure == "unseen":
+        yield measure, _unseen_table(content, "scores", "accuracy")
+        yield "unseen_consistency", _unseen_table(content, "consistency", "consistency")
+    elif measure == "selectors":
+        yield measure, RecordTable(_SELECTORS, [*_selector_lines(content)])
+    elif measure != "about":
+        yield measure, RecordTable(_MEASURE, [*_measure_lines(content, axes)])
+
+
 def _measure_lines(content: Content, axes: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
-    for sublayer, benchmarks in content.items():
-        for benchmark, quantities in benchmarks.items():
-            for quantity, languages in quantities.items():
-                for language, estimate in languages.items():
-                    for places, numbers in _numbers(quantity, estimate, axes):
-                        own = [places.get(axis) for axis in _AXES]
-                        yield [sublayer, benchmark, language, quantity, *own, *numbers, estimate["questions"]]
+    for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
+        for places, numbers in _numbers(quantity, estimate, axes):
+            own = [places.get(axis) for axis in _AXES]
+            yield [sublayer, benchmark, language, quantity, *own, *numbers, estimate["questions"]]
 
 
 def _numbers(
@@ -80,32 +95,13 @@ def _numbers(
         yield labels, numbers[place].tolist()
 
 
-def _pair_lines(content: Content) -> Iterator[Line]:
-    for sublayer, benchmarks in content.items():
-        for benchmark, languages in benchmarks.items():
-            for language, strategies in languages.items():
-                for strategy, pair in strategies.items():
-                    yield [sublayer, benchmark, language, strategy, *pair]
-
-
-def _choice_lines(content: Content) -> Iterator[Line]:
-    for sublayer, benchmarks in content.items():
-        for benchmark, languages in benchmarks.items():
-            for language, strategies in languages.items():
-                for strategy, choice in strategies.items():
-                    numbers = [choice[name] for name in _CHOICES[-3:]]
-                    yield [sublayer, benchmark, language, strategy, *choice["pair"], *numbers]
-
-
-def _unseen_lines(content: Content, what: str) -> Iterator[Line]:
-    for sublayer, found in content.items():
-        for score in found[what]:
-            line = [sublayer, score["benchmark"], score["language"] or "mean", score["name"]]
-            line += [score["score"], *score["interval"], score["questions"]]
-            if change := score["difference"]:
-                line += [change["value"], *change["interval"], change["p"], change["only_baseline"]]
-                line += [change["only_this"], change["mcnemar_p"], change["p_holm"]]
-            yield line + [None] * (len(_UNSEEN) - len(line))
+def _unseen_table(content: Content, what: str, score: str) -> RecordTable:
+    """The lines of every sub-layer; their scores are called `score`."""
+    columns = {"sublayer": "sublayer"} | {
+        score if name == "accuracy" else name: place for name, place in _UNSEEN.items()
+    }
+    records = [one | {"sublayer": sublayer} for sublayer, found in content.items() for one in found[what]]
+    return RecordTable.of(columns, records)
 
 
 def _selector_lines(judgements: Sequence[Content]) -> Iterator[Line]:

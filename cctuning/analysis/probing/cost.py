@@ -8,6 +8,7 @@ from rich.table import Table
 
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.data.preview import lengths
+from cctuning.reporting.tables import RecordTable
 
 
 def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
@@ -33,30 +34,30 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
     """Questions, prompt lengths and the token-forwards of the grids of every task, in 80 columns."""
     count = sum(len(probe.task.questions) for probe in probes)
     left_out = sum(len({id for ids in probe.found.left_out.values() for id in ids}) for probe in probes)
-    table = Table(title=f"{count:,} questions, every one of {layers} layers into every one")
-    table.caption = (
-        "asked, source: tokens, median/95th percentile/longest. grids: token-forwards at most; by pair: how "
-        "many times as many where each pair is a generation of its own. Scores of options and answers, and "
-        f"sources as they are, come on top. {left_out:,} questions were left out."
-    )
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for heading in ("n", "asked", "source", "grids", "by pair"):
-        table.add_column(heading, justify="right", no_wrap=heading != "by pair")
+    columns = ["benchmark", "", "n", "asked", "source", "grids", "by pair"]
+    rows = []
     for probe in probes:
         questions = probe.task.questions
         own = token_forwards(probe, layers, new_tokens)
-        table.add_row(
-            probe.task.benchmark.title,
-            probe.language,
-            f"{len(questions):,}",
-            lengths([len(question.asked.ids) for question in questions]),
-            lengths([len(question.parallel.ids) for question in questions if question.parallel]),
-            f"{sublayers * own:,}",
-            f"{naive_token_forwards(probe, layers, new_tokens) / own:.1f} x",
+        rows.append(
+            [
+                probe.task.benchmark.title,
+                probe.language,
+                f"{len(questions):,}",
+                lengths([len(question.asked.ids) for question in questions]),
+                lengths([len(question.parallel.ids) for question in questions if question.parallel]),
+                f"{sublayers * own:,}",
+                f"{naive_token_forwards(probe, layers, new_tokens) / own:.1f} x",
+            ]
         )
     total = sum(token_forwards(probe, layers, new_tokens) for probe in probes)
     by_pair = sum(naive_token_forwards(probe, layers, new_tokens) for probe in probes)
-    table.add_section()
-    table.add_row("all", "", f"{count:,}", "", "", f"{sublayers * total:,}", f"{by_pair / total:.1f} x")
-    return table
+    rows.append(["all", "", f"{count:,}", "", "", f"{sublayers * total:,}", f"{by_pair / total:.1f} x"])
+    return RecordTable(columns, rows).screen(
+        text=(0, 1),
+        last=1,
+        title=f"{count:,} questions, every one of {layers} layers into every one",
+        caption="asked, source: tokens, median/95th percentile/longest. grids: token-forwards at most; by "
+        "pair: how many times as many where each pair is a generation of its own. Scores of options and "
+        f"answers, and sources as they are, come on top. {left_out:,} questions were left out.",
+    )

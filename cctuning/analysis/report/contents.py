@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from cctuning.analysis.report.tables import NOTHING, Cell, Table, count, number, share, table
 from cctuning.analysis.selectors import AccuracyEstimate, Judgement
+from cctuning.reporting.tables import leaves
 
 Content: TypeAlias = Mapping[str, Any]
 
@@ -112,11 +113,8 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
 def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]]:
     """(benchmark, language, sub-layer) -> quantity -> estimate."""
     found: dict[tuple[str, str, str], dict[str, Content]] = {}
-    for sublayer, benchmarks in content.items():
-        for benchmark, quantities in benchmarks.items():
-            for quantity, languages in quantities.items():
-                for language, estimate in languages.items():
-                    found.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
+    for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
+        found.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
     return found
 
 
@@ -154,7 +152,7 @@ def _words(name: str) -> str:
 
 
 def _choice_table(content: Content) -> Table:
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             *(benchmark, language, sublayer, strategy),
             *map(count, choice["pair"]),
@@ -162,10 +160,7 @@ def _choice_table(content: Content) -> Table:
             count(choice["tied"]),
             number(100 * choice["chosen_again"]),
         ]
-        for sublayer, benchmarks in content.items()
-        for benchmark, languages in benchmarks.items()
-        for language, strategies in languages.items()
-        for strategy, choice in strategies.items()
+        for (sublayer, benchmark, language, strategy), choice in leaves(content, 4)
     ]
     note = (
         "The pair of layers that each strategy takes, chosen on the pilot questions; layers from 0. Tied: "

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cctuning.reporting.text_tables import bounds, percent
-from cctuning.stats.bootstrap import Interval
+from cctuning.reporting.tables import score
 
 NOTHING = "–"  # a cell without a value
 
@@ -46,12 +45,7 @@ def share(
     value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = False
 ) -> Cell:
     """A share or a difference of shares in %, with its interval where there is one; None: there is none."""
-    if value is None:
-        return Cell(NOTHING)
-    text = percent(value, signed=signed)
-    if low is not None and high is not None:
-        text += f" {bounds(Interval(low, high), signed=signed)}"
-    return Cell(text, value)
+    return Cell(score(value, (low, high), signed=signed, nothing=NOTHING), value)
 
 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> Cell:

@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cctuning.commands.studies.lines import MEAN, Line, Score
 from cctuning.evaluation.comparison.compare import Difference
-from cctuning.reporting.text_tables import bounds, csv_table, half_width, markdown_table, percent
+from cctuning.reporting.tables import Columns, RecordTable, bounds, half_width, percent
 from cctuning.tools.files import write_whole
 
 LEGEND = (
     "In %, with 95 % intervals (bootstrap). Differences are to the row that is named, on the same questions "
     "(paired bootstrap); one to three stars: p < 0.05, 0.01, 0.001 after Holm's correction."
 )
+_CSV: Columns = {
+    "row": "line.title",
+    "benchmark": "column",
+    "metric": "score.metric",
+    "score": "score.value",
+    "low": "score.interval.low",
+    "high": "score.interval.high",
+    "baseline": lambda one: one["line"].baseline if one["difference"] else None,
+    "difference": "difference.value",
+    "difference_low": "difference.interval.low",
+    "difference_high": "difference.interval.high",
+    "p": "difference.p",
+    "p_holm": "difference.p_holm",
+}
 
 
 def columns_of(lines: Sequence[Line]) -> list[str]:
@@ -36,18 +51,17 @@ def _best(lines: Sequence[Line], column: str) -> float | None:
 
 def screen_table(lines: Sequence[Line], title: str) -> Table:
     """Scores with half the interval below; then the difference, in a row of its own. `LEGEND` explains it."""
-    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    shown.add_column("", overflow="fold")
     columns = columns_of(lines)
-    for column in columns:
-        shown.add_column(column, justify="right")
     best = {column: _best(lines, column) for column in columns}
+    rows: list[list[RenderableType]] = []
     for line in lines:
-        shown.add_row(line.title, *(_cell(line.scores.get(column), best[column]) for column in columns))
+        rows.append([line.title, *(_cell(line.scores.get(column), best[column]) for column in columns)])
         if line.differences:
             cells = [_difference_cell(line.differences.get(column)) for column in columns]
-            shown.add_row(Text(f"  - {line.baseline}", "dim"), *cells)
-    return shown
+            rows.append([Text(f"  - {line.baseline}", "dim"), *cells])
+    return RecordTable(["", *columns], rows).screen(
+        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
 
 
 def _cell(score: Score | None, best: float | None) -> Text:
@@ -86,9 +100,9 @@ def markdown(lines: Sequence[Line]) -> str:
         for line in lines
         if line.differences
     ]
-    parts = [LEGEND, markdown_table(["", *columns], scores)]
+    parts = [LEGEND, RecordTable(["", *columns], scores).markdown()]
     if differences:
-        parts += [markdown_table(["difference", *columns], differences)]
+        parts += [RecordTable(["difference", *columns], differences).markdown()]
     return "\n\n".join(parts)
 
 
@@ -108,15 +122,9 @@ def _markdown_difference(line: Line, column: str) -> str:
 
 def csv_text(lines: Sequence[Line]) -> str:
     """A line per row and benchmark; scores in [0, 1], differences in [-1, 1]."""
-    head = ["row", "benchmark", "metric", "score", "low", "high", "baseline"]
-    head += ["difference", "difference_low", "difference_high", "p", "p_holm"]
-    cells: list[list[object]] = []
-    for line in lines:
-        for column, score in line.scores.items():
-            found = line.differences.get(column)
-            compared = [found.value, *found.interval, found.p, found.p_holm] if found else [None] * 5
-            baseline = line.baseline if found else None
-            cells.append(
-                [line.title, column, score.metric, score.value, *score.interval, baseline, *compared]
-            )
-    return csv_table(head, cells)
+    records = [
+        {"column": column, "score": score, "line": line, "difference": line.differences.get(column)}
+        for line in lines
+        for column, score in line.scores.items()
+    ]
+    return RecordTable.of(_CSV, records).csv()

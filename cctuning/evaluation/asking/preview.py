@@ -13,25 +13,28 @@ from rich.text import Text
 from cctuning.data.preview import lengths, marked_prompt
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.selection import ItemSet
+from cctuning.reporting.tables import RecordTable
 
 
 def tasks_table(tasks: Sequence[Task], sets: Sequence[ItemSet]) -> Table:
     """Questions and prompt lengths of every task, and how many items were left out."""
     count = sum(len(task.questions) for task in tasks)
-    table = Table(title=f"{count:,} questions (tokens: median/95th percentile/longest)")
-    for heading in ("benchmark", "language", "questions", "prompt", "parallel", "left out"):
-        table.add_column(heading, justify="left" if heading in ("benchmark", "language") else "right")
+    head = ["benchmark", "language", "questions", "prompt", "parallel", "left out"]
+    rows = []
     for task, found in zip(tasks, sets, strict=True):
         parallel = [len(question.parallel.ids) for question in task.questions if question.parallel]
-        table.add_row(
-            task.benchmark.title,
-            task.language,
-            f"{len(task.questions):,}",
-            lengths([len(question.asked.ids) for question in task.questions]),
-            lengths(parallel) if parallel else "",
-            f"{len({id for ids in found.left_out.values() for id in ids}) or ''}",
+        rows.append(
+            [
+                task.benchmark.title,
+                task.language,
+                f"{len(task.questions):,}",
+                lengths([len(question.asked.ids) for question in task.questions]),
+                lengths(parallel) if parallel else "",
+                len({id for ids in found.left_out.values() for id in ids}) or "",
+            ]
         )
-    return table
+    title = f"{count:,} questions (tokens: median/95th percentile/longest)"
+    return RecordTable(head, rows).screen(text=(0, 1), title=title)
 
 
 def question_panel(task: Task, tokenizer: Any, *, parallel: str = "parallel, for the connection:") -> Panel:

@@ -9,15 +9,34 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.evaluation.results.score_rows import ScoreRow, described, score_rows
-from cctuning.reporting.text_tables import bounds, csv_table, markdown_table, percent, uncertainty
-from cctuning.stats.bootstrap import Interval
+from cctuning.reporting.tables import Columns, RecordTable, percent, score, stacked, uncertainty
 
-_LABEL, _CELL = 13, 5  # characters: "consistency", "±12.3"
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "new tokens": lambda facts: f"{facts['new_tokens']:.1f}",
     "ended, %": lambda facts: percent(facts["stopped"]),
     "top layer": lambda facts: _top_layer(facts["layers"]),
 }
+_CSV: Columns = {
+    "benchmark": "benchmark",
+    "metric": "metric",
+    "language": lambda row: row.language or "mean",
+    "score": "value",
+    "stderr": "error",
+    "ci95_low": "interval.low",
+    "ci95_high": "interval.high",
+    "questions": "questions",
+}
+
+
+def _by_benchmark(results: Mapping[str, Any]) -> dict[str, list[ScoreRow]]:
+    """The scores of each benchmark, the means first."""
+    rows = sorted(score_rows(results), key=lambda row: row.language is not None)
+    return {name: [row for row in rows if row.benchmark == name] for name in results["group_subtasks"]}
+
+
+def _panel(rows: Sequence[ScoreRow], write: Callable[[ScoreRow], Any], corner: str) -> RecordTable:
+    """A row a metric, a column a language, the mean first."""
+    return RecordTable.crossed(corner, {(row.metric, row.language or "mean"): write(row) for row in rows})
 
 
 # --- On screen ----------------------------------------------------------------------------------------------
@@ -30,43 +49,22 @@ def screen_table(results: Mapping[str, Any], *, width: int = 80) -> Table:
     was chosen most often, with its share. Where there are more languages than fit, a benchmark takes several
     rows.
     """
-    fitting = max(1, (width - _LABEL - 1) // (_CELL + 1) - 1)
-    most = max((len(tasks) for tasks in results["group_subtasks"].values()), default=1)
-    table = Table(
-        box=None,
-        padding=(0, 1, 0, 0),
-        show_header=False,
+    return stacked(
+        [_screen_panel(results, benchmark, rows) for benchmark, rows in _by_benchmark(results).items()],
+        width=width,
         title=f"{described(results)}\nin %, below it half the 95 % interval (<, >: its other end)",
         caption=_below(results),
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column(width=_LABEL, overflow="fold")
-    for _ in range(1 + min(most, fitting)):
-        table.add_column(justify="right", min_width=_CELL)
-    rows = list(score_rows(results))
-    for benchmark in results["group_subtasks"]:
-        _add_benchmark(table, results, [row for row in rows if row.benchmark == benchmark], fitting)
-    return table
 
 
-def _add_benchmark(table: Table, results: Mapping[str, Any], rows: Sequence[ScoreRow], fitting: int) -> None:
-    benchmark = rows[0].benchmark
-    tasks = results["group_subtasks"][benchmark]
-    languages = [results["configs"][task]["language"] for task in tasks]
-    for start in range(0, len(languages), fitting):
-        shown = languages[start : start + fitting]
-        first = start == 0
-        table.add_row()
-        table.add_row(rows[0].title if first else "", "mean" if first else "", *shown, style="bold")
-        for metric in dict.fromkeys(row.metric for row in rows):
-            cells = {row.language: row for row in rows if row.metric == metric}
-            places = [cells[None] if first else None, *(cells.get(language) for language in shown)]
-            table.add_row(_label(metric), *map(_cell, places))
-        for label, fact in _FACTS.items():
-            values = [fact(results["generation"][f"{benchmark}_{language}"]) for language in shown]
-            if any(values):
-                table.add_row(label, "", *values, style="dim")
+def _screen_panel(results: Mapping[str, Any], benchmark: str, rows: Sequence[ScoreRow]) -> RecordTable:
+    panel = _panel(rows, _cell, rows[0].title)
+    scores = [[_label(metric), *cells] for metric, *cells in panel.rows]
+    tasks = [results["generation"][f"{benchmark}_{language}"] for language in panel.columns[2:]]
+    facts = [[label, "", *map(fact, tasks)] for label, fact in _FACTS.items()]
+    return RecordTable(panel.columns, scores + [[Text(cell, "dim") for cell in line] for line in facts])
 
 
 def _label(metric: str) -> Text:
@@ -74,9 +72,7 @@ def _label(metric: str) -> Text:
     return Text.assemble(name.replace("_", " "), (f"\n{rule}" * (rule != "none"), "dim"))
 
 
-def _cell(row: ScoreRow | None) -> Text:
-    if row is None:
-        return Text()
+def _cell(row: ScoreRow) -> Text:
     return Text.assemble(percent(row.value), (f"\n{uncertainty(row.value, row.interval)}", "dim"))
 
 
@@ -101,8 +97,8 @@ def average_line(results: Mapping[str, Any]) -> str:
     """The average over benchmarks in words; empty where there is only one."""
     if not results["average"]:
         return ""
-    value, sure = results["average"]["score,paper"], Interval(*results["average"]["score_ci95,paper"])
-    return f"mean of {len(results['groups'])} benchmarks: {percent(value)} {bounds(sure)}"
+    found = score(results["average"]["score,paper"], results["average"]["score_ci95,paper"])
+    return f"mean of {len(results['groups'])} benchmarks: {found}"
 
 
 def untranslated_line(results: Mapping[str, Any]) -> str:
@@ -131,75 +127,45 @@ def pooled_line(results: Mapping[str, Any]) -> str:
 
 def markdown_text(results: Mapping[str, Any]) -> str:
     """Scores with their intervals, how the responses came about, and the settings."""
-    rows = list(score_rows(results))
-    facts = ["task", "questions", "left out", "new tokens", "ended, %", "connected, %", "layers chosen"]
-    settings = [[name, str(value)] for name, value in results["config"].items()]
+    panels = _by_benchmark(results).values()
     means = [
-        [f"{row.title} ({row.metric})", f"{percent(row.value)} {bounds(row.interval)}"]
+        [f"{row.title} ({row.metric})", _score(row)]
+        for rows in panels
         for row in rows
         if row.is_main and row.language is None
     ]
+    facts = ["task", "questions", "left out", "new tokens", "ended, %", "connected, %", "layers chosen"]
+    settings = [[name, str(value)] for name, value in results["config"].items()]
     parts = [
         f"# {described(results)}",
         "Scores in % with 95 % intervals. The mean counts every language equally.",
-        markdown_table(["benchmark (metric)", "mean"], means),
+        RecordTable(["benchmark (metric)", "mean"], means).markdown(),
         average_line(results),
         pooled_line(results),
-        *(
-            _benchmark_markdown([row for row in rows if row.benchmark == benchmark])
-            for benchmark in results["group_subtasks"]
-        ),
+        *(f"## {rows[0].title}\n\n{_panel(rows, _score, 'metric').markdown()}" for rows in panels),
         "## Responses",
-        markdown_table(facts, [_facts_line(results, task) for task in results["results"]]),
+        RecordTable(facts, [_facts_line(results, task) for task in results["results"]]).markdown(),
         untranslated_line(results),
         "## Settings",
-        markdown_table(["setting", "value"], settings),
+        RecordTable(["setting", "value"], settings).markdown(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _benchmark_markdown(rows: Sequence[ScoreRow]) -> str:
-    cells = {(row.metric, row.language): row for row in rows}
-    languages = list(dict.fromkeys(row.language for row in rows if row.language is not None))
-    lines = []
-    for metric in dict.fromkeys(row.metric for row in rows):
-        own = [cells.get((metric, language)) for language in (None, *languages)]
-        lines.append(
-            [metric, *(f"{percent(row.value)} {bounds(row.interval)}" if row else "" for row in own)]
-        )
-    return f"## {rows[0].title}\n\n{markdown_table(['metric', 'mean', *languages], lines)}"
+def _score(row: ScoreRow) -> str:
+    return score(row.value, row.interval)
 
 
-def _facts_line(results: Mapping[str, Any], task: str) -> list[str]:
+def _facts_line(results: Mapping[str, Any], task: str) -> list[Any]:
     facts, layers = results["generation"][task], results["generation"][task]["layers"]
     total = sum(layers.values())
     chosen = sorted(layers, key=layers.__getitem__, reverse=True)
     shares = ", ".join(f"{layer}: {100 * layers[layer] / total:.0f} %" for layer in chosen[:3])
-    counts = results["n-samples"][task]
-    return [
-        task,
-        str(counts["effective"]),
-        str(counts["original"] - counts["effective"]),
-        f"{facts['new_tokens']:.1f}",
-        percent(facts["stopped"]),
-        percent(facts["connected"]),
-        f"{shares}, ..." if len(chosen) > 3 else shares,
-    ]
+    asked, answered = (results["n-samples"][task][name] for name in ("original", "effective"))
+    numbers = [f"{facts['new_tokens']:.1f}", percent(facts["stopped"]), percent(facts["connected"])]
+    return [task, answered, asked - answered, *numbers, f"{shares}, ..." if len(chosen) > 3 else shares]
 
 
 def csv_text(results: Mapping[str, Any]) -> str:
     """One line per score, between 0 and 1; the language of an average is `mean`."""
-    head = ["benchmark", "metric", "language", "score", "stderr", "ci95_low", "ci95_high", "questions"]
-    lines = [
-        [
-            row.benchmark,
-            row.metric,
-            row.language or "mean",
-            row.value,
-            row.error,
-            *row.interval,
-            row.questions,
-        ]
-        for row in score_rows(results)
-    ]
-    return csv_table(head, lines)
+    return RecordTable.of(_CSV, score_rows(results)).csv()

@@ -14,6 +14,7 @@ from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.sdrrl.build import Built
 from cctuning.preparation.sdrrl.draw import SHARES, Shortage
 from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS, most_linked
+from cctuning.reporting.tables import RecordTable
 from cctuning.tools.files import write_whole
 
 _STAGES = {"answer": "answers of no use", "translation": "faulty translations"}
@@ -60,27 +61,19 @@ def too_few_to_align(texts: Mapping[str, Sequence[object]], alignable: Sequence[
 def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
     """Rows per kind, and per language of the base rows, each with its share of the base rows."""
     kinds = Counter(built.kinds)
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("kind")
-    table.add_column("rows", justify="right")
-    table.add_column("for one base row", justify="right")
-    for kind in SHARES:
-        table.add_row(kind, str(kinds[kind]), f"{kinds[kind] / len(rows):.3f}")
-    yield table
+    shares = [[kind, kinds[kind], f"{kinds[kind] / len(rows):.3f}"] for kind in SHARES]
+    table = RecordTable(["kind", "rows", "for one base row"], shares)
+    yield table.screen(box=box.SIMPLE, pad_edge=False)
     base = Counter(row.language for row in rows)
     # A row whose prompt is English counts where its base row's language is.
     languages = {(row.file, row.number): row.language for row in rows}
     added = Counter(languages[row.file, row.number] for row in built.rows)
-    table = Table(box=box.SIMPLE, pad_edge=False, caption="ratio: base and added rows to base rows")
-    table.add_column("language")
-    for name in ("base", "added", "ratio"):
-        table.add_column(name, justify="right")
-    for language in sorted(base):
-        ratio = f"{1 + added[language] / base[language]:.2f}"
-        table.add_row(language, str(base[language]), str(added[language]), ratio)
-    table.add_section()
-    table.add_row("all", str(len(rows)), str(len(built.rows)), f"{1 + len(built.rows) / len(rows):.2f}")
-    yield table
+    counts = [(language, base[language], added[language]) for language in sorted(base)]
+    counts.append(("all", len(rows), len(built.rows)))
+    lines = [[name, own, more, f"{1 + more / own:.2f}"] for name, own, more in counts]
+    table = RecordTable(["language", "base", "added", "ratio"], lines)
+    caption = "ratio: base and added rows to base rows"
+    yield table.screen(last=1, box=box.SIMPLE, pad_edge=False, caption=caption)
 
 
 def remarks(built: Built, short: Sequence[Shortage], output: Path) -> Iterator[str]:

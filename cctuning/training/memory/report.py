@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.distributed.engines import Engine
+from cctuning.reporting.tables import RecordTable
 from cctuning.training.memory.advice import Knob, knobs
 from cctuning.training.memory.devices import Device, card, smallest_card
 from cctuning.training.memory.estimate import MemoryEstimate, estimate_memory, total_memory
@@ -65,14 +66,12 @@ def memory_warning(step: Step, engine: Engine, device: Device, *, lora: PeftConf
 
 def memory_table(estimate: MemoryEstimate, engine: Engine) -> Table:
     """The parts of an estimate, one a line."""
-    table = Table(title=f"memory estimate per device: {engine}", title_justify="left", show_footer=True)
-    table.add_column("part", footer="total")
-    table.add_column("", justify="right", footer=size(estimate.total), no_wrap=True)
-    table.add_column("")
-    for part, meaning in _PARTS.items():
-        if part != "engine" or estimate.engine:
-            table.add_row(part, size(getattr(estimate, part)), meaning)
-    return table
+    parts = {name: meaning for name, meaning in _PARTS.items() if name != "engine" or estimate.engine}
+    rows = [[name, size(getattr(estimate, name)), meaning] for name, meaning in parts.items()]
+    table = RecordTable(["part", "", ""], [*rows, ["total", size(estimate.total), ""]])
+    return table.screen(
+        text=(0, 2), last=1, title=f"memory estimate per device: {engine}", title_justify="left"
+    )
 
 
 def _beside(step: Step) -> str:
@@ -84,19 +83,19 @@ def _beside(step: Step) -> str:
 def _knobs_table(found: Sequence[Knob], device: Device) -> RenderableType:
     if not found:
         return Text("No single setting helps: take a smaller model or more devices.")
-    table = Table(title=f"what helps, on {device.name}", title_justify="left")
-    table.add_column("change", overflow="fold")
-    table.add_column("total", justify="right", no_wrap=True)
-    table.add_column("fits", no_wrap=True)
-    for knob in found:
-        table.add_row(knob.change, size(knob.estimate.total), "yes" if device.holds(knob.estimate) else "no")
+    rows = [
+        [knob.change, size(knob.estimate.total), "yes" if device.holds(knob.estimate) else "no"]
+        for knob in found
+    ]
+    table = RecordTable(["change", "total", "fits"], rows)
     notes = []
     if any(".yaml" in knob.change for knob in found):
         notes.append("A .yaml file goes to accelerate launch --config_file.")
     if any(knob.estimate.main_memory for knob in found):
         most = max(knob.estimate.main_memory for knob in found)
         notes.append(f"Offloading takes {size(most)} of main memory.")
-    return Group(table, *(Text(note) for note in notes))
+    shown = table.screen(title=f"what helps, on {device.name}", title_justify="left")
+    return Group(shown, *(Text(note) for note in notes))
 
 
 def size(count: int) -> str:

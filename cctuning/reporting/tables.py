@@ -1,0 +1,165 @@
+"""A table of records: columns and rows, as CSV, in Markdown, and on the screen; and how scores are written.
+
+Scores and their differences are shares, written in %, with what is known of their 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rich.protocol import is_renderable
+from rich.table import Table
+
+from cctuning.stats.bootstrap import Interval
+
+Columns: TypeAlias = Mapping[str, str | Callable[[Any], Any]]
+
+_LABEL, _CELL = 13, 5  # characters: "consistency" or a part of a model's name, "±12.3"
+
+# --- Numbers ------------------------------------------------------------------------------------------------
+
+
+def percent(value: float, *, signed: bool = False) -> str:
+    """A score or a difference of scores in %, with one decimal."""
+    text = f"{100 * value:{'+' if signed else ''}.1f}"
+    return text.replace("-0.0", "0.0").replace("+0.0", "0.0") if text in ("-0.0", "+0.0") else text
+
+
+def half_width(interval: Interval) -> str:
+    """`±` half the interval's length, in %."""
+    return f"±{percent((interval.high - interval.low) / 2)}"
+
+
+def uncertainty(value: float, interval: Interval) -> str:
+    """Half the interval as `±3.4`; where `value` is one of its ends, the other one as `<4.5` or `>95.5`."""
+    low, high = interval
+    if low < high and value in (low, high):
+        return f"<{percent(high)}" if value == low else f">{percent(low)}"
+    return half_width(interval)
+
+
+def bounds(interval: Sequence[float], *, signed: bool = False) -> str:
+    """`[low, high]` in %."""
+    return f"[{', '.join(percent(end, signed=signed) for end in interval)}]"
+
+
+def score(
+    value: float | None, interval: Sequence[float | None] | None, *, signed: bool = False, nothing: str = ""
+) -> str:
+    """`value [low, high]` in %; the value alone where an end is not known, and `nothing` without a value."""
+    if value is None:
+        return nothing
+    text, ends = percent(value, signed=signed), [end for end in interval or () if end is not None]
+    return f"{text} {bounds(ends, signed=signed)}" if len(ends) == 2 else text
+
+
+def change(value: float | None, interval: Sequence[float | None] | None, *, nothing: str = "") -> str:
+    """The same of a difference of scores, with its sign."""
+    return score(value, interval, signed=True, nothing=nothing)
+
+
+# --- Tables -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RecordTable:
+    """Names of columns, and rows of as many cells; None is an empty cell."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of(cls, columns: Columns, records: Iterable[Any]) -> RecordTable:
+        """A row a record: what a column's function makes of it, or what stands at a column's path.
+
+        A path such as `difference.interval.0` names attributes, keys and places; from the first None on, all
+        is None.
+        """
+        rows = [[_at(record, place) for place in columns.values()] for record in records]
+        return cls(list(columns), rows)
+
+    @classmethod
+    def crossed(cls, corner: str, cells: Mapping[tuple[str, str], Any], missing: str = "") -> RecordTable:
+        """Cells by the names of their row and column, both in the order in which they first occur."""
+        rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+        body = [[row, *(cells.get((row, column), missing) for column in columns)] for row in rows]
+        return cls([corner, *columns], body)
+
+    def csv(self) -> str:
+        """The text of a CSV file."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """The first column to the left, the others to the right."""
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+        # A bar would end the cell.
+        return "\n".join(
+            f"| {' | '.join(_text(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+        )
+
+    def screen(self, *, text: Sequence[int] = (0,), last: int = 0, **style: Any) -> Table:
+        """As Rich prints it: to the right but for the columns of `text`; above the `last` rows is a line.
+
+        `style`: of Rich's table; cells may be what Rich prints.
+        """
+        table = Table(**style)
+        for place, name in enumerate(self.columns):
+            if place in text:
+                table.add_column(name, overflow="fold")
+            else:
+                table.add_column(name, justify="right")
+        for place, row in enumerate(self.rows):
+            if place == len(self.rows) - last:
+                table.add_section()
+            table.add_row(*(cell if is_renderable(cell) else _text(cell) for cell in row))
+        return table
+
+
+def stacked(tables: Sequence[RecordTable], *, width: int, **style: Any) -> Table:
+    """Tables of narrow cells below each other; one with more columns than fit takes several rows."""
+    fitting = max(1, (width - _LABEL - 1) // (_CELL + 1))
+    shown = Table(box=None, padding=(0, 1, 0, 0), show_header=False, **style)
+    shown.add_column(width=_LABEL, overflow="fold")
+    for _ in range(min(fitting, max((len(table.columns) - 1 for table in tables), default=0))):
+        shown.add_column(justify="right", min_width=_CELL)
+    for table in tables:
+        for start in range(1, len(table.columns), fitting):
+            part = slice(start, start + fitting)
+            shown.add_row()
+            shown.add_row(table.columns[0] if start == 1 else "", *table.columns[part], style="bold")
+            for row in table.rows:
+                if any(row[part]):
+                    shown.add_row(row[0], *row[part])
+    return shown
+
+
+def leaves(content: Mapping[str, Any], depth: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What stands below `depth` levels of keys, with its keys: the records in nested dictionaries."""
+    for key, inner in content.items():
+        for keys, leaf in leaves(inner, depth - 1) if depth > 1 else [((), inner)]:
+            yield (key, *keys), leaf
+
+
+def _at(record: Any, path: str | Callable[[Any], Any]) -> Any:
+    if not isinstance(path, str):
+        return path(record)
+    for part in path.split("."):
+        if record is None:
+            return None
+        if isinstance(record, Mapping):
+            record = record[part]
+        else:
+            record = record[int(part)] if part.isdigit() else getattr(record, part)
+    return record
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
