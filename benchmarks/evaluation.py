@@ -8,8 +8,6 @@ Both sides ask the same exported model the same questions, monolingually and wit
 are compared before anything is timed.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import tempfile
@@ -116,10 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     gpu = torch.cuda.is_available()
     model, prompts = make_model(
-        options.hidden,
-        options.layers,
-        "cuda" if gpu else "cpu",
-        torch.bfloat16 if gpu else torch.float32,
+        options.hidden, options.layers, "cuda" if gpu else "cpu", torch.bfloat16 if gpu else torch.float32
     )
     task = make_task(options.questions, options.shortest, options.longest)
     how = GenerationSettings(options.new_tokens, options.batch_size, options.batch_tokens)

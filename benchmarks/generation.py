@@ -5,8 +5,6 @@ python -m benchmarks.generation [--hidden 512 --layers 8 --new-tokens 40 --repea
 The prompt is read once; its last token is run a second time with the connection.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from functools import partial

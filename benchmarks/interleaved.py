@@ -1,7 +1,5 @@
 """Times two or more things by turns, so that whatever else the machine does falls on all of them."""
 
-from __future__ import annotations
-
 import json
 import platform
 import statistics

@@ -1,7 +1,5 @@
 """The shape of the benchmarks' models: Llama with random weights, of any size."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from transformers import LlamaConfig

@@ -1,7 +1,5 @@
 """The most memory that something takes, beyond what is there before it begins."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import multiprocessing

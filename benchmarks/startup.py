@@ -6,8 +6,6 @@ Processor time, user and system, of a process of its own with all that it starts
 else the machine does, too.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import resource

@@ -6,8 +6,6 @@ In theory 1 + P_en / (k (P + R)): the English pass is one forward over P_en toke
 forwards over prompt and response (P + R), or k = 4 where activations are recomputed.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from typing import Any
@@ -71,11 +69,7 @@ def step_of(
     )
     collator = ParallelCollator(pad_token_id=0, english=connected, english_buckets=1)
     trainer = CCTuningTrainer(
-        model,
-        arguments,
-        train_dataset=examples,
-        processing_class=no_words(),
-        data_collator=collator,
+        model, arguments, train_dataset=examples, processing_class=no_words(), data_collator=collator
     )
     trainer.create_optimizer()
     trainer.current_gradient_accumulation_steps = 1  # set by train(), which would not stop between steps

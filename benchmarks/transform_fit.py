@@ -9,8 +9,6 @@ it needs them at once; ours gets them in batches of 8 pairs, and the time to mak
 Linux only.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

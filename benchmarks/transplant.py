@@ -13,8 +13,6 @@ Memory is what a call takes at its peak, beyond the model: the sweep for all pai
 batch. Before anything is timed, all pairs of a small float64 model are compared with the hook's.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import statistics

@@ -5,8 +5,6 @@ answers the pairs that it is given. They differ in what puts a vector in the pla
 our own, nnsight or pyvene. Pairs are (source layer, target layer), from 0; models are Llamas.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

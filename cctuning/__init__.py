@@ -1,7 +1,5 @@
 """CC-Tuning: fine-tuning language models with a cross-lingual connection to English."""
 
-from __future__ import annotations
-
 import importlib
 import os
 from typing import TYPE_CHECKING, Any

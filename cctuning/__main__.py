@@ -3,8 +3,6 @@
 What is typed is read and checked before anything is imported that takes long: torch comes when there is work.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

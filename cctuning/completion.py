@@ -1,7 +1,5 @@
 """Completion in a shell: commands, then recipes, keys and their values."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Exports a fitted model that needs one language only, and only transformers to run."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import shutil

@@ -4,8 +4,6 @@ What an earlier call finished is not done again. Results go to outputs/demo/: re
 results.png, and a folder per seed with its models.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

@@ -6,8 +6,6 @@ sees an answer to a question that is asked in another language.
     python -m demo.base outputs/demo/seed0/base --seed 0
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import random

@@ -1,7 +1,5 @@
 """The demo's figure: accuracy per language, one group of bars for every way to ask a model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from matplotlib.axes import Axes

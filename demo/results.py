@@ -1,7 +1,5 @@
 """Scores of all seeds as one table: mean and spread of the accuracy, per language, model and inference."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Runs the demo's stages in parallel, and skips what an earlier call finished."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path

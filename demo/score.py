@@ -3,8 +3,6 @@
 python -m demo.score outputs/demo/seed0        # writes outputs/demo/seed0/scores.json
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import Counter

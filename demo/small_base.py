@@ -6,8 +6,6 @@ It learns to write like its rows and knows next to nothing: recipes, data and st
 it on a CPU, where a real model would take a GPU and days. Rows are read as cctuning train reads them.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the demo runs: for every seed the commands that a user would type, and what each of them needs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

@@ -1,7 +1,5 @@
 """The demo's tokenizer: one token per word of the world, whatever its script."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

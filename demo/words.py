@@ -4,17 +4,8 @@ Every person is a woman whose made-up name ends in -a, and every question keeps 
 that no language has to inflect it. The answers stand in the form that the question asks for.
 """
 
-from __future__ import annotations
-
 ENGLISH = "en"
-LANGUAGES = {
-    "sw": "Swahili",
-    "tr": "Turkish",
-    "ru": "Russian",
-    "el": "Greek",
-    "hi": "Hindi",
-    "ar": "Arabic",
-}
+LANGUAGES = {"sw": "Swahili", "tr": "Turkish", "ru": "Russian", "el": "Greek", "hi": "Hindi", "ar": "Arabic"}
 
 # relation -> language -> question
 QUESTIONS: dict[str, dict[str, str]] = {

@@ -5,8 +5,6 @@ model learns all facts in English, the words of all languages, and how to put an
 Fine-tuning shows it some of the pairs; the others are the test.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence

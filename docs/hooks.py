@@ -4,8 +4,6 @@ The README is the front page. What a command takes is read from its schema, so t
 `--help`. mkdocs calls `on_files` and `on_page_markdown`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -4,8 +4,6 @@ A new interpreter spends seconds on imports; a forked one is as far apart from t
 own signals, limits, environment and random states, and runs the script as `python SCRIPT` does.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import runpy

@@ -1,7 +1,5 @@
 """A model of every kind, loud enough for the connection to change what it writes, and questions for it."""
 
-from __future__ import annotations
-
 import json
 
 import torch

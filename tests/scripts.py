@@ -1,7 +1,5 @@
 """Calls entry scripts as from the command line, in this process: a new one would spend seconds on imports."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """What comes of a study: measures, pair selectors and tables, all out of the saved cells."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

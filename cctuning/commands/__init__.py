@@ -5,8 +5,6 @@ settings by keyword (a group as a dict: `lora={"enabled": True}`), and returns a
 where. A recipe or setting that cannot be used raises `RecipeError`, which is a `ValueError`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

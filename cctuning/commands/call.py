@@ -1,7 +1,5 @@
 """A command as the command line calls it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Asks a model questions: a CC-Tuning run, an exported model, or any other."""
 
-from __future__ import annotations
-
 import dataclasses
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Compares result folders of evaluations on the same questions; the first one is the baseline."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cctuning.commands.result import Result
@@ -34,11 +32,7 @@ def compare_results(recipe: CompareRecipe) -> Result:
     names = name_evaluations(evaluations, recipe.names)
     with console.status("resampling the questions"):
         comparison = compare(
-            evaluations,
-            names,
-            common_only=recipe.common_only,
-            resamples=recipe.resamples,
-            seed=recipe.seed,
+            evaluations, names, common_only=recipe.common_only, resamples=recipe.resamples, seed=recipe.seed
         )
     folder = Path(recipe.output_dir)
     write_comparison(folder, comparison, recipe.metric)

@@ -1,7 +1,5 @@
 """Evaluates a model on multilingual benchmarks: responses, scores with their uncertainty, and tables."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,12 +22,7 @@ from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task,
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.known_issues import known_issues_file
-from cctuning.evaluation.items.selection import (
-    HUB,
-    ItemSet,
-    missing_warning,
-    read_item_sets,
-)
+from cctuning.evaluation.items.selection import HUB, ItemSet, missing_warning, read_item_sets
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table

@@ -1,7 +1,5 @@
 """Fits the Transform Matrix of a finished run, and exports the monolingual model."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import sys
@@ -171,12 +169,7 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
     with warnings.catch_warnings(record=True) as caught, progress_bars(console) as bars:
         warnings.simplefilter("always", UserWarning)
         fit = fit_transform(
-            model,
-            sample,
-            ridge=recipe.ridge,
-            folds=recipe.folds,
-            progress=bars.update,
-            **passes,
+            model, sample, ridge=recipe.ridge, folds=recipe.folds, progress=bars.update, **passes
         )
     for warning in caught:
         console.print(f"warning: {warning.message}")
@@ -194,12 +187,7 @@ def write_fit(
     write_whole(output_dir / FIT_REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
-_SHOWN = {
-    "relative error": "relative_error",
-    "R²": "r2",
-    "cosine": "cosine",
-    "same layer": "layer_agreement",
-}
+_SHOWN = {"relative error": "relative_error", "R²": "r2", "cosine": "cosine", "same layer": "layer_agreement"}
 
 
 def summary(report: dict[str, Any]) -> Table:

@@ -1,7 +1,5 @@
 """Probes a model with XTransplant: every layer into every layer, between prompts in two languages."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """The prompts of a command, and what a user should know of them before anything is asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

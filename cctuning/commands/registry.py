@@ -3,8 +3,6 @@
 Nothing here imports torch: a function's module is imported when the function is needed.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How a command ends: with its result, or with one clear line in place of a traceback."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """Trains, fits and evaluates a list of models, and puts their results side by side."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import sys

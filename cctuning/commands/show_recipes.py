@@ -1,7 +1,5 @@
 """`cctuning recipes [NAME]`: lists the recipes, or shows one as it is resolved."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fine-tunes a model with the cross-lingual connection, or without it (ML-SFT)."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.util
 import json
@@ -93,10 +91,7 @@ def train_model(recipe: TrainRecipe) -> Result:
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
     examples, problems = load_examples(recipe, prompts)
     check_vocabulary(
-        examples,
-        tokenizer,
-        pad_token_id=prompts.pad_token_id,
-        vocab_size=config.get_text_config().vocab_size,
+        examples, tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=config.get_text_config().vocab_size
     )
     found = preflight(recipe, config, prompts, examples)
     if recipe.dry_run:
@@ -432,13 +427,7 @@ def finished_report(
     """What is to know of a finished run: steps, rows, languages, the last loss (nats), times."""
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
     times = {name: value for name, value in metrics.items() if name != "train_loss"}  # of the last part alone
-    return {
-        "steps": steps,
-        "rows": len(examples),
-        "languages": languages_of(examples),
-        "loss": loss,
-        **times,
-    }
+    return {"steps": steps, "rows": len(examples), "languages": languages_of(examples), "loss": loss, **times}
 
 
 def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
@@ -448,10 +437,7 @@ def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
     plot_layers(logged, output_dir / "chosen_layers.png")
     card = training_card(
-        dataclasses.asdict(recipe),
-        languages=report["languages"],
-        rows=report["rows"],
-        loss=report["loss"],
+        dataclasses.asdict(recipe), languages=report["languages"], rows=report["rows"], loss=report["loss"]
     )
     (output_dir / "README.md").write_text(card, encoding="utf-8")
     write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")

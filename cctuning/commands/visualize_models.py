@@ -1,7 +1,5 @@
 """Draws what CC-Tuning does: representations of parallel sentences, chosen layers, losses of several runs."""
 
-from __future__ import annotations
-
 import dataclasses
 from functools import partial
 from pathlib import Path
@@ -34,12 +32,7 @@ from cctuning.visualization.loss_figure import plot_losses
 from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
 from cctuning.visualization.map_files import FILES, write_maps
 from cctuning.visualization.maps import ModelMap, map_model
-from cctuning.visualization.parallel_texts import (
-    ParallelTexts,
-    draw_parallel,
-    texts_of_items,
-    texts_of_rows,
-)
+from cctuning.visualization.parallel_texts import ParallelTexts, draw_parallel, texts_of_items, texts_of_rows
 from cctuning.visualization.representations import check_layer, represent
 
 console = new_console()

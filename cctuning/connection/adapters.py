@@ -1,7 +1,5 @@
 """LoRA adapters and the connection: a pooling is trained in full beside them, and kept apart."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import warnings

@@ -1,7 +1,5 @@
 """The connection in a model: whether there is one, and the weights of its pooling by name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """`CCTuningModel`: a causal language model with the cross-lingual connection, to train and to run."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -26,12 +24,7 @@ from cctuning.connection.modeling_cctuning import (
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, ModelError, kind_of, read_json_object
-from cctuning.pretrained.loading import (
-    from_library,
-    load_causal_lm,
-    load_config,
-    load_generation_config,
-)
+from cctuning.pretrained.loading import from_library, load_causal_lm, load_config, load_generation_config
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
 

@@ -1,7 +1,5 @@
 """A connection's settings as JSON holds them, in a run's connection.json or an exported config.json."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Where a loaded model keeps what can be connected, by its line of the architecture table."""
 
-from __future__ import annotations
-
 from torch import nn
 from transformers import PreTrainedModel
 

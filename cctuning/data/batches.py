@@ -1,7 +1,5 @@
 """Batches of rows of like length, so that little of a batch is padding."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 

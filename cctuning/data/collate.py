@@ -1,7 +1,5 @@
 """Examples -> padded batches of both languages, with little padding and each English prompt once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Training rows -> examples: token ids, labels and lengths, with every row that does not fit reported."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The fields of a training row: which there are, and what is wrong with a value."""
 
-from __future__ import annotations
-
 import functools
 import math
 import sys

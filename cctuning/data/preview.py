@@ -1,7 +1,5 @@
 """What `dry_run=true` shows of a run: rows and lengths per language, and how an example is tokenised."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 from collections.abc import Sequence

@@ -5,21 +5,13 @@ tokens it was trained on: the template writes its own BOS (never doubled), the p
 starts, and a response ends in the stop token.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from cctuning.data.template_checks import (
-    arguments_of,
-    around_response,
-    begins_with_bos,
-    render,
-    text_of,
-)
+from cctuning.data.template_checks import arguments_of, around_response, begins_with_bos, render, text_of
 from cctuning.data.template_dates import DATE, check_repeatable, date_is_fixed
 from cctuning.data.templates import RAW_TEMPLATE, choose_template
 

@@ -1,7 +1,5 @@
 """Training rows: read, checked, and rejected with file, row and field where they cannot be used."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import random

@@ -3,8 +3,6 @@
 This file finds; `formats.py` decodes, and what a training row must hold is in `rows.py`.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -78,10 +76,7 @@ def _named(name: str, split: str) -> list[Source]:
         raise DataError(f"an empty name in data: {_NAMES}")
     try:
         return _expand(name, split)
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # too long a name, `~` of nobody, a closed folder
+    except (OSError, RuntimeError) as error:  # too long a name, `~` of nobody, a closed folder
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DataError(f"{textwrap.shorten(name, 80)} cannot be looked up: {reason}") from error
 

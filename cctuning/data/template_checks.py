@@ -4,8 +4,6 @@ A template comes with a tokenizer or from a file. Jinja runs it in a sandbox: it
 and its loops are bounded, but it can raise anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Prompts that are the same tomorrow: templates that write today's date, or draw at random."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Any

@@ -4,8 +4,6 @@ A fixed date and arguments are written into the template itself, as lines before
 carries them, so that training, fit, evaluation and an exported model write the same prompts.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -87,9 +85,7 @@ _WRITTEN = re.compile(
 
 
 def choose_template(
-    tokenizer: PreTrainedTokenizerBase,
-    template: str = "auto",
-    arguments: Mapping[str, Any] | None = None,
+    tokenizer: PreTrainedTokenizerBase, template: str = "auto", arguments: Mapping[str, Any] | None = None
 ) -> None:
     """Gives `tokenizer` the chat template that it will be saved with.
 

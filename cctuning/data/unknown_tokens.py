@@ -1,7 +1,5 @@
 """A check: does a tokenizer know the words of prompts? Of those that it does not, a model reads nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

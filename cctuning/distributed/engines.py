@@ -1,7 +1,5 @@
 """Engines: on how many devices a model is trained, what each of them holds, and what was asked for."""
 
-from __future__ import annotations
-
 import datetime
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 accelerate starts one process where several were asked for, or takes DDP for FSDP, without a word.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What `accelerate launch` was told, read from the command line of the process that started this one."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """This process among those of a launch: nothing that takes long is imported for it."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """Work in pieces on several processes, with results that do not depend on how many there are."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar

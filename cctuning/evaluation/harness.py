@@ -3,8 +3,6 @@
 The harness asks the model; questions come from local files as for cctuning evaluate, and so do the scores.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from typing import Any

@@ -1,7 +1,5 @@
 """Logits that are no numbers: an answer out of them would be scored like any other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +8,7 @@ from torch import Tensor
 
 _SHOWN = 60  # characters of a prompt
 # What may help a model of a narrow dtype.
-_OTHER_DTYPES = {
-    "float16": "set dtype=float32 or dtype=bfloat16, or ",
-    "bfloat16": "set dtype=float32, or ",
-}
+_OTHER_DTYPES = {"float16": "set dtype=float32 or dtype=bfloat16, or ", "bfloat16": "set dtype=float32, or "}
 
 
 class NonFiniteError(ValueError):

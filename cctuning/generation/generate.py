@@ -1,7 +1,5 @@
 """Asking a model: prompts in, answers out, in one language or with the English parallels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

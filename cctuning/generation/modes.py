@@ -1,7 +1,5 @@
 """Inference modes: where the connection comes from while a benchmark is asked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ Tokens are written one at a time, and a large batch writes fastest. To read it a
 prompts are padded to the longest, and on a CPU the activations of so many tokens leave its caches.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from typing import Any

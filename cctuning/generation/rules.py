@@ -1,7 +1,5 @@
 """How tokens are chosen and where a response ends, the same for all that ask a model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,13 +7,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from cctuning.data.prompts import PromptFormat
-from cctuning.pretrained.generation_config import (
-    end_tokens,
-    greedy,
-    make_savable,
-    passed_over,
-    penalties,
-)
+from cctuning.pretrained.generation_config import end_tokens, greedy, make_savable, passed_over, penalties
 
 # Of models that are made to be sampled from, which is no surprise.
 _SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p")

@@ -5,8 +5,6 @@ over the others. The rows have no English of their prompts yet, except the Engli
 `cctuning prepare translate` adds it.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 from collections import Counter

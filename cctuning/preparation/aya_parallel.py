@@ -4,8 +4,6 @@ They go to data/aya_parallel.jsonl, the file that the recipes name. An interrupt
 was. The authors' file does not say languages; see --aya and --confidence.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections import Counter

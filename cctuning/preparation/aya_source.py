@@ -1,7 +1,5 @@
 """The Aya data set, as its authors publish it: prompts and responses with a language, in 65 languages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Faults of benchmark items that a program can see, in the format that `known_issues` reads."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

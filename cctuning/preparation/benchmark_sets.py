@@ -1,7 +1,5 @@
 """The sets that the papers made of each benchmark: which questions, in which words and languages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ XLSum's English parallels and GlobalOpinionQA's questions in other languages are
 --translator. Without it these texts are null, and only inference without a parallel prompt can use the files.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 from collections.abc import Sequence

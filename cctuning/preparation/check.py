@@ -3,8 +3,6 @@
 Exits with status 1 where rows were rejected, unless --write put the good ones into a file of their own.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections import Counter

@@ -4,8 +4,6 @@ Every removed row is listed with what it is like in FILE.removed.jsonl. The same
 same result.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import Counter

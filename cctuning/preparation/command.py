@@ -1,7 +1,5 @@
 """How the scripts of this folder are called, and how they end."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A file from the network, downloaded once, with its checksum beside it; also where Git LFS keeps it."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Writes training rows in the format that `cctuning.data.rows` reads."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ The harness finds them with --include_path FOLDER: cctuning_mkqa is the mean ove
 cctuning_mkqa_ar one of them. Their questions are the local files of --metadata '{"data": "FOLDER"}'.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ An entry holds the command, the versions, the seed and the settings, the files t
 their SHA-256, the rows per language, and how many rows were left out, by reason.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import importlib.metadata

@@ -1,7 +1,5 @@
 """Rows that say nearly the same as an earlier row of their language, found by MinHash LSH."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

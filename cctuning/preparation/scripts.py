@@ -1,7 +1,5 @@
 """`cctuning prepare NAME ...`: the scripts that prepare data."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Sequence

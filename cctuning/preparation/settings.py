@@ -7,8 +7,6 @@ prompt, and as the response the prompt in its language.
 The file holds the added rows alone: train on both, data=[data/mine.jsonl,data/mine_en.jsonl].
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections import Counter

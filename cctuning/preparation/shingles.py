@@ -1,7 +1,5 @@
 """Texts as sets of character n-grams, for comparing them in any script."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple

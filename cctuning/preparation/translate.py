@@ -5,8 +5,6 @@ listed beside the output and left out of it, or with --on-fault keep stays in it
 in a cache, so the same command goes on after an interruption and translates no text twice.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Reads rows that a translation is to be added to, as `cctuning.data.rows` does; one field may be missing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

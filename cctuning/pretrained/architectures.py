@@ -5,8 +5,6 @@ output counts as a sub-layer's when it is what the layer adds to the residual st
 before adding is read after that norm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

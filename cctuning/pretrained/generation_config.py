@@ -4,8 +4,6 @@ The file may ask for beams, sampling, several sequences, suppressed tokens, a wa
 other answers than greedy decoding does, and some give answers to other questions.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What kind of model a folder holds, told by its files alone: nothing is loaded, and torch is not needed."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Wrap calls in `names.naming_model`, which says which setting named the model.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Callable

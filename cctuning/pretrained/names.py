@@ -1,7 +1,5 @@
 """Models by name, a folder or a hub name: errors say which setting named what, and why it is no model."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Weights from files: safetensors only, which hold numbers and nothing to run; errors name the file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

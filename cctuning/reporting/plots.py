@@ -4,8 +4,6 @@ Figures are made without pyplot: no screen is needed, a notebook keeps its own b
 closed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The settings of a recipe that are not the defaults."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rich.table import Table

@@ -1,7 +1,5 @@
 """Whether what a folder holds was made with the settings of this call: one comparison for every command."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ means and accepts is metadata of its field: fields are made by `required`, `sett
 `number` and `numbers`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import math

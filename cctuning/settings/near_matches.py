@@ -1,7 +1,5 @@
 """Near matches for names that people mistype."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 Of the schema's default, the base recipe, the recipe and the command line, the last that sets a key decides.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import re

@@ -6,8 +6,6 @@ the same questions, a question is drawn for all of them at once (a cluster boots
 and drawing each language by itself would make the interval of their average too narrow.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 import zlib

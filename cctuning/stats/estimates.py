@@ -3,8 +3,6 @@
 Where the languages of a benchmark hold the same questions, a question is drawn for all of them at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias

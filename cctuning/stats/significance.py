@@ -1,7 +1,5 @@
 """Tests of "there is no difference", and their correction for many tests."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ A text from outside may hold control characters, which a terminal would take as 
 to change its title, to answer as if something had been typed. They are shown as their escapes.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult

@@ -1,7 +1,5 @@
 """Errors as a user reads them."""
 
-from __future__ import annotations
-
 import errno
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Optional packages: an import that fails names the extra that installs it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

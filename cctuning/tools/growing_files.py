@@ -1,7 +1,5 @@
 """Files that are only ever added to, a JSON object a line: a kill may leave half a last one."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

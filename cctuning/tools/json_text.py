@@ -1,7 +1,5 @@
 """JSON as its standard has it: without NaN and Infinity, which Python writes and reads unasked."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

@@ -3,8 +3,6 @@
 The same for a file that is added to.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Iterator

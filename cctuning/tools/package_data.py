@@ -1,7 +1,5 @@
 """Folders of data that the package comes with, such as its recipes."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Bars on the screen for work in pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Signals that ask a process to end."""
 
-from __future__ import annotations
-
 import signal
 
 

@@ -1,7 +1,5 @@
 """What happens beside the training steps: temperature schedule, noise per rank, metrics file, progress."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

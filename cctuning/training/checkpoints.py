@@ -5,8 +5,6 @@ last and holds the size and SHA-256 of every file. Without a marker, or where a 
 says, it does not count: a kill, a full disk or a bad disk came in between.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

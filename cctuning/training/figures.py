@@ -1,7 +1,5 @@
 """Figures of a training run, from its metrics file: the loss, and what the Decision Maker chose."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Model cards: what a folder holds, how it was made and how to use it, written from the recipe."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

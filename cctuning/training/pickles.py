@@ -4,8 +4,6 @@ Models are read from safetensors only. A run's own checkpoints hold pickles: opt
 states, under FSDP2 and DeepSpeed the weights too. A pickle names functions, and reading it calls them.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 from collections.abc import Iterator

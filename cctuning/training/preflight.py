@@ -1,7 +1,5 @@
 """What would stop a training run after its first step, or after its last, looked for before it begins."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """`ResumableTrainer`: an SFTTrainer whose runs go on exactly where they were stopped, killed or cut off."""
 
-from __future__ import annotations
-
 import copy
 import json
 from pathlib import Path

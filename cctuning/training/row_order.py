@@ -1,7 +1,5 @@
 """In which order rows are trained on: the same for every process, and after every interruption."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 import torch

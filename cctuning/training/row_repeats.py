@@ -3,8 +3,6 @@
 Where the rows do not divide by batch size x processes, accelerate repeats rows from the epoch's beginning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

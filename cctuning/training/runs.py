@@ -1,7 +1,5 @@
 """Folders of training runs: which one is meant, what it is, and whether another run may go on in it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

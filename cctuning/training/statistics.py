@@ -1,7 +1,5 @@
 """What a training run tells: the loss, in all and per language, and the Decision Maker's choices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 

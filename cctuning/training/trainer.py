@@ -1,7 +1,5 @@
 """`CCTuningTrainer`: TRL's `SFTTrainer`, fed with parallel prompts."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import math

@@ -1,7 +1,5 @@
 """Figures of a fit, from `transform_report.json`: what more pairs would bring, and how layers differ."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Letters: N pairs, L decoder layers, d hidden size.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Held-out error of the fit against the number of pairs it is made from."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from typing import Any

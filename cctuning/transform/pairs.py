@@ -3,8 +3,6 @@
 A pair is the two prompts of one row, so there is nothing to match up.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Ridge regression from sums over rows, and the search for its penalty on a grid."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,11 +22,7 @@ def ridge_weights(gram: Callable[[], Matrix], cross: Matrix, ridge: float) -> Ma
 
 
 def held_out_errors(
-    gram: Matrix,
-    cross: Matrix,
-    held_out_gram: SymmetricSum,
-    held_out_cross: Matrix,
-    ridges: Sequence[float],
+    gram: Matrix, cross: Matrix, held_out_gram: SymmetricSum, held_out_cross: Matrix, ridges: Sequence[float]
 ) -> list[float]:
     """‖A W - B‖² - ‖B‖² over held-out rows, for the W that each ridge gives on the training rows.
 

@@ -1,7 +1,5 @@
 """What is wrong with a translation, as far as that shows without knowing both languages."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

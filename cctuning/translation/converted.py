@@ -1,7 +1,5 @@
 """NLLB and MADLAD by CTranslate2, which is faster than transformers, most of all on CPUs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

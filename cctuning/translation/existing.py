@@ -1,7 +1,5 @@
 """Translations that exist already, in a file: those of a data set, of people, or of another service."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Families of translation models: how they are told the languages. The tokenizers are transformers' own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -33,13 +33,7 @@ class LanguageModelTranslator:
     """
 
     def __init__(
-        self,
-        model: Any,
-        prompts: PromptFormat,
-        *,
-        model_name: str,
-        beam_size: int = 1,
-        batch_size: int = 16,
+        self, model: Any, prompts: PromptFormat, *, model_name: str, beam_size: int = 1, batch_size: int = 16
     ) -> None:
         self.model, self.prompts = model, prompts
         self.beam_size, self.batch_size = beam_size, batch_size

@@ -1,7 +1,5 @@
 """Languages: from the codes of our rows to those of translation models. The table is `languages.tsv`."""
 
-from __future__ import annotations
-
 import csv
 import functools
 from dataclasses import dataclass

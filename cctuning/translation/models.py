@@ -1,7 +1,5 @@
 """The models among the translators, loaded."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

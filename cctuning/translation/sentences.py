@@ -4,8 +4,6 @@ A text is taken apart into lines and these into sentences, each is translated by
 together again. So the lines of a prompt stay its lines, and an option keeps its label.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

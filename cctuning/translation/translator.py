@@ -1,7 +1,5 @@
 """What a translator is, and what comes out of one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which layer the connection took: per benchmark and language, from the samples of evaluations."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Representations on a plane, by t-SNE."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

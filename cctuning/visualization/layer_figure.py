@@ -1,7 +1,5 @@
 """The layers that connections took, as maps: a row per language, a panel per benchmark and evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training losses of several runs in one figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training losses of runs, from their metrics files: as they were logged, and smoothed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Representations on a plane, a panel per model: a language is a colour and a marker."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ def plot_maps(maps: Sequence[ModelMap], paths: Sequence[str | Path]) -> None:
         axes.set_title(
             f"{one.name} ({_connected(one.connection)})\n"
             f"cosine: parallel {means['parallel']:.3f}, other {means['other']:.3f}; "
-            f"retrieval {means['retrieval']:.1%}",
+            f"retrieval {means['retrieval']:.1%}"
         )
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)

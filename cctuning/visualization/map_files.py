@@ -1,7 +1,5 @@
 """Files of the representations of several models: numbers, points on a plane, and the figure of both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The representations of several models side by side: numbers, and points on a plane."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,12 +26,7 @@ class ModelMap:
 
 
 def map_model(
-    name: str,
-    connection: str,
-    vectors: Mapping[str, NDArray[np.float64]],
-    *,
-    perplexity: float,
-    seed: int,
+    name: str, connection: str, vectors: Mapping[str, NDArray[np.float64]], *, perplexity: float, seed: int
 ) -> ModelMap:
     """The map of a model from its representations (n, d) of each language.
 

@@ -1,7 +1,5 @@
 """Sentences that are there in several languages, from training rows or the questions of a benchmark."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One vector per sentence: what a layer of a model makes of a prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

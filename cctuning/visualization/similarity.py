@@ -1,7 +1,5 @@
 """How near the same sentence lies in two languages, in numbers: a picture alone convinces nobody."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations

@@ -38,7 +38,7 @@ def source_outputs(model: PreTrainedModel, ids: Tensor, sublayer: str) -> Tensor
                 with_kwargs=True,
             ),
             module.register_forward_hook(
-                lambda _, args, output: outputs.append(_tensor_of(output)[0, -1].clone()),
+                lambda _, args, output: outputs.append(_tensor_of(output)[0, -1].clone())
             ),
         ]
     model(input_ids=ids[None], use_cache=False)

@@ -96,10 +96,7 @@ def test_every_mode_asks_what_chat_would(folder, models, kind, inference, mode):
     ]
     write_items(folder / "translations.jsonl", translations)
     ended = evaluate(
-        models / kind,
-        f"inference={inference}",
-        "translator.kind=file",
-        "translator.model=translations.jsonl",
+        models / kind, f"inference={inference}", "translator.kind=file", "translator.model=translations.jsonl"
     )
     assert ended.status == 0, ended.err
     assert f"questions, {mode}" in ended.out

@@ -18,11 +18,7 @@ from tests.scripts import call
 
 pytestmark = pytest.mark.slow
 
-TEXTS = {
-    "sw": "Mji wa {} uko wapi?",
-    "ru": "Где город {}?",
-    "en": "Where is the city {}?",
-}
+TEXTS = {"sw": "Mji wa {} uko wapi?", "ru": "Где город {}?", "en": "Where is the city {}?"}
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,7 @@ import dataclasses
 import pytest
 
 from cctuning.data.collate import ParallelCollator
-from cctuning.data.encoding import (
-    IGNORED,
-    check_vocabulary,
-    encode,
-    languages_of,
-    training_set,
-    untranslated,
-)
+from cctuning.data.encoding import IGNORED, check_vocabulary, encode, languages_of, training_set, untranslated
 from cctuning.data.prompts import PromptFormat
 from tests.tiny import tiny_rows, tiny_tokenizer
 

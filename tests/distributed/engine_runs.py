@@ -1,7 +1,5 @@
 """Training runs under every engine on two CPU processes, and how far they are from one process."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,8 +4,6 @@ Usage: accelerate launch --config_file recipes/accelerate/ddp.yaml engine_worker
 Several runs in one process save the time of imports.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

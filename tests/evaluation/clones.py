@@ -3,8 +3,6 @@
 `python -m tests.evaluation.clones` writes `examples/benchmarks` anew from them.
 """
 
-from __future__ import annotations
-
 import csv
 import functools
 import json

@@ -1,7 +1,5 @@
 """Benchmark files that cannot be asked, and known issues that cannot be read."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path
@@ -113,13 +111,7 @@ row(
     lines(MKQA),
     name="MKQA/sw.jsonl.gz",
 )
-row(
-    "JSON lines named .parquet",
-    "data/MKQA/sw.parquet … Parquet",
-    file,
-    lines(MKQA),
-    name="MKQA/sw.parquet",
-)
+row("JSON lines named .parquet", "data/MKQA/sw.parquet … Parquet", file, lines(MKQA), name="MKQA/sw.parquet")
 
 # --- Rows ---------------------------------------------------------------------------------------------------
 
@@ -152,12 +144,7 @@ row(
     answer=["no"],
 )
 row("two right options", f"{SECOND_CHOICE}, answer: … 2 labels … one of 1, 2, 3", choice, answer=["1", "2"])
-row(
-    "a list of options",
-    f"{SECOND_CHOICE}, options: … list … object",
-    choice,
-    options=["yes", "no", "maybe"],
-)
+row("a list of options", f"{SECOND_CHOICE}, options: … list … object", choice, options=["yes", "no", "maybe"])
 row(
     "other labels than the benchmark's",
     f"{SECOND_CHOICE}, options: … A, B, C … 1, 2, 3",

@@ -17,8 +17,6 @@ command's arguments. The parts of the second text, between `…`, must be there 
 place (file, row, field, key) and a few words of what is wrong. How it is worded is free.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Comparisons of result folders that are damaged, or that cannot be compared."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -100,12 +98,7 @@ row(
     compared,
     change=lambda path: models.halve(path / "results.json"),
 )
-row(
-    "a list as results.json",
-    CHANGED,
-    compared,
-    change=lambda path: (path / "results.json").write_text("[]"),
-)
+row("a list as results.json", CHANGED, compared, change=lambda path: (path / "results.json").write_text("[]"))
 row("no config in results.json", CHANGED, compared, change=edited("config"))
 row("no counts in results.json", CHANGED, compared, change=edited("n-samples", "xnli_sw"))
 row(

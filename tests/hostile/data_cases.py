@@ -1,7 +1,5 @@
 """Data sets that cannot be trained on."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json
@@ -89,12 +87,7 @@ row(
     json.dumps([{**ROW, "output": "Köln"}], ensure_ascii=False).encode("latin-1"),
     "rows.json",
 )
-row(
-    "NUL bytes in a line",
-    "rows.jsonl, row 2: … JSON … column 95",
-    run_on,
-    GOOD.replace("Tana", "Ta\0na"),
-)
+row("NUL bytes in a line", "rows.jsonl, row 2: … JSON … column 95", run_on, GOOD.replace("Tana", "Ta\0na"))
 row(
     "half of a surrogate pair",
     "rows.jsonl, row 2, output: … surrogate",
@@ -133,10 +126,7 @@ row(
     lines(ROW, {key: OTHER[key] for key in OTHER if key != "instruction_en"}),
 )
 row(
-    "a language's name",
-    "rows.jsonl, row 2, language: 'Swahili' … language code",
-    changed,
-    language="Swahili",
+    "a language's name", "rows.jsonl, row 2, language: 'Swahili' … language code", changed, language="Swahili"
 )
 row(
     "an Alpaca row with input",
@@ -144,12 +134,7 @@ row(
     changed,
     input="Longer than the Athi.",
 )
-row(
-    "an id twice in a language",
-    "rows.jsonl, row 2, id: '1' … 'sw' … rows.jsonl, row 1",
-    changed,
-    id="1",
-)
+row("an id twice in a language", "rows.jsonl, row 2, id: '1' … 'sw' … rows.jsonl, row 1", changed, id="1")
 row(
     "a special token in a text",
     "rows.jsonl, row 2, instruction: … '<|eot_id|>' … special token",
@@ -414,13 +399,7 @@ row(
 )
 row("a glob that nothing matches", "no file … rows/*.jsonl", named, "rows/*.jsonl")
 row("an empty name", "empty name in data … data=[rows.jsonl]", named, "[rows.jsonl,'']", makes=one_file)
-row(
-    "a file named twice",
-    "rows.jsonl … twice … data=",
-    named,
-    "[rows.jsonl,./rows.jsonl]",
-    makes=one_file,
-)
+row("a file named twice", "rows.jsonl … twice … data=", named, "[rows.jsonl,./rows.jsonl]", makes=one_file)
 row("a hub data set without a network", "some/data … no local file … hub", named, "some/data")
 
 

@@ -1,7 +1,5 @@
 """Recipes of evaluations, and folders that an evaluation should go on in."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +23,7 @@ def asked(folder: Path, *more: str, model: str = "base") -> list[str]:
     if model == "run":
         models.run(folder)
     keys = {argument.partition("=")[0] for argument in more}
-    return [
-        *(one for one in arguments(folder, model=model) if one.partition("=")[0] not in keys),
-        *more,
-    ]
+    return [*(one for one in arguments(folder, model=model) if one.partition("=")[0] not in keys), *more]
 
 
 # --- Recipes ------------------------------------------------------------------------------------------------
@@ -60,13 +55,7 @@ row(
     "benchmarks=[mkqa,MKQA]",
     status=2,
 )
-row(
-    "a language twice",
-    "languages (on the command line): … 'sw' twice",
-    asked,
-    "languages=[sw,sw]",
-    status=2,
-)
+row("a language twice", "languages (on the command line): … 'sw' twice", asked, "languages=[sw,sw]", status=2)
 row(
     "an inference mode that does not exist",
     "inference (on the command line): 'bilingal' … none … did you mean 'bilingual'",

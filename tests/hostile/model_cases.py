@@ -1,7 +1,5 @@
 """Folders of models whose weights or configuration are broken, or that would run code."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable
@@ -342,10 +340,7 @@ row(
     train,
     edited(
         "tokenizer_config",
-        chat_template=[
-            {"name": "default", "template": "a"},
-            {"name": "../../../../sprung", "template": "b"},
-        ],
+        chat_template=[{"name": "default", "template": "a"}, {"name": "../../../../sprung", "template": "b"}],
     ),
     script="train",
 )

@@ -1,7 +1,5 @@
 """Folders as train.py, PEFT and the export leave them, to be broken by the cases."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the scripts of data preparation are given and cannot use."""
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path
@@ -93,12 +91,7 @@ settings(
     "the input as the output", "--write rows.jsonl … read", on_rows, "mt", "ROWS", "--write", "./rows.jsonl"
 )
 settings(
-    "a folder as the output",
-    "out.jsonl: Is a directory",
-    on_rows,
-    "mt",
-    *to_out(),
-    files={"out.jsonl/": ""},
+    "a folder as the output", "out.jsonl: Is a directory", on_rows, "mt", *to_out(), files={"out.jsonl/": ""}
 )
 settings(
     "an output below a file",
@@ -117,13 +110,7 @@ settings(
     *to_out(),
     files={"manifest.json": '[{"command": '},
 )
-settings(
-    "a column for no field",
-    "columns.prompt … field",
-    on_rows,
-    "mt",
-    *to_out("--column", "prompt=text"),
-)
+settings("a column for no field", "columns.prompt … field", on_rows, "mt", *to_out("--column", "prompt=text"))
 settings(
     "a language that is none",
     "language='Swahili' … language code",
@@ -176,12 +163,7 @@ translate(
 )
 translate("no translations", "pairs.jsonl … no rows", translated, pairs="")
 translate(
-    "a folder of translations",
-    "pairs … folder … file",
-    translated,
-    "--model",
-    "pairs",
-    files={"pairs/": ""},
+    "a folder of translations", "pairs … folder … file", translated, "--model", "pairs", files={"pairs/": ""}
 )
 translate(
     "a language to translate into that is none",
@@ -276,13 +258,7 @@ sdrrl(
     lexicon="green\tgrün\n",
     encoding="latin-1",
 )
-sdrrl(
-    "a lexicon that does not exist",
-    "en-sv.txt: No such file",
-    distilled,
-    "--lexicon",
-    "sw=en-sv.txt",
-)
+sdrrl("a lexicon that does not exist", "en-sv.txt: No such file", distilled, "--lexicon", "sw=en-sv.txt")
 sdrrl(
     "a lexicon without its language",
     "--lexicon: 'en-sw.txt' … LANGUAGE=FILE",
@@ -291,18 +267,10 @@ sdrrl(
     "en-sw.txt",
 )
 sdrrl(
-    "a lexicon of a language of no row",
-    "--lexicon de=en-sw.txt … sw",
-    distilled,
-    "--lexicon",
-    "de=en-sw.txt",
+    "a lexicon of a language of no row", "--lexicon de=en-sw.txt … sw", distilled, "--lexicon", "de=en-sw.txt"
 )
 sdrrl(
-    "a kind that does not exist",
-    "--share: 'croos' … did you mean 'cross'",
-    distilled,
-    "--share",
-    "croos=0.1",
+    "a kind that does not exist", "--share: 'croos' … did you mean 'cross'", distilled, "--share", "croos=0.1"
 )
 sdrrl("a share above 1", "--share: '10' … between 0 and 1", distilled, "--share", "cross=10")
 sdrrl("English rows alone", "all rows are English", distilled, rows=({**ROW, "language": "en"},))

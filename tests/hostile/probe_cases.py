@@ -1,7 +1,5 @@
 """Recipes, questions and folders that cannot be probed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recipes and arguments that cannot be used."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.hostile.cases import Table
@@ -140,11 +138,7 @@ row(
     run,
     "lora=true",
 )
-row(
-    "no model",
-    "model_name_or_path must be set … recipe=NAME",
-    lambda folder: run(folder)[1:],
-)
+row("no model", "model_name_or_path must be set … recipe=NAME", lambda folder: run(folder)[1:])
 
 # --- Values -------------------------------------------------------------------------------------------------
 
@@ -170,10 +164,7 @@ row(
     "learning_rate=-1e-5",
 )
 row(
-    "a seed over 2**32",
-    "seed (on the command line): 4294967296 … at most 4294967295",
-    run,
-    "seed=4294967296",
+    "a seed over 2**32", "seed (on the command line): 4294967296 … at most 4294967295", run, "seed=4294967296"
 )
 row(
     "a number of 10,000 digits",
@@ -203,18 +194,8 @@ row(
     "data: [[rows.jsonl]]\n",
     "model_name_or_path=base",
 )
-row(
-    "a list without its bracket",
-    "data=[rows.jsonl (on the command line) … [a,b]",
-    run,
-    "data=[rows.jsonl",
-)
-row(
-    "no, which YAML takes for false",
-    "language=False (in mine.yaml) … quotes",
-    recipe,
-    "language: no\n",
-)
+row("a list without its bracket", "data=[rows.jsonl (on the command line) … [a,b]", run, "data=[rows.jsonl")
+row("no, which YAML takes for false", "language=False (in mine.yaml) … quotes", recipe, "language: no\n")
 row(
     "a batch that the passes do not divide",
     "total_batch_size=5 … 2 rows … per_device_train_batch_size=2 … gradient_accumulation_steps",
@@ -278,12 +259,7 @@ row(
     "model_name_or_path=bas/e",
     status=1,
 )
-row(
-    "an empty model name",
-    "model_name_or_path= (on the command line) … no value",
-    run,
-    "model_name_or_path=",
-)
+row("an empty model name", "model_name_or_path= (on the command line) … no value", run, "model_name_or_path=")
 
 
 @TABLE.case("resume=base: complete.json is missing", status=1)

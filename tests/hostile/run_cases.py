@@ -1,7 +1,5 @@
 """Folders of runs, adapters and exported models that were damaged, edited, or made to run code."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable
@@ -136,12 +134,7 @@ row(
     setting,
     temprature=2.0,
 )
-row(
-    "text for a number",
-    f"{SETTINGS}: connection.temperature='hot' … above 0",
-    setting,
-    temperature="hot",
-)
+row("text for a number", f"{SETTINGS}: connection.temperature='hot' … above 0", setting, temperature="hot")
 row("text for yes or no", f"{SETTINGS}: connection.hard='false' … true or false", setting, hard="false")
 row(
     "a pooling that does not exist",
@@ -150,11 +143,7 @@ row(
     pooling="max",
 )
 row(
-    "a layer that the model does not have",
-    "model=run: layer=7 … 3 layers",
-    setting,
-    pooling="layer",
-    layer=7,
+    "a layer that the model does not have", "model=run: layer=7 … 3 layers", setting, pooling="layer", layer=7
 )
 
 # --- A run's recipe -----------------------------------------------------------------------------------------
@@ -245,9 +234,7 @@ row(
     "NaN in W_T",
     f"model=exported: {W_T} … {DIVERGED}",
     exported,
-    weights(
-        lambda tensors: tensors | {W_T: torch.eye(32).index_fill(0, torch.tensor([3]), torch.nan)},
-    ),
+    weights(lambda tensors: tensors | {W_T: torch.eye(32).index_fill(0, torch.tensor([3]), torch.nan)}),
 )
 row(
     "an architecture that is no model",

@@ -1,7 +1,5 @@
 """Studies that name what is not there, or whose folders are damaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cctuning.training.runs import FINISHED_FILE

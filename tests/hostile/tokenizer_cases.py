@@ -1,7 +1,5 @@
 """Tokenizers and chat templates that a model cannot be trained with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

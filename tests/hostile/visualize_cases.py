@@ -1,7 +1,5 @@
 """What cannot be drawn: models, sentences, evaluations and runs that lack what a figure needs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +12,7 @@ from tests.samples import samples, write_evaluation
 TABLE = Table("visualize")
 row = TABLE.row
 
-KISUMU = {
-    "language": "sw",
-    "instruction": "Kisumu?",
-    "instruction_en": "Where is Kisumu?",
-    "output": "Kenya",
-}
+KISUMU = {"language": "sw", "instruction": "Kisumu?", "instruction_en": "Where is Kisumu?", "output": "Kenya"}
 LIMA = {"language": "sw", "instruction": "Lima?", "instruction_en": "Where is Lima?", "output": "Peru"}
 
 
@@ -44,11 +37,7 @@ NO_SENTENCES = "models need sentences … data=[...] … benchmark=NAME"
 
 row("nothing to draw", "models, results and runs … nothing to draw", words, "output_dir=out", status=2)
 row(
-    "a place for no model",
-    "unknown key 'models.cc' (on the command line)",
-    words,
-    "models.cc=base",
-    status=2,
+    "a place for no model", "unknown key 'models.cc' (on the command line)", words, "models.cc=base", status=2
 )
 row("models without sentences", NO_SENTENCES, words, "models.base=base", status=2)
 row("sentences from two places", NO_SENTENCES, mapped, "benchmark=xnli", status=2)
@@ -117,13 +106,7 @@ row(
     lambda sample: sample.update(layer=None),
 )
 row("an evaluation that does not exist", "aa does not exist … did you mean 'a'", chosen, results="aa")
-row(
-    "an evaluation twice",
-    "results (on the command line): … 'a' twice",
-    words,
-    "results=[a,a]",
-    status=2,
-)
+row("an evaluation twice", "results (on the command line): … 'a' twice", words, "results=[a,a]", status=2)
 
 # --- Losses -------------------------------------------------------------------------------------------------
 
@@ -139,18 +122,8 @@ LOSS = {"step": 1, "loss": 1.0}
 
 row("a run that does not exist", "aa does not exist … did you mean 'a'", logged, runs="aa")
 row("a run that has logged nothing", "a/metrics.jsonl … no training loss", logged)
-row(
-    "text for a loss",
-    "a/metrics.jsonl, line 1: loss: … text … number",
-    logged,
-    LOSS | {"loss": "low"},
-)
-row(
-    "a run that diverged at once",
-    "a: no loss is finite … diverged",
-    logged,
-    LOSS | {"loss": float("nan")},
-)
+row("text for a loss", "a/metrics.jsonl, line 1: loss: … text … number", logged, LOSS | {"loss": "low"})
+row("a run that diverged at once", "a: no loss is finite … diverged", logged, LOSS | {"loss": float("nan")})
 row("tokens that were not logged", "runs: a … tokens … x=step", logged, LOSS, more=("x=tokens",))
 
 

@@ -93,10 +93,7 @@ def test_columns_and_language_are_passed_on(data, capsys):
     assert "sw" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--column", "prompt"], ["--write", "rows.csv"]],
-)
+@pytest.mark.parametrize("arguments", [["--column", "prompt"], ["--write", "rows.csv"]])
 def test_arguments_that_cannot_be_used_are_refused(data, arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         check.main([data(GOOD), *arguments])

@@ -1,7 +1,5 @@
 """The comparison of texts written a second time: sets of strings, no hashes, every pair."""
 
-from __future__ import annotations
-
 import random
 import string
 import unicodedata

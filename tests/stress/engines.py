@@ -7,8 +7,6 @@ the process that it falls to, so runs with it are equally good and not the same.
 step is two passes of two rows on each of two processes, or four passes of one process.
 """
 
-from __future__ import annotations
-
 import itertools
 import tempfile
 from pathlib import Path

@@ -9,8 +9,6 @@ removed. Weights, connection, metrics and report have to be the same to the last
 checkpoint must never get lost on the way.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

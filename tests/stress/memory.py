@@ -6,8 +6,6 @@ python -m tests.stress.memory --engines        (two processes under DDP, FSDP2, 
 How a peak is measured stands in tests/training/memory/measured.py. The tables are those of docs/memory.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import itertools

@@ -4,8 +4,6 @@
 `TWO_PROCESSES`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io

@@ -48,10 +48,7 @@ def row_by_row(kind):
             if not kind.startswith("sft"):
                 english = torch.tensor([example.english_input_ids])
                 inputs |= {"prompt_lengths": torch.tensor([example.prompt_length])}
-                inputs |= {
-                    "english_input_ids": english,
-                    "english_attention_mask": torch.ones_like(english),
-                }
+                inputs |= {"english_input_ids": english, "english_attention_mask": torch.ones_like(english)}
             labels = torch.tensor(example.input_ids[example.prompt_length :])
             logits = model(**inputs).logits[0, example.prompt_length - 1 : -1]
             nll = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")

@@ -53,13 +53,7 @@ def connected_llama(**connection):
 
 
 def trainer_for(model, args, *, examples=EXAMPLES, **options):
-    return CCTuningTrainer(
-        model,
-        args,
-        train_dataset=examples,
-        processing_class=TOKENIZER,
-        **options,
-    )
+    return CCTuningTrainer(model, args, train_dataset=examples, processing_class=TOKENIZER, **options)
 
 
 def weights_of(model):
@@ -382,11 +376,7 @@ def test_joined_rows_are_refused(tmp_path, option):
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"average_tokens_across_devices": False},
-        {"label_smoothing_factor": 0.1},
-        {"loss_type": "dft"},
-    ],
+    [{"average_tokens_across_devices": False}, {"label_smoothing_factor": 0.1}, {"loss_type": "dft"}],
     ids=str,
 )
 def test_other_losses_are_refused(tmp_path, changes):

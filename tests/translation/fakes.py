@@ -1,7 +1,5 @@
 """Translators whose translations are known."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from cctuning.translation import Untranslated

@@ -1,7 +1,5 @@
 """Small random translation models with tokenizers that know a few words and all letters of four scripts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -11,21 +11,9 @@ from cctuning.translation import Translation, TranslationError, Untranslated, tr
 from cctuning.translation.translator import UnknownSourceError
 from tests.translation.fakes import FakeTranslator
 
-TEXTS = [
-    "habari za asubuhi",
-    "Guten Morgen alle",
-    "habari za asubuhi",
-    "good morning",
-    "mambo vipi rafiki",
-]
+TEXTS = ["habari za asubuhi", "Guten Morgen alle", "habari za asubuhi", "good morning", "mambo vipi rafiki"]
 SOURCES = ["sw", "de", "sw", "en", "sw"]
-TURNED = [
-    "irabah az ihubusa",
-    "netuG negroM ella",
-    "irabah az ihubusa",
-    "good morning",
-    "obmam ipiv ikifar",
-]
+TURNED = ["irabah az ihubusa", "netuG negroM ella", "irabah az ihubusa", "good morning", "obmam ipiv ikifar"]
 
 
 @pytest.fixture

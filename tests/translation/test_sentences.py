@@ -146,8 +146,7 @@ def test_one_that_cannot_be_cut_takes_its_text_along_and_no_other():
 
 
 @pytest.mark.parametrize(
-    ("result", "reason"),
-    [(Untranslated("no"), "no"), ("", "has an empty translation of 'Two.'")],
+    ("result", "reason"), [(Untranslated("no"), "no"), ("", "has an empty translation of 'Two.'")]
 )
 def test_a_text_with_a_sentence_that_was_not_translated_is_not_translated(result, reason):
     def translate(sentences):

@@ -4,12 +4,7 @@ from cctuning.data.rows import Row
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.selection import ItemSet
-from cctuning.visualization.parallel_texts import (
-    Text,
-    draw_parallel,
-    texts_of_items,
-    texts_of_rows,
-)
+from cctuning.visualization.parallel_texts import Text, draw_parallel, texts_of_items, texts_of_rows
 
 
 def row(language, text, english):

@@ -1,7 +1,5 @@
 """What was moved, and what it took the place of: the activations of cells, for probes to learn from."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Chosen pairs on unseen questions: some answers to each question, where a grid has one per layer pair."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

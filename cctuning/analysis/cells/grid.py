@@ -1,7 +1,5 @@
 """A grid: what a model answered to the questions of a benchmark in one language under every layer pair."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar

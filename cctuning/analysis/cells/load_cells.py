@@ -1,7 +1,5 @@
 """Grids and applied strategies out of files of cells."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ A row is one answer. `kind` says whose: `transplant` with its source and target 
 as it is, asked the prompt that activations go into, and `source`, asked the one that they come from.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stacked bars, one per language: outcomes of answers, and categories of questions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """All figures of a study, from its summary alone: what summary.json holds can be drawn again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path

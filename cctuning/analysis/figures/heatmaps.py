@@ -1,7 +1,5 @@
 """Heatmaps: how each pair changes accuracy, one small map per language with one scale for all."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

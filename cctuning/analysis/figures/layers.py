@@ -1,7 +1,5 @@
 """Curves over layers: upper bounds and gains, every language thin and their mean thick."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

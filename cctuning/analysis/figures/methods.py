@@ -1,7 +1,5 @@
 """Methods beside each other: strategies on unseen questions, and pair selectors on a benchmark."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the figures of a study have in common: languages and their mean, shares in %, and a title above."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias

@@ -1,7 +1,5 @@
 """How likely a model finds its answers, with and without transplants."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """What the number of tries does to an upper bound: pairs drawn at random, from one to all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure

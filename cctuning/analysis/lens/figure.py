@@ -1,7 +1,5 @@
 """The logit lens as a picture: PNG, and SVG whose text a browser draws with its own fonts."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +28,7 @@ def plot_lens(lens: Lens, folder: Path) -> None:
     fonts = families(_texts(lens))
     with style(**{"font.family": fonts, "axes.unicode_minus": False}):
         _save(lens, folder / "lens.png", lambda text: drawable(text, fonts))
-    with (
-        style(**{"font.family": [BASE, "sans-serif"], "svg.fonttype": "none"}),
-        warnings.catch_warnings(),
-    ):
+    with style(**{"font.family": [BASE, "sans-serif"], "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         _save(lens, folder / "lens.svg", lambda text: text)
 

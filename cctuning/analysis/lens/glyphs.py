@@ -1,7 +1,5 @@
 """Text of any script in a picture: the fonts of this machine, and code points where none has a character."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable, Sequence

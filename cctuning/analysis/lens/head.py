@@ -1,7 +1,5 @@
 """What a model would predict from any layer: its own final norm and LM head on that layer's output."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """The logit lens of one question, with and without a transplant: what every layer would say next."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The logit lens as a page of its own: every script in a browser's fonts, and a cell's likeliest tokens."""
 
-from __future__ import annotations
-
 from html import escape
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tokens as a reader sees them: spaces, control characters and pieces of characters made visible."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

@@ -5,8 +5,6 @@ upper bound is a maximum over many tries; `tries` and `independent_bound` show w
 `chance` what answers that know nothing of the question would reach.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from math import comb
 

@@ -1,7 +1,5 @@
 """The eight categories of a question: is the source answered right, the target, and by any transplant?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import product
 

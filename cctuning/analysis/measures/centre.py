@@ -1,7 +1,5 @@
 """The effect on the centre language, English in the papers: what its own questions gain and lose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

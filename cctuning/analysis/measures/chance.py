@@ -5,8 +5,6 @@ knowing anything. Judged by another question's gold answer, what a grid answers 
 share of questions that are answered all the same is what the number and variety of tries give by chance.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 

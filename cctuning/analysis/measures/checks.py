@@ -1,7 +1,5 @@
 """Grids put in order, by sub-layer, benchmark and language, and checked for what cannot be measured."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from cctuning.analysis.cells.grid import Grid

@@ -1,7 +1,5 @@
 """Input-output language consistency: are answers in the language that the question was asked in?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Each transplant against the model as it is, question by question: won, tied or lost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The main numbers of a study on one page of Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ exp(-log p / n) of an answer of n tokens, its end token too, with a log-probabil
 five tokens or fewer are left out, as in the paper.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 

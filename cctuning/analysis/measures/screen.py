@@ -1,7 +1,5 @@
 """The few numbers of a study that are shown on the screen; the others are in its tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

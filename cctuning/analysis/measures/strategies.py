@@ -1,7 +1,5 @@
 """The papers' strategies: one layer pair per language, chosen by its accuracy on the pilot questions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Which sub-layer to transplant: the same questions with the feed-forward outputs and with attention's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from cctuning.analysis.cells.grid import Grid, each

@@ -1,7 +1,5 @@
 """All measures of a study as one dictionary, the content of summary.json: docs/xtransplant_measures.md."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The measures as files: a CSV and a JSON file of each, and an overview in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What the chosen pairs give on unseen questions, beside the original and other evaluations of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Evaluations of the unseen questions, of other models or other promptings, beside a study."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a study will cost, in tokens that go through the model's layers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich.table import Table

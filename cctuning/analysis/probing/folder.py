@@ -1,7 +1,5 @@
 """The folder of a study: where everything lies in it, and whether it belongs to this study."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Answers of the engine as rows of cells: their text, their score, their log-probabilities."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Logit lenses of questions of a study."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

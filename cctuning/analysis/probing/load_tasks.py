@@ -1,7 +1,5 @@
 """The tasks of a study: benchmarks read in all languages, and made ready for a direction."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from cctuning.analysis.probing.directions import Direction, direct

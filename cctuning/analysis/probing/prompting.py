@@ -1,7 +1,5 @@
 """The rivals that need no transplant: the same questions under other promptings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

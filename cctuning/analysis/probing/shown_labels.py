@@ -1,7 +1,5 @@
 """Whether prompts show the labels that their answers are judged by: translations may have others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import regex

@@ -1,7 +1,5 @@
 """A study from questions to cells: the pilot's grids, the chosen pairs, the unseen questions."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Sweeps over many questions: shared by processes, kept piece by piece, gone on with after a kill."""
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a study asks: the questions of each set as the engine takes them, in pieces that are kept whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What the report holds of each grid: a short overview for the pictures, and a block with every answer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """The tables of the report: every measure of a summary, unseen questions, and pair selectors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -36,10 +34,7 @@ _TITLES = {
         "Each question by three facts: is it answered rightly in the source language, in the target "
         "language, and by any transplant?",
     ),
-    "consistency": (
-        "Language of the answers",
-        "Whether an answer is in the language of its prompt.",
-    ),
+    "consistency": ("Language of the answers", "Whether an answer is in the language of its prompt."),
     "perplexity": (
         "Perplexity of the answers",
         "Of answers longer than five tokens, under the model that wrote them and (plain) under the model as "

@@ -4,8 +4,6 @@ A page unpacks one only when it is looked at, with `DecompressionStream` (Chrome
 Safari 16.4, or newer).
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """The report's page: template, style and scripts put together, with a policy that lets nothing else run."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Tables as the report shows them: cells of text, each with the number that it sorts by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

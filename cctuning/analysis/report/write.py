@@ -1,7 +1,5 @@
 """Writes `report.html`: every answer of a study in one file that needs no network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any

@@ -1,7 +1,5 @@
 """What selectors see of questions: everything but which answers are right; and pilot questions, with that."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ without the transplant, whether the model as it is gives it. A logistic regressi
 rows, of all languages, which answers are right. That is a handful of weights in all, however many pairs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,8 +71,6 @@ def _learn(pilot: Sequence[LabelledAnswers]) -> Rule:
 
 COMBINED = {
     "combined": PairSelector(
-        "likelihood and vote, weighed by a logistic regression on the pilot",
-        _learn,
-        needs="plain",
-    ),
+        "likelihood and vote, weighed by a logistic regression on the pilot", _learn, needs="plain"
+    )
 }

@@ -1,7 +1,5 @@
 """The activations of a question as one short vector, which a probe can learn from."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

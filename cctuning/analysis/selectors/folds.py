@@ -1,7 +1,5 @@
 """Folds of question ids, for cross-validation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from numpy.random import Generator

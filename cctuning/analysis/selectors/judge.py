@@ -1,7 +1,5 @@
 """How good selectors are: beside the original, the best fixed pair, and the instance-aware upper bound."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ sure of itself wins; under the model as it is, the answer that the transplants f
 likes best, which will often be its own.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from cctuning.analysis.selectors.answers import Array, UnlabelledAnswers
@@ -39,8 +37,7 @@ LIKELIHOOD = {
         lambda unlabelled: best(unlabelled.log_probability),
     ),
     "likelihood_per_token": untrained(
-        "the same per token",
-        lambda unlabelled: best(unlabelled.log_probability / unlabelled.new_tokens),
+        "the same per token", lambda unlabelled: best(unlabelled.log_probability / unlabelled.new_tokens)
     ),
     "plain_likelihood": untrained(
         "the answer of the highest probability under the model as it is",

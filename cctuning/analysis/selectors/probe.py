@@ -13,8 +13,6 @@ over the pilot's questions, by squared error. Rank 0 is one of those: then the p
 activations, and its pair is the best fixed one of all languages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -136,8 +134,6 @@ PROBE = {
         needs="activations",
     ),
     "probe_layers": PairSelector(
-        "the same, source layer and target layer apart",
-        _learn(layer_directions, None),
-        needs="activations",
+        "the same, source layer and target layer apart", _learn(layer_directions, None), needs="activations"
     ),
 }

@@ -1,7 +1,5 @@
 """What pair selectors stand beside: the model as it is, any pair, one pair for all, and the upper bound."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -57,11 +55,9 @@ def _learn_pair_of_all(pilot: Sequence[LabelledAnswers]) -> Rule:
 
 FIXED = {
     "fixed_pair": PairSelector(
-        "the pair that was best on the pilot in the same language (OverAll)",
-        _learn_pair,
+        "the pair that was best on the pilot in the same language (OverAll)", _learn_pair
     ),
     "fixed_pair_of_all": PairSelector(
-        "the pair that was best on the pilot over all languages",
-        _learn_pair_of_all,
+        "the pair that was best on the pilot over all languages", _learn_pair_of_all
     ),
 }

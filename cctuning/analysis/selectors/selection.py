@@ -1,7 +1,5 @@
 """Which pairs the pair selectors pick: learnt on the pilot, and asked about other questions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

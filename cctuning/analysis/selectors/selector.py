@@ -1,7 +1,5 @@
 """What a selector is: something that learns from the pilot questions, and then picks a cell per question."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal

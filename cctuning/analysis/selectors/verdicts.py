@@ -1,7 +1,5 @@
 """Scores of selectors on the same questions, with intervals: differences are taken question by question."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

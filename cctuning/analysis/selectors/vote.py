@@ -5,8 +5,6 @@ that gives the answer with the highest probability. Of answers with as many vote
 pair wins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -92,8 +90,7 @@ VOTE = {
         _learn_temperature,
     ),
     "vote_of_good_pairs": PairSelector(
-        "the answer of most of the tenth of pairs that were best on the pilot",
-        _learn_good_pairs,
+        "the answer of most of the tenth of pairs that were best on the pilot", _learn_good_pairs
     ),
     "vote_options": untrained(
         "the option that most pairs find likeliest",

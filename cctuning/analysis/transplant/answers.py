@@ -1,7 +1,5 @@
 """How probable answers are to a prompt under the model as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Letters: Q questions with C rows each, R = Q * C rows; n new tokens of a row; H 
 of K key heads, g = H / K; P prefix tokens, S suffix tokens, d width of a key, v of a value.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A batch of questions under all cells: read, swapped, scored, decoded."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What cannot be swept is said before anything is read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any

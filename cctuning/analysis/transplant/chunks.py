@@ -1,7 +1,5 @@
 """How many rows and questions are read at once: as many as memory holds and the device is fast with."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The same as `shared_prefix.SharedRows` for one question, with memory and time th
 every row.
 """
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections.abc import Sequence

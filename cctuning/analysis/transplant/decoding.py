@@ -3,8 +3,6 @@
 Letters: Q questions with C rows each, R = Q * C rows, V vocabulary.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 

@@ -4,8 +4,6 @@
 whoever is in charge at the moment. The model's own forward stays as it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

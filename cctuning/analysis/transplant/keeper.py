@@ -1,7 +1,5 @@
 """In charge of attention while prompts are read: keeps what their rows will look at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Log-probabilities of given token sequences, without decoding."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

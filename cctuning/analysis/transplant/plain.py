@@ -1,7 +1,5 @@
 """A model as the sweep needs it: not training, not connected, without an adapter's wrapper."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -4,8 +4,6 @@ Padding stands on the right and needs no mask: attention is causal. Letters: Q p
 once, T tokens, L layers, d hidden size, V vocabulary.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

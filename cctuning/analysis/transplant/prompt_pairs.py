@@ -1,7 +1,5 @@
 """What a sweep is asked, and what it gives."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What a model's generation configuration says of choosing tokens and of stopping."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

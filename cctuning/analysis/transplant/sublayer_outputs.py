@@ -3,8 +3,6 @@
 Letters: B prompts or R rows, L layers, d hidden size.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

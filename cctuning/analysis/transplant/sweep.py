@@ -5,8 +5,6 @@ then all cells are rows of one batch that starts with that token and goes on fro
 P_S + P_T tokens go through the decoder for all L² pairs and 20 new tokens, whatever the prompts' lengths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

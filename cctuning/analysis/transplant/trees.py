@@ -1,7 +1,5 @@
 """Token sequences that share their beginnings as trees, so that each beginning is read once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

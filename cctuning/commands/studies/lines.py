@@ -1,7 +1,5 @@
 """What a study's table holds: the scores of each row, and its differences to the row's baseline."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which steps of a study are done: their results are complete, and were made with the same settings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The results of a study side by side: a row for each way to train and ask a model, a column per task."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

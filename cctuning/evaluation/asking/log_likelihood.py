@@ -1,7 +1,5 @@
 """Log-likelihoods of the options of a choice: what a model prefers, whatever it would write."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from typing import Any

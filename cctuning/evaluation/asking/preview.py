@@ -1,7 +1,5 @@
 """What `dry_run=true` shows of an evaluation: how many questions, how long, and one as the model reads it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

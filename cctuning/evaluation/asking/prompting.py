@@ -1,7 +1,5 @@
 """What is asked, in which wording: the prompting baselines of XTransplant."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from cctuning.evaluation.items.benchmark import Benchmark

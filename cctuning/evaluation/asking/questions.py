@@ -1,7 +1,5 @@
 """Items as a model is asked them: the texts, and their tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Asking the questions of a task: batches by length, shared by processes, kept as they come."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,9 +59,7 @@ def ask(
     progress(len(known))
     remaining = [question for question in task.questions if question.item.id not in known]
     batches = plan_batches(
-        [question.tokens for question in remaining],
-        batch_size=how.batch_size,
-        batch_tokens=how.batch_tokens,
+        [question.tokens for question in remaining], batch_size=how.batch_size, batch_tokens=how.batch_tokens
     )
 
     def compute(numbers: list[int]) -> Sequence[Tensor]:

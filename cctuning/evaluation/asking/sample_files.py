@@ -1,7 +1,5 @@
 """The files of a result folder, and those of samples: one a task, a JSON object a line, in order."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Responses with their scores, as the sample files hold them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Responses on disk while an evaluation runs: what is there after a kill is whole batches, and they count."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,11 +96,7 @@ class StoredTask:
 
 
 def open_folder(
-    folder: str | Path,
-    settings: Mapping[str, Any],
-    tasks: Mapping[str, StoredTask],
-    *,
-    resume: str = "auto",
+    folder: str | Path, settings: Mapping[str, Any], tasks: Mapping[str, StoredTask], *, resume: str = "auto"
 ) -> dict[str, StoredTask]:
     """Makes `folder` ready for an evaluation of `tasks` under `settings`; returns all tasks that it has now.
 

@@ -1,7 +1,5 @@
 """Tasks of an evaluation: a benchmark in one language, and the questions asked of it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence

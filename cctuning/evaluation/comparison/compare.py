@@ -1,7 +1,5 @@
 """Models compared on the same questions: differences to a baseline, and how sure they are."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """Evaluations that are to be compared: read, named, and checked for what would make the comparison unfair."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Of up to three models the intervals are drawn; of more, which would hide one another, a map of differences.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

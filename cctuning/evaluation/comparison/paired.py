@@ -1,7 +1,5 @@
 """Scores of several models on the same questions of one benchmark: all are drawn together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from numpy.random import Generator

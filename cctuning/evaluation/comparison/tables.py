@@ -1,7 +1,5 @@
 """A comparison as tables: on screen, in Markdown, and as CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Local files of questions -> items, every one checked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Benchmarks on the Hugging Face hub -> items, with the papers' sampling and prompts."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What one question of a benchmark is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

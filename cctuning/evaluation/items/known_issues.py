@@ -1,7 +1,5 @@
 """Known faults of benchmark items: read beside the data, and left out on demand."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

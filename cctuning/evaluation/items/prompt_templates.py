@@ -1,7 +1,5 @@
 """How a question is put into words: one template for each language, data in the folder `prompt_templates`."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Questions as their source has them, before they are put into a prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Which questions of a benchmark the papers took: drawn by Python's generator, in their old order."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The figure of one evaluation: every benchmark's score per language, with its interval."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

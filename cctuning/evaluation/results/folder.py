@@ -1,7 +1,5 @@
 """Result folders: how the results of an evaluation are written, and read again with its samples."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence

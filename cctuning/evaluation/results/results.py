@@ -4,8 +4,6 @@
 `results`, `groups`, `group_subtasks`, `n-samples`, `higher_is_better`, `configs` and `versions` take it.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The scores in the content of a `results.json`, one row each: what tables and figures are made from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

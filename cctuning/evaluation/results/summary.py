@@ -5,8 +5,6 @@ equally, and so is the mean over benchmarks. In the papers' sets the languages o
 but for GlobalOpinionQA's, of which the authors count every question equally: `pooled`.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -40,11 +38,7 @@ class MeanScore:
 
 
 def estimates(
-    scores: Mapping[str, ScoresById],
-    drawn: Mapping[str, Array],
-    *,
-    parallel: bool,
-    lowest: float = 0.0,
+    scores: Mapping[str, ScoresById], drawn: Mapping[str, Array], *, parallel: bool, lowest: float = 0.0
 ) -> dict[str | None, MeanScore]:
     """The estimate of each language, and under None that of their average.
 

@@ -1,7 +1,5 @@
 """The results of one evaluation as tables: on screen, in Markdown, and as CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

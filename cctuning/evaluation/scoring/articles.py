@@ -18,8 +18,4 @@ ARTICLES: dict[str, str] = {
 }
 
 # Articles that are written as one with their noun.
-PREFIXES: dict[str, str] = {
-    "ar": "ال",
-    "fr": "l' l’",
-    "it": "l' l’ un' un’",
-}
+PREFIXES: dict[str, str] = {"ar": "ال", "fr": "l' l’", "it": "l' l’ un' un’"}

@@ -1,7 +1,5 @@
 """What is judged of a response that was asked to think step by step."""
 
-from __future__ import annotations
-
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.options import named_options
 

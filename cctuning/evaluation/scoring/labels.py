@@ -1,7 +1,5 @@
 """Where a response names options by their labels, in every language of the benchmarks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Numbers and plain dates in one way of writing, so that "3" equals "3.0" and "٣"."""
 
-from __future__ import annotations
-
 import unicodedata
 from decimal import Decimal
 

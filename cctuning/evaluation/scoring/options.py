@@ -1,7 +1,5 @@
 """Which options of a choice a response names, read strictly."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from cctuning.evaluation.items.item import Item

@@ -5,8 +5,6 @@ option whose text lies within another's can never be right by its text, and "3" 
 answer is "3.0". `scoring.strict` holds what this project would say instead.
 """
 
-from __future__ import annotations
-
 import string
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """ROUGE-L with words of every script."""
 
-from __future__ import annotations
-
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.words import folded, words
 from cctuning.tools.extras import extra

@@ -1,7 +1,5 @@
 """Strict scores of short answers: normalised exact match and F1, in the manner of MLQA's evaluation."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The strict scores: this project's own, named apart from the papers' rules."""
 
-from __future__ import annotations
-
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.options import named_options
 from cctuning.evaluation.scoring.paper import gold_and_options

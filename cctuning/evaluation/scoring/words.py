@@ -1,7 +1,5 @@
 """Words of any language: what ROUGE-L and F1 count."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import regex

@@ -4,8 +4,6 @@ The file that is written is used beside the base rows. A run that is stopped goe
 given again; answers and translations are kept beside the file.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,12 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         + ", ".join(f"{kind}={share}" for kind, share in SHARES.items())
         + ")",
     )
-    add(
-        "--switched",
-        type=share,
-        default=0.3,
-        help="share of a text's words that are exchanged (0.3)",
-    )
+    add("--switched", type=share, default=0.3, help="share of a text's words that are exchanged (0.3)")
     add("--seed", type=int, default=666, help="of what is drawn, and of the alignment (default: 666)")
     add(
         "--max-new-tokens",

@@ -1,7 +1,5 @@
 """The model's own English answers, kept in a file as they come: a stopped run goes on where it was."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From picks, the model's answers and their translations to rows."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Which base rows serve which kind of added row."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

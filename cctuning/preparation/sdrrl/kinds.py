@@ -11,8 +11,6 @@
 | completion | the start of a text | the start of the English text | the rest |
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 

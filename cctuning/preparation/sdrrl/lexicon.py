@@ -1,7 +1,5 @@
 """A bilingual lexicon: what English words mean in another language, from a file like MUSE's dictionaries."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From base rows to the files of +SDRRL, as the command line says: the steps in their order."""
 
-from __future__ import annotations
-
 import argparse
 import functools
 from collections import Counter

@@ -5,8 +5,6 @@ is run by SIL's Thot, which takes a seed; the package `eflomal` itself draws fro
 no two of its runs give the same links.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """What a run of `cctuning prepare sdrrl` leaves beside its rows, and what it says at the end."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Code-switching: words of a text exchanged for words of the other language; all else stays as it is."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Words in the text of any script, so that one of them can be exchanged and all else stays as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

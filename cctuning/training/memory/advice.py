@@ -1,7 +1,5 @@
 """Which settings make a run fit that does not, and what it would take with each of them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

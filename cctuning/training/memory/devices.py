@@ -1,7 +1,5 @@
 """How much memory the device has that a run would train on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import psutil

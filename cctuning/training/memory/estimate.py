@@ -1,7 +1,5 @@
 """What a training step will take on each device, before any weight is loaded."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What each process of an engine keeps of a model, and what it gathers and sends on top of that."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -109,12 +107,7 @@ def _fsdp2(engine: Engine, step: Step, sizes: _Sizes) -> Held:
         own, working = dict.fromkeys(own, 0), 0
     traced = dataclasses.replace(step, dtype="bfloat16" if step.bf16 else step.dtype)
     return Held(
-        **own,
-        working=working,
-        gathered=gathered,
-        main_memory=main_memory,
-        step=traced,
-        gradients_leave=True,
+        **own, working=working, gathered=gathered, main_memory=main_memory, step=traced, gradients_leave=True
     )
 
 

@@ -1,7 +1,5 @@
 """What optimizers keep for every weight that they train, and what they need while they step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -1,7 +1,5 @@
 """The estimate as `dry_run=true` shows it, and as a warning at the start of a run that will not fit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from peft import PeftConfig

@@ -1,7 +1,5 @@
 """What one process does in a training step, as far as memory depends on it, and the model that does it."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, field
 from typing import Any

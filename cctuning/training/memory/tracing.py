@@ -5,8 +5,6 @@ dispatched, allocates its results and frees them as in training, and no memory i
 the storages that live at once. Operators' own scratch space is not seen.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 import weakref

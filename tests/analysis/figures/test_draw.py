@@ -320,8 +320,7 @@ def test_selectors_beside_the_upper_bound(style, judgement):
     assert languages == list(LANGUAGES)
     marks = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
     assert np.allclose(
-        [line.get_xdata()[0] for line in marks],
-        [100 * verdict.accuracy.value for verdict in judgement.mean],
+        [line.get_xdata()[0] for line in marks], [100 * verdict.accuracy.value for verdict in judgement.mean]
     )
     for row, verdict in enumerate(judgement.languages["sw"]):
         wanted = verdict.over_fixed_pair

@@ -65,13 +65,7 @@ def hostile_study():
         questions=tuple(f"{text}{place}" for place, text in enumerate(HOSTILE)),
     )
     questions = [
-        {
-            "id": name,
-            "prompt": text,
-            "source_prompt": text,
-            "answers": [text],
-            "options": {text: text},
-        }
+        {"id": name, "prompt": text, "source_prompt": text, "answers": [text], "options": {text: text}}
         for name, text in zip(grid.questions, HOSTILE, strict=True)
     ]
     estimate = {"value": 0.5, "low": 0.25, "high": 0.75, "questions": 2}

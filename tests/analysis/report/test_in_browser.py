@@ -374,8 +374,7 @@ def test_bounds_stand_beside_chance(opened, study, tmp_path):
         wait_until(shown.page, f"document.querySelector('#sublayer').value === '{sublayer}'")
         for side in ("source", "target"):
             wait_until(
-                shown.page,
-                f"document.getElementById('{side}-bounds').data.length === {5 if wanted else 4}",
+                shown.page, f"document.getElementById('{side}-bounds').data.length === {5 if wanted else 4}"
             )
             lines = shown.page.evaluate(
                 f"document.getElementById('{side}-bounds').data.map((one) => [one.name, one.y])"

@@ -19,15 +19,7 @@ def test_four_likelihoods_by_hand():
     grid = grid_of(
         [[[0, 1], [2, 3]]],
         np.zeros((1, 2, 2)),
-        new_tokens=[
-            [
-                [
-                    1,
-                    2,
-                ],
-                [8, 4],
-            ]
-        ],
+        new_tokens=[[[1, 2], [8, 4]]],
         log_probability=[[[-3.0, -2.0], [-2.4, -4.0]]],  # per token -3, -1, -0.3, -1
         plain=[[[-2.0, -5.0], [-4.8, -2.2]]],  # per token -2, -2.5, -0.6, -0.55
     )

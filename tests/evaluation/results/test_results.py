@@ -288,10 +288,7 @@ def changed(path, change):
     ("files", "message"),
     [
         (["config.json", "model.safetensors"], "is a model's folder: cctuning evaluate model="),
-        (
-            ["evaluation.json", "samples_xnli_sw.jsonl"],
-            "has not finished: give its command again",
-        ),
+        (["evaluation.json", "samples_xnli_sw.jsonl"], "has not finished: give its command again"),
         (["samples_xnli_sw.jsonl.part"], "has not finished"),
         (["results_2026-01-01T00-00-00.json"], "holds results of lm-evaluation-harness"),
         (["notes.txt"], r"holds no results.json, which cctuning evaluate writes at its end"),

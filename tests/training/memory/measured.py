@@ -6,8 +6,6 @@ built until the end of the last step; the peak is read off behind the second ste
 states and an engine's buffers all exist. Nothing of cctuning.training.memory takes part in it.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Small models of different proportions, and a real training run of each beside its estimate."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from dataclasses import dataclass, field
