@@ -293,7 +293,7 @@ def _find(name: str, folders: Iterable[Path], keys: Mapping[str, RecipeKey], whe
         if file := _of_a_model(candidate, folders):
             return file
     known = _named(folders, keys)
-    listed = ", ".join([*known, "or a path to a .yaml"])
+    listed = ", ".join([*known, "or a path to a .yaml"]) if known else "no names here, only paths to a .yaml"
     searched = " or ".join(map(str, folders))
     raise RecipeError(
         f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
