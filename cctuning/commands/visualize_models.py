@@ -1,6 +1,7 @@
 """Draws what CC-Tuning does: representations of parallel sentences, chosen layers, losses of several runs."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,21 @@ from cctuning.visualization.loss_figure import plot_losses
 from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
 from cctuning.visualization.map_files import FILES, write_maps
 from cctuning.visualization.maps import ModelMap, map_model
-from cctuning.visualization.parallel_texts import ParallelTexts, draw_parallel, texts_of_items, texts_of_rows
+from cctuning.visualization.moved import (
+    MovedLayer,
+    measure_moved,
+    moved_csv,
+    sublayer_outputs,
+    transform_matrix,
+)
+from cctuning.visualization.moved_figure import plot_moved
+from cctuning.visualization.parallel_texts import (
+    ENGLISH,
+    ParallelTexts,
+    draw_parallel,
+    texts_of_items,
+    texts_of_rows,
+)
 from cctuning.visualization.representations import check_layer, represent
 
 console = new_console()
@@ -62,7 +77,9 @@ def visualize_models(recipe: VisualizeRecipe) -> Result:
     if recipe.dry_run:
         show(recipe, models, texts, choices, losses)
         return Result()
-    maps = [draw_map(recipe, model, texts) for model in models] if texts else []
+    seen = {model.name: read_model(recipe, model, texts) for model in models} if texts else {}
+    maps = [own_map for own_map, _ in seen.values()]
+    moved = {name: layers for name, (_, layers) in seen.items()}
     folder = Path(recipe.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     if losses:
@@ -77,8 +94,13 @@ def visualize_models(recipe: VisualizeRecipe) -> Result:
         write_maps(folder, maps, texts, settings_of(recipe))
         console.print(means_table(maps, texts))
         console.print(f"{folder} holds {FILES}", soft_wrap=True)
+        write_whole(folder / "moved.csv", moved_csv(moved))
+        plot_moved(moved, [folder / "moved.png", folder / "moved.svg"], chance=1 / len(texts))
+        console.print(moved_table(moved, texts))
+        console.print(f"{folder} holds moved.csv, .png and .svg", soft_wrap=True)
     report = {
         "representations": {one.name: one.means for one in maps},
+        "moved": {name: [dataclasses.asdict(one) for one in layers] for name, layers in moved.items()},
         "layers": {one.name: dataclasses.asdict(one) for one in choices},
         "losses": {one.name: dataclasses.asdict(one) for one in losses},
     }
@@ -139,8 +161,10 @@ def read_texts(recipe: VisualizeRecipe) -> ParallelTexts | None:
     return draw_parallel(texts, languages=recipe.languages, count=recipe.sentences, seed=recipe.seed)
 
 
-def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -> ModelMap:
-    """One model's vectors, its numbers and its points."""
+def read_model(
+    recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts
+) -> tuple[ModelMap, list[MovedLayer]]:
+    """One model's representations as a map, and what a connection moves in it."""
     device = torch.device("cuda" if torch.cuda.is_available() and not recipe.use_cpu else "cpu")
     with naming_model(f"models.{shown.name}", shown.folder):
         model = load_model(shown.folder, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code).to(
@@ -165,7 +189,18 @@ def draw_map(recipe: VisualizeRecipe, shown: ShownModel, texts: ParallelTexts) -
             for language in languages
         }
     with console.status(f"t-SNE, {shown.name}"):
-        return map_model(shown.name, shown.mode, vectors, perplexity=recipe.perplexity, seed=recipe.seed)
+        drawn = map_model(shown.name, shown.mode, vectors, perplexity=recipe.perplexity, seed=recipe.seed)
+    prompts = {ENGLISH: texts.english} | {name: own for name, own in texts.texts.items() if name != ENGLISH}
+    total = len(texts) * len(prompts)
+    with progress_bar(f"layers' outputs, {shown.name}", total, console=console, transient=True) as bar:
+        outputs = {
+            language: sublayer_outputs(
+                model, shown.prompts, own, batch_size=recipe.batch_size, progress=bar.advance
+            )
+            for language, own in prompts.items()
+        }
+    F_en = outputs.pop(ENGLISH)
+    return drawn, measure_moved(outputs, F_en, transform_matrix(model))
 
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
@@ -193,6 +228,27 @@ def means_table(maps: list[ModelMap], texts: ParallelTexts) -> Table:
         title=f"{len(texts):,} sentences in {', '.join(texts.texts)}",
         title_justify="left",
         caption=f"retrieval by chance: {1 / len(texts):.1%}",
+    )
+
+
+def moved_table(moved: Mapping[str, Sequence[MovedLayer]], texts: ParallelTexts) -> Table:
+    """Of each model the layer in which the most sentences find their own F_en, and the last one."""
+    rows = []
+    for name, layers in moved.items():
+        best = max(layers, key=lambda one: one.retrieval_centred)
+        for what, one in (("best match", best), ("last", layers[-1])):
+            found = [
+                "" if share is None else f"{share:.1%}"
+                for share in (one.differs, one.retrieval, one.retrieval_centred, one.transformed_centred)
+            ]
+            rows.append([f"{name}, {what}", one.layer, f"{one.size_over_first:.2f}", *found])
+    columns = ["model", "layer", "size", "differs", "nearest", "less mean", "F·W_T"]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return RecordTable(columns, rows).screen(
+        title="what the connection moves, F_en; size: over the first layer's own output",
+        title_justify="left",
+        caption=f"nearest by chance: {1 / len(texts):.1%}",
     )
 
 

@@ -25,11 +25,25 @@ def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
 
 
+def retrieval(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """How often the nearest of `b` (cosine) to a row of `a` is the one in its place, both (n, d); in [0, 1].
+
+    Where several are equally near, each counts its share, so vectors that are all the same retrieve by
+    chance, 1 / n.
+    """
+    return _hits(unit(a) @ unit(b).T)
+
+
+def _hits(cosines: NDArray[np.float64]) -> float:
+    # Sums of products are equal up to rounding only.
+    nearest = cosines >= cosines.max(1, keepdims=True) - 1e-12
+    return float((np.diagonal(nearest) / nearest.sum(1)).mean())
+
+
 def similarities(vectors: Mapping[str, NDArray[np.float64]]) -> list[Similarity]:
     """Of every pair of languages, in both directions, from n >= 2 vectors (n, d) by language.
 
-    Row i of every language is the same sentence. Where several sentences are equally near, each counts its
-    share, so vectors that are all the same retrieve by chance.
+    Row i of every language is the same sentence.
     """
     rows = {language: unit(own) for language, own in vectors.items()}
     found = []
@@ -37,11 +51,8 @@ def similarities(vectors: Mapping[str, NDArray[np.float64]]) -> list[Similarity]
         cosines = rows[a] @ rows[b].T
         own = np.diagonal(cosines)
         n = len(cosines)
-        # Sums of products are equal up to rounding only.
-        nearest = cosines >= cosines.max(1, keepdims=True) - 1e-12
-        hits = np.diagonal(nearest) / nearest.sum(1)
         others = (cosines.sum() - own.sum()) / (n * n - n)
-        found.append(Similarity(a, b, float(own.mean()), float(others), float(hits.mean())))
+        found.append(Similarity(a, b, float(own.mean()), float(others), _hits(cosines)))
     return found
 
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import sys
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_everything_at_once(folder):
     assert ended.status == 0, ended.err
     written = {path.name for path in (folder / "out").iterdir()}
     kinds = {"representations": "json csv png svg", "layers": "csv png svg", "losses": "csv png svg"}
+    kinds["moved"] = "csv png svg"
     files = {f"{name}.{kind}" for name, own in kinds.items() for kind in own.split()}
     assert written == files | {"similarity.csv"}
     found = report(folder)
@@ -113,6 +115,18 @@ def test_a_connection_changes_what_is_drawn(folder, model):
     (base, connected), (base_again, plain) = pairs("auto"), pairs("none")
     assert base == base_again
     assert connected != plain
+
+
+def test_what_the_connection_moves_has_a_matrix_where_the_model_has(folder):
+    ended = of_models(folder, cctuning="run/monolingual")
+    assert ended.status == 0, ended.err
+    with (folder / "out" / "moved.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {(line["model"], line["transformed"] != "") for line in lines} == {
+        ("base", False),
+        ("cctuning", True),
+    }
+    assert f"{max(float(line['retrieval_centred']) for line in lines):.1%}" in ended.out
 
 
 def test_the_same_command_gives_the_same_numbers(folder):
