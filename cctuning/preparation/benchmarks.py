@@ -1,4 +1,4 @@
-"""Writes benchmark files from the hub: the papers' questions, languages and prompts, one file per language.
+"""Writes benchmark files: the papers' questions, languages and prompts, one file per language.
 
 FOLDER/TITLE/LANGUAGE.jsonl, which `cctuning evaluate data=FOLDER` reads, with anomalies.json (faults that a
 program can see) and manifest.json beside them. Files that the same command has made before are kept: after an
@@ -6,6 +6,9 @@ interruption it goes on where it was.
 
 XLSum's English parallels and GlobalOpinionQA's questions in other languages are translations: they need
 --translator. Without it these texts are null, and only inference without a parallel prompt can use the files.
+
+--from authors takes the files that CC-Tuning's authors have published in place of the sets on the hub: the
+questions that they drew of their six benchmarks, in their words, with the English of XLSum.
 """
 
 import argparse
@@ -20,19 +23,19 @@ from rich.table import Table
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.files import read_items, write_items
-from cctuning.evaluation.items.hub import Reader, Translate, load_items
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.raw_questions import HubSet, Rows
 from cctuning.evaluation.items.sampling import SEED
+from cctuning.preparation.authors import COMMIT, REPOSITORY
+from cctuning.preparation.authors_benchmarks import AUTHORS_BENCHMARKS
 from cctuning.preparation.benchmark_issues import find_faults, known_faults, write_faults
 from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
+from cctuning.preparation.benchmark_sources import Load, from_authors, from_hub
 from cctuning.preparation.command import ended, typed
-from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
 from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.console import new_console
-from cctuning.translation import KINDS, Translation, Translator, load_translator, translate_all
+from cctuning.translation import KINDS, Translator, load_translator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,21 +51,46 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     console = new_console()
     folder = options.output or Path("data") / options.set
     benchmarks = [find_benchmark(name) for name in options.benchmarks]
+    _check_source(options, benchmarks)
     sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
     translator = _translator(options)
     known_faults(folder)  # what cannot be read is named before the work
     for benchmark in benchmarks:
-        items = _write_benchmark(
-            benchmark, sets[benchmark.name], folder, options, command, translator, console
+        chosen = sets[benchmark.name]
+        load = (
+            from_authors(benchmark, folder, _address(options))
+            if options.source == "authors"
+            else from_hub(benchmark, chosen, options.root, translator, folder)
         )
+        items = _write_benchmark(benchmark, chosen, folder, options, command, translator, load, console)
         if not items:
             continue
         faults = find_faults(benchmark, items)
-        if translator is None:  # a parallel that nobody asked for is no fault
+        if translator is None and options.source == "hub":  # a parallel that nobody asked for is no fault
             faults = _without(faults, "no_parallel")
         write_faults(folder, benchmark, faults)
         console.print(_table(benchmark, items, faults))
     return 0
+
+
+def _check_source(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
+    """Raises `ValueError` for arguments that belong to the other source."""
+    authors = options.source == "authors"
+    hubs = {
+        "--set": options.set != "benchmarks",
+        "--root": options.root is not None,
+        "--seed": options.seed != SEED,
+        "--translator": options.translator is not None,
+    }
+    theirs = {"--url": options.url is not None, "--commit": options.commit != COMMIT}
+    for name, given in (hubs if authors else theirs).items():
+        if given:
+            raise ValueError(f"{name} is of --from {'hub' if authors else 'authors'}: take it away")
+    for benchmark in benchmarks:
+        if authors and benchmark.name not in AUTHORS_BENCHMARKS:
+            raise ValueError(
+                f"the authors of CC-Tuning have no {benchmark.name}, only {', '.join(AUTHORS_BENCHMARKS)}"
+            )
 
 
 def _chosen(benchmark: Benchmark, options: argparse.Namespace) -> BenchmarkSet:
@@ -84,11 +112,10 @@ def _write_benchmark(
     options: argparse.Namespace,
     command: list[str],
     translator: Translator | None,
+    load: Load,
     console: Console,
 ) -> dict[str, list[Item]]:
     """The items of each language that has some, written, or read where they had been."""
-    read = Reader(options.root)
-    translate = _translate(translator, folder) if translator else None
     items: dict[str, list[Item]] = {}
     for language in chosen.languages:
         path = folder / benchmark.title / f"{language}.jsonl"
@@ -96,43 +123,38 @@ def _write_benchmark(
         if _is_made(path, folder, settings):
             console.print(f"{path} is there", soft_wrap=True)
         else:
-            used: list[str] = []
-
-            def noted(hub_set: HubSet, used: list[str] = used) -> Rows:
-                used.append(hub_set.name)
-                return read(hub_set)
-
-            found = load_items(
-                benchmark,
-                language,
-                read=noted,
-                translate=translate,
-                positions=chosen.positions,
-                templates=chosen.templates,
-            )
-            if not found:
+            found = load(language)
+            if not found.items:
                 console.print(f"{path}: the set leaves no question", soft_wrap=True)
                 continue
-            write_items(path, found)
+            write_items(path, found.items)
             write_manifest(
                 folder,
                 command=command,
-                inputs=sorted(set(used)),
+                inputs=found.inputs,
                 outputs=[path],
-                counts={language: len(found)},
-                seed=options.seed,
+                counts={language: len(found.items)},
+                seed=options.seed if options.source == "hub" else None,
                 settings=settings,
-                packages=["datasets"],
+                packages=["datasets"] if options.source == "hub" else [],
+                checksums=found.checksums,
             )
-            console.print(f"{path}: {len(found)} items", soft_wrap=True)
+            console.print(f"{path}: {len(found.items)} items", soft_wrap=True)
         items[language] = read_items(folder, benchmark, language)
     return items
+
+
+def _address(options: argparse.Namespace) -> str:
+    """Where the authors' repository is served."""
+    return (options.url or REPOSITORY.format(commit=options.commit)).rstrip("/")
 
 
 def _settings(
     benchmark: Benchmark, language: str, options: argparse.Namespace, translator: Translator | None
 ) -> dict[str, Any]:
     """What a file's content depends on, beside the sets on the hub."""
+    if options.source == "authors":
+        return {"benchmark": benchmark.name, "language": language, "from": _address(options)}
     return {
         "benchmark": benchmark.name,
         "language": language,
@@ -164,17 +186,6 @@ def _translator(options: argparse.Namespace) -> Translator | None:
     if options.translator_model is None:
         raise ValueError(f"--translator {options.translator} needs --translator-model")
     return load_translator(options.translator, model=options.translator_model)
-
-
-def _translate(translator: Translator, folder: Path) -> Translate:
-    """Translates by `translator`; what it writes is kept beside the files."""
-
-    def translate(texts: Sequence[str], source: str, target: str) -> list[Translation]:
-        cache = folder / BENCHMARK_TRANSLATIONS
-        sources = [source] * len(texts)
-        return translate_all(translator, texts, sources=sources, target=target, cache=cache)
-
-    return translate
 
 
 def _without(faults: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[str, Any]]:
@@ -211,6 +222,15 @@ def _parser() -> argparse.ArgumentParser:
         default="benchmarks",
         help="CC-Tuning's evaluation sets (benchmarks), or XTransplant's pilot or unseen sets",
     )
+    add(
+        "--from",
+        dest="source",
+        choices=("hub", "authors"),
+        default="hub",
+        help="the sets on the hub, or the files of CC-Tuning's authors (default: %(default)s)",
+    )
+    add("--commit", default=COMMIT, help="of the authors' repository (default: %(default)s)")
+    add("--url", help="another address of the authors' repository, with Inference/data in it")
     add("--languages", nargs="+", metavar="LANGUAGE", help="some of the set's languages (default: all)")
     add("--output", type=Path, metavar="FOLDER", help="where the files go (default: data/SET)")
     add("--root", type=Path, metavar="FOLDER", help="clones of the hub's sets, FOLDER/ORGANISATION/NAME")

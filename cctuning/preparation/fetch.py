@@ -22,6 +22,7 @@ def fetch(
     folder: Path,
     *,
     expected: str | None = None,
+    expected_by: str = "expected is",
     media_url: str | None = None,
     download: Download = download,
 ) -> tuple[Path, bool]:
@@ -36,6 +37,7 @@ def fetch(
         url: http or https.
         folder: where files of all addresses are kept.
         expected: the SHA-256 that the file must have, where it is known.
+        expected_by: what names it, for the message.
         media_url: where Git LFS serves the file; None: known for raw.githubusercontent.com.
         download: replaced in tests.
 
@@ -45,7 +47,9 @@ def fetch(
     noted = _noted(path)
     if path.is_file() and noted is not None and sha256(path) == noted:
         if expected not in (None, noted):
-            raise _another(url, noted, str(expected), f"remove {path.parent} to download it again")
+            raise _another(
+                url, noted, f"{expected_by} {expected}", f"remove {path.parent} to download it again"
+            )
         return path, True
     download(url, path)
     if (pointed := _pointed(path)) is not None:
@@ -54,7 +58,7 @@ def fetch(
         download(url, path)
         _check(url, path, pointed, "the pointer of Git LFS names")
     if expected is not None:
-        _check(url, path, expected, "expected is")
+        _check(url, path, expected, expected_by)
     if noted is not None:
         _check(url, path, noted, f"an earlier download left in {_checksum_file(path)}")
     write_whole(_checksum_file(path), f"{sha256(path)}  {path.name}\n")

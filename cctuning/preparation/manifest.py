@@ -38,6 +38,7 @@ def write_manifest(
     settings: Mapping[str, Any] | None = None,
     left_out: Mapping[str, int] | None = None,
     packages: Iterable[str] = (),
+    checksums: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Adds an entry to the manifest of a folder, and returns it.
 
@@ -55,6 +56,7 @@ def write_manifest(
         settings: the options that shape the result.
         left_out: reason -> rows.
         packages: distributions whose versions matter, beside this one's and Python's.
+        checksums: address -> SHA-256 of what it gave, of those among `inputs`.
 
     Raises `ManifestError` where there is a manifest that cannot be read, and `OSError`.
     """
@@ -66,7 +68,7 @@ def write_manifest(
         "versions": _versions(packages),
         "seed": seed,
         "settings": dict(settings or {}),
-        "inputs": [_described(file, folder) for name in inputs for file in _files(name)],
+        "inputs": [_described(file, folder, checksums) for name in inputs for file in _files(name)],
         "outputs": [_described(file, folder) for file in outputs],
         "rows": {"all": sum(counts.values()), **{language: counts[language] for language in sorted(counts)}},
         "left_out": dict(left_out or {}),
@@ -105,7 +107,7 @@ def changed_files(path: str | Path) -> list[str]:
                 found.append(f"{described['file']} {fault} ({entry.get('command', 'of an unknown command')})")
         made = ", ".join(sorted(_names(entry["outputs"])))
         for described in entry["inputs"]:
-            fault = _fault(described, path.parent) if "sha256" in described else None
+            fault = _fault(described, path.parent) if "file" in described else None
             if fault and fault != _MISSING:
                 found.append(f"{described['file']} {fault}, after {made} was made from it")
     return list(dict.fromkeys(found))
@@ -144,11 +146,12 @@ def _files(name: str | Path) -> list[str | Path]:
     return [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
 
 
-def _described(name: str | Path, folder: Path) -> dict[str, Any]:
-    """A file with its size and hash, by its path from the manifest's folder."""
+def _described(name: str | Path, folder: Path, checksums: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A file with its size and hash, by its path from the manifest's folder; an address with its hash."""
     path = Path(name)
     if not path.is_file():
-        return {"name": str(name)}
+        known = (checksums or {}).get(str(name))
+        return {"name": str(name), **({"sha256": known} if known else {})}
     shown = Path(os.path.relpath(path.resolve(), folder.resolve()))
     return {"file": shown.as_posix(), "bytes": path.stat().st_size, "sha256": sha256(path)}
 

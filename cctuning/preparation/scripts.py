@@ -8,14 +8,14 @@ from types import ModuleType
 from cctuning.settings.near_matches import did_you_mean
 
 SCRIPTS = {
-    "aya_parallel": "Download the CC-Tuning authors' rows: 20,236 of Aya with the English of their prompts",
+    "aya_parallel": "Download the CC-Tuning authors' rows: 20,236 of Aya, and those of +EN, +MT, +SDRRL",
     "aya": "Draw a language-balanced sample of the Aya data set",
     "translate": "Add translations to rows: the English of prompts, or any field in any language",
     "settings": "Make the rows that the settings +EN and +MT add",
     "sdrrl": "Make the rows of +SDRRL from the model's own English answers",
     "clean": "Remove near duplicates, and rows that hold questions of benchmarks",
     "check": "Check rows before a run: counts, lengths and faults for every language",
-    "benchmarks": "Write benchmark files from the hub: the papers' questions, languages and prompts",
+    "benchmarks": "Write benchmark files from the hub or the authors: the papers' questions and prompts",
     "lm_eval_tasks": "Write the benchmarks as tasks of lm-evaluation-harness",
 }
 

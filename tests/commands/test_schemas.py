@@ -115,6 +115,22 @@ def test_a_data_setting_adds_rows_with_and_without_the_connection(model, setting
     assert found["connection.enabled"] == (True, False)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_authors_code_differs_from_the_paper_in_prompts_and_batches(model):
+    own = f"authors/{model}_authors"
+    found = differences(f"{model}_aya", own)
+    changed = {key: value for key, (_, value) in found.items() if key not in NAMES_OF_THE_RUN}
+    template = f"authors_{MODELS[model][1].removesuffix('3')}"
+    assert changed == {"template": template, "total_batch_size": 128, "per_device_train_batch_size": 16}
+    assert resolve(own).accumulation_steps(8) == 1
+    assert differences(own, f"{own}_sft").keys() == {"connection.enabled", *NAMES_OF_THE_RUN}
+    for setting in SETTINGS:
+        found = differences(own, f"{own}_{setting}")
+        assert found.keys() == {"data", *NAMES_OF_THE_RUN}
+        rows = f"sdrrl_{model}" if setting == "sdrrl" else setting
+        assert found["data"][1] == [f"data/aya_parallel_{rows}.jsonl"]
+
+
 @pytest.mark.parametrize("ablation", ABLATIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_an_ablation_changes_one_thing(model, ablation):
@@ -132,7 +148,12 @@ def test_no_recipe_is_left_untested():
     }
     plain = {f"{model}_aya{method}" for model in MODELS for method in ("", "_sft", "_lora")}
     ablations = {f"ablations/{model}_aya_{ablation}" for model in MODELS for ablation in ABLATIONS}
-    assert set(TRAINING) == settings | plain | ablations | {"tiny", "tiny_sft"}
+    authors = {
+        f"authors/{model}_authors{suffix}"
+        for model in MODELS
+        for suffix in ("", "_sft", "_en", "_mt", "_sdrrl")
+    }
+    assert set(TRAINING) == settings | plain | ablations | authors | {"tiny", "tiny_sft"}
 
 
 def test_a_name_without_its_folder_is_named_with_it():
@@ -149,8 +170,9 @@ def test_the_models_differ_only_in_model_and_template(model):
 
 def test_no_line_stands_in_two_files_of_a_model():
     """What recipes share is in a base; a variant repeats nothing of it."""
-    files = [path for folder in ("", "settings", "ablations") for path in (RECIPES / folder).glob("MODEL_*")]
-    assert len(files) == 13
+    folders = ("", "settings", "ablations", "authors")
+    files = [path for folder in folders for path in (RECIPES / folder).glob("MODEL_*")]
+    assert len(files) == 17
     for path in files:
         lines = path.read_text().splitlines()
         base = next(line.removeprefix("base: ") for line in lines if line.startswith("base: "))

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import AddedToken
 from transformers import AutoTokenizer, LlamaTokenizer
 
+from cctuning.commands import schemas
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.templates import TEMPLATES
@@ -20,6 +21,12 @@ WITH_SYSTEM = {
     "qwen": "<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nMji?<|im_end|>\n"
     "<|im_start|>assistant\n",
     "mistral": "<s>[INST] Be brief.\n\nMji?[/INST]",
+    "authors_llama": "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\nMji?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    "authors_qwen": "<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nMji?<|im_end|>\n"
+    "<|im_start|>assistant\n",
+    "authors_mistral": "<s>Be brief.[INST] Mji? [/INST]",
     "plain": "<s>Be brief.\n\n### Instruction:\nMji?\n\n### Response:\n",
     "raw": "Be brief.\n\nMji?",
 }
@@ -66,7 +73,7 @@ def test_a_role_that_no_template_knows_is_refused(name):
         render(tiny_tokenizer(name), [*SYSTEM, {"role": "tool", "content": "x"}])
 
 
-@pytest.mark.parametrize("name", ["mistral", "plain", "raw"])
+@pytest.mark.parametrize("name", ["mistral", "authors_mistral", "plain", "raw"])
 def test_a_system_message_in_the_middle_is_refused_where_there_is_no_turn_for_it(name):
     with pytest.raises(Exception, match="must be the first"):
         render(tiny_tokenizer(name), SYSTEM[::-1])
@@ -76,6 +83,45 @@ def test_turns_follow_one_another_as_mistral_writes_them():
     turns = [*SYSTEM, {"role": "assistant", "content": "Lima."}, {"role": "user", "content": "Na?"}]
     wanted = "<s>[INST] Be brief.\n\nMji?[/INST] Lima.</s>[INST] Na?[/INST]"
     assert render(tiny_tokenizer("mistral"), turns) == wanted
+
+
+# As the authors' code writes them: LLaMA-Factory's llama3, qwen and mistral, and the same in their inference.
+AUTHORS = {
+    "authors_llama": (
+        "<s><|start_header_id|>user<|end_header_id|>\n\nMji?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        "Lima.<|eot_id|>",
+    ),
+    "authors_qwen": (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nMji?<|im_end|>\n"
+        "<|im_start|>assistant\n",
+        "Lima.<|im_end|>",
+    ),
+    "authors_mistral": ("<s>[INST] Mji? [/INST]", "Lima.</s>"),
+}
+
+
+@pytest.mark.parametrize("name", AUTHORS)
+def test_the_authors_prompts_are_theirs_to_the_letter(name):
+    prompt, response = AUTHORS[name]
+    tokenizer = tiny_tokenizer()
+    if not prompt.startswith("<s>"):  # Qwen has no token for it
+        from tokenizers import processors
+
+        tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    choose_template(tokenizer, name)
+    prompts = PromptFormat(tokenizer)
+    assert prompts.prompt_text("Mji?") == prompt
+    ids = prompts.prompt_ids("Mji?") + prompts.response_ids("Lima.")
+    assert tokenizer.decode(ids) == prompt + response
+    whole = [{"role": "user", "content": "Mji?"}, {"role": "assistant", "content": "Lima."}]
+    rendered = tokenizer.apply_chat_template(whole, tokenize=False)
+    assert rendered.rstrip("\n") == prompt + response
+    assert not prompts.notes
+
+
+def test_recipes_offer_the_templates_that_there_are():
+    assert set(schemas.TEMPLATES) == set(TEMPLATES)
 
 
 # --- BOS ----------------------------------------------------------------------------------------------------

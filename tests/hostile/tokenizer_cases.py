@@ -53,7 +53,7 @@ CONTENTS = "{% for m in messages %}{{ m.content }}:{% endfor %}"
 
 row(
     "a template that is not there",
-    "template (on the command line): 'gone.jinja' … auto | llama3 | qwen | mistral | plain | PATH",
+    "template (on the command line): 'gone.jinja' … auto | llama3 | … | PATH",
     run,
     "template=gone.jinja",
     status=2,

@@ -3,12 +3,14 @@
 import functools
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.data.rows import read_rows
-from cctuning.preparation import aya_parallel, fetch
+from cctuning.preparation import authors, aya_parallel, fetch
 from cctuning.preparation.download import download
 from cctuning.preparation.manifest import changed_files, read_manifest
 from cctuning.settings.recipe import load_recipe
@@ -33,7 +35,7 @@ def encoded(rows) -> bytes:
 @pytest.fixture
 def server(monkeypatch):
     quick = functools.partial(fetch.fetch, download=functools.partial(download, wait=0.001))
-    monkeypatch.setattr(aya_parallel, "fetch", quick)
+    monkeypatch.setattr(authors, "fetch", quick)
     with serving(encoded(AUTHORS)) as answers:
         yield answers
 
@@ -69,8 +71,9 @@ def test_the_manifest_holds_the_download(prepare, server):
     assert prepare("--confidence", "0.4") == 0
     [entry] = read_manifest(prepare.target)
     assert entry["command"].startswith("cctuning prepare aya_parallel --url")
-    assert entry["inputs"][0] == {"name": server.url}
-    assert entry["inputs"][1]["sha256"] == hashlib.sha256(server.content).hexdigest()
+    checksum = hashlib.sha256(server.content).hexdigest()
+    assert entry["inputs"][0] == {"name": server.url, "sha256": checksum}
+    assert entry["inputs"][1]["sha256"] == checksum
     assert entry["rows"] == {"all": 5, "en": 1, "ja": 1, "ru": 1, "sw": 1, "und": 1}
     assert entry["settings"]["confidence"] == 0.4
     assert changed_files(prepare.target) == []
@@ -142,6 +145,103 @@ def test_another_file_is_an_error_and_changes_nothing(prepare, server, content, 
     assert prepare.target.read_bytes() == before
 
 
+# As the settings' files may be: more rows, and columns of their own. Written for these tests.
+ADDED = {"instruction": "Which?", "instruction_en": "Which?", "output": "This.", "kind": "added"}
+FILES = {
+    "base": "aya_train_mini_parallel",
+    "en": "aya_train_mini_all_parallel",
+    "mt": "aya_train_mini_add_mt_parallel",
+    "llama31": "Llama-3.1-8B_SDRRL_parallel",
+    "qwen25": "Qwen2.5-7B_SDRRL_parallel",
+    "mistral": "Mistral-7B-v0.3_SDRRL_parallel",
+}
+
+
+@pytest.fixture
+def repository(server, monkeypatch, tmp_path):
+    """A repository like the authors' at the server's root, and an empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    root = server.url.removesuffix("/folder/rows.json")
+    monkeypatch.setattr(aya_parallel, "REPOSITORY", f"{root}/{{commit}}")
+    for number, (key, name) in enumerate(FILES.items()):
+        rows = [*AUTHORS, *[{**ADDED, "output": key}] * number]
+        server.paths[f"/{authors.COMMIT}/Training/data/{name}.json"] = encoded(rows)
+    return server
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "name"),
+    [
+        ([], "base", "aya_parallel"),
+        (["--setting", "en"], "en", "aya_parallel_en"),
+        (["--setting", "mt"], "mt", "aya_parallel_mt"),
+        (["--setting", "sdrrl", "--model", "llama31"], "llama31", "aya_parallel_sdrrl_llama31"),
+        (["--setting", "sdrrl", "--model", "Qwen/Qwen2.5-7B"], "qwen25", "aya_parallel_sdrrl_qwen25"),
+        (["--setting", "sdrrl", "--model", "Mistral-7B-v0.3"], "mistral", "aya_parallel_sdrrl_mistral"),
+    ],
+)
+def test_each_setting_has_the_authors_file_and_the_recipes_name(repository, arguments, key, name, capsys):
+    if key != "base":
+        assert aya_parallel.main(["--rows", "1"]) == 0
+    assert aya_parallel.main([*arguments, "--rows", "1"]) == 0
+    made = records(Path(f"data/{name}.jsonl"))
+    number = list(FILES).index(key)
+    assert [row["output"] for row in made] == [row["output"] for row in AUTHORS] + [key] * number
+    prefix = name.replace("_parallel", "")
+    assert [row["id"] for row in made] == [f"{prefix}:{place}" for place in range(1, 6 + number)]
+    entry = read_manifest(Path("data"))[-1]
+    assert entry["inputs"][0]["name"].endswith(f"/Training/data/{FILES[key]}.json")
+    held = entry["settings"]["the file holds"]
+    assert held["rows"] == 5 + number
+    columns = dict.fromkeys(AUTHORS[0], 5 + number) | ({"kind": number} if number else {})
+    assert held["columns"] == columns
+    assert held["prompts that are their own English"] == 2 + number
+    assert held.get("rows of aya_parallel.jsonl") == (None if key == "base" else 5)
+    said = capsys.readouterr().out
+    assert f"{5 + number} rows with the columns instruction, instruction_en, output" in said
+    assert ("kind (in" in said and "(not read)" in said) == bool(number)
+    model = name.rpartition("_")[2]
+    recipe = {"base": "llama31_aya", "en": "authors/llama31_authors_en", "mt": "authors/mistral_authors_mt"}
+    wanted = load_recipe([f"recipe={recipe.get(key, f'authors/{model}_authors_sdrrl')}"], TrainRecipe).data
+    assert wanted == [f"data/{name}.jsonl"]
+
+
+def test_languages_that_a_file_says_itself_are_kept(prepare, server):
+    server.content = encoded([{**AUTHORS[0], "language": "zdj"}, *AUTHORS[1:]])
+    assert prepare() == 0
+    assert [row["language"] for row in records(prepare.target)] == ["zdj", *LANGUAGES[1:]]
+    assert read_manifest(prepare.target)[0]["settings"]["languages found"]["in the file"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--setting", "sdrrl"], "--model"),
+        (["--setting", "sdrrl", "--model", "gemma"], "'gemma' is not one of llama31"),
+        (["--setting", "mt", "--model", "llama31"], "--setting sdrrl alone"),
+    ],
+)
+def test_a_model_belongs_to_sdrrl_alone(repository, arguments, said, capsys):
+    assert aya_parallel.main(arguments) == 2
+    assert said in capsys.readouterr().err
+    assert not repository.asked
+
+
+def test_a_later_download_that_differs_is_refused_by_name(prepare, server, capsys):
+    assert prepare() == 0
+    before, old = prepare.target.read_bytes(), hashlib.sha256(server.content).hexdigest()
+    shutil.rmtree(prepare.target.parent / authors.DOWNLOADS)
+    server.content, server.tag = encoded([*AUTHORS[:-1], ADDED]), '"two"'
+    assert prepare() == 2
+    error = capsys.readouterr().err
+    for part in (server.url, old, hashlib.sha256(server.content).hexdigest(), "manifest.json"):
+        assert part in error
+    assert prepare.target.read_bytes() == before
+    assert not list(prepare.target.parent.rglob("rows.json"))
+    assert prepare("--sha256", hashlib.sha256(server.content).hexdigest()) == 0  # that one is asked for
+    assert prepare.target.read_bytes() != before
+
+
 def test_what_does_not_exist(prepare, server, capsys):
     server.statuses = [404]
     assert prepare() == 2
@@ -153,7 +253,7 @@ def test_ctrl_c_says_how_to_go_on(prepare, server, monkeypatch, capsys):
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(aya_parallel, "fetch", interrupted)
+    monkeypatch.setattr(authors, "fetch", interrupted)
     assert prepare() == 130
     assert "the same command goes on" in capsys.readouterr().err
 

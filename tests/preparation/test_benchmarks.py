@@ -9,7 +9,7 @@ import pytest
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
 from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
-from cctuning.preparation import benchmarks
+from cctuning.preparation import benchmark_sources, benchmarks
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.evaluation.clones import EXAMPLES, WITH_EXAMPLES, write_clones, write_translations
 
@@ -110,9 +110,9 @@ def test_an_interruption_leaves_whole_files_and_is_said(made, monkeypatch):
             raise KeyboardInterrupt
         return load_items(benchmark, language, **options)
 
-    load_items = benchmarks.load_items
+    load_items = benchmark_sources.load_items
     with monkeypatch.context() as patched:
-        patched.setattr(benchmarks, "load_items", interrupted)
+        patched.setattr(benchmark_sources, "load_items", interrupted)
         status, folder, printed = made("xnli", "--languages", "en", "sw")
     assert status == 130
     assert "the same command goes on" in printed

@@ -59,7 +59,7 @@ def test_the_expected_checksum_is_compared(server, tmp_path):
         fetch(server, tmp_path, expected="0" * 64)
     path, was_there = fetch(server, tmp_path, expected=DIGEST)  # what was refused is gone
     assert (path.read_bytes(), was_there) == (CONTENT, False)
-    with pytest.raises(DownloadError, match=f"but {'1' * 64}"):
+    with pytest.raises(DownloadError, match=f"but expected is {'1' * 64}"):
         fetch(server, tmp_path, expected="1" * 64)
     assert path.read_bytes() == CONTENT
 

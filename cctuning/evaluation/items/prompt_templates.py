@@ -28,6 +28,40 @@ class PromptTemplate:
         """The prompt with the fields put in as they are. Raises `KeyError` for a field that is not there."""
         return _PLACE.sub(lambda place: self._text(place[1], fields), self.prompt)
 
+    def fields_of(self, prompt: str) -> dict[str, str] | None:
+        """The fields of a prompt that `render` could have written; None where it is not in this template."""
+        match = re.fullmatch(self._pattern(), prompt, re.DOTALL)
+        if not match:
+            return None
+        values = match.groupdict()
+        for name, texts in self.wordings.items():
+            values[name] = next(value for value, text in texts.items() if text == values[name])
+        return values
+
+    def options_of(self, prompt: str) -> dict[str, str] | None:
+        """The option texts of a prompt by label: the template's own, or those in its lines `(A) {A}`.
+
+        None where the prompt is not in this template.
+        """
+        fields = self.fields_of(prompt)
+        if fields is None:
+            return None
+        labelled = re.findall(r"^\((\w+)\) \{(\w+)\}$", self.prompt, re.MULTILINE)
+        return dict(self.options) or {label: fields[name] for label, name in labelled}
+
+    def _pattern(self) -> str:
+        pattern = ""
+        for number, part in enumerate(_PLACE.split(self.prompt)):
+            if number % 2 == 0:
+                pattern += re.escape(part)
+            elif part in self.options:
+                pattern += re.escape(self.options[part])
+            elif part in self.wordings:
+                pattern += f"(?P<{part}>{'|'.join(map(re.escape, self.wordings[part].values()))})"
+            else:
+                pattern += f"(?P<{part}>.*?)"
+        return pattern
+
     def _text(self, name: str, fields: Mapping[str, str]) -> str:
         if name in self.options:
             return self.options[name]

@@ -14,27 +14,6 @@ FOLDER = os.environ.get("CCTUNING_BENCHMARKS")
 PLACE = re.compile(r"\{(\w+)\}")
 
 
-def fields_of(template, prompt):
-    """The fields of a prompt, by a pattern made of the template; None where it is not in that template."""
-    pattern = ""
-    for number, part in enumerate(PLACE.split(template.prompt)):
-        if number % 2 == 0:
-            pattern += re.escape(part)
-        elif part in template.options:
-            pattern += re.escape(template.options[part])
-        elif part in template.wordings:
-            pattern += f"(?P<{part}>{'|'.join(map(re.escape, template.wordings[part].values()))})"
-        else:
-            pattern += f"(?P<{part}>.*?)"
-    match = re.fullmatch(pattern, prompt, re.DOTALL)
-    if not match:
-        return None
-    values = match.groupdict()
-    for name, wordings in template.wordings.items():
-        values[name] = next(value for value, text in wordings.items() if text == values[name])
-    return values
-
-
 def test_fields_are_put_in_as_they_are():
     template = PromptTemplate(
         "{a} and {b}: {1}\n{kind}", {"1": "yes"}, {"kind": {"x": "It is x.", "y": "It is y."}}
@@ -43,6 +22,17 @@ def test_fields_are_put_in_as_they_are():
     assert template.render(fields) == "{b} and 100 % {} \\1: yes\nIt is y."
     with pytest.raises(KeyError):
         template.render({"a": "x"})
+
+
+def test_a_prompt_is_taken_apart_as_it_was_put_together():
+    template = PromptTemplate("{a} - {b}\n{kind}\n(1) {b2}\n(B) {c}", {}, {"kind": {"x": "X?", "y": "Y?"}})
+    fields = {"a": "one\n(1) no", "b": ".*", "b2": "", "c": "(B) two", "kind": "y"}
+    assert template.fields_of(template.render(fields)) == fields
+    assert template.options_of(template.render(fields)) == {"1": "", "B": "(B) two"}
+    assert template.fields_of("Y?") is None and template.options_of("Y?") is None
+    own = PromptTemplate("{a}: {1} or {2}", {"1": "yes", "2": "no"})
+    assert own.options_of("x: yes or no") == {"1": "yes", "2": "no"}
+    assert own.options_of("x: yes or yes") is None
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=lambda benchmark: benchmark.name)
@@ -105,12 +95,9 @@ def _check(items, template, name):
     """Every prompt, taken apart and put together again, is the same, with the options of its item."""
     for item in items:
         prompt = item.prompt_en if name == "globalopinionqa" else item.prompt
-        fields = fields_of(template, prompt)
+        fields = template.fields_of(prompt)
         assert fields is not None, (item.language, item.id)
         assert template.render(fields) == prompt
-        if name == "xnli":
-            assert {label: text.strip() for label, text in template.options.items()} == item.options
-        if name == "mmmlu":
-            assert {label: fields[label].strip() for label in "ABCD"} == {
-                label: text.strip() for label, text in item.options.items()
-            }
+        if item.options and name != "globalopinionqa":
+            options = template.options_of(prompt)
+            assert {label: text.strip() for label, text in options.items()} == item.options
