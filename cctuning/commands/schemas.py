@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 CONNECTED = ("monolingual", "bilingual", "translated", "none")
 PROMPTINGS = ("original", "cot", "pim")
 ROOM_TO_THINK = ["max_new_tokens=512"]  # for a chain of thought
-TEMPLATES = (
-    *("llama3", "qwen", "mistral", "plain"),
-    *("authors_llama", "authors_qwen", "authors_mistral"),
-)
+TEMPLATES = (*("llama3", "qwen", "mistral", "plain"), *("authors_llama", "authors_qwen", "authors_mistral"))
 ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
 SCHEDULES = LibraryChoice(
     ("cosine", "linear", "constant", "constant_with_warmup", "polynomial"), "transformers:SchedulerType"
