@@ -1,8 +1,10 @@
 """A model of every kind, loud enough for the connection to change what it writes, and questions for it."""
 
 import json
+import os
 
 import torch
+from peft import LoraConfig, get_peft_model
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
@@ -43,6 +45,25 @@ def save_models(folder, **models):
         set_generation_tokens(model, PROMPTS)
         model.save_pretrained(folder / name)
         TOKENIZER.save_pretrained(folder / name)
+
+
+def save_adapter(folder, base):
+    """Writes a plain model to `base`, and a LoRA adapter of it, which somebody else trained, to `folder`."""
+    save_models(base.parent, **{base.name: plain_model()})
+    config = LoraConfig(target_modules=["q_proj"], r=2, init_lora_weights=False, task_type="CAUSAL_LM")
+    adapted = get_peft_model(load_model(base), config)
+    adapted.save_pretrained(folder)
+    TOKENIZER.save_pretrained(folder)
+
+
+def change_weight(folder):
+    """Another number in the last weight of a model's folder, in place, at the same time of the file."""
+    path = folder / "model.safetensors"
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def write_items(path, records):

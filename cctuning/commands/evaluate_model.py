@@ -27,9 +27,11 @@ from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name, set_mode
+from cctuning.pretrained.identity import identity_of, model_name
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import model_name, naming_model
+from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe
 from cctuning.tools.console import new_console
 from cctuning.tools.locks import only_run_in
@@ -214,7 +216,9 @@ def evaluate(
             task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), found.left_out)
             for task, found in tasks
         }
-        known = open_folder(folder, settings, stored, resume=recipe.resume)
+        known = open_folder(
+            folder, settings, stored, resume=recipe.resume, warn=lambda note: say(f"warning: {note}")
+        )
         save_recipe(recipe, folder / "recipe.yaml")
     how = GenerationSettings(
         recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood
@@ -231,9 +235,10 @@ def evaluate(
 
 
 def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
-    """All that responses depend on beside the questions: what a folder that goes on must agree in."""
+    """All that responses depend on beside the questions, be it by rounding: what a folder is compared in."""
     settings: dict[str, Any] = {
         "model": model_name(recipe.model),
+        "model_parts": identity_of(recipe.model),
         "inference": mode,
         "prompting": recipe.prompting,
         "max_new_tokens": recipe.max_new_tokens,
@@ -242,8 +247,11 @@ def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
         "dtype": recipe.dtype,
         "log_likelihood": recipe.log_likelihood,
     }
+    settings |= {name: getattr(recipe, name) for name in sorted(ROUNDING["evaluate"])}
     if mode == "translated":
         settings["translator"] = dataclasses.asdict(recipe.translator)
+        if recipe.translator.kind != "file" and recipe.translator.model:  # a file's texts are in the prompts
+            settings["translator"]["model"] = identity_of(recipe.translator.model)
     return settings
 
 

@@ -23,6 +23,7 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
+from cctuning.pretrained.identity import identity_of
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
@@ -96,7 +97,8 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     fit = fit_with_progress(recipe, model, sample, passes)
     export_monolingual(model, tokenizer, fit.transform, output_dir)
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
-    report = {"model": str(directory), "seed": recipe.seed, **fit.report, "settings": settings}
+    report = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
+    report |= {**fit.report, "settings": settings}
     write_fit(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)

@@ -40,9 +40,11 @@ from cctuning.evaluation.items.known_issues import known_issues_file
 from cctuning.evaluation.items.selection import HUB, missing_warning
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
+from cctuning.pretrained.identity import identity_of, model_name
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import model_name, naming_model
+from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe
 from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
@@ -87,10 +89,10 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
         return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
-        # The first one's: folders of a model on several machines are as old as they were copied.
+        # The first one's: another machine's cache may know a hub name by another commit.
         settings = from_the_first(what_cells_depend_on(recipe, rules), shard, state.device)
         if state.is_main_process:
-            folder.open(settings, resume=recipe.resume)
+            folder.open(settings, resume=recipe.resume, warn=lambda note: say(f"warning: {note}"))
             save_recipe(recipe, folder.path / "recipe.yaml")
         state.wait_for_everyone()  # nobody goes on with what is being removed
         study = Study(
@@ -178,11 +180,12 @@ def warn_of_known_issues(
 
 
 def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str, Any]:
-    """All that cells depend on beside the questions: what a folder that goes on must agree in."""
+    """All that cells depend on beside the questions, be it by rounding: what a folder is compared in."""
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
-    settings = {name: getattr(recipe, name) for name in (*names, "activations")}
+    settings = {name: getattr(recipe, name) for name in (*names, "activations", *sorted(ROUNDING["probe"]))}
     settings["template_arguments"] = dict(recipe.template_arguments)
-    return {"model": model_name(recipe.model)} | settings | {"generation_rules": rules}
+    model = {"model": model_name(recipe.model), "model_parts": identity_of(recipe.model)}
+    return model | settings | {"generation_rules": rules}
 
 
 def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
 from cctuning.generation.rules import prepare_to_save, set_generation_tokens
 from cctuning.pretrained.architectures import architecture_of
+from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
 from cctuning.pretrained.loading import (
     check_model,
     load_causal_lm,
@@ -41,9 +42,11 @@ from cctuning.pretrained.loading import (
 )
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
+from cctuning.settings.changes import rows_of_a_step
 from cctuning.settings.recipe import save_recipe
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.training.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
@@ -293,31 +296,42 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
     """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
     state = join_processes(use_cpu=recipe.use_cpu)
     checkpoint = None
+    origin = origin_of(recipe) if state.is_main_process else {}
     # The first process reads every byte of a checkpoint before it counts; the others are told its step.
     if state.is_main_process:
         checkpoint = checkpoint_to_resume(
             recipe.output_dir,
             dataclasses.asdict(recipe),
             recipe.resume,
-            passed_over=lambda error: console.print(f"warning: passed over {error}", soft_wrap=True),
+            origin=origin,
+            warn=lambda note: say(f"warning: {note}"),
         )
         if checkpoint is not None:
             note = check_same_engine(checkpoint, current_engine())
             console.print(f"Continuing from {checkpoint.path}", soft_wrap=True)
             if note:
                 console.print(f"warning: {note}", soft_wrap=True)
-        write_beginning(recipe, problems)
+        write_beginning(recipe, problems, origin)
     step = int(broadcast(torch.tensor(-1 if checkpoint is None else checkpoint.step, device=state.device)))
     if step < 0:
         return None
     return str(checkpoint_folder(recipe.output_dir, step)) if recipe.resume == "auto" else recipe.resume
 
 
-def write_beginning(recipe: TrainRecipe, problems: list[Problem]) -> None:
+def origin_of(recipe: TrainRecipe) -> dict[str, Any]:
+    """What a run depends on beside its recipe: what the base model is, and the rows of a step."""
+    return {
+        "base_model": identity_of(recipe.model_name_or_path, revision=recipe.model_revision),
+        "rows_of_a_step": rows_of_a_step(dataclasses.asdict(recipe), current_engine().processes),
+    }
+
+
+def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[str, Any]) -> None:
     """What a run leaves in `output_dir` before its first step."""
     output_dir = Path(recipe.output_dir)
     clear_output_dir(output_dir, recipe.resume)
     save_recipe(recipe, output_dir / RECIPE_FILE)
+    write_whole(output_dir / ORIGIN_FILE, to_json(origin, indent=2) + "\n")
     if problems:
         write_rejects(problems, output_dir / REJECTS_FILE)
         console.print(

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from cctuning.connection.connected import connection_of, is_of_pooling
 from cctuning.connection.modeling_cctuning import POOLINGS
+from cctuning.pretrained.identity import check_same_base
 from cctuning.pretrained.kinds import ModelError, kind_of, read_json_object
 from cctuning.pretrained.loading import from_library, load_causal_lm
 from cctuning.pretrained.names import naming_model
@@ -91,7 +92,8 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
 
     The pooling's weights, which are no part of the base model, are left out. `kwargs` go to
     `from_pretrained`. Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind,
-    or more than an addition to its base model, and `OSError` where that cannot be loaded.
+    or more than an addition to its base model, or trained on another one, and `OSError` where that cannot be
+    loaded.
     """
     directory = Path(directory)
     config = _lora_config(directory)
@@ -99,6 +101,7 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
     name = str(config.base_model_name_or_path)
     with naming_model(f"{directory / CONFIG_NAME}: base_model_name_or_path", name):
         base = load_causal_lm(name, revision=config.revision, trust_remote_code=trust_remote_code, **kwargs)
+    check_same_base(directory, name, config.revision)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below
         adapted = from_library(lambda: PeftModel.from_pretrained(base, str(directory), config=config))

@@ -1,6 +1,5 @@
 """Models by name, a folder or a hub name: errors say which setting named what, and why it is no model."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,22 +25,6 @@ def naming_model(key: str, name: str) -> Iterator[None]:
     except (OSError, ValueError) as error:
         place = "" if Path(name).is_dir() else "there is no such folder, and as a hub name: "
         raise OSError(f"{key}={name}: {place}{error}") from error
-
-
-def model_name(model: str) -> str:
-    """The name of a model with, of a folder, a digest that changes when its files do.
-
-    The digest is made of the files' names, sizes and times, since weights take long to read.
-    """
-    folder = Path(model)
-    if not folder.is_dir():
-        return model
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in (".json", ".safetensors", ".bin", ".model"):
-            found = path.stat()
-            digest.update(f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
-    return f"{folder.name}@{digest.hexdigest()[:12]}"
 
 
 def check_model_path(key: str, name: str) -> None:

@@ -4,31 +4,78 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _OF_A_CALL = frozenset({"run_name", "output_dir", "dry_run", "resume"})
-
+# How work is shared out: it moves results by no more than rounding, and noise where any is drawn.
+ROUNDING: Mapping[str, frozenset[str]] = {
+    "train": frozenset(
+        {
+            "per_device_train_batch_size", "gradient_accumulation_steps", "total_batch_size",
+            "gradient_checkpointing", "english_buckets",
+        }
+    ),
+    "fit": frozenset({"batch_size", "use_cpu"}),
+    "evaluate": frozenset({"batch_size", "batch_tokens", "attn_implementation", "use_cpu"}),
+    "probe": frozenset({"batch_size", "rows", "use_cpu"}),
+}  # fmt: skip
 # By command, the settings that change no result: they may differ between a result and the call that goes on
-# with it. Where a model lies is compared by what is in its folder, not by its path.
+# with it. Where a model lies is compared by what is in its folder (`pretrained.identity`), not by its path.
 WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
-    "train": _OF_A_CALL | {"report_to", "save_total_limit", "dataloader_num_workers"},
-    "fit": _OF_A_CALL | {"model", "batch_size", "use_cpu"},
-    "evaluate": _OF_A_CALL | {"model", "batch_size", "batch_tokens", "use_cpu"},
+    "train": _OF_A_CALL
+    | ROUNDING["train"]
+    | {"report_to", "save_strategy", "save_steps", "save_total_limit", "dataloader_num_workers"},
+    "fit": _OF_A_CALL | ROUNDING["fit"] | {"model"},
+    "evaluate": _OF_A_CALL | ROUNDING["evaluate"] | {"model"},
+    "probe": _OF_A_CALL | ROUNDING["probe"] | {"model"},
 }
 
 
-def changed_settings(
-    saved: Mapping[str, Any], wanted: Mapping[str, Any], *, without_effect: frozenset[str] = frozenset()
-) -> list[str]:
+def changed_settings(command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """The settings that differ, as `key: before -> now` in the order of their keys, with dots for groups.
 
-    A setting that one of both lacks is None there. Those in `without_effect` may differ.
+    A setting that one of both lacks is None there. Those without an effect on the command may differ; of a
+    training's batches it is the rows of a step that must not.
     """
-    before, now = _flat(saved), _flat(wanted)
+    before, now = (_flat({**settings, **_together(command, settings)}) for settings in (saved, wanted))
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if key not in without_effect]
+    return [
+        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
+        for key in keys
+        if key not in WITHOUT_EFFECT[command]
+    ]
+
+
+def rounding_note(command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What is to be said where settings differ that move the rest of the work by rounding; "" for none."""
+    names = sorted(ROUNDING[command] & saved.keys() & wanted.keys())
+    changed = [
+        f"{name}: {saved[name]!r} -> {wanted[name]!r}" for name in names if saved[name] != wanted[name]
+    ]
+    if not changed:
+        return ""
+    return f"{', '.join(changed)}: the rest may differ from that of an uninterrupted call, by rounding"
 
 
 def other_settings(holds: str, changed: Sequence[str], remedy: str) -> str:
     """The message that `holds`, such as "DIR holds a run", was made with other settings, and what to do."""
     return "\n".join([f"{holds} with other settings:", *(f"  {line}" for line in changed), remedy])
+
+
+def rows_of_a_step(settings: Mapping[str, Any], processes: int = 1) -> int | None:
+    """The rows of an optimizer step of a training's settings; with `processes`, of all of them."""
+    if (passes := settings.get("gradient_accumulation_steps")) is None:
+        return settings.get("total_batch_size")
+    return int(settings["per_device_train_batch_size"] * passes * processes)
+
+
+def _together(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What several settings, which may each differ, must agree in together."""
+    if command != "train":
+        return {}
+    reentrant = settings.get("gradient_checkpointing_reentrant")
+    return {
+        "rows_of_a_step": settings.get("rows_of_a_step", rows_of_a_step(settings)),
+        # It passes no gradient to English outputs.
+        "gradient_checkpointing_reentrant": bool(reentrant and settings.get("gradient_checkpointing")),
+    }
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -98,7 +98,7 @@ def check(folder: str | Path) -> Checkpoint:
 
 
 def newest_complete(
-    output_dir: str | Path, passed_over: Callable[[CheckpointError], None] = lambda error: None
+    output_dir: str | Path, passed_over: Callable[[CheckpointError], object] = lambda error: None
 ) -> Checkpoint | None:
     """The newest checkpoint of a run that counts; `passed_over` is told of every newer one that does not."""
     for folder in checkpoint_folders(output_dir):

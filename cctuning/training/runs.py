@@ -1,7 +1,7 @@
 """Folders of training runs: which one is meant, what it is, and whether another run may go on in it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import yaml
 
 from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
+from cctuning.pretrained.identity import ORIGIN_FILE
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, kind_of, read_json_object
-from cctuning.settings.changes import WITHOUT_EFFECT, changed_settings, other_settings
+from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.checkpoints import (
     Checkpoint,
@@ -128,19 +129,22 @@ def checkpoint_to_resume(
     recipe: dict[str, Any],
     resume: str,
     *,
-    passed_over: Callable[[CheckpointError], None] = lambda error: None,
+    origin: Mapping[str, Any] = {},
+    warn: Callable[[str], object] = lambda note: None,
 ) -> Checkpoint | None:
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
-    `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `passed_over` is
-    told of each newer one that is incomplete or damaged. Raises `RunError` where the folder holds a finished
-    run, or one with other settings, and `CheckpointError` where the checkpoint that was named does not count.
+    `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `origin`: what the
+    run depends on beside its recipe, as `ORIGIN_FILE` keeps it. `warn` is told of each newer checkpoint that
+    is incomplete or damaged, and of settings that may move the rest by rounding. Raises `RunError` where the
+    folder holds a finished run, or one with other settings or of another base model, and `CheckpointError`
+    where the checkpoint that was named does not count.
     """
     output_dir = Path(output_dir)
     if resume == "never":
         return None
     if resume != "auto":
-        return _named_checkpoint(Path(resume), output_dir, recipe)
+        return _named_checkpoint(Path(resume), output_dir, recipe, origin, warn)
     if (output_dir / FINISHED_FILE).is_file():
         steps = read_json_object(output_dir / FINISHED_FILE).get("steps", "?")
         raise RunError(
@@ -148,11 +152,17 @@ def checkpoint_to_resume(
             "start anew in it with resume=never, which deletes it"
         )
     if _has_begun(output_dir):
-        _refuse_other_recipe(output_dir, recipe)
-    return newest_complete(output_dir, passed_over)
+        _refuse_other_recipe(output_dir, recipe, origin, warn)
+    return newest_complete(output_dir, lambda error: warn(f"passed over {error}"))
 
 
-def _named_checkpoint(checkpoint: Path, output_dir: Path, recipe: dict[str, Any]) -> Checkpoint:
+def _named_checkpoint(
+    checkpoint: Path,
+    output_dir: Path,
+    recipe: dict[str, Any],
+    origin: Mapping[str, Any],
+    warn: Callable[[str], object],
+) -> Checkpoint:
     elsewhere = checkpoint.resolve().parent != output_dir.resolve()
     if elsewhere and (_has_begun(output_dir) or (output_dir / FINISHED_FILE).is_file()):
         raise RunError(
@@ -160,7 +170,7 @@ def _named_checkpoint(checkpoint: Path, output_dir: Path, recipe: dict[str, Any]
             "there by resume=auto, or choose another output_dir"
         )
     if (checkpoint.parent / RECIPE_FILE).is_file():
-        _refuse_other_recipe(checkpoint.parent, recipe)
+        _refuse_other_recipe(checkpoint.parent, recipe, origin, warn)
     try:
         return check(checkpoint)
     except CheckpointError as error:
@@ -209,10 +219,16 @@ def _has_begun(output_dir: Path) -> bool:
     return (output_dir / RECIPE_FILE).is_file() and (logged or bool(checkpoint_folders(output_dir)))
 
 
-def _refuse_other_recipe(output_dir: Path, recipe: dict[str, Any]) -> None:
+def _refuse_other_recipe(
+    output_dir: Path, recipe: dict[str, Any], origin: Mapping[str, Any], warn: Callable[[str], object]
+) -> None:
     saved = read_run_recipe(output_dir)
-    if changed := changed_settings(saved, recipe, without_effect=WITHOUT_EFFECT["train"]):
+    # A run that an older version began has none.
+    known = read_json_object(output_dir / ORIGIN_FILE)
+    if changed := changed_settings("train", {**saved, **known}, {**recipe, **(origin if known else {})}):
         remedy = (
             "Choose another output_dir, or start anew in it with resume=never, which deletes its checkpoints"
         )
         raise RunError(other_settings(f"{output_dir} holds an unfinished run", changed, remedy))
+    if note := rounding_note("train", saved, recipe):
+        warn(note)

@@ -8,9 +8,10 @@ import torch
 
 from cctuning.connection.adapters import base_of
 from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.pretrained.identity import model_name
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_causal_lm, load_seq2seq_lm, load_tokenizer
-from cctuning.pretrained.names import model_name, naming_model
+from cctuning.pretrained.names import naming_model
 from cctuning.tools.extras import extra
 from cctuning.translation.families import family_of
 from cctuning.translation.language_model import LanguageModelTranslator
@@ -39,7 +40,8 @@ def language_model(
         name, revision = base_of(directory)
     with naming_model("translator.model", name):
         model = load_causal_lm(name, revision=revision, **loading).eval().to(device)
-    return LanguageModelTranslator(model, PromptFormat(tokenizer), model_name=model_name(name), **options)
+    named = model_name(name, revision=revision)
+    return LanguageModelTranslator(model, PromptFormat(tokenizer), model_name=named, **options)
 
 
 def transformers_model(

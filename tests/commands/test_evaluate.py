@@ -1,6 +1,7 @@
 """evaluate.py as a command: every mode, what it leaves and goes on with, and what a newcomer gets wrong."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -13,9 +14,11 @@ from cctuning.generation.rules import set_generation_tokens
 from tests.questions import (
     PROMPTS,
     TOKENIZER,
+    change_weight,
     exported_model,
     plain_model,
     run_model,
+    save_adapter,
     save_models,
     write_items,
 )
@@ -189,6 +192,43 @@ def test_other_responses_are_not_mixed(folder, models, arguments, message):
     assert message in ended.err
     assert "resume=never" in ended.err
     assert evaluate_with(changed, "resume=never").status == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("weights", "model_parts.base.weights"),
+        ("path", "model_parts.base.name"),
+        ("tokenizer", "model_parts.tokenizer"),
+    ],
+)
+def test_another_base_of_an_adapter_is_another_model(folder, changed, named):
+    save_adapter(folder / "adapter", folder / "base")
+    assert evaluate(folder / "adapter").status == 0
+    (folder / "adapter").rename(folder / "moved")
+    assert evaluate(folder / "moved", "batch_size=2").status == 0  # the same elsewhere
+    if changed == "weights":
+        change_weight(folder / "base")
+    elif changed == "tokenizer":
+        path = folder / "moved/tokenizer_config.json"
+        path.write_text(path.read_text() + " ")
+    else:
+        shutil.copytree(folder / "base", folder / "other")
+        change_weight(folder / "other")
+        path = folder / "moved/adapter_config.json"
+        path.write_text(path.read_text().replace(str(folder / "base"), str(folder / "other")))
+    ended = evaluate(folder / "moved")
+    assert ended.status == 1
+    assert f"{named}: " in ended.err and "resume=never" in ended.err
+    assert (folder / "out/results.json").is_file()
+
+
+def test_another_batch_size_may_go_on_and_is_told(folder, models):
+    evaluate(models / "plain", benchmarks="xnli")
+    ended = evaluate(models / "plain", "batch_size=2", "batch_tokens=100", benchmarks="mkqa")
+    assert ended.status == 0, ended.err
+    assert "batch_size: 32 -> 2, batch_tokens: 16384 -> 100: the rest may differ" in ended.out
+    assert "the rest may differ" not in evaluate(models / "plain", "batch_size=2", "batch_tokens=100").out
 
 
 def test_known_faults_are_left_out_and_counted(folder, models):

@@ -18,7 +18,14 @@ from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.loading import load_tokenizer
 from tests.analysis import naive
-from tests.questions import plain_model, run_model, save_models, write_items
+from tests.questions import (
+    change_weight,
+    plain_model,
+    run_model,
+    save_adapter,
+    save_models,
+    write_items,
+)
 from tests.scripts import call
 
 pytestmark = pytest.mark.slow
@@ -196,6 +203,21 @@ def test_other_settings_do_not_mix(models, folder):
     assert "max_new_tokens: 5 -> 3" in ended.err
     assert probe(models / "plain", "languages=[sw]", "max_new_tokens=3", "resume=never").status == 0
     assert all(len(row["tokens"]) <= 3 for row in cells(folder, "pilot", "ffn", "xnli", "sw"))
+
+
+def test_another_base_of_an_adapter_is_another_model(folder):
+    save_adapter(folder / "adapter", folder / "base")
+    assert probe(folder / "adapter", "languages=[sw]").status == 0
+    (folder / "adapter").rename(folder / "moved")
+    before = files(folder / "out")
+    ended = probe(folder / "moved", "languages=[sw]", "batch_size=2", "rows=3")  # the same elsewhere
+    assert ended.status == 0, ended.err
+    assert "batch_size: 32 -> 2, rows: None -> 3: the rest may differ" in ended.out
+    assert files(folder / "out") == before
+    change_weight(folder / "base")
+    ended = probe(folder / "moved", "languages=[sw]")
+    assert ended.status == 1
+    assert "model_parts.base.weights: " in ended.err and "resume=never" in ended.err
 
 
 def test_more_languages_and_questions_join_what_is_there(models, folder):

@@ -17,7 +17,9 @@ from cctuning.commands import train_model as train
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.connection.model import CCTuningModel, load_model
 from cctuning.data.templates import TEMPLATES
+from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
+from tests.questions import change_weight
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
 pytestmark = pytest.mark.slow
@@ -172,6 +174,49 @@ def test_an_unfinished_run_with_another_recipe_is_refused_with_the_difference(fi
     assert ended.status == 1
     assert "\n  learning_rate: 0.01 -> 0.02\n  lora.r: 16 -> 4\nChoose another output_dir" in ended.err
     assert (folder / "checkpoint-4").is_dir()
+
+
+def test_an_unfinished_run_of_another_base_model_is_refused_with_what_differs(arguments, tmp_path, base):
+    own = shutil.copytree(base, tmp_path / "base")
+    same = {"model_name_or_path": own, "save_strategy": "steps", "save_steps": 2, "lora__enabled": "true"}
+    assert call(train, *arguments(**same)).status == 0
+    (tmp_path / "run/training_report.json").unlink()
+    change_weight(own)
+    ended = call(train, *arguments(**same))
+    assert ended.status == 1
+    assert "base_model.weights: " in ended.err and "resume=never" in ended.err
+    assert (tmp_path / "run/checkpoint-4").is_dir()
+    with pytest.raises(ModelError, match="another model than it was trained on"):
+        load_model(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "batch", [{"per_device_train_batch_size": 1}, {"gradient_accumulation_steps": 1, "total_batch_size": 9}]
+)
+def test_a_run_goes_on_with_other_batches_of_the_same_step(arguments, tmp_path, batch):
+    """To rounding it ends as one that nobody stopped: the mean of layers draws no noise."""
+    same = {"save_strategy": "steps", "save_steps": 2, "save_total_limit": 9, "connection__pooling": "mean"}
+    changed = {"per_device_train_batch_size": 4, **batch}
+    assert call(train, *arguments(**same)).status == 0
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    (tmp_path / "run/training_report.json").unlink()
+    shutil.rmtree(tmp_path / "run/checkpoint-4")
+    ended = call(train, *arguments(**same, **changed))
+    assert ended.status == 0, ended.err
+    said = f"per_device_train_batch_size: 2 -> {changed['per_device_train_batch_size']}"
+    assert said in ended.out and "the rest may differ" in ended.out and "Continuing from" in ended.out
+    first, second = (load_file(folder / "model.safetensors") for folder in (whole, tmp_path / "run"))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, atol=1e-4, rtol=1e-3)
+
+
+def test_a_run_does_not_go_on_with_other_rows_in_a_step(finished, arguments, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    (folder / "training_report.json").unlink()
+    more = {"output_dir": folder, "save_strategy": "epoch", "gradient_accumulation_steps": 1}
+    ended = call(train, *arguments(**more))
+    assert ended.status == 1
+    assert "\n  rows_of_a_step: 4 -> 2\n" in ended.err
 
 
 def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(finished, arguments, tmp_path):

@@ -5,24 +5,85 @@ import dataclasses
 import pytest
 
 from cctuning.commands import schemas
-from cctuning.settings.changes import WITHOUT_EFFECT, changed_settings, other_settings
+from cctuning.settings.changes import (
+    ROUNDING,
+    WITHOUT_EFFECT,
+    changed_settings,
+    other_settings,
+    rounding_note,
+    rows_of_a_step,
+)
 
 
 def test_settings_of_groups_and_those_that_one_side_lacks_are_named():
     saved = {"seed": 1, "lora": {"r": 16, "alpha": 32}, "gone": 1, "same": [1, 2]}
     wanted = {"lora": {"alpha": 32, "r": 4}, "seed": 1, "new": "x", "same": [1, 2]}
-    assert changed_settings(saved, wanted) == ["gone: 1 -> None", "lora.r: 16 -> 4", "new: None -> 'x'"]
-    assert changed_settings(saved, saved) == []
+    for command in WITHOUT_EFFECT:
+        assert changed_settings(command, saved, wanted) == [
+            "gone: 1 -> None",
+            "lora.r: 16 -> 4",
+            "new: None -> 'x'",
+        ]
+        assert changed_settings(command, saved, saved) == []
 
 
-def test_settings_without_effect_may_differ():
-    assert changed_settings({"a": 1, "b": 1}, {"a": 2, "b": 2}, without_effect=frozenset({"a"})) == [
-        "b: 1 -> 2"
-    ]
+@pytest.mark.parametrize("command", WITHOUT_EFFECT)
+def test_settings_without_effect_may_differ_and_those_that_round_are_told(command):
+    names = sorted(WITHOUT_EFFECT[command] - {"total_batch_size"})
+    saved, wanted = dict.fromkeys(names, 1), dict.fromkeys(names, 2)
+    if command == "train":
+        wanted["gradient_accumulation_steps"] = saved["per_device_train_batch_size"] = 4
+        wanted["per_device_train_batch_size"] = saved["gradient_accumulation_steps"] = 2
+    assert changed_settings(command, saved | {"other": 1}, wanted | {"other": 2}) == ["other: 1 -> 2"]
+    note = rounding_note(command, saved, wanted)
+    assert {name for name in names if f"{name}: " in note} == ROUNDING[command] - {"total_batch_size"}
+    assert rounding_note(command, saved, saved) == ""
+
+
+BATCH = {
+    "total_batch_size": 16,
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": None,
+    "gradient_checkpointing": True,
+    "gradient_checkpointing_reentrant": False,
+}
 
 
 @pytest.mark.parametrize(
-    ("command", "schema"), [("train", "TrainRecipe"), ("fit", "FitRecipe"), ("evaluate", "EvaluateRecipe")]
+    ("changes", "named"),
+    [
+        ({"per_device_train_batch_size": 1}, []),
+        ({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16}, []),
+        ({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}, ["rows_of_a_step: 16 -> 8"]),
+        ({"total_batch_size": 8}, ["rows_of_a_step: 16 -> 8"]),
+        ({"gradient_checkpointing": False}, []),
+        (
+            {"gradient_checkpointing_reentrant": True},
+            ["gradient_checkpointing_reentrant: False -> True"],
+        ),
+        ({"gradient_checkpointing": False, "gradient_checkpointing_reentrant": True}, []),
+    ],
+)
+def test_batches_of_a_training_may_differ_where_a_step_has_the_same_rows(changes, named):
+    assert changed_settings("train", BATCH, BATCH | changes) == named
+
+
+def test_rows_of_a_step_on_several_processes():
+    """Passes that are given are passes of each process; what is written down of a run counts them all."""
+    eight = BATCH | {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
+    assert rows_of_a_step(eight, 8) == rows_of_a_step(BATCH, 8) == 16
+    written = {"rows_of_a_step": 16}
+    assert changed_settings("train", BATCH | written, eight | written) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "schema"),
+    [
+        ("train", "TrainRecipe"),
+        ("fit", "FitRecipe"),
+        ("evaluate", "EvaluateRecipe"),
+        ("probe", "ProbeRecipe"),
+    ],
 )
 def test_every_setting_without_effect_is_one_of_its_command(command, schema):
     keys = {field.name for field in dataclasses.fields(getattr(schemas, schema))}

@@ -76,9 +76,9 @@ def test_an_incomplete_checkpoint_is_told_of_and_passed_over(tmp_path):
     folder = a_run(tmp_path / "run", checkpoints=(2, 4))
     (folder / "checkpoint-4" / "complete.json").unlink()
     told = []
-    assert checkpoint_to_resume(folder, RECIPE, "auto", passed_over=told.append).step == 2
-    assert [str(error) for error in told] == [
-        f"{folder}/checkpoint-4: complete.json is missing, it was not written to its end"
+    assert checkpoint_to_resume(folder, RECIPE, "auto", warn=told.append).step == 2
+    assert told == [
+        f"passed over {folder}/checkpoint-4: complete.json is missing, it was not written to its end"
     ]
 
 

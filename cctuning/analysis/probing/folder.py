@@ -1,13 +1,13 @@
 """The folder of a study: where everything lies in it, and whether it belongs to this study."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cctuning.analysis.cells.load_cells import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
-from cctuning.settings.changes import changed_settings, other_settings
+from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
 
@@ -66,11 +66,18 @@ class StudyFolder:
         lines = [to_json(row) + "\n" for row in question_rows(probe)]
         write_whole(path, "".join(lines))
 
-    def open(self, settings: Mapping[str, Any], *, resume: str) -> None:
+    def open(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        resume: str,
+        warn: Callable[[str], object] = lambda note: None,
+    ) -> None:
         """Makes the folder ready for a study under `settings`.
 
-        With resume=never all that an earlier study left goes. Raises `StudyFolderError` for the folder of
-        something else, and for a study that was made in another way.
+        With resume=never all that an earlier study left goes. `warn` is told what may move the rest by
+        rounding. Raises `StudyFolderError` for the folder of something else, and for a study that was made in
+        another way.
         """
         path = self.path / SETTINGS_FILE
         there = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
@@ -81,7 +88,7 @@ class StudyFolder:
                 "another output_dir"
             )
         if path.exists() and resume != "never":
-            self._refuse_others(path, settings)
+            self._refuse_others(path, settings, warn)
         if resume == "never":
             self.clear_findings()
             for name in _KEPT:
@@ -97,10 +104,11 @@ class StudyFolder:
                 shutil.rmtree(self.path / name)
             (self.path / name).unlink(missing_ok=True)
 
-    def _refuse_others(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def _refuse_others(self, path: Path, settings: Mapping[str, Any], warn: Callable[[str], object]) -> None:
         try:
             known = from_json(path.read_text(encoding="utf-8"))
-            changed = changed_settings(known, settings)
+            changed = changed_settings("probe", known, settings)
+            note = rounding_note("probe", known, settings)
         except (ValueError, AttributeError, TypeError) as error:
             raise StudyFolderError(
                 f"{path} was not written by a probe or is damaged: set another output_dir, or resume=never"
@@ -108,6 +116,8 @@ class StudyFolder:
         if changed:
             remedy = "Set another output_dir, or resume=never to ask everything anew"
             raise StudyFolderError(other_settings(f"{self.path} holds a study", changed, remedy))
+        if note:
+            warn(note)
 
 
 def question_rows(probe: ProbeTask) -> list[dict[str, Any]]:

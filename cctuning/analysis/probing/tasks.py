@@ -16,6 +16,7 @@ from cctuning.evaluation.comparison.evaluations import fingerprint
 from cctuning.evaluation.items.benchmark import Metric
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.selection import ItemSet
+from cctuning.settings.changes import WITHOUT_EFFECT
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class Piece:
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """A hash of the questions, to the token, and of how they are asked."""
-        content = [dict(settings), [question.content() for question in self.questions]]
+        counting = {name: value for name, value in settings.items() if name not in WITHOUT_EFFECT["probe"]}
+        content = [counting, [question.content() for question in self.questions]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Which steps of a study are done: their results are complete, and were made with the same settings."""
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import yaml
 
 from cctuning.commands.studies.plan import Step
 from cctuning.evaluation.asking.store import SETTINGS_FILE
-from cctuning.settings.changes import WITHOUT_EFFECT, changed_settings
+from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
+from cctuning.pretrained.kinds import read_json_object
+from cctuning.settings.changes import changed_settings
 from cctuning.training.runs import RECIPE_FILE, RunError
 
 
@@ -30,21 +33,39 @@ def states_of(steps: Sequence[Step]) -> dict[str, State]:
     compared.
     """
     marks = {step.name: step.mark for step in steps}
+    identity = functools.cache(identity_of)  # several steps have the same model
     states: dict[str, State] = {}
     for step in steps:
         older = any(_is_older(_begun(step), marks[name]) for name in step.needs)
         outdated = _begun(step).is_file() and (older or any(not states[name].done for name in step.needs))
-        states[step.name] = _state(step, outdated=outdated)
+        states[step.name] = _state(step, identity, outdated=outdated)
     return states
 
 
-def _state(step: Step, *, outdated: bool) -> State:
+def _state(step: Step, identity: Callable[..., dict[str, Any]], *, outdated: bool) -> State:
     if not step.mark.is_file():
         return State(False, outdated)
-    changed = changed_settings(_settings_of(step), step.settings, without_effect=WITHOUT_EFFECT[step.kind])
+    changed = changed_settings(step.kind, _settings_of(step), step.settings)
+    if not outdated:
+        changed += _other_model(step, identity)
     if changed and step.settings.get("resume") == "never":  # asked for, and the script deletes what is there
         return State(False)
     return State(not (outdated or changed), outdated, changed)
+
+
+def _other_model(step: Step, identity: Callable[..., dict[str, Any]]) -> list[str]:
+    """What differs between the model that a complete result was made by and the one that is there now."""
+    mark = read_json_object(step.mark)
+    if step.kind == "train":
+        then = read_json_object(step.output / ORIGIN_FILE).get("base_model")
+        name, revision = step.settings["model_name_or_path"], step.settings["model_revision"]
+    else:
+        then = (mark if step.kind == "fit" else mark.get("config", {})).get("model_parts")
+        name, revision = step.settings["model"], None
+    now = identity(name, revision=revision) if then else {}
+    if not then or now.get("commit", "") is None:  # an older version wrote it; nothing is there to compare
+        return []
+    return changed_settings(step.kind, {"model_parts": then}, {"model_parts": now})
 
 
 def _begun(step: Step) -> Path:

@@ -1,6 +1,6 @@
 """Responses on disk while an evaluation runs: what is there after a kill is whole batches, and they count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cctuning.evaluation.asking.sample_files import (
     samples_path,
     write_sample_file,
 )
-from cctuning.settings.changes import changed_settings, other_settings
+from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
 from cctuning.tools.json_text import from_json, to_json
@@ -96,12 +96,18 @@ class StoredTask:
 
 
 def open_folder(
-    folder: str | Path, settings: Mapping[str, Any], tasks: Mapping[str, StoredTask], *, resume: str = "auto"
+    folder: str | Path,
+    settings: Mapping[str, Any],
+    tasks: Mapping[str, StoredTask],
+    *,
+    resume: str = "auto",
+    warn: Callable[[str], object] = lambda note: None,
 ) -> dict[str, StoredTask]:
     """Makes `folder` ready for an evaluation of `tasks` under `settings`; returns all tasks that it has now.
 
     What was made of the samples so far goes: it is made again at the end, and says until then that nothing
-    is missing. With resume=never the responses go too. Raises `ResumeError` where the folder holds responses
+    is missing. With resume=never the responses go too. `warn` is told what may move the rest by rounding.
+    Raises `ResumeError` where the folder holds responses
     that were made in another way, to other questions, or nobody knows how, or damaged ones, and where it is
     the folder of a model or of another script.
     """
@@ -112,6 +118,8 @@ def open_folder(
     known_settings, known = ({}, {}) if resume == "never" else _read(path)
     if resume != "never":
         _refuse_others(folder, known_settings, known, settings, tasks)
+        if note := rounding_note("evaluate", known_settings, settings):
+            warn(note)
         for name in {**known, **tasks}:  # before anything is asked, which takes long
             read_task(folder, name)
             ResponseFile(folder, name).recover()
@@ -155,7 +163,7 @@ def _refuse_others(
             f"{folder} holds {found[0].name} and no {SETTINGS_FILE} that says how it was made: set another "
             "output_dir, or resume=never to remove it"
         )
-    changed = changed_settings(known_settings, settings) if known else []
+    changed = changed_settings("evaluate", known_settings, settings) if known else []
     changed += [
         f"{name}: other questions than before"
         for name, task in tasks.items()

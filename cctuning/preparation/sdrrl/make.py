@@ -29,8 +29,9 @@ from cctuning.preparation.sdrrl.build import (
 from cctuning.preparation.sdrrl.draw import SHARES, Pick, draw
 from cctuning.preparation.sdrrl.lexicon import read_lexicon
 from cctuning.preparation.sdrrl.report import left_out, remarks, tables, too_few_to_align, write_files
+from cctuning.pretrained.identity import model_name
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import model_name, naming_model
+from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
 from cctuning.tools.progress import Update, progress_bar
 from cctuning.training.runs import check_trusted

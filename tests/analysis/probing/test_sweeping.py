@@ -33,24 +33,24 @@ def test_cells_are_done_when_they_are_there(tmp_path):
     assert job(path).is_done_by_another({}, time.time())
 
 
-@pytest.mark.parametrize("change", [{"settings": {"model": "b"}}, {"text": "Mito?"}])
+@pytest.mark.parametrize("change", [{"settings": {"model_parts": "b"}}, {"text": "Mito?"}])
 def test_other_cells_are_an_error_unless_they_are_to_be_made_again(tmp_path, change):
     path = tmp_path / "a.parquet"
-    write(path, change.get("settings", {"model": "a"}), change.get("text", "Mji?"))
+    write(path, change.get("settings", {"model_parts": "a"}), change.get("text", "Mji?"))
     with pytest.raises(CellsError, match="other questions"):
-        job(path).is_done({"model": "a"})
-    assert not job(path, redo=True).is_done({"model": "a"})
+        job(path).is_done({"model_parts": "a"})
+    assert not job(path, redo=True).is_done({"model_parts": "a"})
 
 
 def test_old_cells_of_something_else_are_waited_over_and_new_ones_are_not(tmp_path):
     path = tmp_path / "a.parquet"
-    write(path, {"model": "b"})
+    write(path, {"model_parts": "b"})
     begun = time.time()
     os.utime(path, (begun - 60, begun - 60))
-    assert not job(path, redo=True).is_done_by_another({"model": "a"}, begun)
+    assert not job(path, redo=True).is_done_by_another({"model_parts": "a"}, begun)
     os.utime(path, (begun + 1, begun + 1))
     with pytest.raises(CellsError, match="just written by another process"):
-        job(path, redo=True).is_done_by_another({"model": "a"}, begun)
+        job(path, redo=True).is_done_by_another({"model_parts": "a"}, begun)
 
 
 def test_a_grid_is_the_model_as_it_is_and_then_all_pairs_in_order():

@@ -12,6 +12,7 @@ from cctuning.commands.studies.plan import make_plan
 from cctuning.commands.studies.state import states_of
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE
 from cctuning.evaluation.asking.store import SETTINGS_FILE
+from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RunError
 
 
@@ -95,6 +96,36 @@ def test_other_settings_of_a_complete_result_are_named(tmp_path, steps, settings
     states = states_of(now)
     assert {step.kind: states[step.name].changed for step in now if states[step.name].changed} == changed
     assert not all(state.done for state in states.values())
+
+
+def test_another_base_model_under_the_same_name_is_named(tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    steps = steps_in(tmp_path / "runs", train=[f"model_name_or_path={base}"])
+    for time, step in enumerate(steps, 1000):
+        finish(step, time)
+    parts = identity_of(base)
+    (steps[0].output / ORIGIN_FILE).write_text(json.dumps({"base_model": parts}))
+    assert done(steps) == [True, True, True]
+    (base / "config.json").write_text("{ }")
+    [line] = states_of(steps)["llama31_aya/train"].changed
+    assert line.startswith("model_parts.config: ")
+
+
+@pytest.mark.parametrize(("number", "mark"), [(1, {"model_parts": {}}), (2, {"config": {"model_parts": {}}})])
+def test_another_model_in_the_folder_of_one_is_named(steps, number, mark):
+    step = steps[number]
+    folder = Path(step.settings["model"])
+    (folder / "config.json").write_text("{}")
+    for content in (mark, mark.get("config", {})):
+        if "model_parts" in content:
+            content["model_parts"] = identity_of(folder)
+    step.mark.write_text(json.dumps({"settings": step.settings, **mark}))
+    os.utime(step.mark, (1000 + number, 1000 + number))
+    assert states_of(steps)[step.name].done
+    (folder / "config.json").write_text("{ }")
+    assert [line.split(":")[0] for line in states_of(steps)[step.name].changed] == ["model_parts.config"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cctuning.preparation.manifest import changed_files, read_manifest
 from cctuning.preparation.sdrrl.__main__ import main
 from cctuning.preparation.sdrrl.draw import SHARES
 from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS
-from cctuning.pretrained.names import model_name
+from cctuning.pretrained.identity import model_name
 from tests.preparation.sdrrl.test_parallel import texts
 from tests.scripts import write_base
 from tests.tiny import tiny_tokenizer

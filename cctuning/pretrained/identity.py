@@ -1,0 +1,137 @@
+"""What a model is, told by the content of its files: the same for a copy, another where it was changed.
+
+Every command compares this, and no path or time, before it goes on with what was made by a model.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from huggingface_hub import try_to_load_from_cache
+
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, CONNECTION_FILE, ModelError, read_json_object
+
+# By part, the files that make it, as patterns; each in the folder itself.
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "weights": ("*.safetensors", "*.safetensors.index.json", "model.bin"),  # the last is CTranslate2's
+    "config": (CONFIG_FILE, ADAPTER_FILE, CONNECTION_FILE),
+    "generation_config": ("generation_config.json",),
+    "tokenizer": (
+        "*token*", "vocab*", "merges*", "*.model", "shared_vocabulary*", "*.jinja",
+        "additional_chat_templates/*.jinja",
+    ),
+    "code": ("*.py",),
+}  # fmt: skip
+ORIGIN_FILE = "origin.json"  # in a run's folder: `base_model`, the identity of what it was trained from
+_WHOLE = 64 * 2**20  # bytes; of a larger file a sample is read
+_BLOCK = 4096  # bytes
+_BLOCKS = 256  # of a large file that is no safetensors file
+
+
+def identity_of(model: str | Path, *, revision: str | None = None) -> dict[str, Any]:
+    """What `model`, a folder or a hub name, is made of, as JSON values; equal for equal models.
+
+    Of a folder a digest of each part: weights, config, generation_config, tokenizer (with its chat template)
+    and code. Of an adapter also `base`: the name in its configuration, and what that is. Of a hub name
+    (`revision`: a branch, tag or commit) the commit that the local cache holds, so load from it first.
+
+    Files are read whole up to 64 MiB. Of larger ones size and samples count, for a start must not read
+    16 GB: of safetensors the header and 4 KiB at the beginning, middle and end of every tensor, which finds
+    any other training, and not the change of a single number. Times and folder names do not count.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return {"name": str(model), "commit": _commit(str(model), revision)}
+    parts: dict[str, Any] = _digests(folder)
+    if (folder / ADAPTER_FILE).is_file():
+        config = read_json_object(folder / ADAPTER_FILE)
+        name = str(config.get("base_model_name_or_path"))
+        own = {"name": name, "commit": _commit(name, config.get("revision"))}
+        # An adapter of an adapter is refused where it is loaded.
+        parts["base"] = {"name": name, **_digests(Path(name))} if Path(name).is_dir() else own
+    return parts
+
+
+def model_name(model: str | Path, *, revision: str | None = None) -> str:
+    """The name of a model with a digest of its `identity_of`, or of the commit of a hub name."""
+    identity = identity_of(model, revision=revision)
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{Path(model).name if Path(model).is_dir() else model}@{digest}"
+
+
+def check_same_base(adapter: Path, base: str, revision: str | None) -> None:
+    """Raises `ModelError` where `base` is not the model that the adapter in the folder was trained on.
+
+    A folder that does not say so passes, and what only one of both has, such as a commit, is not compared.
+    """
+    trained_on = read_json_object(adapter / ORIGIN_FILE).get("base_model", {})
+    now = identity_of(base, revision=revision) if trained_on else {}
+    both = [part for part in ("weights", "config", "commit") if trained_on.get(part) and now.get(part)]
+    changed = [part for part in both if trained_on[part] != now[part]]
+    if changed:
+        raise ModelError(
+            f"{adapter} is an adapter, and {base} is another model than it was trained on "
+            f"({', '.join(changed)}): put the base model back as it was, or train again"
+        )
+
+
+def _commit(name: str, revision: str | None) -> str | None:
+    try:
+        found = try_to_load_from_cache(name, CONFIG_FILE, revision=revision)
+    except ValueError:  # no name of the hub: where it is loaded, that is said
+        return None
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {
+        part: sorted({path for pattern in patterns for path in folder.glob(pattern)})
+        for part, patterns in _PARTS.items()
+    }
+    return {part: _digest(folder, paths) for part, paths in found.items() if paths}
+
+
+def _digest(folder: Path, paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                for block in _read(file):
+                    digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    """The file's content, or a sample of a large one."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= _WHOLE:
+        yield file.read()
+        return
+    header = _header(file)
+    yield header
+    for start in _tensor_samples(header) or range(0, size, size // _BLOCKS):
+        file.seek(start)
+        yield file.read(_BLOCK)
+
+
+def _header(file: IO[bytes]) -> bytes:
+    """The first bytes, of a safetensors file all before its tensors: a length of 8 bytes, and JSON."""
+    length = file.read(8)
+    return length + file.read(min(int.from_bytes(length, "little"), _WHOLE))
+
+
+def _tensor_samples(header: bytes) -> list[int]:
+    """Where the samples of a safetensors file begin; none for another file."""
+    try:
+        tensors = json.loads(header[8:])
+        offsets = [entry["data_offsets"] for name, entry in tensors.items() if name != "__metadata__"]
+        ends = [(len(header) + int(first), len(header) + int(last)) for first, last in offsets]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+    return [
+        start for first, last in ends for start in (first, (first + last) // 2, max(first, last - _BLOCK))
+    ]
