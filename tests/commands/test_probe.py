@@ -18,14 +18,7 @@ from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.loading import load_tokenizer
 from tests.analysis import naive
-from tests.questions import (
-    change_weight,
-    plain_model,
-    run_model,
-    save_adapter,
-    save_models,
-    write_items,
-)
+from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models, write_items
 from tests.scripts import call
 
 pytestmark = pytest.mark.slow

@@ -57,10 +57,7 @@ BATCH = {
         ({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}, ["rows_of_a_step: 16 -> 8"]),
         ({"total_batch_size": 8}, ["rows_of_a_step: 16 -> 8"]),
         ({"gradient_checkpointing": False}, []),
-        (
-            {"gradient_checkpointing_reentrant": True},
-            ["gradient_checkpointing_reentrant: False -> True"],
-        ),
+        ({"gradient_checkpointing_reentrant": True}, ["gradient_checkpointing_reentrant: False -> True"]),
         ({"gradient_checkpointing": False, "gradient_checkpointing_reentrant": True}, []),
     ],
 )

@@ -67,11 +67,7 @@ class StudyFolder:
         write_whole(path, "".join(lines))
 
     def open(
-        self,
-        settings: Mapping[str, Any],
-        *,
-        resume: str,
-        warn: Callable[[str], object] = lambda note: None,
+        self, settings: Mapping[str, Any], *, resume: str, warn: Callable[[str], object] = lambda note: None
     ) -> None:
         """Makes the folder ready for a study under `settings`.
 
