@@ -5,7 +5,7 @@ Nothing here imports `cctuning`. Models are plain transformers models; `decision
 Letters: B rows, P prompt tokens, R response tokens, L layers, d hidden size, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -272,13 +272,20 @@ class Generation:
 
 @torch.no_grad()
 def _greedy(
-    next_logits: Callable[[Tensor], tuple[Tensor, Tensor]], prompt: Tensor, new_tokens: int
+    model: PreTrainedModel,
+    decision_maker: Tensor,
+    prompt: Tensor,
+    new_tokens: int,
+    settings: Settings | None,
+    **source: Tensor,
 ) -> Generation:
+    settings, start = settings or Settings(), len(prompt) - 1
     sequence, logits = prompt, []
     for _ in range(new_tokens):
-        step, g = next_logits(sequence)
-        logits.append(step)
-        sequence = torch.cat([sequence, step.argmax()[None]])
+        f, g = inference_vector(model, decision_maker, sequence[: start + 1], settings=settings, **source)
+        with injected(model, settings.sublayer, start, f):
+            logits.append(model(input_ids=sequence[None], use_cache=False).logits[0, -1])
+        sequence = torch.cat([sequence, logits[-1].argmax()[None]])
     return Generation(tokens=sequence[len(prompt) :], logits=torch.stack(logits), weights=g)
 
 
@@ -291,17 +298,7 @@ def naive_monolingual_generate(
     settings: Settings | None = None,
 ) -> Generation:
     """Greedy, two full prefills for every new token: one reads F at the prompt's end, one adds f there."""
-    settings = settings or Settings()
-    start = len(prompt) - 1
-
-    def next_logits(sequence: Tensor) -> tuple[Tensor, Tensor]:
-        f, g = inference_vector(
-            model, decision_maker, sequence[: start + 1], transform=transform, settings=settings
-        )
-        with injected(model, settings.sublayer, start, f):
-            return model(input_ids=sequence[None], use_cache=False).logits[0, -1], g
-
-    return _greedy(next_logits, prompt, max_new_tokens)
+    return _greedy(model, decision_maker, prompt, max_new_tokens, settings, transform=transform)
 
 
 def naive_bilingual_generate(
@@ -313,15 +310,7 @@ def naive_bilingual_generate(
     settings: Settings | None = None,
 ) -> Generation:
     """Greedy, with F_en from the real x_en in every step."""
-    settings = settings or Settings()
-    start = len(prompt) - 1
-
-    def next_logits(sequence: Tensor) -> tuple[Tensor, Tensor]:
-        f, g = inference_vector(model, decision_maker, prompt, english=english, settings=settings)
-        with injected(model, settings.sublayer, start, f):
-            return model(input_ids=sequence[None], use_cache=False).logits[0, -1], g
-
-    return _greedy(next_logits, prompt, max_new_tokens)
+    return _greedy(model, decision_maker, prompt, max_new_tokens, settings, english=english)
 
 
 def naive_generate(

@@ -1,7 +1,6 @@
 """Asks a model questions: a CC-Tuning run, an exported model, or any other."""
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from cctuning.tools.console import new_console
 from cctuning.training.runs import check_trusted
 
 console = new_console()
-say = partial(console.print, soft_wrap=True)
 
 
 def chat_with_model(recipe: ChatRecipe) -> Result:
@@ -33,8 +31,8 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
-    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
-    choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
+    choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     with naming_model("model", recipe.model):
         model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
     if torch.cuda.is_available() and not recipe.use_cpu:
@@ -52,7 +50,7 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
 
 def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
     """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D."""
-    console.print(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.", soft_wrap=True)
+    console.say(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.")
     while True:
         try:
             question = console.input(Text("\nquestion> ", "bold")).strip()
@@ -87,8 +85,8 @@ def reply(
         english=[english] if english else None,
         max_new_tokens=recipe.max_new_tokens,
     )
-    console.print(said.text or "(an empty answer)", soft_wrap=True)
-    console.print(origin(said, english), style="dim", soft_wrap=True)
+    console.say(said.text or "(an empty answer)")
+    console.say(origin(said, english), style="dim")
     return said
 
 

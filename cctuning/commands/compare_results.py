@@ -41,8 +41,8 @@ def compare_results(recipe: CompareRecipe) -> Result:
     console.print(overview_table(comparison, metric=recipe.metric))
     console.print(legend(comparison))
     for warning in comparison.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
-    console.print(f"{folder} holds comparison.md, .csv, .json, .png and .svg", soft_wrap=True)
+        console.warn(warning)
+    console.say(f"{folder} holds comparison.md, .csv, .json, .png and .svg")
     return Result(folder, comparison.as_json())
 
 

@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cctuning.commands.prompts import choose_prompts, choose_rules
-from cctuning.commands.result import Result
+from cctuning.commands.result import Result, beside_model
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat
@@ -21,8 +20,7 @@ from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.items.known_issues import known_issues_file
-from cctuning.evaluation.items.selection import HUB, ItemSet, missing_warning, read_item_sets
+from cctuning.evaluation.items.selection import ItemSet, missing_warning, read_item_sets, without_effect
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
@@ -42,7 +40,6 @@ from cctuning.translation import load_translator, translate_all
 TRANSLATIONS_FILE = "translations.jsonl"
 
 console = new_console()
-say = partial(console.print, soft_wrap=True)
 
 
 def evaluate_model(recipe: EvaluateRecipe) -> Result:
@@ -58,8 +55,8 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
     mode = choose_mode(recipe.model, recipe.inference)
-    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
-    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
+    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     sets = read_item_sets(
         [find_benchmark(name) for name in recipe.benchmarks],
         recipe.data,
@@ -68,7 +65,8 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         leave_out_faults=recipe.leave_out_faults,
     )
     note_what_may_surprise(recipe, sets)
-    folder = Path(recipe.output_dir or default_output_dir(recipe, mode))
+    name = folder_name(recipe.run_name, mode, recipe.prompting)
+    folder = Path(recipe.output_dir or beside_model(recipe.model, "evaluation", name))
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     with only_run_in(folder) if state.is_main_process and not recipe.dry_run else nullcontext():
         # What translates is kept nowhere: it may be a model, which has to go before the other one comes.
@@ -81,7 +79,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
             translation(recipe, folder, shard, state.device) if mode == "translated" else None,
         )
         if unknown := unknown_tokens_warning(tokenizer, {task.name: task.prompts() for task in tasks}):
-            console.print(f"warning: {unknown}", soft_wrap=True)
+            console.warn(unknown)
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return Result()
@@ -100,29 +98,19 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
     """Says where settings have no effect, and where means are over other languages than the papers'."""
-    if recipe.leave_out_faults and (recipe.data == HUB or not known_issues_file(recipe.data)):
-        console.print(
-            f"warning: {recipe.data} has no anomalies.json, so leave_out_faults leaves out nothing",
-            soft_wrap=True,
-        )
-    if missing := missing_warning(sets, recipe.languages, recipe.data):
-        console.print(f"warning: {missing}", soft_wrap=True)
+    notes = (
+        without_effect(recipe.data, recipe.leave_out_faults),
+        missing_warning(sets, recipe.languages, recipe.data),
+    )
+    for note in filter(None, notes):
+        console.warn(note)
     others: dict[str, list[str]] = {}
     for found in sets:
         if found.language not in found.benchmark.languages:
             others.setdefault(found.benchmark.title, []).append(found.language)
     for title, languages in others.items() if not recipe.languages else ():
         listed = ", ".join(languages)
-        console.print(
-            f"{title}: {listed} beside the paper's languages; languages=[...] chooses", soft_wrap=True
-        )
-
-
-def default_output_dir(recipe: EvaluateRecipe, mode: str) -> Path:
-    """In the model's folder, or for a model on the hub under outputs/."""
-    own = Path(recipe.model)
-    base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
-    return base / "evaluation" / folder_name(recipe.run_name, mode, recipe.prompting)
+        console.say(f"{title}: {listed} beside the paper's languages; languages=[...] chooses")
 
 
 def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any) -> Translate:
@@ -160,8 +148,8 @@ def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any)
                 )
             faulty = [one for one in found if one.faults]
             if faulty:
-                console.print(
-                    f"warning: {len(faulty):,} of {len(found):,} translations from {source} are faulty "
+                console.warn(
+                    f"{len(faulty):,} of {len(found):,} translations from {source} are faulty "
                     f"({faulty[0].faults[0]}); {folder / TRANSLATIONS_FILE} holds them"
                 )
             translated = [one.text or None for one in found]
@@ -216,9 +204,7 @@ def evaluate(
             task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), found.left_out)
             for task, found in tasks
         }
-        known = open_folder(
-            folder, settings, stored, resume=recipe.resume, warn=lambda note: say(f"warning: {note}")
-        )
+        known = open_folder(folder, settings, stored, resume=recipe.resume, warn=console.warn)
         save_recipe(recipe, folder / "recipe.yaml")
     how = GenerationSettings(
         recipe.max_new_tokens, recipe.batch_size, recipe.batch_tokens, recipe.log_likelihood
@@ -275,7 +261,7 @@ def report(
     results = summarise(finished, config=config, left_out=left_out)
     write_results(folder, results)
     console.print(screen_table(results, width=console.width))
-    console.print(f"{folder} holds results.json, all samples, tables and a figure", soft_wrap=True)
+    console.say(f"{folder} holds results.json, all samples, tables and a figure")
     return results
 
 

@@ -5,7 +5,6 @@ import json
 import sys
 import warnings
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ from cctuning.transform.fit import Fit, fit_transform, run_shard
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 
 console = new_console()
-say = partial(console.print, soft_wrap=True)
 
 
 def fit_matrix(recipe: FitRecipe) -> Result:
@@ -59,7 +57,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     console.quiet = not state.is_main_process
     directory = Path(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
-        console.print(f"model={directory}, the newest finished run", soft_wrap=True)
+        console.say(f"model={directory}, the newest finished run")
     run_recipe = read_run_recipe(directory)
     if not kind_of(directory).run:
         raise RunError(
@@ -73,12 +71,12 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     with naming_model("model", str(directory)):
         tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
     # The template that the run was saved with; of an older version it may still write today's date.
-    prompts = choose_prompts(tokenizer, "auto", say=say)
+    prompts = choose_prompts(tokenizer, "auto", warn=console.warn)
     examples, problems = load_examples(recipe, directory, run_recipe, prompts)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
     if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
-        console.print(f"warning: {unknown}", soft_wrap=True)
+        console.warn(unknown)
     if recipe.dry_run:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return Result()
@@ -101,8 +99,8 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     report |= {**fit.report, "settings": settings}
     write_fit(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
-    console.print(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures", soft_wrap=True)
-    console.print(f"Next: cctuning chat model={output_dir}", soft_wrap=True)
+    console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
+    console.say(f"Next: cctuning chat model={output_dir}")
     return Result(output_dir, report)
 
 
@@ -135,11 +133,9 @@ def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> 
         f"{len(sample.fit):,} pairs to fit on ({languages}), {len(sample.held_out):,} others to measure on"
     )
     if len(sample.fit) < recipe.pairs:
-        console.print(
-            f"warning: fewer than pairs={recipe.pairs}: the data has no more rows that are not in English"
-        )
+        console.warn(f"fewer than pairs={recipe.pairs}: the data has no more rows that are not in English")
     if problems:
-        console.print(f"warning: {len(problems):,} rows left out, the first: {problems[0]}")
+        console.warn(f"{len(problems):,} rows left out, the first: {problems[0]}")
 
 
 def show(
@@ -174,7 +170,7 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
             model, sample, ridge=recipe.ridge, folds=recipe.folds, progress=bars.update, **passes
         )
     for warning in caught:
-        console.print(f"warning: {warning.message}")
+        console.warn(str(warning.message))
     return fit
 
 

@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
 from cctuning.commands.prompts import choose_prompts, choose_rules
-from cctuning.commands.result import Result
+from cctuning.commands.result import Result, beside_model
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.language_id import identify
@@ -36,8 +35,7 @@ from cctuning.evaluation.asking.responses import GenerationSettings
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
-from cctuning.evaluation.items.known_issues import known_issues_file
-from cctuning.evaluation.items.selection import HUB, missing_warning
+from cctuning.evaluation.items.selection import missing_warning, without_effect
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.identity import identity_of, model_name
@@ -53,7 +51,6 @@ from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 
 console = new_console()
-say = partial(console.print, soft_wrap=True)
 
 
 def probe_model(recipe: ProbeRecipe) -> Result:
@@ -69,8 +66,8 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
-    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
-    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, say=say)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
+    rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     positions = getattr(config, "max_position_embeddings", None)
     pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
     unseen = []
@@ -83,8 +80,8 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     warn_of_known_issues(recipe, pilot, unseen)
     asked = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
     if unknown := unknown_tokens_warning(tokenizer, asked):
-        console.print(f"warning: {unknown}", soft_wrap=True)
-    folder = StudyFolder(recipe.output_dir or default_output_dir(recipe))
+        console.warn(unknown)
+    folder = StudyFolder(recipe.output_dir or beside_model(recipe.model, "probing", recipe.run_name))
     if recipe.dry_run:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
         return Result()
@@ -92,7 +89,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         # The first one's: another machine's cache may know a hub name by another commit.
         settings = from_the_first(what_cells_depend_on(recipe, rules), shard, state.device)
         if state.is_main_process:
-            folder.open(settings, resume=recipe.resume, warn=lambda note: say(f"warning: {note}"))
+            folder.open(settings, resume=recipe.resume, warn=console.warn)
             save_recipe(recipe, folder.path / "recipe.yaml")
         state.wait_for_everyone()  # nobody goes on with what is being removed
         study = Study(
@@ -137,15 +134,8 @@ def read_tasks(
         new_tokens=recipe.max_new_tokens,
     )
     if warning := missing_warning([probe.found for probe in probes], recipe.languages, data):
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.warn(warning)
     return probes
-
-
-def default_output_dir(recipe: ProbeRecipe) -> Path:
-    """In the model's folder, or for a model on the hub under outputs/."""
-    own = Path(recipe.model)
-    base = own if own.is_dir() else Path("outputs") / recipe.model.replace("/", "--")
-    return base / "probing" / recipe.run_name
 
 
 def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
@@ -165,17 +155,13 @@ def warn_of_known_issues(
     """Says how many questions with known faults take part, or that none are known."""
     for key, probes in (("pilot", pilot), ("unseen", unseen)):
         data = str(getattr(recipe, key))
-        if recipe.leave_out_faults and probes and (data == HUB or not known_issues_file(data)):
-            console.print(
-                f"warning: {data} has no anomalies.json, so leave_out_faults leaves out nothing",
-                soft_wrap=True,
-            )
+        if probes and (note := without_effect(data, recipe.leave_out_faults)):
+            console.warn(note)
         if faults := count_known_issues(probes, data):
             listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())
-            console.print(
-                f"warning: {key} questions with known faults ({listed}) take part; leave_out_faults=true "
-                "leaves them out",
-                soft_wrap=True,
+            console.warn(
+                f"{key} questions with known faults ({listed}) take part; leave_out_faults=true "
+                "leaves them out"
             )
 
 
@@ -263,7 +249,7 @@ def write_findings(
         try:
             lenses = draw_lenses(study, pilot, shown, folder / "figures")
         except ValueError as error:  # a picture more or less
-            console.print(f"warning: no logit lens: {error}", soft_wrap=True)
+            console.warn(f"no logit lens: {error}")
         questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
         write_report(
             folder,
@@ -279,10 +265,10 @@ def write_findings(
             ],
         )
     for warning in warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.warn(warning)
     for table in screen_tables(summary):
         console.print(table)
-    console.print(f"{folder} holds report.html, summary.json, tables, figures and all cells", soft_wrap=True)
+    console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
     return whole
 
 

@@ -12,7 +12,7 @@ Say = Callable[[str], object]  # prints a line
 
 
 def choose_prompts(
-    tokenizer: Any, template: str, arguments: Mapping[str, Any] | None = None, *, say: Say
+    tokenizer: Any, template: str, arguments: Mapping[str, Any] | None = None, *, warn: Say
 ) -> PromptFormat:
     """The prompts of a tokenizer in a template; what may surprise in them is said.
 
@@ -21,12 +21,12 @@ def choose_prompts(
     choose_template(tokenizer, template, arguments)
     prompts = PromptFormat(tokenizer)
     for note in prompts.notes:
-        say(f"warning: {note}")
+        warn(note)
     return prompts
 
 
 def choose_rules(
-    model: str, prompts: PromptFormat, *, trust_remote_code: bool = False, say: Say
+    model: str, prompts: PromptFormat, *, trust_remote_code: bool = False, warn: Say
 ) -> dict[str, Any]:
     """What decides about the model's answers beside its logits; what its files ask for besides is said.
 
@@ -35,5 +35,5 @@ def choose_rules(
     with naming_model("model", model):
         config = load_model_generation_config(model, trust_remote_code=trust_remote_code)
     if note := rules_note(config):
-        say(f"warning: {note}")
+        warn(note)
     return rules_applied(config, prompts)

@@ -24,3 +24,9 @@ class Result:
     def files(self) -> list[Path]:
         """The files in `folder`, by name; those of folders in it are not listed."""
         return [] if self.folder is None else sorted(path for path in self.folder.iterdir() if path.is_file())
+
+
+def beside_model(model: str, *names: str) -> Path:
+    """Where results lie by default: in the model's folder, or for a model on the hub under outputs/."""
+    own = Path(model)
+    return (own if own.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)

@@ -42,9 +42,9 @@ def show(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]
     """The commands in their order, and which of them are done."""
     for step in steps:
         state = states[step.name]
-        console.print(f"{_word(state):<9} {step.shown(getattr(recipe.launch, step.kind))}", soft_wrap=True)
+        console.say(f"{_word(state):<9} {step.shown(getattr(recipe.launch, step.kind))}")
         for line in state.changed:
-            console.print(f"{'':<9}   {line}", soft_wrap=True)
+            console.say(f"{'':<9}   {line}")
     done = sum(state.done for state in states.values())
     console.print(f"{len(steps)} steps, {done} done. Nothing was run.")
 
@@ -92,9 +92,9 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
 
     def before(stage: Stage) -> None:
         step = by_name[stage.name]
-        console.print(f"{stage.name}: {step.shown(getattr(recipe.launch, step.kind))}", soft_wrap=True)
+        console.say(f"{stage.name}: {step.shown(getattr(recipe.launch, step.kind))}")
 
-    console.print(f"{len(steps)} steps; what they print goes to {logs}", soft_wrap=True)
+    console.say(f"{len(steps)} steps; what they print goes to {logs}")
     return run_stages(
         stages,
         finished=[name for name, state in states.items() if state.done],
@@ -120,6 +120,6 @@ def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[s
     console.print(screen_table(lines, recipe.run_name))
     console.print(LEGEND)
     for warning in warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
-    console.print(f"Written to {folder}: table.md, table.csv", soft_wrap=True)
+        console.warn(warning)
+    console.say(f"Written to {folder}: table.md, table.csv")
     return lines

@@ -6,6 +6,7 @@ They need no torch, so that `--help` and misspelt keys are answered at once.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,16 @@ SCHEDULES = LibraryChoice(
 OPTIMIZERS = LibraryChoice(
     ("adamw_torch_fused", "adamw_torch", "adafactor", "sgd"), "transformers.training_args:OptimizerNames"
 )
+
+
+def _refuse_twice(
+    recipe: Any, *keys: str, alike: Callable[[str], str] = lambda name: name.strip().lower()
+) -> None:
+    """Raises `ValueError` for a list of the recipe that names something twice: two names are `alike`."""
+    for key in keys:
+        names = list(map(alike, getattr(recipe, key)))
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{key}={getattr(recipe, key)} holds {twice[0]!r} twice")
 
 
 @dataclass
@@ -293,10 +304,7 @@ class EvaluateRecipe:
     def __post_init__(self) -> None:
         if not self.benchmarks:
             raise ValueError("benchmarks=[] names none to ask")
-        for key in ("benchmarks", "languages"):
-            names = [name.strip().lower() for name in getattr(self, key)]
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+        _refuse_twice(self, "benchmarks", "languages")
 
 
 @dataclass
@@ -363,10 +371,7 @@ class ProbeRecipe:
     def __post_init__(self) -> None:
         if not self.benchmarks:
             raise ValueError("benchmarks=[] names none to ask")
-        for key in ("benchmarks", "languages", "sublayers", "prompting"):
-            names = [name.strip().lower() for name in getattr(self, key)]
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{key}={getattr(self, key)} holds {twice[0]!r} twice")
+        _refuse_twice(self, "benchmarks", "languages", "sublayers", "prompting")
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
         if self.unseen is None:
@@ -518,7 +523,5 @@ class VisualizeRecipe:
             raise ValueError(
                 "models need sentences: name either data=[...], training rows, or benchmark=NAME"
             )
-        for key in ("languages", "results", "runs"):
-            given = getattr(self, key)
-            if twice := [name for name in given if given.count(name) > 1]:
-                raise ValueError(f"{key}={given} holds {twice[0]!r} twice")
+        _refuse_twice(self, "languages")
+        _refuse_twice(self, "results", "runs", alike=str)

@@ -5,7 +5,6 @@ import importlib.util
 import json
 import math
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,6 @@ from cctuning.training.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
 console = new_console(highlight=True)
-say = partial(console.print, soft_wrap=True)
 
 
 def train_model(recipe: TrainRecipe) -> Result:
@@ -91,7 +89,7 @@ def train_model(recipe: TrainRecipe) -> Result:
         if recipe.connection.enabled:
             architecture_of(config.get_text_config().model_type)
         tokenizer = load_tokenizer(name, **where_from)
-    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
+    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     examples, problems = load_examples(recipe, prompts)
     check_vocabulary(
         examples, tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=config.get_text_config().vocab_size
@@ -100,7 +98,7 @@ def train_model(recipe: TrainRecipe) -> Result:
     if recipe.dry_run:
         show(recipe, examples, problems, tokenizer)
         for error in found:
-            say(f"This would stop the run: {error}")
+            console.say(f"This would stop the run: {error}")
         return Result()
     if found:
         raise found[0]
@@ -145,7 +143,7 @@ def preflight(
 
     def saving() -> None:
         if names := prepare_to_save(generation_config, prompts):
-            say(f"warning: generation_config.json is not valid with {', '.join(names)}: left out when saved")
+            console.warn(f"generation_config.json is not valid with {', '.join(names)}: left out when saved")
         check_saving(prompts.tokenizer, config, generation_config)
 
     def targets() -> None:
@@ -164,7 +162,7 @@ def preflight(
             found.append(error)
     dtype = weights_dtype(recipe, config)
     if recipe.dtype == "auto" and dtype != stored_dtype(config):
-        say(f"dtype=auto: weights stored in {stored_dtype(config)} are trained in {dtype}")
+        console.say(f"dtype=auto: weights stored in {stored_dtype(config)} are trained in {dtype}")
     return found
 
 
@@ -208,12 +206,10 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
     if same := untranslated(examples):
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
-        console.print(
-            f"Rows whose English prompt is the prompt, not translated perhaps: {counts}", soft_wrap=True
-        )
+        console.say(f"Rows whose English prompt is the prompt, not translated perhaps: {counts}")
     unknown = unknown_tokens_warning(prompts.tokenizer, prompts_by_language(examples))
     if unknown:
-        console.print(f"warning: {unknown}", soft_wrap=True)
+        console.warn(unknown)
     return examples, problems
 
 
@@ -230,10 +226,9 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     show_memory(recipe, examples, warn_only=False)
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
-    console.print(
+    console.say(
         f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
-        f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained.",
-        soft_wrap=True,
+        f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained."
     )
 
 
@@ -256,7 +251,7 @@ def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool
             console.print(warning)
     except UnknownMemoryError as error:
         if not warn_only:
-            console.print(f"No memory estimate: {error}", soft_wrap=True)
+            console.say(f"No memory estimate: {error}")
 
 
 def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig) -> Step:
@@ -300,17 +295,13 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
     # The first process reads every byte of a checkpoint before it counts; the others are told its step.
     if state.is_main_process:
         checkpoint = checkpoint_to_resume(
-            recipe.output_dir,
-            dataclasses.asdict(recipe),
-            recipe.resume,
-            origin=origin,
-            warn=lambda note: say(f"warning: {note}"),
+            recipe.output_dir, dataclasses.asdict(recipe), recipe.resume, origin=origin, warn=console.warn
         )
         if checkpoint is not None:
             note = check_same_engine(checkpoint, current_engine())
-            console.print(f"Continuing from {checkpoint.path}", soft_wrap=True)
+            console.say(f"Continuing from {checkpoint.path}")
             if note:
-                console.print(f"warning: {note}", soft_wrap=True)
+                console.warn(note)
         write_beginning(recipe, problems, origin)
     step = int(broadcast(torch.tensor(-1 if checkpoint is None else checkpoint.step, device=state.device)))
     if step < 0:
@@ -334,9 +325,7 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[s
     write_whole(output_dir / ORIGIN_FILE, to_json(origin, indent=2) + "\n")
     if problems:
         write_rejects(problems, output_dir / REJECTS_FILE)
-        console.print(
-            f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}", soft_wrap=True
-        )
+        console.say(f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}")
 
 
 def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
@@ -455,6 +444,6 @@ def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     )
     (output_dir / "README.md").write_text(card, encoding="utf-8")
     write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")
-    console.print(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png", soft_wrap=True)
+    console.say(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png")
     if recipe.connection.enabled:
-        console.print(f"Next: cctuning fit model={output_dir}", soft_wrap=True)
+        console.say(f"Next: cctuning fit model={output_dir}")

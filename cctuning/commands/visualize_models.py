@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,6 @@ from cctuning.visualization.parallel_texts import (
 from cctuning.visualization.representations import check_layer, represent
 
 console = new_console()
-say = partial(console.print, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,19 +83,19 @@ def visualize_models(recipe: VisualizeRecipe) -> Result:
     if losses:
         write_whole(folder / "losses.csv", losses_csv(losses))
         plot_losses(losses, [folder / "losses.png", folder / "losses.svg"], x=recipe.x)
-        console.print(f"{folder} holds losses.csv, .png and .svg", soft_wrap=True)
+        console.say(f"{folder} holds losses.csv, .png and .svg")
     if choices:
         write_whole(folder / "layers.csv", choices_csv(choices))
         plot_choices(choices, [folder / "layers.png", folder / "layers.svg"])
-        console.print(f"{folder} holds layers.csv, .png and .svg", soft_wrap=True)
+        console.say(f"{folder} holds layers.csv, .png and .svg")
     if texts:
         write_maps(folder, maps, texts, settings_of(recipe))
         console.print(means_table(maps, texts))
-        console.print(f"{folder} holds {FILES}", soft_wrap=True)
+        console.say(f"{folder} holds {FILES}")
         write_whole(folder / "moved.csv", moved_csv(moved))
         plot_moved(moved, [folder / "moved.png", folder / "moved.svg"], chance=1 / len(texts))
         console.print(moved_table(moved, texts))
-        console.print(f"{folder} holds moved.csv, .png and .svg", soft_wrap=True)
+        console.say(f"{folder} holds moved.csv, .png and .svg")
     report = {
         "representations": {one.name: one.means for one in maps},
         "moved": {name: [dataclasses.asdict(one) for one in layers] for name, layers in moved.items()},
@@ -123,12 +121,10 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
         except ValueError as error:
             raise ValueError(f"{error}: models.{name}={folder}") from None
         mode = connection_mode(recipe, folder)
-        prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, say=say)
+        prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
         models.append(ShownModel(name, folder, mode, prompts))
     if len({model.prompts.template_hash for model in models}) > 1:
-        console.print(
-            "warning: the models' templates differ, so they read other prompts; template= sets one for all"
-        )
+        console.warn("the models' templates differ, so they read other prompts; template= sets one for all")
     return models
 
 
@@ -154,7 +150,7 @@ def read_texts(recipe: VisualizeRecipe) -> ParallelTexts | None:
         )
         if problems:
             count = len({(problem.file, problem.number) for problem in problems})
-            console.print(f"warning: {count:,} rows left out, the first: {problems[0]}", soft_wrap=True)
+            console.warn(f"{count:,} rows left out, the first: {problems[0]}")
         texts = texts_of_rows(rows)
     else:
         texts = texts_of_items(read_item_sets([find_benchmark(recipe.benchmark)], recipe.benchmark_data))
@@ -282,4 +278,4 @@ def show(
     if texts:
         language = next(iter(texts.texts))
         console.print(f"the first prompt, in {language}, as {models[0].name} reads it:")
-        console.print(models[0].prompts.prompt_text(texts.texts[language][0]), soft_wrap=True)
+        console.say(models[0].prompts.prompt_text(texts.texts[language][0]))

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import torch
+from torch import Tensor
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -39,3 +42,22 @@ def map_in_batches(
     for places in plan_batches(lengths, batch_size=batch_size):
         results |= zip(places, run([items[place] for place in places]), strict=True)
     return [results[place] for place in range(len(items))]
+
+
+def pad(
+    sequences: Sequence[Sequence[int]], value: int | None = None, *, left: bool = False, multiple: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Sequences as one (n, length) tensor padded on the right or left, and its mask (1: a token).
+
+    Without a `value` the padding is each sequence's own first token. Nothing attends to it, but a repetition
+    penalty looks at all tokens of a row, and must not find one there that the prompt does not have: say the
+    end token.
+    """
+    length = -(-max(map(len, sequences)) // multiple) * multiple
+    rows, mask = [], []
+    for sequence in sequences:
+        gap = length - len(sequence)
+        filling, tokens = [sequence[0] if value is None else value] * gap, [1] * len(sequence)
+        rows.append([*filling, *sequence] if left else [*sequence, *filling])
+        mask.append([0] * gap + tokens if left else tokens + [0] * gap)
+    return torch.tensor(rows), torch.tensor(mask)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cctuning.data.batches import pad
 from cctuning.data.encoding import IGNORED
 
 
@@ -51,13 +52,9 @@ class ParallelCollator:
         }
 
     def pad(self, sequences: Sequence[Sequence[int]], value: int | None = None) -> tuple[Tensor, Tensor]:
-        """Sequences as one (n, length) tensor padded on the right, and its mask (1: a token)."""
-        multiple = self.pad_to_multiple_of
-        length = -(-max(map(len, sequences)) // multiple) * multiple
+        """Sequences padded on the right with `value`, by default the pad token, and the mask."""
         value = self.pad_token_id if value is None else value
-        rows = [[*sequence, *[value] * (length - len(sequence))] for sequence in sequences]
-        mask = [[1] * len(sequence) + [0] * (length - len(sequence)) for sequence in sequences]
-        return torch.tensor(rows), torch.tensor(mask)
+        return pad(sequences, value, multiple=self.pad_to_multiple_of)
 
 
 def bucket_bounds(lengths: Sequence[int], buckets: int) -> list[int]:

@@ -67,6 +67,15 @@ class Row:
         return Problem(self.file, self.number, field, message, dataclasses.asdict(self))
 
 
+def listed(problems: Sequence[Problem], kind: str) -> str:
+    """How many rows or items, `kind`, are bad, and the first problems."""
+    count = len({(problem.file, problem.number) for problem in problems})
+    lines = [f"{count} bad {kind}{'s' * (count != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
+    if len(problems) > _SHOWN:
+        lines.append(f"  and {len(problems) - _SHOWN} more problems")
+    return "\n".join(lines)
+
+
 class BadRowsError(ValueError):
     """Rows that cannot be trained on; the message lists the first, `problems` holds all.
 
@@ -75,11 +84,7 @@ class BadRowsError(ValueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
-        rows = len({(problem.file, problem.number) for problem in problems})
-        lines = [f"{rows} bad row{'s' * (rows != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
-        if len(problems) > _SHOWN:
-            lines.append(f"  and {len(problems) - _SHOWN} more problems")
-        self.listed = "\n".join(lines)
+        self.listed = listed(problems, "row")
         super().__init__(
             f"{self.listed}\n"
             "Repair them, or set on_bad_row=skip to train without them (a rejects file will list them)"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cctuning.connection.connected import connection_of
-from cctuning.data.batches import map_in_batches
+from cctuning.data.batches import map_in_batches, pad
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.finite import finite_logits
@@ -114,10 +114,10 @@ def model_inputs(
 
     Raises `ValueError` for a token without an embedding.
     """
-    inputs = dict(zip(("input_ids", "attention_mask"), pad_left(ids), strict=True))
+    inputs = dict(zip(("input_ids", "attention_mask"), pad(ids, left=True), strict=True))
     if english_ids is not None:
         names = ("english_input_ids", "english_attention_mask")
-        inputs |= dict(zip(names, pad_left(english_ids), strict=True))
+        inputs |= dict(zip(names, pad(english_ids, left=True), strict=True))
     largest = max(int(tensor.max()) for tensor in inputs.values())
     check_token(largest, len(model.get_input_embeddings().weight), prompts.tokenizer)
     return {name: tensor.to(model.device) for name, tensor in inputs.items()}
@@ -130,15 +130,3 @@ def _chosen_layers(connected: Any, rows: int) -> Tensor:
         return torch.full((rows,), NOT_CONNECTED)
     weights = selection.weights[:: len(selection.weights) // rows]  # a row's beams follow one another
     return torch.where((weights == 1).any(-1), weights.argmax(-1), MIXTURE)
-
-
-def pad_left(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Sequences as one (n, length) tensor padded on the left, and its mask (1: a token).
-
-    The padding is each sequence's own first token. Nothing attends to it, but a repetition penalty looks at
-    all tokens of a row, and must not find one there that the prompt does not have: say the end token.
-    """
-    length = max(map(len, sequences))
-    rows = [[*[sequence[0]] * (length - len(sequence)), *sequence] for sequence in sequences]
-    mask = [[0] * (length - len(sequence)) + [1] * len(sequence) for sequence in sequences]
-    return torch.tensor(rows), torch.tensor(mask)

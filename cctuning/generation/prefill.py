@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import DynamicCache, DynamicLayer
 
 from cctuning.connection.connected import is_connected
-from cctuning.data.batches import plan_batches
+from cctuning.data.batches import pad, plan_batches
 
 _TOKENS = {"cpu": 1024}  # of a group, padded; on other devices:
 _MOST_TOKENS = 16384
@@ -22,7 +22,7 @@ _MOST_TOKENS = 16384
 
 @torch.no_grad()
 def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
-    """A cache of all prompts but for their last tokens, padded on the left as `generate.pad_left` pads them.
+    """A cache of all prompts but for their last tokens, padded on the left.
 
     None where that would save nothing, and where the groups' caches cannot be joined: a layer that keeps its
     last tokens only (a sliding window) or another kind of state, a decoder that takes no positions. The
@@ -65,16 +65,13 @@ def tokens_at_once(device: str) -> int:
 
 def _read(model: Any, prompts: Sequence[Sequence[int]]) -> DynamicCache:
     """The cache of some prompts, padded on the left to the longest of them."""
-    length = max(map(len, prompts))
-    missing = [length - len(prompt) for prompt in prompts]
-    rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
-    mask = (torch.arange(length) >= torch.tensor(missing)[:, None]).long().to(model.device)
+    ids, mask = (tensor.to(model.device) for tensor in pad(prompts, left=True))
     cache = DynamicCache(config=_config(model))
     given: dict[str, Any] = {"connection_index": -1} if is_connected(model) else {}
-    if any(missing):  # without padding attention is plainly causal, which is faster
+    if not mask.all():  # without padding attention is plainly causal, which is faster
         given["attention_mask"] = mask
     model.get_decoder()(
-        input_ids=torch.tensor(rows, device=model.device),
+        input_ids=ids,
         position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         past_key_values=cache,
         use_cache=True,

@@ -15,7 +15,11 @@ _SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p")
 
 def stop_tokens(model: Any, prompts: PromptFormat) -> list[int]:
     """The tokens that end a response: the template's, and those that the model came with."""
-    return sorted({prompts.stop_token_id, *end_tokens(model.generation_config)})
+    return _ends(model.generation_config, prompts)
+
+
+def _ends(config: GenerationConfig, prompts: PromptFormat) -> list[int]:
+    return sorted({prompts.stop_token_id, *end_tokens(config)})
 
 
 def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> GenerationConfig:
@@ -26,8 +30,7 @@ def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> Generati
 
 def rules_applied(own: GenerationConfig, prompts: PromptFormat) -> dict[str, Any]:
     """What decides about answers beside the logits, as it is written into results; `own`: the model's."""
-    ends = sorted({prompts.stop_token_id, *end_tokens(own)})
-    return {"eos_token_id": ends, **penalties(own), "passed_over": passed_over(own)}
+    return {"eos_token_id": _ends(own, prompts), **penalties(own), "passed_over": passed_over(own)}
 
 
 def rules_note(own: GenerationConfig) -> str:
@@ -61,7 +64,7 @@ def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
 
 def prepare_to_save(config: GenerationConfig, prompts: PromptFormat) -> list[str]:
     """The same of a generation configuration; returns what it could not be saved with, sorted."""
-    stops = sorted({prompts.stop_token_id, *end_tokens(config)})
+    stops = _ends(config, prompts)
     config.eos_token_id = stops if len(stops) > 1 else stops[0]
     config.pad_token_id = prompts.pad_token_id
     return make_savable(config)

@@ -54,10 +54,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     console.print(language_table(counts))
     for reason, count in left_out.most_common():
         console.print(f"left out: {count:,} ({reason})")
-    console.print(
-        f"{len(drawn):,} of {len(usable):,} rows in {len(counts)} languages -> {options.write}",
-        soft_wrap=True,
-    )
+    console.say(f"{len(drawn):,} of {len(usable):,} rows in {len(counts)} languages -> {options.write}")
     return 0
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cctuning.data.fields import OPTIONAL, REQUIRED, UNKNOWN_LANGUAGE
 from cctuning.data.formats import DataError, json_records
 from cctuning.data.language_id import identify
@@ -40,7 +38,7 @@ from cctuning.preparation.command import (
 )
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
-from cctuning.tools.console import new_console
+from cctuning.tools.console import PlainConsole, new_console
 from cctuning.tools.progress import tracked
 
 ROWS = 20_236  # of the paper; +EN and +MT add to them
@@ -73,7 +71,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     path, was_there, checksum = fetch_pinned(
         url, options.write.parent, expected=options.sha256, media_url=options.media_url
     )
-    console.print(f"{path} {'was there' if was_there else 'downloaded'}", soft_wrap=True)
+    console.say(f"{path} {'was there' if was_there else 'downloaded'}")
     fewest = options.rows or (1 if options.setting == "sdrrl" else ROWS)
     rows, problems = read_authors_rows(path, fewest=fewest, prefix=name.replace("_parallel", ""))
     base = options.write.with_stem(rows_name("base"))
@@ -142,16 +140,16 @@ def contents(path: Path, *, base: Path | None) -> dict[str, Any]:
     return held
 
 
-def _print_contents(held: dict[str, Any], console: Console) -> None:
+def _print_contents(held: dict[str, Any], console: PlainConsole) -> None:
     columns = ", ".join(
         f"{name}{'' if count == held['rows'] else f' (in {count:,})'}"
         f"{'' if name in (*REQUIRED, *OPTIONAL) else ' (not read)'}"
         for name, count in held["columns"].items()
     )
-    console.print(f"it holds {held['rows']:,} rows with the columns {columns}", soft_wrap=True)
+    console.say(f"it holds {held['rows']:,} rows with the columns {columns}")
     for what, count in held.items():
         if what not in ("rows", "columns"):
-            console.print(f"{what}: {count:,}", soft_wrap=True)
+            console.say(f"{what}: {count:,}")
 
 
 def read_authors_rows(path: Path, *, fewest: int, prefix: str) -> tuple[list[Row], list[Problem]]:
@@ -225,14 +223,14 @@ def _first_of_each(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _print(
-    counts: dict[str, int], found: Counter[str], left_out: Counter[str], path: Path, console: Console
+    counts: dict[str, int], found: Counter[str], left_out: Counter[str], path: Path, console: PlainConsole
 ) -> None:
     console.print(language_table(counts))
     ways = ", ".join(f"{way} {count:,}" for way, count in found.most_common())
     console.print(f"languages: {ways}")
     for reason, count in left_out.most_common():
         console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}")
-    console.print(f"{sum(counts.values()):,} rows -> {path}", soft_wrap=True)
+    console.say(f"{sum(counts.values()):,} rows -> {path}")
 
 
 def _sha256(text: str) -> str:

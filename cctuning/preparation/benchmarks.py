@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
@@ -34,7 +33,7 @@ from cctuning.preparation.command import ended, typed
 from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.tools.console import new_console
+from cctuning.tools.console import PlainConsole, new_console
 from cctuning.translation import KINDS, Translator, load_translator
 
 
@@ -113,7 +112,7 @@ def _write_benchmark(
     command: list[str],
     translator: Translator | None,
     load: Load,
-    console: Console,
+    console: PlainConsole,
 ) -> dict[str, list[Item]]:
     """The items of each language that has some, written, or read where they had been."""
     items: dict[str, list[Item]] = {}
@@ -121,11 +120,11 @@ def _write_benchmark(
         path = folder / benchmark.title / f"{language}.jsonl"
         settings = _settings(benchmark, language, options, translator)
         if _is_made(path, folder, settings):
-            console.print(f"{path} is there", soft_wrap=True)
+            console.say(f"{path} is there")
         else:
             found = load(language)
             if not found.items:
-                console.print(f"{path}: the set leaves no question", soft_wrap=True)
+                console.say(f"{path}: the set leaves no question")
                 continue
             write_items(path, found.items)
             write_manifest(
@@ -139,7 +138,7 @@ def _write_benchmark(
                 packages=["datasets"] if options.source == "hub" else [],
                 checksums=found.checksums,
             )
-            console.print(f"{path}: {len(found.items)} items", soft_wrap=True)
+            console.say(f"{path}: {len(found.items)} items")
         items[language] = read_items(folder, benchmark, language)
     return items
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from cctuning.data.rows import Problem, Row, write_rejects
@@ -19,7 +18,7 @@ from cctuning.preparation.command import add_row_arguments, check_target, ended,
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
 from cctuning.reporting.tables import RecordTable
-from cctuning.tools.console import new_console
+from cctuning.tools.console import PlainConsole, new_console
 
 FIELDS = ("instruction", "instruction_en", "output")
 
@@ -78,19 +77,19 @@ def _check(options: argparse.Namespace) -> int:
     _print_problems(problems, options.show, console)
     changed = changed_files(options.manifest) if options.manifest else []
     for line in changed:
-        console.print(f"manifest: {line}", soft_wrap=True)
+        console.say(f"manifest: {line}")
     if options.write is not None:
         _write(rows, problems, options.write, console)
         problems = []
     return 1 if problems or changed else 0
 
 
-def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: Console) -> None:
+def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console: PlainConsole) -> None:
     write_rows(rows, path)
-    console.print(f"{len(rows)} rows -> {path}", soft_wrap=True)
+    console.say(f"{len(rows)} rows -> {path}")
     if problems:
         write_rejects(problems, rejects_path(path))
-        console.print(f"rejected rows -> {rejects_path(path)}", soft_wrap=True)
+        console.say(f"rejected rows -> {rejects_path(path)}")
 
 
 def _table(reports: Sequence[LanguageReport]) -> Table:
@@ -114,7 +113,7 @@ def _table(reports: Sequence[LanguageReport]) -> Table:
     )
 
 
-def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -> None:
+def _print_problems(problems: Sequence[Problem], shown: int, console: PlainConsole) -> None:
     if not problems:
         console.print("no bad rows")
         return
@@ -123,7 +122,7 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: Console) -
     counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
     console.print(f"bad rows: {rows} ({counts})")
     for problem in problems[:shown]:
-        console.print(f"  {problem}", soft_wrap=True)
+        console.say(f"  {problem}")
     if len(problems) > shown:
         console.print(f"  and {len(problems) - shown} more")
 

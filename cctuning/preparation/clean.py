@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 
 from cctuning.data.rows import Row
 from cctuning.preparation.command import (
@@ -28,7 +27,7 @@ from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.near_duplicates import NearDuplicate, near_duplicates
 from cctuning.preparation.overlap import Overlap, overlaps, read_questions
 from cctuning.reporting.tables import RecordTable
-from cctuning.tools.console import new_console
+from cctuning.tools.console import PlainConsole, new_console
 from cctuning.tools.files import write_whole
 
 NEAR = "near duplicate"
@@ -67,8 +66,8 @@ def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
         packages=["datasketch", "numpy", "scipy"],
     )
     _print(removed, short, console)
-    console.print(f"removed rows -> {removed_path(options.write)}", soft_wrap=True)
-    console.print(f"{len(kept):,} of {len(rows):,} rows -> {options.write}", soft_wrap=True)
+    console.say(f"removed rows -> {removed_path(options.write)}")
+    console.say(f"{len(kept):,} of {len(rows):,} rows -> {options.write}")
     return 0
 
 
@@ -106,7 +105,7 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> None:
+def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole) -> None:
     """What was removed of which language, and which benchmark files the questions are from."""
     if removed:
         counts = Counter((one["language"], one["reason"]) for one in removed)
@@ -119,7 +118,7 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: Console) -> N
         console.print(table)
     files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
     for file, count in files.most_common():
-        console.print(f"{count} with questions of {file}", soft_wrap=True)
+        console.say(f"{count} with questions of {file}")
     if short:
         console.print(f"{short} questions of benchmarks are too short to be looked for")
 

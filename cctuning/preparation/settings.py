@@ -61,10 +61,9 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     console.print(language_table(added.languages))
     for reason, count in added.left_out.most_common():
         console.print(f"not added: {count:,} ({reason})")
-    console.print(
+    console.say(
         f"{len(added.rows):,} rows beside {len(rows):,}, together {len(added.rows) + len(rows):,} "
-        f"-> {options.write}",
-        soft_wrap=True,
+        f"-> {options.write}"
     )
     return 0
 

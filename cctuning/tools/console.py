@@ -28,8 +28,20 @@ class _Printable(RenderHook):
         return [_Shown(renderable) for renderable in renderables]
 
 
-def new_console(**options: Any) -> Console:
+class PlainConsole(Console):
+    """A console for lines that are as long as they are, which a terminal wraps and a log does not."""
+
+    def say(self, line: str, style: str | None = None) -> None:
+        """Prints a line."""
+        self.print(line, style=style, soft_wrap=True)
+
+    def warn(self, line: str) -> None:
+        """Prints a warning."""
+        self.say(f"warning: {line}")
+
+
+def new_console(**options: Any) -> PlainConsole:
     """A console that takes text as it is: no markup, no highlighting, no control characters."""
-    console = Console(**{"highlight": False, "markup": False, **options})
+    console = PlainConsole(**{"highlight": False, "markup": False, **options})
     console.push_render_hook(_Printable())
     return console

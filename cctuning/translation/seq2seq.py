@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from cctuning.data.batches import map_in_batches
+from cctuning.data.batches import map_in_batches, pad
 from cctuning.generation.finite import finite_logits
 from cctuning.generation.rules import generating_by
 from cctuning.pretrained.generation_config import end_tokens, greedy
@@ -111,10 +111,7 @@ class TransformersEngine:
             max_new_tokens=max_new_tokens,
             num_beams=beam_size,
         )
-        length = max(map(len, ids))
-        pad = self.model.config.pad_token_id
-        inputs = torch.tensor([[*row, *[pad] * (length - len(row))] for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in ids])
+        inputs, mask = pad(ids, self.model.config.pad_token_id)
         with (
             generating_by(self.model, rules),
             finite_logits(self.model, self.tokenizer, ids),

@@ -1,10 +1,9 @@
 """probe.py as a command: what it leaves and goes on with, and what a newcomer gets wrong."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
+from contextlib import nullcontext
+from unittest import mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -18,12 +17,12 @@ from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.loading import load_tokenizer
 from tests.analysis import naive
+from tests.processes import start_two
 from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models, write_items
 from tests.scripts import call
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ("en", "sw", "zh")
 LAYERS, NEW = 3, 5
 
@@ -69,8 +68,10 @@ def arguments(model, *more):
     return [f"{key}={value}" for key, value in settings.items()]
 
 
-def probe(model, *more):
-    return call(script, *arguments(model, *more))
+def probe(model, *more, figures=False):
+    """A study; without its figures, which take most of the time, unless a test looks at them."""
+    with nullcontext() if figures else mock.patch.object(script, "draw_figures"):
+        return call(script, *arguments(model, *more))
 
 
 def cells(folder, *parts):
@@ -86,7 +87,7 @@ def files(folder):
 
 
 def test_a_whole_study(models, folder):
-    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen")
+    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen", figures=True)
     assert ended.status == 0, ended.err
     for language in LANGUAGES:
         for benchmark in ("xnli", "globalopinionqa"):
@@ -169,18 +170,9 @@ def test_an_interrupted_study_goes_on_at_the_question(models, folder, monkeypatc
 def test_two_processes_write_what_one_writes(models, folder):
     assert probe(models / "plain", "unseen=data/unseen").status == 0
     (folder / "out").rename(folder / "alone")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2"]
-    config = ROOT / "recipes/accelerate/ddp.yaml"
-    command = [*launch, "--config_file", str(config), str(ROOT / "probe.py")]
-    done = subprocess.run(
-        [*command, *arguments(models / "plain", "unseen=data/unseen")],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
+    for started in start_two("probe.py", *arguments(models / "plain", "unseen=data/unseen"), folder=folder):
+        ended = started.wait()
+        assert ended.status == 0, ended.err
     for path in files(folder / "alone"):
         ours, theirs = (read_cells([folder / place / path]).to_pylist() for place in ("out", "alone"))
         for own, other in zip(ours, theirs, strict=True):
@@ -225,9 +217,10 @@ def test_more_languages_and_questions_join_what_is_there(models, folder):
 
 
 def test_nothing_of_an_earlier_study_stays_among_what_is_made(models, folder):
-    assert probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]").status == 0
+    both = probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]", figures=True)
+    assert both.status == 0
     assert list((folder / "out/figures").glob("*attention*"))
-    assert probe(models / "plain", "languages=[sw]").status == 0
+    assert probe(models / "plain", "languages=[sw]", figures=True).status == 0
     assert not list((folder / "out/figures").glob("*attention*"))
     assert cells(folder, "pilot", "attention", "xnli", "sw")  # which took long
 

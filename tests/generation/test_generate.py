@@ -3,9 +3,10 @@ import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
+from cctuning.data.batches import pad
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
-from cctuning.generation.generate import answer, pad_left
+from cctuning.generation.generate import answer
 from cctuning.generation.rules import set_generation_tokens, stop_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
@@ -117,7 +118,7 @@ def test_no_questions_have_no_answers(model):
 
 
 def test_padding_on_the_left_is_the_first_token():
-    ids, mask = pad_left([[5, 9], [6, 7, 8]])
+    ids, mask = pad([[5, 9], [6, 7, 8]], left=True)
     assert ids.tolist() == [[5, 5, 9], [6, 7, 8]]
     assert mask.tolist() == [[0, 1, 1], [1, 1, 1]]
 

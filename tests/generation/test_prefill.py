@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from cctuning.data.batches import pad
 from cctuning.generation import prefill as module
-from cctuning.generation.generate import answer, pad_left
+from cctuning.generation.generate import answer
 from cctuning.generation.prefill import prefill
 from tests.models import build
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
@@ -41,7 +42,7 @@ def test_the_cache_is_that_of_all_prompts_read_together(groups):
     model = plain_model()
     ids = PROMPTS.prompts_ids(TEXTS)
     cache = prefill(model, ids)
-    tokens, mask = (tensor[:, :-1] for tensor in pad_left(ids))
+    tokens, mask = (tensor[:, :-1] for tensor in pad(ids, left=True))
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
         whole = model(tokens, attention_mask=mask, position_ids=positions, use_cache=True).past_key_values

@@ -29,12 +29,12 @@ def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> d
     """The choice of each strategy from a pilot grid, with its ties and its stability under resampling."""
     correct = grid.cells.correct
     drawn = resampled_means(correct.reshape(len(correct), -1).astype(float), random, resamples)
-    chosen, found = choose(grid), {}
+    found = {}
     for name, allowed in _allowed(grid.layers).items():
-        pairs = sorted(((i, j) for i, j in np.argwhere(allowed).tolist()), key=_preference)
+        pairs = _by_preference(allowed)
         places = [source * grid.layers + target for source, target in pairs]
         right = correct.reshape(len(correct), -1).sum(0)[places]
-        best = pairs.index(chosen[name])
+        best = int(right.argmax())
         # Sums of the same answers in another order may differ in their last digits.
         again = np.round(drawn[:, places] * len(correct)).argmax(1) == best
         tied = int((right == right.max()).sum())
@@ -49,9 +49,12 @@ def _allowed(layers: int) -> dict[str, NDArray[np.bool_]]:
     return {OVERALL: everywhere, SOURCE_LAST: source == layers - 1, TARGET_FIRST: target == 0}
 
 
-def _preference(pair: LayerPair) -> LayerPair:
-    """The order of pairs that are equally good."""
-    return pair[1], -pair[0]
+def _by_preference(allowed: NDArray[np.bool_]) -> list[LayerPair]:
+    """The allowed pairs in the order in which equally good ones are taken, as the authors' ApplyExp does.
+
+    The one with the lowest target layer comes first, and of those the one with the highest source layer.
+    """
+    return sorted(((i, j) for i, j in np.argwhere(allowed).tolist()), key=lambda pair: (pair[1], -pair[0]))
 
 
 def choose(grid: Grid) -> dict[str, LayerPair]:
@@ -65,13 +68,9 @@ def choose(grid: Grid) -> dict[str, LayerPair]:
 
 
 def best_pair(scores: NDArray[Any], allowed: NDArray[np.bool_] | None = None) -> LayerPair:
-    """The place of the highest of the allowed scores, (L, L).
-
-    Of equal ones that with the lowest target layer is taken, and of those the one with the highest source
-    layer, as `find_best_index` of the authors' ApplyExp does.
-    """
-    scores = np.where(True if allowed is None else allowed, scores.astype(float), -np.inf)
-    return min(((i, j) for i, j in np.argwhere(scores == scores.max()).tolist()), key=_preference)
+    """The place of the highest of the allowed scores, (L, L); of equal ones the first by preference."""
+    pairs = _by_preference(np.ones_like(scores, dtype=bool) if allowed is None else allowed)
+    return max(pairs, key=scores.__getitem__)
 
 
 def measure_strategies(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:

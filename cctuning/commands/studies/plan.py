@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from cctuning.commands.registry import COMMANDS
 from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.generation.modes import folder_name
-from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe
+from cctuning.settings.recipe import RecipeError, load_recipe
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models
 Kind = Literal["train", "fit", "evaluate"]
-_FOLDERS = {"train": RECIPES, "fit": RECIPES / "fit", "evaluate": RECIPES / "evaluation"}
 _MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE}
 
 Schema = TypeVar("Schema")
@@ -191,7 +191,7 @@ def _key(setting: str) -> str:
 
 def _load(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:
     try:
-        return load_recipe(arguments, schema, folder=_FOLDERS[kind])
+        return load_recipe(arguments, schema, folder=COMMANDS[kind].recipes)
     except RecipeError as error:
         raise RecipeError(f"cctuning {kind} {shlex.join(arguments)}: {error}") from error
 

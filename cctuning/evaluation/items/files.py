@@ -14,7 +14,7 @@ from cctuning.data.fields import (
     whole_number,
 )
 from cctuning.data.formats import ONE_OBJECT, DataError, Record, json_records, parquet_records
-from cctuning.data.rows import Problem
+from cctuning.data.rows import Problem, listed
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.settings.near_matches import did_you_mean
@@ -25,7 +25,6 @@ __all__ = ["SUFFIXES", "BadItemsError", "Item", "available_languages", "read_ite
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _KEYS = ("id", "language", "prompt", "prompt_en", "answer", "options", "option_texts")
-_SHOWN = 20
 
 
 class BadItemsError(ValueError):
@@ -33,11 +32,7 @@ class BadItemsError(ValueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
-        items = len({(problem.file, problem.number) for problem in problems})
-        lines = [f"{items} bad item{'s' * (items != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
-        if len(problems) > _SHOWN:
-            lines.append(f"  and {len(problems) - _SHOWN} more problems")
-        super().__init__("\n".join(lines))
+        super().__init__(listed(problems, "item"))
 
 
 def available_languages(folder: str | Path, benchmark: Benchmark) -> list[str]:

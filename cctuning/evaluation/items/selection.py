@@ -10,10 +10,17 @@ from cctuning.evaluation.items import hub
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
 from cctuning.evaluation.items.item import Item
-from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
+from cctuning.evaluation.items.known_issues import known_issues_file, read_known_issues, without_known_issues
 from cctuning.settings.near_matches import did_you_mean
 
 HUB = "hub"
+
+
+def without_effect(data: str, leave_out_faults: bool) -> str | None:
+    """A warning where `leave_out_faults` leaves out nothing, as no known faults lie beside the data."""
+    if not leave_out_faults or (data != HUB and known_issues_file(data)):
+        return None
+    return f"{data} has no anomalies.json, so leave_out_faults leaves out nothing"
 
 
 @dataclass(frozen=True)

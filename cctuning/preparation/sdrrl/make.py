@@ -45,7 +45,7 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
 
     def say(lines: Iterable[str]) -> None:
         for line in lines:
-            console.print(line, soft_wrap=True)
+            console.say(line)
 
     check_target(options.data, output)
     given, _ = named_rows(options)

@@ -63,24 +63,26 @@ def of(summary, measure, sublayer="ffn"):
     return summary[measure][sublayer]["xnli"]
 
 
+@pytest.fixture(scope="module")
 def figures(summary, judgement):
     axes = summary["about"]["axes"]
     outcomes = of(summary, "outcomes")
-    return {
-        "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs"), TITLE),
-        "bounds": draw_bounds(of(summary, "bounds"), TITLE),
-        "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}, TITLE),
-        "tries": draw_tries(of(summary, "bounds"), axes["tries"], TITLE),
-        "outcomes": draw_outcomes(outcomes, TITLE),
-        "categories": draw_categories(of(summary, "categories"), TITLE),
-        "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"], TITLE),
-        "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"], TITLE),
-        "selectors": draw_selectors(judgement, TITLE),
-    }
+    with plots.style():
+        return {
+            "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs"), TITLE),
+            "bounds": draw_bounds(of(summary, "bounds"), TITLE),
+            "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}, TITLE),
+            "tries": draw_tries(of(summary, "bounds"), axes["tries"], TITLE),
+            "outcomes": draw_outcomes(outcomes, TITLE),
+            "categories": draw_categories(of(summary, "categories"), TITLE),
+            "perplexities": draw_perplexities(of(summary, "perplexity"), axes["bin"], TITLE),
+            "unseen": draw_unseen(summary["unseen"]["ffn"]["scores"], TITLE),
+            "selectors": draw_selectors(judgement, TITLE),
+        }
 
 
-def test_nothing_is_cut_off_and_all_fits_a_page(style, summary, judgement):
-    for name, figure in figures(summary, judgement).items():
+def test_nothing_is_cut_off_and_all_fits_a_page(style, figures):
+    for name, figure in figures.items():
         figure.draw_without_rendering()
         width, height = figure.get_size_inches()
         assert width <= 7.1 and height <= 9, name
@@ -92,8 +94,8 @@ def test_nothing_is_cut_off_and_all_fits_a_page(style, summary, judgement):
         assert min(text.get_fontsize() for text in texts) >= 6, name
 
 
-def test_every_axis_says_what_it_is(style, summary, judgement):
-    for name, figure in figures(summary, judgement).items():
+def test_every_axis_says_what_it_is(figures):
+    for name, figure in figures.items():
         said = " ".join(text.get_text() for text in figure.findobj(Text))
         assert "%" in said or "points" in said, name
         assert TITLE in said, name
