@@ -119,7 +119,7 @@ class LoraRecipe:
 class TrainRecipe:
     """Settings of `cctuning train`."""
 
-    model_name_or_path: str = required("the base model: a hub name or a folder", names="model")
+    model_name_or_path: str = required("the base model: a hub name, a folder or a .gguf file", names="model")
     data: list[str] = required(
         "files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)", names="rows"
     )

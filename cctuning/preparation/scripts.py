@@ -16,6 +16,7 @@ SCRIPTS = {
     "clean": "Remove near duplicates, and rows that hold questions of benchmarks",
     "check": "Check rows before a run: counts, lengths and faults for every language",
     "benchmarks": "Write benchmark files from the hub or the authors: the papers' questions and prompts",
+    "model": "Make a plain model folder of a GGUF file, to train and to serve",
     "lm_eval_tasks": "Write the benchmarks as tasks of lm-evaluation-harness",
 }
 

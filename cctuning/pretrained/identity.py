@@ -43,6 +43,8 @@ def identity_of(model: str | Path, *, revision: str | None = None) -> dict[str, 
     any other training, and not the change of a single number. Times and folder names do not count.
     """
     folder = Path(model)
+    if folder.is_file():  # GGUF: all parts in one
+        return {"weights": _digest(folder.parent, [folder])}
     if not folder.is_dir():
         return {"name": str(model), "commit": _commit(str(model), revision)}
     parts: dict[str, Any] = _digests(folder)

@@ -8,6 +8,7 @@ from typing import Any
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 CONNECTION_FILE = "connection.json"
+GGUF_SUFFIX = ".gguf"  # of a file that holds a model by itself: weights, configuration and tokenizer
 
 
 class ModelError(ValueError):

@@ -1,15 +1,18 @@
 """Models, configurations and tokenizers of other people: nothing random, nothing run that was not asked for.
 
-Wrap calls in `names.naming_model`, which says which setting named the model.
+Wrap calls in `names.naming_model`, which says which setting named the model. A model is a folder, a hub name,
+or a GGUF file, whose weights are converted to plain ones when it is loaded.
 """
 
+import importlib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
@@ -23,22 +26,24 @@ from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.pretrained.architectures import ARCHITECTURES
-from cctuning.pretrained.kinds import ModelError, kind_of, read_json_object
+from cctuning.pretrained.kinds import GGUF_SUFFIX, ModelError, kind_of, read_json_object
 from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_floating, check_folder
+from cctuning.tools.extras import extra
 
 _TOKENIZERS = ("*token*", "vocab*", "merges*", "*.model")
 _LAYER = re.compile(r"\b(?:layers|h|blocks|layer)\.(\d+)\.")
 
 
 def load_config(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
-    """The configuration of a causal language model: a folder's, or a hub name's.
+    """The configuration of a causal language model: of a folder, a hub name or a GGUF file.
 
     Raises `ModelError` where it is broken, names code that nobody asked to run, or is of another kind of
     model.
     """
     read_json_object(Path(source) / CONFIG_NAME)
-    with_code = {"trust_remote_code": trust_remote_code}
-    config = from_library(lambda: AutoConfig.from_pretrained(source, revision=revision, **with_code))
+    place, where = _located(source)
+    where |= {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = _read(where, lambda: AutoConfig.from_pretrained(place, **where))
     kernel = config._attn_implementation
     if kernel is not None and "/" in str(kernel):
         raise ModelError(f"{CONFIG_NAME} asks for the attention code {kernel!r} of the hub: take that out")
@@ -77,7 +82,8 @@ def load_generation_config(
     """
     folder = Path(source)
     read_json_object(folder / GENERATION_CONFIG_NAME)
-    if not folder.is_dir() or (folder / GENERATION_CONFIG_NAME).is_file():
+    on_the_hub = not folder.exists()
+    if on_the_hub or (folder / GENERATION_CONFIG_NAME).is_file():
         try:
             return from_library(lambda: GenerationConfig.from_pretrained(source, revision=revision or "main"))
         except OSError:
@@ -116,15 +122,27 @@ def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:
 
 
 def _load_whole(model_class: Any, source: str | Path, **kwargs: Any) -> Any:
-    model, report = from_library(
+    place, where = _located(source)
+    if where:
+        where |= _unpacked()
+    if where and torch.distributed.is_initialized():
+        raise ModelError(
+            "a GGUF file is loaded by one process alone: make a folder of it first, with cctuning prepare "
+            f"model {source} --output FOLDER"
+        )
+    model, report = _read(
+        where,
         lambda: model_class.from_pretrained(
-            source,
+            place,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # they are in the report, and refused below
             output_loading_info=True,
+            **where,
             **kwargs,
-        )
+        ),
     )
+    if where:
+        model = _unquantised(model, load_config(source))
     if getattr(model, "peft_config", None) is not None:
         raise ModelError("it is an adapter, and no model of its own: name its base model")
     _refuse_incomplete(model, report)
@@ -145,13 +163,50 @@ def load_tokenizer(
         raise ModelError(
             f"{folder} holds no tokenizer: copy its files there, {FULL_TOKENIZER_FILE} or others"
         )
-    with_code = {"trust_remote_code": trust_remote_code}
-    tokenizer = from_library(lambda: AutoTokenizer.from_pretrained(source, revision=revision, **with_code))
+    place, where = _located(source)
+    where |= {"revision": revision, "trust_remote_code": trust_remote_code}
+    tokenizer = _read(where, lambda: AutoTokenizer.from_pretrained(place, **where))
     # Each template but the default one is saved with the model, as a file of its name.
     for name in tokenizer.chat_template if isinstance(tokenizer.chat_template, dict) else ():
         if re.fullmatch(r"[\w-]+", name) is None:
             raise ModelError(f"the tokenizer has a chat template named {name!r}, which is no name for a file")
     return tokenizer
+
+
+def _located(source: str | Path) -> tuple[str | Path, dict[str, Any]]:
+    """What the library is to read, and with which arguments: of a GGUF file its folder and its name."""
+    path = Path(source)
+    if path.suffix != GGUF_SUFFIX or not path.is_file():
+        return source, {}
+    with extra("gguf"):
+        importlib.import_module("gguf")
+    return path.parent, {"gguf_file": path.name}
+
+
+def _unpacked() -> dict[str, Any]:
+    """Asks for plain weights; versions of transformers that know no others have no such setting."""
+    config = getattr(transformers, "GgufConfig", None)
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
+
+
+def _read(where: Mapping[str, Any], load: Callable[[], Any]) -> Any:
+    """As `from_library`; of a GGUF file an error says that it is one."""
+    try:
+        return from_library(load)
+    except (ModelError, OSError) as error:
+        if "gguf_file" not in where:
+            raise
+        raise ModelError(
+            f"transformers cannot read it as GGUF ({error}): damaged, or of a kind that it lacks"
+        ) from error
+
+
+def _unquantised(model: Any, config: Any) -> Any:
+    """The same model without the mark of the quantised file that it was read from: it can be saved."""
+    same = {"dtype": model.dtype, "attn_implementation": model.config._attn_implementation}
+    plain = type(model).from_pretrained(None, config=config, state_dict=model.state_dict(), **same)
+    plain.generation_config = GenerationConfig.from_model_config(config)
+    return plain
 
 
 def from_library(load: Callable[[], Any]) -> Any:

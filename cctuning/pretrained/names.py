@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, GGUF_SUFFIX
 from cctuning.settings.near_matches import did_you_mean
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -23,7 +23,7 @@ def naming_model(key: str, name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        place = "" if Path(name).is_dir() else "there is no such folder, and as a hub name: "
+        place = "" if Path(name).exists() else "there is no such folder, and as a hub name: "
         raise OSError(f"{key}={name}: {place}{error}") from error
 
 
@@ -35,8 +35,15 @@ def check_model_path(key: str, name: str) -> None:
             begun = "; its training has not finished" if (path / "recipe.yaml").is_file() else ""
             raise FileNotFoundError(f"{key}={name} holds no config.json, so it is no model's folder{begun}")
     elif path.exists():
-        raise FileNotFoundError(f"{key}={name} is a file, and must be a model's folder or a hub name")
-    elif not _HUB_NAME.fullmatch(name) or (len(path.parts) > 1 and path.parent.is_dir()):
+        if path.suffix != GGUF_SUFFIX:
+            raise FileNotFoundError(
+                f"{key}={name} is a file, and must be a model's folder, a hub name, or a {GGUF_SUFFIX} file"
+            )
+    elif (
+        path.suffix == GGUF_SUFFIX
+        or not _HUB_NAME.fullmatch(name)
+        or (len(path.parts) > 1 and path.parent.is_dir())
+    ):
         raise FileNotFoundError(f"{key}={name} does not exist{_hint(path)}")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = ("aya", "aya_parallel", "benchmarks", "check", "clean", "lm_eval_tasks", "sdrrl.__main__")
+SCRIPTS = ("aya", "aya_parallel", "benchmarks", "check", "clean", "lm_eval_tasks", "model", "sdrrl.__main__")
 SCRIPTS += ("settings", "translate")
 
 HELP = """
