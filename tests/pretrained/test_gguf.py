@@ -90,11 +90,12 @@ def logits(model):
 
 
 def test_it_is_the_model_that_was_written_and_can_be_saved(file, model, tmp_path):
-    loaded = load_causal_lm(file, dtype=torch.float32, attn_implementation="eager")
+    asked = {"dtype": torch.float32, "attn_implementation": "eager"}
+    loaded = load_causal_lm(file, **asked)
     assert loaded.config._attn_implementation == "eager"
     assert torch.allclose(logits(loaded), logits(model), atol=1e-5)
     loaded.save_pretrained(tmp_path / "again")
-    assert torch.equal(logits(load_causal_lm(tmp_path / "again")), logits(loaded))
+    assert torch.equal(logits(load_causal_lm(tmp_path / "again", **asked)), logits(loaded))
     assert load_config(file).num_hidden_layers == model.config.num_hidden_layers
 
 
