@@ -171,7 +171,7 @@ def test_every_format_gives_the_rows_that_were_written(rows):
 FAULTS = [
     ({"instruction": ""}, "instruction", "is empty"),
     ({"output": " \n\t\u3000"}, "output", "is empty"),
-    ({"output": "\u200b\ufeff"}, "output", "is empty"),
+    ({"output": "\u200b\ufeff\u200e\u00ad\ufe0f\u3164\0"}, "output", "is empty"),
     ({"instruction_en": ...}, "instruction_en", "is missing: the row has no English translation"),
     ({"instruction_en": "  "}, "instruction_en", "is empty: the row has no English translation"),
     ({"instruction_en": None}, "instruction_en", "is null: the row has no English translation"),

@@ -62,7 +62,6 @@ settings(
     *to_out(),
     rows=(ROW, {**OTHER, "instruction": ""}),
 )
-settings("a setting that does not exist", "setting: … 'end'", on_rows, "end", *to_out())
 settings(
     "rows without output_en",
     "nothing to add … English response (2) … output_en … translate",
@@ -77,18 +76,6 @@ settings(
     "mt",
     *to_out(),
     rows=({**ROW, "language": "qaa"},),
-)
-settings(
-    "neither .jsonl nor .parquet",
-    "--write: 'out.csv' … .jsonl or .parquet",
-    on_rows,
-    "mt",
-    "ROWS",
-    "--write",
-    "out.csv",
-)
-settings(
-    "the input as the output", "--write rows.jsonl … read", on_rows, "mt", "ROWS", "--write", "./rows.jsonl"
 )
 settings(
     "a folder as the output", "out.jsonl: Is a directory", on_rows, "mt", *to_out(), files={"out.jsonl/": ""}
@@ -118,7 +105,6 @@ settings(
     "mt",
     *to_out("--language", "Swahili"),
 )
-check("a folder without a manifest", "manifest.json does not exist", on_rows, "ROWS", "--manifest", ".")
 
 # --- Translation --------------------------------------------------------------------------------------------
 
@@ -190,13 +176,6 @@ translate(
     "notes.txt",
     files={"notes.txt": "not to be lost"},
 )
-
-
-@TABLE.case("rows.jsonl, row 1, language: … missing … --language", script="cctuning.preparation.translate")
-def rows_that_lack_their_language(folder: Path) -> list[str]:
-    words = translated(folder)
-    write_rows(folder, {key: ROW[key] for key in ROW if key not in ("language", "instruction_en")})
-    return words
 
 
 # --- Cleaning -----------------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ BAD = {
     "id: is missing": {k: v for k, v in CHOICE.items() if k != "id"},
     "id: is null, must be a whole number or text": {**CHOICE, "id": None},
     "id: is true or false": {**CHOICE, "id": True},
+    "id: is a number, must be a whole number or text": {**CHOICE, "id": 1.5},
     "prompt: is empty": {**CHOICE, "prompt": " \n"},
     "prompt: is a number, must be text": {**CHOICE, "prompt": 7},
     "prompt_en: is empty": {**CHOICE, "prompt_en": ""},
