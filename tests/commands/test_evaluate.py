@@ -284,15 +284,6 @@ def test_nothing_says_that_an_evaluation_is_complete_before_it_is(folder, models
     assert not (folder / "out/results.json").exists()
 
 
-def test_responses_of_unknown_origin_are_not_taken(folder, models):
-    evaluate(models / "plain")
-    (folder / "out/evaluation.json").unlink()
-    ended = evaluate(models / "plain")
-    assert ended.status == 1
-    assert "holds samples_mkqa_en.jsonl and no evaluation.json" in ended.err
-    assert evaluate(models / "plain", "resume=never").status == 0
-
-
 def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_path):
     model = run_model(pooling="random")
     set_generation_tokens(model, PROMPTS)
@@ -341,27 +332,6 @@ def test_other_wordings(folder, models, prompting):
     for sample in samples(folder, "mkqa_sw"):
         assert sample["doc"]["prompt"] in sample["prompt"]
         assert sample["doc"]["prompt"] != sample["prompt"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "arguments", "message"),
-    [
-        ("run", [], "cctuning fit model="),
-        ("run", ["inference=monolingual"], "needs a Transform Matrix"),
-        ("plain", ["inference=bilingual"], "is a plain one: set inference=none"),
-        ("run", ["inference=translated", "translator.kind=file"], "needs translator.model=: a file"),
-        ("plain", ["languages=[sv]"], "languages: no 'sv' for xnli, mkqa"),
-        ("plain", ["data=nowhere"], "nowhere is no folder of benchmarks"),
-        ("plain", ["benchmarks=xnil"], "did you mean 'xnli'"),
-        ("nothing", [], "does not exist"),
-    ],
-)
-def test_what_a_newcomer_gets_wrong(folder, models, kind, arguments, message):
-    settings = {"benchmarks": "[xnli,mkqa]", "use_cpu": "true", "model": models / kind}
-    settings |= dict(argument.split("=", 1) for argument in arguments)
-    ended = call(script, *(f"{key}={value}" for key, value in settings.items()))
-    assert ended.status in (1, 2)
-    assert message in ended.err
 
 
 def test_by_default_results_lie_beside_the_model(folder, models):

@@ -284,20 +284,12 @@ def test_known_faults_are_counted_or_left_out_of_both_languages(models, folder):
     assert {row["question"] for row in cells(folder, "pilot", "ffn", "xnli", "sw")} == {"0"}
 
 
-def test_changed_questions_are_not_taken_for_the_old_ones(models, folder):
-    assert probe(models / "plain", "languages=[sw]").status == 0
-    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
-    ended = probe(models / "plain", "languages=[sw]")
-    assert ended.status == 1
-    assert "holds cells of other questions" in ended.err and "resume=never" in ended.err
-
-
 def test_a_damaged_file_is_named(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
     path = next((folder / "out/cells/pilot/ffn/xnli/sw").glob("*.parquet"))
     path.write_bytes(path.read_bytes()[:50])
     ended = probe(models / "plain", "languages=[sw]")
-    assert ended.status == 1 and str(path.name) in ended.err
+    assert ended.status == 1 and path.name in ended.err and "Take it away" in ended.err
     path.unlink()
     assert probe(models / "plain", "languages=[sw]").status == 0
     assert pq.read_table(path).num_rows == LAYERS**2 + 1
@@ -324,25 +316,3 @@ def test_a_dry_run_shows_and_writes_nothing(models, folder):
     assert ended.status == 0
     assert "Nothing was asked" in ended.out and "every one of 3 layers" in ended.out
     assert not (folder / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["sublayers=[fnn]"], "ffn"),
-        (["benchmarks=[xlsum]"], "neither right nor wrong"),
-        (["benchmarks=[]"], "names none"),
-        (["languages=[de]"], "no 'de' for xnli"),
-        (["centre=de"], "no 'de' for xnli"),
-        (["pilot=data/nowhere"], "data/nowhere"),
-        (["unseen=data/unseen", "languages=[sw]", "beside=[nowhere]"], "nowhere"),
-        (["beside=[nowhere]"], "set unseen="),
-        (["max_new_tokens=5000"], "positions"),
-        (["model=nowhere/at/all"], "does not exist"),
-        (["benchmarks=[globalopinionqa]", "centre=zh"], "hold different questions"),
-    ],
-)
-def test_what_a_newcomer_gets_wrong(models, folder, more, said):
-    ended = probe(models / "plain", *more)
-    assert ended.status in (1, 2)  # 2: what is wrong in the command itself
-    assert said in ended.err and ended.err.startswith("error: "), ended.err

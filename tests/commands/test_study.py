@@ -144,9 +144,3 @@ def test_complete_results_with_other_settings_are_not_touched(small):
     assert (ended.status, small.calls()) == (1, []) and "runs=FOLDER" in ended.err
     shown = small("evaluate=[limit=20]", "dry_run=true").out
     assert shown.count("differs") == 2 and "5 steps, 3 done" in shown
-
-
-def test_a_study_that_is_not_there():
-    ended = call(study, "recipe=table")
-    assert ended.status == 2
-    assert "did you mean 'table1'" in ended.err

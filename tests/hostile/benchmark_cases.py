@@ -13,7 +13,6 @@ row = TABLE.row
 
 MKQA = {"id": 1, "language": "sw", "prompt": "Mji?", "prompt_en": "City?", "answer": ["Nairobi"]}
 OTHER = {**MKQA, "id": 2, "prompt": "Mto?", "prompt_en": "River?", "answer": ["Tana"]}
-XNLI = {**MKQA, "answer": ["2"], "options": {"1": "yes", "2": "no", "3": "maybe"}}
 
 
 def arguments(folder: Path, *more: str, benchmark: str = "mkqa", model: str = "base") -> list[str]:

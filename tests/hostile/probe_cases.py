@@ -158,19 +158,6 @@ def swept(folder: Path, *more: str, change: Callable[[Path], object] = lambda fo
     return [*(word for word in words if word.partition("=")[0] not in keys), *more]
 
 
-def cut(folder: Path) -> None:
-    """Takes the end of a file of cells away."""
-    path = folder / CELLS / "00000-00000.parquet"
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-row(
-    "a study with other settings",
-    "out … other settings: … max_new_tokens: 2 -> 3 … resume=never",
-    swept,
-    "max_new_tokens=3",
-    slow=True,
-)
 row(
     "other questions than those of the cells",
     f"{CELLS}/00001-00001.parquet … other questions … resume=never",
@@ -178,4 +165,3 @@ row(
     slow=True,
     change=lambda folder: write(folder, "pilot/XNLI", ["sw"], prompt="Swali jingine?"),
 )
-row("damaged cells", f"{CELLS}/00000-00000.parquet … damaged … Take it away", swept, slow=True, change=cut)
