@@ -17,10 +17,14 @@ from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.settings.keys import keys_of
 from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe, recipe_files, save_recipe
 
-MODELS = {
+OF_THE_PAPER = {
     "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),
     "qwen25": ("Qwen/Qwen2.5-7B", "qwen"),
     "mistral": ("mistralai/Mistral-7B-v0.3", "mistral"),
+}
+MODELS = OF_THE_PAPER | {
+    "gemma3_270m": ("google/gemma-3-270m", "plain"),
+    "smollm2_135m": ("HuggingFaceTB/SmolLM2-135M-Instruct", "auto"),
 }
 PAPERS = {
     "total_batch_size": 16,
@@ -115,7 +119,7 @@ def test_a_data_setting_adds_rows_with_and_without_the_connection(model, setting
     assert found["connection.enabled"] == (True, False)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", OF_THE_PAPER)
 def test_the_authors_code_differs_from_the_paper_in_prompts_and_batches(model):
     own = f"authors/{model}_authors"
     found = differences(f"{model}_aya", own)
@@ -150,7 +154,7 @@ def test_no_recipe_is_left_untested():
     ablations = {f"ablations/{model}_aya_{ablation}" for model in MODELS for ablation in ABLATIONS}
     authors = {
         f"authors/{model}_authors{suffix}"
-        for model in MODELS
+        for model in OF_THE_PAPER
         for suffix in ("", "_sft", "_en", "_mt", "_sdrrl")
     }
     assert set(TRAINING) == settings | plain | ablations | authors | {"tiny", "tiny_sft"}
