@@ -63,13 +63,6 @@ settings(
     rows=(ROW, {**OTHER, "instruction": ""}),
 )
 settings(
-    "rows without output_en",
-    "nothing to add … English response (2) … output_en … translate",
-    on_rows,
-    "en",
-    *to_out(),
-)
-settings(
     "a language without a name",
     "nothing to add … English name of qaa … (1) … --language",
     on_rows,
@@ -134,12 +127,6 @@ translate(
     translated,
     "--to-field",
     "instruction",
-)
-translate(
-    "translations in other columns",
-    "pairs.jsonl, row 1: … text and translation … source, target",
-    translated,
-    pairs=lines({"source": "Mji?", "target": "City?"}),
 )
 translate(
     "a broken line of translations",
@@ -239,20 +226,8 @@ sdrrl(
 )
 sdrrl("a lexicon that does not exist", "en-sv.txt: No such file", distilled, "--lexicon", "sw=en-sv.txt")
 sdrrl(
-    "a lexicon without its language",
-    "--lexicon: 'en-sw.txt' … LANGUAGE=FILE",
-    distilled,
-    "--lexicon",
-    "en-sw.txt",
-)
-sdrrl(
     "a lexicon of a language of no row", "--lexicon de=en-sw.txt … sw", distilled, "--lexicon", "de=en-sw.txt"
 )
-sdrrl(
-    "a kind that does not exist", "--share: 'croos' … did you mean 'cross'", distilled, "--share", "croos=0.1"
-)
-sdrrl("a share above 1", "--share: '10' … between 0 and 1", distilled, "--share", "cross=10")
-sdrrl("English rows alone", "all rows are English", distilled, rows=({**ROW, "language": "en"},))
 sdrrl("no tokens for an answer", "--max-new-tokens: '0' … from 1", distilled, "--max-new-tokens", "0")
 sdrrl(
     "a foreign file of answers",
@@ -274,8 +249,6 @@ sdrrl(
 
 AYA = {"inputs": "Mji mkuu?", "targets": "Nairobi.", "language_code": "swh"}
 
-aya("rows that are not Aya", "rows.jsonl … Aya … 'inputs' … id, language, instruction", on_rows, *to_out())
-aya("more rows than there are", "1 rows … --rows 1", on_rows, *to_out(), rows=(AYA,))
 aya("fewer rows than none", "--rows: '-5' … from 1", on_rows, *to_out("--rows", "-5"), rows=(AYA,))
 
 
@@ -288,31 +261,12 @@ def benchmark(folder: Path, name: str, *more: str, files: dict[str, str] | None 
 
 
 benchmarks(
-    "a benchmark that does not exist", "benchmark 'xnil' … xnli, … did you mean 'xnli'", benchmark, "xnil"
-)
-benchmarks(
-    "a language that the benchmark does not have",
-    "XCOPA … 'de' … en, et, ht",
-    benchmark,
-    "xcopa",
-    "--languages",
-    "de",
-)
-benchmarks(
     "no clone of a benchmark",
     "clones/aps/super_glue … folder … clone",
     benchmark,
     "xcopa",
     "--root",
     "clones",
-)
-benchmarks(
-    "a translator without its model",
-    "--translator nllb … --translator-model",
-    benchmark,
-    "xlsum",
-    "--translator",
-    "nllb",
 )
 benchmarks(
     "half a manifest.json of benchmarks",

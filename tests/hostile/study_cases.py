@@ -20,28 +20,12 @@ row(
     lambda folder: ["recipe=tabel1"],
     status=2,
 )
-row("no recipe", "recipes (on the command line): recipes=[]", study, recipes="", status=2)
-row(
-    "a recipe that does not exist",
-    "recipe=llama31_aia: no recipe 'llama31_aia' … did you mean 'llama31_aya' … available:",
-    study,
-    recipes="llama31_aia",
-)
-row("a recipe twice", "two steps … llama31_aya/train", study, recipes="llama31_aya,llama31_aya")
-row("MODEL without models", "recipes=MODEL_aya … MODEL … models=", study, recipes="MODEL_aya")
-row("models without MODEL", "recipes=llama31_aya_sft … MODEL … models=", study, "models=[llama31]")
 row(
     "an inference that does not exist",
     "inference (on the command line): 'bilingal' … none … did you mean 'bilingual'",
     study,
     "inference=[bilingal]",
     status=2,
-)
-row(
-    "a key of a step that does not exist",
-    "recipe=llama31_aya_sft max_step=3: unknown key 'max_step' … did you mean 'max_steps'",
-    study,
-    "train=[max_step=3]",
 )
 row(
     "a benchmark that does not exist",

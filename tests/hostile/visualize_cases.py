@@ -1,7 +1,6 @@
 """What cannot be drawn: models, sentences, evaluations and runs that lack what a figure needs."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.hostile import models
@@ -42,16 +41,6 @@ row(
 row("models without sentences", NO_SENTENCES, words, "models.base=base", status=2)
 row("sentences from two places", NO_SENTENCES, mapped, "benchmark=xnli", status=2)
 row("a model that does not exist", "models.base=bass: … no such folder … hub", mapped, model="bass")
-row("one sentence", "1 sentence … en, sw … two or more … en and sw: 1", mapped, rows=(KISUMU,))
-row(
-    "no sentences in common",
-    "0 sentences … sw, tr … two or more … sw and tr: 0",
-    mapped,
-    "languages=[sw,tr]",
-    rows=(KISUMU, LIMA | {"language": "tr"}),
-)
-row("a language without rows", "languages: … 'tr' … en (2), sw (2)", mapped, "languages=[sw,tr]")
-row("one language", "languages: sw alone … two languages", mapped, "languages=[sw]")
 row(
     "rows without their language",
     "no text has a language",
@@ -82,29 +71,12 @@ def a_benchmark_that_is_not_in_the_folder(folder: Path) -> list[str]:
 # --- Chosen layers ------------------------------------------------------------------------------------------
 
 
-def chosen(
-    folder: Path, change: Callable[[dict[str, object]], None] = lambda sample: None, results: str = "a"
-) -> list[str]:
-    """The layers of an evaluation whose samples were changed."""
-    made = samples("xnli", ("sw",), count=4)
-    for sample in made["xnli", "sw"]:
-        change(sample)
-    write_evaluation(folder / "a", made, inference="none")
+def chosen(folder: Path, results: str) -> list[str]:
+    """The layers of an evaluation."""
+    write_evaluation(folder / "a", samples("xnli", ("sw",), count=4), inference="none")
     return [f"results=[{results}]", "output_dir=out"]
 
 
-row(
-    "an evaluation without connected answers",
-    "a: no answer … chosen layer … inference=none",
-    chosen,
-    lambda sample: sample.update(connected=False, layer=None),
-)
-row(
-    "an evaluation of a model that mixes layers",
-    "a: no answer … chosen layer … mixes all layers",
-    chosen,
-    lambda sample: sample.update(layer=None),
-)
 row("an evaluation that does not exist", "aa does not exist … did you mean 'a'", chosen, results="aa")
 row("an evaluation twice", "results (on the command line): … 'a' twice", words, "results=[a,a]", status=2)
 
@@ -121,20 +93,4 @@ def logged(folder: Path, *content: object, runs: str = "a", more: tuple[str, ...
 LOSS = {"step": 1, "loss": 1.0}
 
 row("a run that does not exist", "aa does not exist … did you mean 'a'", logged, runs="aa")
-row("a run that has logged nothing", "a/metrics.jsonl … no training loss", logged)
-row("text for a loss", "a/metrics.jsonl, line 1: loss: … text … number", logged, LOSS | {"loss": "low"})
-row("a run that diverged at once", "a: no loss is finite … diverged", logged, LOSS | {"loss": float("nan")})
 row("tokens that were not logged", "runs: a … tokens … x=step", logged, LOSS, more=("x=tokens",))
-
-
-@TABLE.case("base holds no metrics.jsonl")
-def the_folder_of_a_model(folder: Path) -> list[str]:
-    models.base(folder)
-    return ["runs=[base]", "output_dir=out"]
-
-
-@TABLE.case("outputs holds no metrics.jsonl … runs in a")
-def a_folder_of_runs(folder: Path) -> list[str]:
-    (folder / "outputs").mkdir()
-    logged(folder / "outputs", LOSS)
-    return ["runs=[outputs]"]
