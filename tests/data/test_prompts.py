@@ -91,30 +91,6 @@ def test_a_template_without_its_tokens_is_refused():
         choose_template(tokenizer, "llama4")
 
 
-def test_a_template_that_rewrites_the_prompt_is_refused():
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}!"
-    with pytest.raises(ValueError, match="no prefix"):
-        PromptFormat(tokenizer)
-
-
-def test_a_tokenizer_without_any_stop_token_is_refused():
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}:{% endfor %}"
-    tokenizer.eos_token = None
-    with pytest.raises(ValueError, match="no EOS"):
-        PromptFormat(tokenizer)
-
-
-def test_a_template_that_jinja_cannot_read_is_one_clear_error(tmp_path):
-    path = tmp_path / "broken.jinja"
-    path.write_text("{% for message in messages %}{{ message.content }}")
-    with pytest.raises(
-        ValueError, match="the chat template cannot write a prompt: Unexpected end of template"
-    ):
-        PromptFormat(tiny_tokenizer(str(path)))
-
-
 def test_no_texts_have_no_tokens():
     prompts = PromptFormat(tiny_tokenizer())
     assert prompts.prompts_ids([]) == [] and prompts.responses_ids([]) == []

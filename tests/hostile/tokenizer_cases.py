@@ -144,26 +144,3 @@ row(
     tokenizer,
     lambda changed: changed.add_special_tokens({"pad_token": "<new>"}),
 )
-
-
-@TABLE.case("model_name_or_path=base: … tokenizer")
-def no_tokenizer(folder: Path) -> list[str]:
-    words = run(folder)
-    for path in (folder / "base").glob("*token*"):
-        path.unlink()
-    return words
-
-
-@TABLE.case("model_name_or_path=base: … tokenizer.json … JSON")
-def tokenizer_json_cut_short(folder: Path) -> list[str]:
-    words = run(folder)
-    path = folder / "base" / "tokenizer.json"
-    path.write_text(path.read_text(encoding="utf-8")[:1000], encoding="utf-8")
-    return words
-
-
-@TABLE.case("model_name_or_path=base: … tokenizer_config.json … JSON")
-def tokenizer_config_that_is_no_json(folder: Path) -> list[str]:
-    words = run(folder)
-    (folder / "base" / "tokenizer_config.json").write_text("{")
-    return words
