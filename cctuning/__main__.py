@@ -60,10 +60,11 @@ def _dispatch(name: str, arguments: list[str]) -> None:
         call_command(COMMANDS[name], arguments)
     else:
         from cctuning.settings.near_matches import did_you_mean
+        from cctuning.tools.errors import write_error
 
         names = (*COMMANDS, "prepare", "recipes")
         hint = did_you_mean(name, names) or f": one of {', '.join(names)}"
-        sys.stderr.write(f"error: no command {name!r}{hint}\n")
+        write_error(f"no command {name!r}{hint}")
         raise SystemExit(2)
 
 

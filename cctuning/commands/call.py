@@ -9,6 +9,7 @@ from cctuning.commands.run import quiet_libraries, run
 from cctuning.pretrained.names import check_model_path
 from cctuning.settings.keys import keys_of
 from cctuning.settings.recipe import RecipeError, get_value, help_text, load_recipe
+from cctuning.tools.errors import printable, write_error
 
 
 def call_command(command: Command, arguments: Sequence[str]) -> None:
@@ -20,11 +21,12 @@ def call_command(command: Command, arguments: Sequence[str]) -> None:
     try:
         if any(argument in ("-h", "--help") for argument in arguments):
             examples = "\n".join(command.examples)
-            sys.stdout.write(help_text(f"{command.summary}.\n\n{examples}", command.schema, command.recipes))
+            description = f"{command.summary}.\n\n{examples}"
+            sys.stdout.write(printable(help_text(description, command.schema, command.recipes)))
             return
         recipe = load_recipe(arguments, command.schema, folder=command.recipes)
     except RecipeError as error:
-        sys.stderr.write(f"error: {error}\n")
+        write_error(str(error))
         raise SystemExit(2) from None
 
     def work() -> None:

@@ -7,6 +7,7 @@ from cctuning.connection.model import load_model_generation_config
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.generation.rules import rules_applied, rules_note
 from cctuning.pretrained.names import naming_model
+from cctuning.tools.errors import shortened
 
 Say = Callable[[str], object]  # prints a line
 
@@ -21,7 +22,7 @@ def choose_prompts(
     choose_template(tokenizer, template, arguments)
     prompts = PromptFormat(tokenizer)
     for note in prompts.notes:
-        warn(note)
+        warn(shortened(note))
     return prompts
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.settings.recipe import RecipeError, recipe_files, recipe_settings
+from cctuning.tools.errors import printable, write_error
 
 _USAGE = """\
 usage: cctuning recipes                     all recipes, one line each
@@ -27,9 +28,9 @@ def show_recipes(arguments: Sequence[str]) -> None:
     try:
         shown = _of_a_recipe(arguments, commands) if arguments else _lists(commands)
     except RecipeError as error:
-        sys.stderr.write(f"error: {error}\n")
+        write_error(str(error))
         raise SystemExit(2) from None
-    sys.stdout.write("\n".join(shown))
+    sys.stdout.write(printable("\n".join(shown)))
 
 
 def _lists(commands: Sequence[Command]) -> list[str]:

@@ -1,14 +1,15 @@
 """What a chat template must do for training, tried out on a sample conversation.
 
-A template comes with a tokenizer or from a file. Jinja runs it in a sandbox: it can name no file and no code,
-and its loops are bounded, but it can raise anything.
+A template comes with a tokenizer or from a file. Jinja runs it in a sandbox and within limits: it can name no
+file and no code, and it ends, but it can raise anything.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError, meta
-from transformers.utils.chat_template_utils import _compile_jinja_template
+
+from cctuning.data.template_limits import compiled, environment, rendered
 
 _USER, _RESPONSE = "zq7 xk", "kv4 wj"  # texts that no template writes by itself
 _USER_TURN = {"role": "user", "content": _USER}
@@ -21,23 +22,21 @@ _GIVEN = frozenset(
 
 
 def render(
-    tokenizer: Any, messages: Sequence[dict[str, str]], *, open_response: bool, **variables: Any
+    tokenizer: Any, messages: Sequence[dict[str, str]], *, open_response: bool, template: str = ""
 ) -> str:
     """The messages as the tokenizer's template writes them; with `open_response`, up to the response start.
 
-    `variables` go to `apply_chat_template`. Raises `ValueError` for whatever goes wrong inside of the
-    template.
+    `template` stands in place of the tokenizer's own. Raises `ValueError` for whatever goes wrong inside of
+    it, and where it does not end or writes without end.
     """
+    given = {"tools": None, "documents": None, "add_generation_prompt": open_response}
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=open_response, **variables
-            )
-        )
+        text = template or text_of(tokenizer)
+        return rendered(compiled(text), messages, {**tokenizer.special_tokens_map, **given})
     except TemplateError as error:
         raise ValueError(f"the chat template cannot write a prompt: {error}") from error
-    # The template's own: a message without the key it wants, text plus a number, a range that is too long.
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+    # It can raise anything: for a message without a key, text plus a number, a `break` without a loop.
+    except Exception as error:
         kind = type(error).__name__
         raise ValueError(f"the chat template cannot write a prompt: {kind}: {error}") from error
 
@@ -51,9 +50,8 @@ def text_of(tokenizer: Any) -> str:
 def arguments_of(tokenizer: Any) -> list[str]:
     """The variables that the template reads and that not every template is given, such as enable_thinking."""
     render(tokenizer, [_USER_TURN], open_response=True)  # what cannot be read is said there
-    environment = _compile_jinja_template(text_of(tokenizer)).environment
-    read = meta.find_undeclared_variables(environment.parse(text_of(tokenizer)))
-    return sorted(read - _GIVEN - environment.globals.keys())
+    read = meta.find_undeclared_variables(environment().parse(text_of(tokenizer)))
+    return sorted(read - _GIVEN - environment().globals.keys())
 
 
 def begins_with_bos(tokenizer: Any, prompt: Sequence[int] | None = None) -> bool:

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from cctuning.data.template_checks import arguments_of, begins_with_bos, text_of
 from cctuning.data.template_dates import with_date, writes_the_date
+from cctuning.pretrained.kinds import check_link
 from cctuning.settings.near_matches import did_you_mean
 
 _REFUSED = "{{ raise_exception('unknown role ' ~ message['role']) }}"
@@ -146,6 +147,7 @@ def _built_in(tokenizer: PreTrainedTokenizerBase, name: str) -> str:
 
 
 def _read(path: Path) -> str:
+    check_link(path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from cctuning.settings.near_matches import did_you_mean
+from cctuning.tools.errors import write_error
 
 SCRIPTS = {
     "aya_parallel": "Download the CC-Tuning authors' rows: 20,236 of Aya, and those of +EN, +MT, +SDRRL",
@@ -36,7 +37,7 @@ def prepare(arguments: Sequence[str]) -> None:
         return
     if name not in SCRIPTS:
         hint = did_you_mean(name, SCRIPTS) or f": one of {', '.join(SCRIPTS)}"
-        sys.stderr.write(f"error: no script {name!r}{hint}\n")
+        write_error(f"no script {name!r}{hint}")
         raise SystemExit(2)
     raise SystemExit(load_script(name).main(arguments[1:]))
 

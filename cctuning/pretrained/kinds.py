@@ -51,3 +51,14 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds no JSON object but {type(content).__name__}")
     return content
+
+
+def check_link(path: Path) -> None:
+    """Raises `ModelError` for a template that is a link to a file of another kind.
+
+    Its text would be shown, and saved with every model that is made with it.
+    """
+    real, place = path.resolve(), path.parent.resolve()
+    in_cache = real.parent.name == "blobs" and real.parent.parent in place.parents  # the hub's own links
+    if real.suffix != path.suffix and not in_cache:
+        raise ModelError(f"{path} is a link to {real}, which is no template: put the template itself there")

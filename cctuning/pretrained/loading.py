@@ -8,6 +8,8 @@ import importlib
 import re
 import textwrap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,16 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedConfig,
 )
 from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.pretrained.architectures import ARCHITECTURES
-from cctuning.pretrained.kinds import GGUF_SUFFIX, ModelError, kind_of, read_json_object
+from cctuning.pretrained.kinds import GGUF_SUFFIX, ModelError, check_link, kind_of, read_json_object
+from cctuning.pretrained.sizes import check_described, check_sizes, not_together
 from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_floating, check_folder
+from cctuning.tools.errors import is_out_of_memory
 from cctuning.tools.extras import extra
 
 _TOKENIZERS = ("*token*", "vocab*", "merges*", "*.model")
@@ -37,13 +42,10 @@ _LAYER = re.compile(r"\b(?:layers|h|blocks|layer)\.(\d+)\.")
 def load_config(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
     """The configuration of a causal language model: of a folder, a hub name or a GGUF file.
 
-    Raises `ModelError` where it is broken, names code that nobody asked to run, or is of another kind of
-    model.
+    Raises `ModelError` where it is broken, holds sizes that no model has, names code that nobody asked to
+    run, or is of another kind of model.
     """
-    read_json_object(Path(source) / CONFIG_NAME)
-    place, where = _located(source)
-    where |= {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = _read(where, lambda: AutoConfig.from_pretrained(place, **where))
+    config = _read_config(source, revision, trust_remote_code)
     kernel = config._attn_implementation
     if kernel is not None and "/" in str(kernel):
         raise ModelError(f"{CONFIG_NAME} asks for the attention code {kernel!r} of the hub: take that out")
@@ -57,10 +59,35 @@ def load_config(source: str | Path, *, revision: str | None = None, trust_remote
     return config
 
 
-def check_model(source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+def _read_config(source: str | Path, revision: str | None, trust_remote_code: bool) -> Any:
+    """The configuration of any model."""
+    _check_config_file(source, revision)
+    place, where = _located(source)
+    where |= {"revision": revision, "trust_remote_code": trust_remote_code}
+    return _read(where, lambda: AutoConfig.from_pretrained(place, **where))
+
+
+def _check_config_file(source: str | Path, revision: str | None) -> None:
+    """Raises `ModelError` for sizes that no model has: making the configuration may already take memory."""
+    content = read_json_object(Path(source) / CONFIG_NAME)
+    if not Path(source).is_dir():
+        place, where = _located(source)
+        where |= {"revision": revision}
+        content, _ = _read(where, lambda: PreTrainedConfig.get_config_dict(place, **where))
+    check_sizes(content)
+
+
+def check_model(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    model_class: Any = AutoModelForCausalLM,
+) -> Any:
     """The configuration, as `load_config` gives it, where all that shows without loading is as it must be.
 
-    Raises `ModelError` for an adapter, and `WeightsError` where a folder's weights are broken or pickles.
+    Raises `ModelError` for an adapter, or where the configuration is of another model than the weights, and
+    `WeightsError` where a folder's weights are broken or pickles.
     """
     if Path(source).is_dir():
         if kind_of(source).adapter:
@@ -68,9 +95,24 @@ def check_model(source: str | Path, *, revision: str | None = None, trust_remote
         check_folder(source)
         read_json_object(Path(source) / GENERATION_CONFIG_NAME)
     config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
-    if Path(source).is_dir() and getattr(config, "quantization_config", None) is None:
-        check_floating(source)
+    _check_described(source, config, model_class, trust_remote_code)
     return config
+
+
+def _check_described(source: str | Path, config: Any, model_class: Any, trust_remote_code: bool) -> None:
+    """Whether the weights of a folder can be those that the configuration describes; see `sizes`."""
+    if getattr(config, "quantization_config", None) is not None:
+        return  # whose weights have other shapes
+    folder = Path(source) if Path(source).is_dir() else None
+    if folder is not None:
+        check_floating(folder)
+    auto = hasattr(model_class, "from_config")
+    make = (
+        partial(model_class.from_config, config, trust_remote_code=trust_remote_code)
+        if auto
+        else partial(model_class._from_config, config)
+    )
+    from_library(lambda: check_described(make, config, folder))
 
 
 def load_generation_config(
@@ -105,20 +147,20 @@ def load_causal_lm(
     Raises `ModelError` or `WeightsError` where weights are missing, of another shape, not finite, or pickles,
     and as `check_model` does.
     """
-    check_model(source, revision=revision, trust_remote_code=trust_remote_code)
-    return _load_whole(model_class, source, revision=revision, trust_remote_code=trust_remote_code, **kwargs)
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    check_model(source, model_class=model_class, **options)
+    return _load_whole(model_class, source, **options, **kwargs)
 
 
 def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:
-    """As `load_causal_lm`, for an encoder with a decoder, such as a translation model."""
+    """As `load_causal_lm`, for an encoder with a decoder, such as a translation model; no code of its own."""
     if Path(source).is_dir():
-        read_json_object(Path(source) / CONFIG_NAME)
         check_folder(source)
-        check_floating(source)
-    config = from_library(lambda: AutoConfig.from_pretrained(source))
+    config = _read_config(source, None, trust_remote_code=False)
     if type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
         raise ModelError(f"model type {config.model_type!r} is no encoder with a decoder")
-    return _load_whole(AutoModelForSeq2SeqLM, source, **kwargs)
+    _check_described(source, config, AutoModelForSeq2SeqLM, trust_remote_code=False)
+    return _load_whole(AutoModelForSeq2SeqLM, source, revision=None, trust_remote_code=False, **kwargs)
 
 
 def _load_whole(model_class: Any, source: str | Path, **kwargs: Any) -> Any:
@@ -157,12 +199,16 @@ def load_tokenizer(
 ) -> Any:
     """The tokenizer of a folder or hub name. Raises `ModelError` as `load_config` does."""
     folder = Path(source)
-    for name in (CONFIG_NAME, FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
+    for name in (FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
         read_json_object(folder / name)
+    with suppress(OSError):  # a name on the hub without the file: a tokenizer alone
+        _check_config_file(source, revision)  # some tokenizers are chosen by it
     if folder.is_dir() and not any(path for pattern in _TOKENIZERS for path in folder.glob(pattern)):
         raise ModelError(
             f"{folder} holds no tokenizer: copy its files there, {FULL_TOKENIZER_FILE} or others"
         )
+    for path in (folder / "chat_template.jinja", *folder.glob("additional_chat_templates/*")):
+        check_link(path)
     place, where = _located(source)
     where |= {"revision": revision, "trust_remote_code": trust_remote_code}
     tokenizer = _read(where, lambda: AutoTokenizer.from_pretrained(place, **where))
@@ -213,9 +259,16 @@ def from_library(load: Callable[[], Any]) -> Any:
     """What `load` returns. Whatever a library raises over somebody's files becomes an error to show."""
     try:
         return load()
-    except (ImportError, torch.OutOfMemoryError, WeightsError):
-        raise  # a package or memory is missing
+    except ImportError as error:  # the files ask for it, so it is no defect here
+        if error.name is None:
+            raise
+        raise ImportError(
+            f"its files need the package {error.name.partition('.')[0]}, which is not installed: install it, "
+            f"or take another model ({error})"
+        ) from error
     except Exception as error:
+        if is_out_of_memory(error) or isinstance(error, ModelError | WeightsError):
+            raise
         text = str(error)
         if "trust_remote_code" in text:
             raise ModelError(
@@ -235,11 +288,7 @@ def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
     layers = model.config.get_text_config().num_hidden_layers
     beyond = [name for name in sorted(report["unexpected_keys"]) if _layer_of(name) >= layers]
     if mismatched:
-        name, held, needed = mismatched[0]
-        raise ModelError(
-            f"{CONFIG_NAME} and the weights do not belong together: {name} is {tuple(held)} and must be "
-            f"{tuple(needed)}{_others(mismatched)}"
-        )
+        raise not_together(*mismatched[0], len(mismatched) - 1)
     if missing:
         raise ModelError(
             f"the weights lack {missing[0]}{_others(missing)}: {type(model).__name__} would start random"

@@ -17,12 +17,15 @@ def naming_model(key: str, name: str) -> Iterator[None]:
     """A block that loads from the model `name`, which the setting `key` gave.
 
     Raises `FileNotFoundError` where `name` is a path and no model's folder. What a library raises in the
-    block as `OSError` or `ValueError`, often without a name, becomes an `OSError` with key and name.
+    block as `OSError`, `ValueError` or for want of a package, often without a name, becomes an `OSError` with
+    key and name.
     """
     check_model_path(key, name)
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
+        if isinstance(error, ImportError) and error.name is not None:
+            raise  # a defect; that a model needs a package is an error without the attribute
         place = "" if Path(name).exists() else "there is no such folder, and as a hub name: "
         raise OSError(f"{key}={name}: {place}{error}") from error
 

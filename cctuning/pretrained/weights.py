@@ -70,6 +70,16 @@ def check_folder(folder: str | Path) -> None:
         raise WeightsError(f"{folder} holds no {SAFE_WEIGHTS_NAME}, {found}")
 
 
+def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all tensors in the safetensors files of a model's folder, by name; nothing is loaded."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as opened:
+            names = opened.keys()
+            shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in names}
+    return shapes
+
+
 def check_floating(path: str | Path) -> None:
     """Raises `WeightsError` where a weight of a safetensors file, or of a model's folder, holds integers.
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+_LONGEST = 4000  # characters of a message
 # C0 and C1 controls but for tab and line feed, and the signs that turn the direction of a text.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -15,16 +16,29 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda sign: sign[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def shortened(text: str) -> str:
+    """`text`, cut in its middle where it is longer than anybody would read: values may have megabytes."""
+    if len(text) <= _LONGEST:
+        return text
+    start, end = text[: _LONGEST * 3 // 4], text[-_LONGEST // 4 :]
+    return f"{start} [... {len(text) - len(start) - len(end):,} characters ...] {end}"
+
+
+def write_error(message: str) -> None:
+    """Writes `error: ...` to standard error, as it can be shown."""
+    sys.stderr.write(f"error: {printable(shortened(message))}\n")
+
+
 def message_of(error: BaseException) -> str:
     """An error's message; of one of the system's, which file it is about, and what is wrong with it."""
     if not (isinstance(error, OSError) and error.strerror):
-        return printable(str(error))
+        return printable(shortened(str(error)))
     file = error.filename2 or error.filename
     place = Path(file) if isinstance(file, str | Path) else None
     told = error.strerror if place is None else f"{place}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         told += f" ({_free(place)} are free there: make room, and give the same command again)"
-    return printable(told)
+    return printable(shortened(told))
 
 
 def _free(place: Path | None) -> str:

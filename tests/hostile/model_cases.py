@@ -211,6 +211,41 @@ row(
     "text for a number", "model=base: … StrictDataclassFieldValidationError", chat, edited(hidden_size="wide")
 )
 row("no attention heads", "model=base: … ZeroDivisionError", chat, edited(num_attention_heads=0))
+for name, value in (
+    ("num_hidden_layers", 10**8),
+    ("num_hidden_layers", -3),
+    ("vocab_size", 10**12),
+    ("num_labels", 10**9),
+):
+    row(f"{name}={value}", f"model=base: config.json: {name}={value:,} … size", chat, edited(**{name: value}))
+    row(
+        f"{name}={value} in training",
+        f"model_name_or_path=base: config.json: {name}={value:,} … size",
+        train,
+        edited(**{name: value}),
+        script="train",
+    )
+row("no layers", "model=base: config.json … 0 layers", chat, edited(num_hidden_layers=0))
+row(
+    "sizes of a model that is not there",
+    "model_name_or_path=base: config.json … model.layers.0.mlp.down_proj.weight is (32, 64) … (and 8 more)",
+    train,
+    edited(intermediate_size=2**24),
+    "dry_run=true",
+    script="train",
+)
+row(
+    "many times the layers that are there",
+    "model=base: config.json … parameters … they hold 52,384",
+    chat,
+    edited(num_hidden_layers=90),
+)
+row(
+    "a package that is not installed",
+    "model=base: … package torchao … install",
+    chat,
+    edited(quantization_config={"quant_method": "torchao", "quant_type": "int4_weight_only"}),
+)
 row("an unknown model type", "model=base: … ValueError … llamma", chat, edited(model_type="llamma"))
 row(
     "an encoder-decoder model",

@@ -5,7 +5,7 @@ import io
 from rich.table import Table
 
 from cctuning.tools.console import new_console
-from cctuning.tools.errors import message_of, printable
+from cctuning.tools.errors import message_of, printable, write_error
 
 HOSTILE = "a\x1b]0;owned\x07b\x1b[2Jc\u202ed\r"
 
@@ -43,3 +43,11 @@ def test_an_error_of_the_system_names_its_file():
     assert message_of(FileNotFoundError(2, "No such file or directory", "rows\x1b.jsonl")) == (
         "rows\\x1b.jsonl: No such file or directory"
     )
+
+
+def test_a_message_of_a_megabyte_is_cut_in_its_middle(capsys):
+    error = ValueError(f"model={'x' * 10**6}: no such folder")
+    write_error(str(error))
+    for message in (message_of(error), capsys.readouterr().err.removeprefix("error: ").strip()):
+        assert message.startswith("model=xxx") and message.endswith("x: no such folder")
+        assert "characters" in message and len(message) < 5000
