@@ -7,6 +7,7 @@ from cctuning.data.templates import TEMPLATES
 from tests.tiny import tiny_tokenizer
 
 STOPS = {"llama3": "<|eot_id|>", "qwen": "<|im_end|>", "mistral": "</s>", "plain": "</s>"}
+STOPS |= {"authors_llama": "<|eot_id|>", "authors_qwen": "<|im_end|>", "authors_mistral": "</s>"}
 # As the model families write them (Llama 3, Qwen 2.5, Mistral v0.3), behind the BOS of the tokenizer.
 CONVERSATIONS = {
     "llama3": "<s><|start_header_id|>user<|end_header_id|>\n\nMji?<|eot_id|>"
@@ -22,6 +23,7 @@ def template(request):
     return request.param
 
 
+@pytest.mark.parametrize("template", CONVERSATIONS)
 def test_prompt_and_response_are_the_familys_conversation(template):
     tokenizer = tiny_tokenizer(template)
     prompts = PromptFormat(tokenizer)
