@@ -9,7 +9,7 @@ from pathlib import Path
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.lines import Line, read_lines
-from cctuning.commands.studies.plan import Row, Step, make_plan
+from cctuning.commands.studies.plan import Step, TableRow, make_plan
 from cctuning.commands.studies.state import State, states_of
 from cctuning.commands.studies.table import LEGEND, screen_table, write_tables
 from cctuning.tools.console import new_console
@@ -108,7 +108,7 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     )
 
 
-def show_results(recipe: StudyRecipe, rows: Sequence[Row], missing: Collection[str]) -> list[Line]:
+def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Collection[str]) -> list[Line]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
     there = [row for row in rows if row.step not in missing]
     if not there:

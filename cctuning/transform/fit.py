@@ -15,7 +15,7 @@ from torch import Tensor
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import UpdateOf
 from cctuning.transform.agreement import LayerAgreement
-from cctuning.transform.fit_scores import Scores, score
+from cctuning.transform.fit_scores import FitScores, score
 from cctuning.transform.learning_curve import curve_point, curve_sizes
 from cctuning.transform.least_squares import LeastSquares, RidgeChoice
 from cctuning.transform.pairs import PairBatch, PairSample, english_numbers, stream_pairs
@@ -52,7 +52,7 @@ def fit_transform(
         progress: is called as things get done.
 
     The report holds, besides sizes and the ridge: `train_mse`; `mse`, `relative_error`, `r2` and `cosine` on
-    held-out pairs (see `Scores.summary`), also for the baselines `identity` (F itself), `layer_mean` (each
+    held-out pairs (see `FitScores.summary`), also for the baselines `identity` (F itself), `layer_mean` (each
     layer's mean) and `plain` (no penalty); `layer_agreement`, how often the layer that is chosen from
     F W_T is the one chosen from F_en, beside the same from F and for always naming the most frequent layer;
     `per_layer`, `languages`, `learning_curve` and `cross_validation`.
@@ -169,7 +169,7 @@ def _plain(point: dict[str, Any], layer_mean_mse: float) -> dict[str, float | No
 
 
 def _languages(
-    sample: PairSample, scores: Scores, agreement: LayerAgreement | None
+    sample: PairSample, scores: FitScores, agreement: LayerAgreement | None
 ) -> dict[str, dict[str, Any]]:
     fitted = Counter(pair.language for pair in sample.fit)
     report: dict[str, dict[str, Any]] = {}

@@ -16,7 +16,7 @@ from cctuning.transform.pairs import PairBatch
 
 
 @dataclass(frozen=True)
-class Scores:
+class FitScores:
     """What a prediction P of F_en comes to; (n, L) float64 each, pairs in the order of their indices."""
 
     squared_error: Tensor  # ‖P - F_en‖²
@@ -25,10 +25,10 @@ class Scores:
     cosine: Tensor  # of P and F_en, -1 to 1; 0 where one of them is zero
     d: int
 
-    def of(self, pairs: Sequence[int]) -> Scores:
+    def of(self, pairs: Sequence[int]) -> FitScores:
         """Those of some pairs only."""
         rows = torch.as_tensor(pairs, dtype=torch.long)
-        return Scores(
+        return FitScores(
             self.squared_error[rows], self.target[rows], self.centred[rows], self.cosine[rows], self.d
         )
 
@@ -49,7 +49,7 @@ class Scores:
     def per_layer(self) -> dict[str, list[float | None]]:
         """`summary`, layer by layer."""
         layers = [
-            Scores(
+            FitScores(
                 self.squared_error[:, [layer]],
                 self.target[:, [layer]],
                 self.centred[:, [layer]],
@@ -61,7 +61,9 @@ class Scores:
         return {name: [layer[name] for layer in layers] for name in layers[0]}
 
 
-def score(batches: Sequence[PairBatch], predict: Callable[[Tensor], Tensor], layer_means: Tensor) -> Scores:
+def score(
+    batches: Sequence[PairBatch], predict: Callable[[Tensor], Tensor], layer_means: Tensor
+) -> FitScores:
     """Scores of `predict`, which maps F (b, L, d) to its prediction of F_en, both in float64.
 
     `layer_means` (L, d) are the means of F_en over the pairs that were fitted.
@@ -76,7 +78,7 @@ def score(batches: Sequence[PairBatch], predict: Callable[[Tensor], Tensor], lay
         parts["cosine"].append(torch.cosine_similarity(prediction, F_en, dim=-1, eps=1e-30))
     order = torch.tensor([index for batch in batches for index in batch.indices]).argsort()
     joined = {name: torch.cat(tensors)[order] for name, tensors in parts.items()}
-    return Scores(**joined, d=layer_means.shape[-1])
+    return FitScores(**joined, d=layer_means.shape[-1])
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -16,7 +16,7 @@ OVERALL, SOURCE_LAST, TARGET_FIRST = STRATEGIES = ("overall", "source_last", "ta
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenPair:
     """The pair of a strategy, and how much its choice says."""
 
     pair: LayerPair
@@ -25,7 +25,7 @@ class Choice:
     chosen_again: float  # share of draws of the pilot questions, with replacement, in which it is chosen too
 
 
-def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> dict[str, Choice]:
+def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> dict[str, ChosenPair]:
     """The choice of each strategy from a pilot grid, with its ties and its stability under resampling."""
     correct = grid.cells.correct
     drawn = resampled_means(correct.reshape(len(correct), -1).astype(float), random, resamples)
@@ -38,7 +38,7 @@ def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> d
         # Sums of the same answers in another order may differ in their last digits.
         again = np.round(drawn[:, places] * len(correct)).argmax(1) == best
         tied = int((right == right.max()).sum())
-        found[name] = Choice(pairs[best], len(pairs), tied, float(again.mean()))
+        found[name] = ChosenPair(pairs[best], len(pairs), tied, float(again.mean()))
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cctuning.analysis.report.tables import NOTHING, Cell, Table, count, number, share, table
+from cctuning.analysis.report.tables import NOTHING, Table, TableCell, count, number, share, table
 from cctuning.analysis.selectors import AccuracyEstimate, Judgement
 from cctuning.reporting.tables import leaves
 
@@ -87,7 +87,7 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
     quantities = dict.fromkeys(quantity for own in estimates.values() for quantity in own)
     plain = [quantity for quantity in quantities if "_by_" not in quantity]
     if plain:
-        rows: list[list[Cell | str]] = [
+        rows: list[list[TableCell | str]] = [
             [*place, _asked(own), *(_estimate(quantity, own.get(quantity)) for quantity in plain)]
             for place, own in estimates.items()
         ]
@@ -96,7 +96,7 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
     for quantity in quantities:
         axis = quantity.partition("_by_")[2]
         if axis in _LAYERS:
-            by_layer: list[list[Cell | str]] = [
+            by_layer: list[list[TableCell | str]] = [
                 [*place, *(_value(quantity, one) for one in own[quantity]["value"])]
                 for place, own in estimates.items()
                 if quantity in own
@@ -113,19 +113,19 @@ def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]
     return found
 
 
-def _asked(estimates: Mapping[str, Content]) -> Cell:
+def _asked(estimates: Mapping[str, Content]) -> TableCell:
     """How many questions a language has."""
     return count(max(estimate["questions"] for estimate in estimates.values()))
 
 
-def _estimate(quantity: str, estimate: Content | None) -> Cell:
+def _estimate(quantity: str, estimate: Content | None) -> TableCell:
     if estimate is None:
-        return Cell(NOTHING)
+        return TableCell(NOTHING)
     cell = number if _is_perplexity(quantity) else share
     return cell(estimate["value"], estimate["low"], estimate["high"])
 
 
-def _value(quantity: str, value: float | None) -> Cell:
+def _value(quantity: str, value: float | None) -> TableCell:
     return number(value) if _is_perplexity(quantity) else share(value)
 
 
@@ -147,7 +147,7 @@ def _words(name: str) -> str:
 
 
 def _choice_table(content: Content) -> Table:
-    rows: list[list[Cell | str]] = [
+    rows: list[list[TableCell | str]] = [
         [
             *(benchmark, language, sublayer, strategy),
             *map(count, choice["pair"]),
@@ -167,10 +167,15 @@ def _choice_table(content: Content) -> Table:
 
 
 def _unseen_table(content: Content) -> Table:
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for sublayer, found in content.items():
         for score in found["scores"]:
-            row: list[Cell | str] = [score["benchmark"], score["language"] or "mean", sublayer, score["name"]]
+            row: list[TableCell | str] = [
+                score["benchmark"],
+                score["language"] or "mean",
+                sublayer,
+                score["name"],
+            ]
             row += [share(score["score"], *score["interval"])]
             change = score["difference"]
             row += [share(change["value"], *change["interval"], signed=True)] if change else [NOTHING]
@@ -182,13 +187,13 @@ def _unseen_table(content: Content) -> Table:
 
 
 def _selector_table(judgements: Sequence[Judgement]) -> Table:
-    rows: list[list[Cell | str]] = []
+    rows: list[list[TableCell | str]] = []
     for one in judgements:
         questions = "unseen" if one.unseen else "pilot"
-        together = Cell(one.candidates_text, max(one.candidates.values()))
+        together = TableCell(one.candidates_text, max(one.candidates.values()))
         for language, verdicts in [*one.languages.items(), ("mean", one.mean)]:
             for verdict in verdicts:
-                row: list[Cell | str] = [
+                row: list[TableCell | str] = [
                     one.benchmark,
                     language,
                     one.sublayer,
@@ -206,7 +211,7 @@ def _selector_table(judgements: Sequence[Judgement]) -> Table:
     return table(_SELECTORS[0], note, columns, rows)
 
 
-def _score(score: AccuracyEstimate | None, *, signed: bool = False) -> Cell:
+def _score(score: AccuracyEstimate | None, *, signed: bool = False) -> TableCell:
     if score is None:
         return share(None)
     return share(score.value, *(score.interval or (None, None)), signed=signed)

@@ -11,7 +11,7 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What is written in a cell, and the number that it sorts by; without one it sorts by its text."""
 
     text: str
@@ -25,7 +25,7 @@ class Table:
     title: str
     note: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
 
     @property
     def numeric(self) -> list[bool]:
@@ -33,32 +33,34 @@ class Table:
         return [any(row[place].value is not None for row in self.rows) for place in range(len(self.columns))]
 
 
-def table(title: str, note: str, columns: Iterable[str], rows: Iterable[Sequence[Cell | str]]) -> Table:
+def table(title: str, note: str, columns: Iterable[str], rows: Iterable[Sequence[TableCell | str]]) -> Table:
     """A table; a cell may be given as its text."""
-    cells = [[cell if isinstance(cell, Cell) else Cell(printable(cell)) for cell in row] for row in rows]
+    cells = [
+        [cell if isinstance(cell, TableCell) else TableCell(printable(cell)) for cell in row] for row in rows
+    ]
     return Table(printable(title), printable(note), [printable(name) for name in columns], cells)
 
 
 def share(
     value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = False
-) -> Cell:
+) -> TableCell:
     """A share or a difference of shares in %, with its interval where there is one; None: there is none."""
-    return Cell(score(value, (low, high), signed=signed, nothing=NOTHING), value)
+    return TableCell(score(value, (low, high), signed=signed, nothing=NOTHING), value)
 
 
-def number(value: float | None, low: float | None = None, high: float | None = None) -> Cell:
+def number(value: float | None, low: float | None = None, high: float | None = None) -> TableCell:
     """The same of any other number, with three figures."""
     if value is None:
-        return Cell(NOTHING)
+        return TableCell(NOTHING)
     text = f"{value:.3g}"
     if low is not None and high is not None:
         text += f" [{low:.3g}, {high:.3g}]"
-    return Cell(text, value)
+    return TableCell(text, value)
 
 
-def count(value: int | None) -> Cell:
+def count(value: int | None) -> TableCell:
     """A whole number."""
-    return Cell(NOTHING) if value is None else Cell(str(value), value)
+    return TableCell(NOTHING) if value is None else TableCell(str(value), value)
 
 
 def printable(text: str) -> str:

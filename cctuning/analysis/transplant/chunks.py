@@ -19,14 +19,14 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """Bytes that a batch takes, beside the model: for each row, and for each question."""
 
     row: int
     question: int
 
 
-def need(model: PreTrainedModel, *, prompt: int, suffix: int, nodes: int, copied: bool = False) -> Need:
+def need(model: PreTrainedModel, *, prompt: int, suffix: int, nodes: int, copied: bool = False) -> MemoryNeed:
     """An estimate from above for prompts of so many tokens.
 
     A row keeps `suffix` tokens of its own, and reads `nodes` at once where options are scored; `copied` rows
@@ -46,7 +46,7 @@ def need(model: PreTrainedModel, *, prompt: int, suffix: int, nodes: int, copied
     read = max(1, nodes)
     # A layer's suffixes are copied when rows leave, the prefix when questions of several lengths are joined.
     row = suffix * token * 5 // 4 + read * (active + logits) + (2 * prompt * token if copied else 0)
-    return Need(row, 2 * prompt * token)
+    return MemoryNeed(row, 2 * prompt * token)
 
 
 def rows_that_fit(model: PreTrainedModel, bytes_of_row: int, most: int | None = None) -> int:
@@ -55,7 +55,7 @@ def rows_that_fit(model: PreTrainedModel, bytes_of_row: int, most: int | None = 
     return max(1, min(most, int(_SHARE * free_memory(model.device)) // bytes_of_row))
 
 
-def questions_that_fit(model: PreTrainedModel, needed: Need, cells: int) -> int:
+def questions_that_fit(model: PreTrainedModel, needed: MemoryNeed, cells: int) -> int:
     """How many questions with so many cells each share a batch."""
     most = _ROWS_OF_SEVERAL.get(model.device.type, _MOST_ROWS_OF_SEVERAL)
     rows = rows_that_fit(model, needed.row + needed.question // cells, most)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cctuning.commands.studies.plan import Row
+from cctuning.commands.studies.plan import TableRow
 from cctuning.evaluation.comparison.compare import AVERAGE, COMPARISON_RESAMPLES, Difference, compare
 from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
@@ -17,7 +17,7 @@ Differences = dict[str, Difference]
 
 
 @dataclass(frozen=True)
-class Score:
+class TableScore:
     """A mean score, in [0, 1], with its 95 % interval and metric."""
 
     value: float
@@ -30,12 +30,14 @@ class Line:
     """A row of the table. Scores and differences are by the benchmark's title, and `MEAN`."""
 
     title: str
-    scores: Mapping[str, Score]
+    scores: Mapping[str, TableScore]
     baseline: str | None = None
     differences: Mapping[str, Difference] = field(default_factory=dict)
 
 
-def read_lines(rows: Sequence[Row], *, resamples: int = COMPARISON_RESAMPLES) -> tuple[list[Line], list[str]]:
+def read_lines(
+    rows: Sequence[TableRow], *, resamples: int = COMPARISON_RESAMPLES
+) -> tuple[list[Line], list[str]]:
     """The lines of `rows` from their result folders, and warnings about the comparisons.
 
     A row whose baseline is not among `rows` has no differences. Holm's correction is over all languages and
@@ -50,20 +52,22 @@ def read_lines(rows: Sequence[Row], *, resamples: int = COMPARISON_RESAMPLES) ->
     return lines, warnings
 
 
-def read_scores(folder: str | Path) -> dict[str, Score]:
+def read_scores(folder: str | Path) -> dict[str, TableScore]:
     """The main score of every benchmark in a result folder, and their mean where there are several."""
     results = read_results(folder)
     scores = {
-        row.title: Score(row.value, row.interval, row.metric)
+        row.title: TableScore(row.value, row.interval, row.metric)
         for row in score_rows(results)
         if row.is_main and row.language is None
     }
     if average := results["average"]:
-        scores[MEAN] = Score(average["score,paper"], Interval(*average["score_ci95,paper"]), "score,paper")
+        scores[MEAN] = TableScore(
+            average["score,paper"], Interval(*average["score_ci95,paper"]), "score,paper"
+        )
     return scores
 
 
-def _differences(rows: Sequence[Row], resamples: int) -> tuple[dict[str, Differences], list[str]]:
+def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Differences], list[str]]:
     """By row the differences to its baseline. Questions that not both were asked are left out, and named."""
     titles = {row.title for row in rows}
     compared = [row for row in rows if row.baseline in titles or row.title in {row.baseline for row in rows}]

@@ -70,7 +70,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of the study's table: an evaluation, and the row that it is compared with (None: it is one)."""
 
     title: str
@@ -79,15 +79,15 @@ class Row:
     baseline: str | None
 
 
-def make_plan(study: StudyRecipe) -> tuple[list[Step], list[Row]]:
+def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
     """All steps, in an order in which they can run, and the rows of the table.
 
     Raises `RecipeError` for a recipe or setting that one of the steps would refuse.
     """
     steps: list[Step] = []
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for names in _recipes_by_model(study):
-        own: list[Row] = []
+        own: list[TableRow] = []
         plain: str | None = None
         for name in names:
             train = _training(study, name)
@@ -99,7 +99,7 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[Row]]:
                 baseline = own[0].title if own else None
                 if study.baseline == "plain" and plain and not is_plain:
                     baseline = plain
-                own.append(Row(title, evaluation.name, evaluation.output, baseline))
+                own.append(TableRow(title, evaluation.name, evaluation.output, baseline))
             plain = own[first].title if is_plain else plain
         rows += own
     _check_names(steps)

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cctuning.commands.studies.lines import MEAN, Line, Score
+from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
 from cctuning.reporting.tables import Columns, RecordTable, bounds, half_width, percent
 from cctuning.tools.files import write_whole
@@ -62,7 +62,7 @@ def screen_table(lines: Sequence[Line], title: str) -> Table:
     )
 
 
-def _cell(score: Score | None, best: float | None) -> Text:
+def _cell(score: TableScore | None, best: float | None) -> Text:
     if score is None:
         return Text("-")
     style = "bold" if score.value == best else ""
@@ -104,7 +104,7 @@ def markdown(lines: Sequence[Line]) -> str:
     return "\n\n".join(parts)
 
 
-def _markdown_cell(score: Score | None, best: float | None) -> str:
+def _markdown_cell(score: TableScore | None, best: float | None) -> str:
     if score is None:
         return "-"
     value = f"**{percent(score.value)}**" if score.value == best else percent(score.value)

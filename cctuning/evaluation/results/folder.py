@@ -9,7 +9,7 @@ from typing import Any
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE, ResultsError, read_sample_file, samples_path
 from cctuning.evaluation.asking.store import SETTINGS_FILE
 from cctuning.evaluation.results.figures import plot_scores
-from cctuning.evaluation.results.results import Task
+from cctuning.evaluation.results.results import TaskKey
 from cctuning.evaluation.results.score_rows import ScoreRow, score_rows
 from cctuning.evaluation.results.tables import csv_text, markdown_text
 from cctuning.settings.near_matches import did_you_mean
@@ -79,7 +79,7 @@ def _what_is_there(folder: Path) -> str:
     return f"holds no {RESULTS_FILE}, which cctuning evaluate writes at its end" if names else "is empty"
 
 
-def read_samples(folder: str | Path) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+def read_samples(folder: str | Path) -> Iterator[tuple[TaskKey, list[dict[str, Any]]]]:
     """The samples of each task of a result folder, one task at a time.
 
     Raises `ResultsError` for a file that is missing, has a line that is no sample, a question twice, or

@@ -22,17 +22,17 @@ from cctuning.evaluation.results.summary import (
 )
 from cctuning.stats.bootstrap import RESAMPLES, Id, generator, resampled_languages
 
-Task: TypeAlias = tuple[str, str]  # benchmark and language
+TaskKey: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 _PACKAGES = ("torch", "transformers")
 
 
 def summarise(
-    samples: Mapping[Task, Sequence[Sample]],
+    samples: Mapping[TaskKey, Sequence[Sample]],
     *,
     config: Mapping[str, Any],
-    left_out: Mapping[Task, Mapping[str, Sequence[Id]]] | None = None,
+    left_out: Mapping[TaskKey, Mapping[str, Sequence[Id]]] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:

@@ -42,11 +42,11 @@ def test_rows_follow_from_free_memory(monkeypatch, free, rows):
 def test_questions_follow_from_their_prefixes(monkeypatch):
     monkeypatch.setattr(chunks, "free_memory", lambda device: 1_000_000)
     model = build("llama")
-    assert questions_that_fit(model, chunks.Need(row=10_000, question=0), cells=4) == 20
-    assert questions_that_fit(model, chunks.Need(row=10_000, question=160_000), cells=4) == 4
-    assert questions_that_fit(model, chunks.Need(row=10_000, question=0), cells=500) == 1
+    assert questions_that_fit(model, chunks.MemoryNeed(row=10_000, question=0), cells=4) == 20
+    assert questions_that_fit(model, chunks.MemoryNeed(row=10_000, question=160_000), cells=4) == 4
+    assert questions_that_fit(model, chunks.MemoryNeed(row=10_000, question=0), cells=500) == 1
     monkeypatch.undo()
-    assert questions_that_fit(model, chunks.Need(row=1, question=1), cells=2) == 64
+    assert questions_that_fit(model, chunks.MemoryNeed(row=1, question=1), cells=2) == 64
 
 
 COPIED = ("gptj", "bloom", "falcon", "falcon_serial")

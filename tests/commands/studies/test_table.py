@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
-from cctuning.commands.studies.plan import Row
+from cctuning.commands.studies.plan import TableRow
 from cctuning.commands.studies.table import columns_of, csv_text, markdown, screen_table, write_tables
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.results.folder import read_results
@@ -28,9 +28,9 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(folders):
     return [
-        Row("low", "low/none", folders / "low", None),
-        Row("high", "high/none", folders / "high", "low"),
-        Row("one", "one/none", folders / "one", None),
+        TableRow("low", "low/none", folders / "low", None),
+        TableRow("high", "high/none", folders / "high", "low"),
+        TableRow("one", "one/none", folders / "one", None),
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_row_whose_baseline_is_missing_has_no_differences(rows):
 def test_questions_that_not_both_were_asked_are_named(folders, tmp_path):
     fewer = {task: made[5:] for task, made in samples("xnli", level=0.5).items()}
     write_evaluation(tmp_path / "fewer", fewer)
-    rows = [Row("low", "a", folders / "low", None), Row("fewer", "b", tmp_path / "fewer", "low")]
+    rows = [TableRow("low", "a", folders / "low", None), TableRow("fewer", "b", tmp_path / "fewer", "low")]
     lines, warnings = read_lines(rows, resamples=200)
     assert list(lines[1].differences) == ["XNLI"]
     assert any("xnli" in warning for warning in warnings)
