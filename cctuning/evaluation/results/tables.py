@@ -83,7 +83,7 @@ def _top_layer(layers: Mapping[str, int]) -> str:
 
 def _below(results: Mapping[str, Any]) -> str:
     """What stands below the table: the average over benchmarks, and how much was not asked."""
-    lines = [line for line in [average_line(results), pooled_line(results)] if line]
+    lines = list(filter(None, [average_line(results), pooled_line(results), partial_line(results)]))
     gone = [n["original"] - n["effective"] for n in results["n-samples"].values()]
     if any(gone):
         lines.append(f"{sum(gone):,} questions left out, in {sum(map(bool, gone))} task(s): see results.json")
@@ -120,6 +120,20 @@ def pooled_line(results: Mapping[str, Any]) -> str:
     return f"with every question counted equally: {', '.join(found)}" if found else ""
 
 
+def partial_line(results: Mapping[str, Any]) -> str:
+    """How many responses stand behind scores that only some of them have, such as an answer's language."""
+    parts = []
+    for rows in _by_benchmark(results).values():
+        means = [row for row in rows if row.language is None]
+        questions = max(row.questions for row in means)
+        parts += [
+            f"{row.metric.partition(',')[0].replace('_', ' ')} on {row.questions:,} of {questions:,} ({row.title})"
+            for row in means
+            if row.questions < questions
+        ]
+    return f"judged on a part of the responses: {', '.join(parts)}" if parts else ""
+
+
 # --- In files -----------------------------------------------------------------------------------------------
 
 
@@ -140,6 +154,7 @@ def markdown_text(results: Mapping[str, Any]) -> str:
         RecordTable(["benchmark (metric)", "mean"], means).markdown(),
         average_line(results),
         pooled_line(results),
+        partial_line(results),
         *(f"## {rows[0].title}\n\n{_panel(rows, _score, 'metric').markdown()}" for rows in panels),
         "## Responses",
         RecordTable(facts, [_facts_line(results, task) for task in results["results"]]).markdown(),

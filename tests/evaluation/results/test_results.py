@@ -141,6 +141,7 @@ def test_a_score_that_a_sample_lacks_is_left_out_of_its_mean():
     results = summarise({("mkqa", "de"): rows}, config=CONFIG, resamples=50)
     assert results["results"]["mkqa_de"]["language_consistency,none"] == pytest.approx(2 / 3)
     assert results["n-scored"]["mkqa_de"] == {MAIN: 4, "language_consistency,none": 3}
+    assert "language consistency on 3 of 4 (MKQA)" in markdown_text(results)
 
 
 def test_one_question_and_equal_scores_have_intervals_too():
