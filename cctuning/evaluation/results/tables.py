@@ -126,11 +126,10 @@ def partial_line(results: Mapping[str, Any]) -> str:
     for rows in _by_benchmark(results).values():
         means = [row for row in rows if row.language is None]
         questions = max(row.questions for row in means)
-        parts += [
-            f"{row.metric.partition(',')[0].replace('_', ' ')} on {row.questions:,} of {questions:,} ({row.title})"
-            for row in means
-            if row.questions < questions
-        ]
+        for row in means:
+            if row.questions < questions:
+                name = row.metric.partition(",")[0].replace("_", " ")
+                parts.append(f"{name} on {row.questions:,} of {questions:,} ({row.title})")
     return f"judged on a part of the responses: {', '.join(parts)}" if parts else ""
 
 
