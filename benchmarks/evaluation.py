@@ -8,19 +8,16 @@ Both sides ask the same exported model the same questions, monolingually and wit
 are compared before anything is timed.
 """
 
-import argparse
 import random
 import tempfile
 from functools import partial
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from tokenizers import Tokenizer, models
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.interleaved import as_row, compare, parser_of, report
 from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel
 from cctuning.connection.model import load_model
@@ -33,6 +30,15 @@ from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import stop_tokens
+from cctuning.reporting.tables import Columns
+
+COLUMNS: Columns = {
+    "mode": "mode",
+    "one at a time, rows/s": lambda row: f"{row['questions'] / row['rival_seconds']:.2f}",
+    "evaluate, rows/s": lambda row: f"{row['questions'] / row['our_seconds']:.2f}",
+    "times as fast": lambda row: f"{1 / row['ratio']:.1f}",
+    "same responses": lambda row: f"{row['same_responses']} of {row['questions']}",
+}
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -104,21 +110,15 @@ def one_at_a_time(model: Any, prompts: PromptFormat, task: Task, new_tokens: int
 
 def main() -> None:
     """Measures both modes, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    defaults = {"hidden": 256, "layers": 6, "questions": 128, "new-tokens": 40, "repeats": 3}
-    defaults |= {"shortest": 40, "longest": 400, "batch-size": 32, "batch-tokens": 16384}
-    for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
+    defaults = {"hidden": 256, "layers": 6, "questions": 128, "new_tokens": 40, "repeats": 3}
+    defaults |= {"shortest": 40, "longest": 400, "batch_size": 32, "batch_tokens": 16384}
+    options = parser_of(__doc__, **defaults).parse_args()
     gpu = torch.cuda.is_available()
     model, prompts = make_model(
         options.hidden, options.layers, "cuda" if gpu else "cpu", torch.bfloat16 if gpu else torch.float32
     )
     task = make_task(options.questions, options.shortest, options.longest)
     how = GenerationSettings(options.new_tokens, options.batch_size, options.batch_tokens)
-    table = Table("mode", "one at a time, rows/s", "evaluate, rows/s", "times as fast", "same responses")
     results = []
     for mode in ("monolingual", "none"):
         set_mode(model, mode)
@@ -130,17 +130,8 @@ def main() -> None:
 
         same = sum(map(str.__eq__, rival(), ours()))
         measured = compare(rival, ours, repeats=options.repeats, warmup=0)
-        rows = options.questions
         results.append(as_row(measured, mode=mode, same_responses=same, **vars(options)))
-        table.add_row(
-            mode,
-            f"{rows / measured.rival_seconds:.2f}",
-            f"{rows / measured.our_seconds:.2f}",
-            f"{1 / measured.ratio:.1f}",
-            f"{same} of {rows}",
-        )
-    Console().print(table)
-    print(write_report("evaluation", results))
+    report("evaluation", COLUMNS, results)
 
 
 if __name__ == "__main__":

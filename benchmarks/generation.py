@@ -5,17 +5,14 @@ python -m benchmarks.generation [--hidden 512 --layers 8 --new-tokens 40 --repea
 The prompt is read once; its last token is run a second time with the connection.
 """
 
-import argparse
 import tempfile
 from functools import partial
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
-from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.interleaved import as_row, compare, parser_of, ratio_columns, report
 from benchmarks.llama import VOCABULARY, llama_config
 from benchmarks.training_step import no_words
 from cctuning import CCTuningModel
@@ -39,16 +36,11 @@ def models(hidden: int, layers: int) -> tuple[Any, Any]:
 
 def main() -> None:
     """Measures all settings, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default in {"hidden": 512, "layers": 8, "new-tokens": 40, "repeats": 9}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
+    parser = parser_of(__doc__, hidden=512, layers=8, new_tokens=40, repeats=9)
     parser.add_argument("--prompts", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     options = parser.parse_args()
     plain, exported = models(options.hidden, options.layers)
-    table = Table("P", "batch", "plain, s", "monolingual, s", "ratio", "quartiles", title="generation")
     results = []
     for prompt in options.prompts:
         for batch in options.batches:
@@ -58,16 +50,8 @@ def main() -> None:
             rival, ours = (partial(model.generate, ids, **settings) for model in (plain, exported))
             measured = compare(rival, ours, repeats=options.repeats, warmup=1)
             results.append(as_row(measured, prompt=prompt, batch=batch, new_tokens=options.new_tokens))
-            table.add_row(
-                str(prompt),
-                str(batch),
-                f"{measured.rival_seconds:.2f}",
-                f"{measured.our_seconds:.2f}",
-                f"{measured.ratio:.3f}",
-                "{:.3f} to {:.3f}".format(*measured.quartiles),
-            )
-    Console().print(table)
-    print(write_report("generation", results))
+    columns = {"P": "prompt", "batch": "batch", **ratio_columns("plain", "monolingual")}
+    report("generation", columns, results, "generation")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Times two or more things by turns, so that whatever else the machine does falls on all of them."""
 
+import argparse
 import json
 import platform
 import statistics
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+
+from cctuning.reporting.tables import Columns, RecordTable
 
 
 @dataclass(frozen=True)
@@ -74,22 +78,38 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
+def parser_of(doc: str | None, **numbers: int) -> argparse.ArgumentParser:
+    """The command line of a benchmark: an option for each whole number, `new_tokens=40` as --new-tokens."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    return parser
+
+
+def ratio_columns(rival: str, ours: str, digits: int = 3) -> Columns:
+    """The columns of a `Ratio` in a table of results."""
+    return {
+        f"{rival}, s": lambda row: f"{row['rival_seconds']:.2f}",
+        f"{ours}, s": lambda row: f"{row['our_seconds']:.2f}",
+        "ratio": lambda row: f"{row['ratio']:.{digits}f}",
+        "quartiles": lambda row: " to ".join(f"{one:.{digits}f}" for one in row["quartiles"]),
+    }
+
+
+def report(name: str, columns: Columns, results: list[dict[str, Any]], title: str = "") -> None:
+    """Prints the results as a table, and writes them."""
+    Console().print(RecordTable.of(columns, results).screen(title=title or None))
+    print(write_report(name, results))
+
+
 def write_report(name: str, results: list[dict[str, Any]]) -> Path:
     """`outputs/benchmarks/NAME.json`, with the machine and the versions that it was measured on."""
     path = Path("outputs/benchmarks") / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else platform.processor() or platform.machine()
-    )
-    report = {
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "results": results,
-    }
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    machine: dict[str, Any] = {"device": gpu or platform.processor() or platform.machine()}
+    machine |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    path.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n")
     return path
 
 

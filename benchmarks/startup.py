@@ -6,7 +6,6 @@ Processor time, user and system, of a process of its own with all that it starts
 else the machine does, too.
 """
 
-import argparse
 import os
 import resource
 import subprocess
@@ -15,11 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.interleaved import as_row, by_turns, ratio_of, write_report
+from benchmarks.interleaved import as_row, by_turns, parser_of, ratio_columns, ratio_of, report
 from cctuning.commands.registry import COMMANDS
+from cctuning.reporting.tables import Columns
 
 RIVAL = ["-c", "import numpy, omegaconf"]
 # What is typed behind a command, and the status that it has to end with.
@@ -48,10 +45,7 @@ def processor_seconds(call: Callable[[], Any]) -> float:
 
 def main() -> None:
     """Measures all commands by turns, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=7)
+    parser = parser_of(__doc__, repeats=7)
     parser.add_argument("--commands", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
     options = parser.parse_args()
     cases = [(command, typed, status) for command in options.commands for typed, status in CASES.items()]
@@ -59,22 +53,13 @@ def main() -> None:
     for command, typed, status in cases:
         calls[f"{command} {typed}"] = partial(run, ["-m", "cctuning", command, typed], status)
     times = by_turns(calls, repeats=options.repeats, warmup=1, measure=processor_seconds)
-    table = Table(
-        "cctuning", "import, s", "command, s", "ratio", "quartiles", title="processor time of a start"
-    )
     results = []
     for command, typed, _ in cases:
         measured = ratio_of(times["rival"], times[f"{command} {typed}"])
         results.append(as_row(measured, command=command, typed=typed))
-        table.add_row(
-            f"{command} {typed}",
-            f"{measured.rival_seconds:.2f}",
-            f"{measured.our_seconds:.2f}",
-            f"{measured.ratio:.1f}",
-            "{:.1f} to {:.1f}".format(*measured.quartiles),
-        )
-    Console().print(table)
-    print(write_report("startup", results))
+    columns: Columns = {"cctuning": lambda row: f"{row['command']} {row['typed']}"}
+    columns = {**columns, **ratio_columns("import", "command", digits=1)}
+    report("startup", columns, results, "processor time of a start")
 
 
 if __name__ == "__main__":

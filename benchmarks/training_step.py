@@ -11,18 +11,17 @@ import tempfile
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from tokenizers import Tokenizer, models
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTConfig
 
-from benchmarks.interleaved import as_row, compare, write_report
+from benchmarks.interleaved import as_row, compare, parser_of, ratio_columns, report
 from benchmarks.llama import VOCABULARY, llama_config
 from cctuning import CCTuningModel, CCTuningTrainer
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import Example
 from cctuning.data.rows import Row
+from cctuning.reporting.tables import Columns
 
 SHARES = {"1:1": 1 / 2, "1:2": 1 / 3, "2:1": 2 / 3}  # of prompt tokens in prompt and response
 
@@ -89,15 +88,7 @@ def step_of(
 
 def main() -> None:
     """Measures all settings, prints a table and writes the JSON report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default in {"hidden": 512, "layers": 8, "rows": 4, "tokens": 256, "repeats": 15}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
-    table = Table(
-        "P:R", "checkpointing", "without, s", "with, s", "ratio", "quartiles", "theory", title="training step"
-    )
+    options = parser_of(__doc__, hidden=512, layers=8, rows=4, tokens=256, repeats=15).parse_args()
     results = []
     for shape, share in SHARES.items():
         examples = rows(options.rows, options.tokens, share)
@@ -109,17 +100,13 @@ def main() -> None:
             measured = compare(plain, connected, repeats=options.repeats)
             theory = 1 + share / (4 if checkpointing else 3)
             results.append(as_row(measured, shape=shape, checkpointing=checkpointing, theory=theory))
-            table.add_row(
-                shape,
-                "on" if checkpointing else "off",
-                f"{measured.rival_seconds:.2f}",
-                f"{measured.our_seconds:.2f}",
-                f"{measured.ratio:.3f}",
-                "{:.3f} to {:.3f}".format(*measured.quartiles),
-                f"{theory:.3f}",
-            )
-    Console().print(table)
-    print(write_report("training_step", results))
+    columns: Columns = {
+        "P:R": "shape",
+        "checkpointing": lambda row: "on" if row["checkpointing"] else "off",
+        **ratio_columns("without", "with"),
+        "theory": lambda row: f"{row['theory']:.3f}",
+    }
+    report("training_step", columns, results, "training step")
 
 
 if __name__ == "__main__":

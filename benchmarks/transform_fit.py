@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from benchmarks.interleaved import write_report
+from benchmarks.interleaved import parser_of, write_report
 from benchmarks.peak_memory import peak, reset_peak
+from cctuning.reporting.tables import RecordTable
 from cctuning.transform.least_squares import LeastSquares
 
 BATCH = 8  # pairs
@@ -94,13 +94,7 @@ def in_own_process(method: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Runs both by turns, prints the ratios, and writes them to outputs/benchmarks/transform_fit.json."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--d", type=int, default=2048)
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--pairs", type=int, default=1000, help=f"a multiple of {BATCH}")
-    parser.add_argument("--repeats", type=int, default=1)
+    parser = parser_of(__doc__, d=2048, layers=32, pairs=1000, repeats=1)
     parser.add_argument(
         "--method", choices=METHODS, help="run one in this process, and print its result as JSON"
     )
@@ -124,18 +118,18 @@ def main() -> None:
 
 def show(result: dict[str, Any]) -> None:
     """A table of every run, and the ratios."""
-    table = Table(title=f"{result['rows']:,} rows, d = {result['d']:,}")
-    for heading in ("", "seconds", "memory, MB", "held-out relative error"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for run in result["runs"]:
-        for name, measured in run.items():
-            numbers = f"{measured['seconds']:.1f}", f"{measured['bytes'] / 1e6:,.0f}"
-            table.add_row(name, *numbers, f"{measured['held_out_error']:.6f}")
-    table.caption = (
+    measured = [(name, one) for run in result["runs"] for name, one in run.items()]
+    rows = [
+        [name, f"{one['seconds']:.1f}", f"{one['bytes'] / 1e6:,.0f}", f"{one['held_out_error']:.6f}"]
+        for name, one in measured
+    ]
+    table = RecordTable(["", "seconds", "memory, MB", "held-out relative error"], rows)
+    caption = (
         f"{result['times_faster']:.2f} times faster with {result['share_of_memory']:.3f} of the memory; "
         f"held-out error {result['held_out_error_ratio']:.6f} of the rival's"
     )
-    Console().print(table)
+    title = f"{result['rows']:,} rows, d = {result['d']:,}"
+    Console().print(table.screen(title=title, caption=caption))
 
 
 if __name__ == "__main__":

@@ -21,17 +21,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from benchmarks.interleaved import as_row, by_turns, ratio_of, write_report
+from benchmarks.interleaved import as_row, by_turns, parser_of, ratio_of, write_report
 from benchmarks.llama import VOCABULARY, llama_7b_config, llama_config
 from benchmarks.peak_memory import extra_memory
 from benchmarks.transplant_rivals import LIBRARIES, Answers, Pairs, Task, missing_libraries, with_hooks
 from cctuning.analysis.transplant import PromptPair, sweep
+from cctuning.reporting.tables import RecordTable
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"hidden": 256, "layers": [6, 12, 24], "prompt_lengths": [64, 256, 1024], "rows": 8},
@@ -180,20 +178,14 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """The command line; what it leaves open depends on the shape."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, new_tokens=20, sample=2, repeats=3, threads=1)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--hidden", type=int)
     parser.add_argument("--layers", type=int, nargs="+")
     parser.add_argument("--prompt-lengths", type=int, nargs="+")
-    parser.add_argument("--new-tokens", type=int, default=20)
-    parser.add_argument("--sample", type=int, default=2, help="pairs that a rival is timed on")
     parser.add_argument("--rows", type=int, help="pairs of a batch; 1: no batches")
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float64"), default="float32")
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     for name, value in SHAPES[options.shape].items():
         if getattr(options, name) is None:
@@ -204,19 +196,19 @@ def parse() -> argparse.Namespace:
 def show(results: list[dict[str, Any]], with_study: bool) -> None:
     """Times and memory as tables in Markdown, and what the paper's pilot study would take."""
     rivals = [row["rival"] for row in results[0]["rivals"]]
-    time = Table("L", "P", "sweep", *rivals, "same answers", box=box.MARKDOWN)
-    memory = Table("L", "P", "token-forwards", "at most", "sweep", *rivals, box=box.MARKDOWN)
+    time, memory = [], []
     for row in results:
-        sizes = str(row["layers"]), str(row["prompt"])
+        sizes = row["layers"], row["prompt"]
         compared = sum(rival["timed_pairs"] for rival in row["rivals"])
         same = sum(rival["same_answers"] for rival in row["rivals"])
         times = (f"{1 / rival['ratio']:.1f} x" for rival in row["rivals"])
-        time.add_row(*sizes, f"{row['sweep_seconds']:.2f} s", *times, f"{same} of {compared}")
+        time.append([*sizes, f"{row['sweep_seconds']:.2f} s", *times, f"{same} of {compared}"])
         peaks = ("?" if peak is None else f"{peak / 1e6:,.0f} MB" for peak in row["peak_bytes"].values())
-        memory.add_row(*sizes, f"{row['token_forwards']:,}", f"{row['most_token_forwards']:,}", *peaks)
-    console = Console(width=110)
-    console.print("\nTime of a whole sweep, and how many times as long each rival takes for all pairs:", time)
-    console.print("Tokens through the decoder in a sweep, and memory at the peak beside the model:", memory)
+        memory.append([*sizes, f"{row['token_forwards']:,}", f"{row['most_token_forwards']:,}", *peaks])
+    print("\nTime of a whole sweep, and how many times as long each rival takes for all pairs:\n")
+    print(RecordTable(["L", "P", "sweep", *rivals, "same answers"], time).markdown())
+    print("\nTokens through the decoder in a sweep, and memory at the peak beside the model:\n")
+    print(RecordTable(["L", "P", "token-forwards", "at most", "sweep", *rivals], memory).markdown())
     for row in results if with_study else ():
         hours = PAPER["models"] * PAPER["questions"] * row["sweep_seconds"] / 3600
         print(
