@@ -14,8 +14,8 @@ from cctuning.analysis.measures.tables import write_tables
 from cctuning.analysis.selectors import Judgement, features, judge_pilot, judge_unseen
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
-from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
+from cctuning.tools.marks import finish
 
 SUMMARY_FILE = "summary.json"
 
@@ -93,11 +93,10 @@ def shown_by_lens(found: StudyCells, centre: str) -> dict[GridKey, tuple[str, tu
 def write_summary(
     folder: Path, summary: Mapping[str, Any], judgements: Sequence[Judgement]
 ) -> dict[str, Any]:
-    """Writes summary.json and tables/, and returns what summary.json holds. Raises `OSError`."""
+    """Writes tables/ and, last, summary.json, and returns what it holds. Raises `OSError`."""
     whole = {**summary, "selectors": [asdict(judgement) for judgement in judgements]}
-    text = to_json(whole, indent=1)
-    write_whole(folder / SUMMARY_FILE, text + "\n")
     write_tables(folder / "tables", whole)
+    finish(folder, SUMMARY_FILE, to_json(whole, indent=1) + "\n")
     return whole
 
 

@@ -17,7 +17,11 @@ from cctuning.evaluation.comparison.tables import (
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import tracked
+
+COMPARISON_FILE = "comparison.json"
 
 console = new_console()
 
@@ -35,7 +39,8 @@ def compare_results(recipe: CompareRecipe) -> Result:
             evaluations, names, common_only=recipe.common_only, resamples=recipe.resamples, seed=recipe.seed
         )
     folder = Path(recipe.output_dir)
-    write_comparison(folder, comparison, recipe.metric)
+    with only_run_in(folder):
+        write_comparison(folder, comparison, recipe.metric)
     console.print(details_table(comparison, metric=recipe.metric, width=console.width))
     console.print()
     console.print(overview_table(comparison, metric=recipe.metric))
@@ -47,11 +52,10 @@ def compare_results(recipe: CompareRecipe) -> Result:
 
 
 def write_comparison(folder: Path, comparison: Comparison, metric: str | None) -> None:
-    """All of it as JSON and CSV; tables and figure of the metric that is shown."""
+    """All of it as CSV and, last, JSON; tables and figure of the metric that is shown."""
     shown = markdown_text(comparison, metric=metric)
-    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder, COMPARISON_FILE)
     write_whole(folder / "comparison.md", shown)
     write_whole(folder / "comparison.csv", csv_text(comparison))
-    text = to_json(comparison.as_json(), indent=2)
-    write_whole(folder / "comparison.json", text + "\n")
     plot_comparison(comparison, [folder / "comparison.png", folder / "comparison.svg"], metric=metric)
+    finish(folder, COMPARISON_FILE, to_json(comparison.as_json(), indent=2) + "\n")

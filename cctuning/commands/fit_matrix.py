@@ -1,10 +1,10 @@
 """Fits the Transform Matrix of a finished run, and exports the monolingual model."""
 
 import dataclasses
-import json
 import sys
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
-from cctuning.tools.files import write_whole
+from cctuning.tools.json_text import to_json
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bars
 from cctuning.training.model_cards import export_card
 from cctuning.training.runs import (
@@ -80,28 +82,34 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     if recipe.dry_run:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return Result()
-
-    options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
-    with naming_model("model", str(directory)):
-        model = CCTuningModel.load(directory, **options).to(state.device)
-    passes: dict[str, Any] = {
-        "pad_token_id": prompts.pad_token_id,
-        "batch_size": recipe.batch_size,
-        "shard": shard,
-    }
-    if not state.is_main_process:
-        run_shard(model, sample, **passes)
-        return Result(output_dir)
-    fit = fit_with_progress(recipe, model, sample, passes)
-    export_monolingual(model, tokenizer, fit.transform, output_dir)
-    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
-    report = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
-    report |= {**fit.report, "settings": settings}
-    write_fit(output_dir, report, run_recipe, languages_of(examples))
+    with only_run_in(output_dir) if state.is_main_process else nullcontext():
+        with naming_model("model", str(directory)):
+            options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
+            model = CCTuningModel.load(directory, **options).to(state.device)
+        passes: dict[str, Any] = {
+            "pad_token_id": prompts.pad_token_id,
+            "batch_size": recipe.batch_size,
+            "shard": shard,
+        }
+        if not state.is_main_process:
+            run_shard(model, sample, **passes)
+            return Result(output_dir)
+        fit = fit_with_progress(recipe, model, sample, passes)
+        report = report_of(recipe, directory, fit)
+        begin(output_dir, FIT_REPORT_FILE)
+        export_monolingual(model, tokenizer, fit.transform, output_dir)
+        write_fit(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
     console.say(f"Next: cctuning chat model={output_dir}")
     return Result(output_dir, report)
+
+
+def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:
+    """What is to know of a fit: the run, what was measured, and how it was made."""
+    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
+    run = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
+    return {**run, **fit.report, "settings": settings}
 
 
 def load_examples(
@@ -182,7 +190,7 @@ def write_fit(
     plot_error_per_layer(report, output_dir / "error_per_layer.png")
     card = export_card(run_recipe, languages=languages, report=report)
     (output_dir / "README.md").write_text(card, encoding="utf-8")
-    write_whole(output_dir / FIT_REPORT_FILE, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    finish(output_dir, FIT_REPORT_FILE, to_json(report, indent=2) + "\n")
 
 
 _SHOWN = {"relative error": "relative_error", "R²": "r2", "cosine": "cosine", "same layer": "layer_agreement"}

@@ -241,7 +241,6 @@ def write_findings(
         )
         summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
         study.folder.clear_findings()
-        whole = write_summary(folder, summary, judgements)
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
         shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
@@ -264,6 +263,7 @@ def write_findings(
                 for title, page in lenses.items()
             ],
         )
+        whole = write_summary(folder, summary, judgements)
     for warning in warnings:
         console.warn(warning)
     for table in screen_tables(summary):

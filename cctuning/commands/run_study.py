@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from cctuning.commands.result import Result
@@ -11,8 +12,10 @@ from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.lines import Line, read_lines
 from cctuning.commands.studies.plan import Step, TableRow, make_plan
 from cctuning.commands.studies.state import State, states_of
-from cctuning.commands.studies.table import LEGEND, screen_table, write_tables
+from cctuning.commands.studies.table import LEGEND, TABLES, screen_table, write_tables
 from cctuning.tools.console import new_console
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.marks import begin
 from cctuning.tools.processes import Outcome, Stage, run_stages
 from cctuning.training.runs import RunError
 
@@ -20,14 +23,25 @@ console = new_console()
 
 
 def run_study(recipe: StudyRecipe) -> Result:
-    """Runs what is not done, and writes the tables. Then raises `RunError` where a step failed."""
+    """Runs what is not done, and writes the tables. Then raises `RunError` where a step failed.
+
+    Raises `LockedError` where another process works at the study.
+    """
     steps, rows = make_plan(recipe)
+    with nullcontext() if recipe.dry_run else only_run_in(recipe.output_dir):
+        return run_plan(recipe, steps, rows)
+
+
+def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[Row]) -> Result:
+    """Runs the steps that are not done, and writes the tables; a dry run shows both."""
     states = states_of(steps)
     steps = [step.anew() if states[step.name].outdated else step for step in steps]
     if recipe.dry_run:
         show(recipe, steps, states)
         return Result()
     refuse_other_settings(steps, states)
+    if not all(state.done for state in states.values()):
+        begin(recipe.output_dir, *TABLES)
     outcome = run_steps(recipe, steps, states)
     lines = show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
     if outcome.failed:

@@ -47,6 +47,7 @@ from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
+from cctuning.tools.marks import finish
 from cctuning.training.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.training.figures import plot_layers, plot_loss, read_metrics
@@ -111,13 +112,16 @@ def fine_tune(
     recipe: TrainRecipe, prompts: PromptFormat, examples: list[Example], problems: list[Problem]
 ) -> dict[str, Any]:
     """Trains, from a checkpoint where there is one; the first process returns the report."""
-    checkpoint = prepare_output_dir(recipe, problems)
+    origin = origin_of(recipe)
+    checkpoint = find_checkpoint(recipe, origin)
     show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_base_model(recipe, prompts))
     check_engine(current_engine(), trainer.accelerator)
+    if trainer.accelerator.is_main_process:
+        write_beginning(recipe, problems, origin)
     with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         trainer.add_callback(stop)
         result = trainer.train(resume_from_checkpoint=checkpoint)
@@ -287,11 +291,10 @@ def weights_dtype(recipe: TrainRecipe, config: Any) -> str:
     return trained_dtype(recipe.dtype, stored_dtype(config), adapter=recipe.lora.enabled)
 
 
-def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | None:
-    """Puts the resolved recipe and the rejects into `output_dir`; returns the checkpoint to resume from."""
+def find_checkpoint(recipe: TrainRecipe, origin: dict[str, Any]) -> str | None:
+    """The checkpoint to resume from. Raises `ValueError` where `output_dir` cannot be gone on with."""
     state = join_processes(use_cpu=recipe.use_cpu)
     checkpoint = None
-    origin = origin_of(recipe) if state.is_main_process else {}
     # The first process reads every byte of a checkpoint before it counts; the others are told its step.
     if state.is_main_process:
         checkpoint = checkpoint_to_resume(
@@ -302,7 +305,6 @@ def prepare_output_dir(recipe: TrainRecipe, problems: list[Problem]) -> str | No
             console.say(f"Continuing from {checkpoint.path}")
             if note:
                 console.warn(note)
-        write_beginning(recipe, problems, origin)
     step = int(broadcast(torch.tensor(-1 if checkpoint is None else checkpoint.step, device=state.device)))
     if step < 0:
         return None
@@ -318,7 +320,7 @@ def origin_of(recipe: TrainRecipe) -> dict[str, Any]:
 
 
 def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[str, Any]) -> None:
-    """What a run leaves in `output_dir` before its first step."""
+    """What a run leaves in `output_dir` before its first step, once all else is ready for it."""
     output_dir = Path(recipe.output_dir)
     clear_output_dir(output_dir, recipe.resume)
     save_recipe(recipe, output_dir / RECIPE_FILE)
@@ -443,7 +445,7 @@ def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
         dataclasses.asdict(recipe), languages=report["languages"], rows=report["rows"], loss=report["loss"]
     )
     (output_dir / "README.md").write_text(card, encoding="utf-8")
-    write_whole(output_dir / FINISHED_FILE, json.dumps(report, indent=2) + "\n")
+    finish(output_dir, FINISHED_FILE, json.dumps(report, indent=2) + "\n")
     console.say(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png")
     if recipe.connection.enabled:
         console.say(f"Next: cctuning fit model={output_dir}")

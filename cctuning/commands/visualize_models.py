@@ -23,14 +23,15 @@ from cctuning.pretrained.names import naming_model
 from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
-from cctuning.tools.files import write_whole
+from cctuning.tools.locks import only_run_in
+from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read_choices
 from cctuning.visualization.layer_figure import plot_choices
 from cctuning.visualization.loss_figure import plot_losses
 from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
-from cctuning.visualization.map_files import FILES, write_maps
+from cctuning.visualization.map_files import FILES, MAPS_FILE, write_maps
 from cctuning.visualization.maps import ModelMap, map_model
 from cctuning.visualization.moved import (
     MovedLayer,
@@ -75,25 +76,38 @@ def visualize_models(recipe: VisualizeRecipe) -> Result:
     if recipe.dry_run:
         show(recipe, models, texts, choices, losses)
         return Result()
+    with only_run_in(recipe.output_dir):
+        return draw(recipe, models, texts, choices, losses)
+
+
+def draw(
+    recipe: VisualizeRecipe,
+    models: list[ShownModel],
+    texts: ParallelTexts | None,
+    choices: list[LayerChoices],
+    losses: list[Losses],
+) -> Result:
+    """Writes the figures, and behind each the numbers in it."""
     seen = {model.name: read_model(recipe, model, texts) for model in models} if texts else {}
     maps = [own_map for own_map, _ in seen.values()]
     moved = {name: layers for name, (_, layers) in seen.items()}
     folder = Path(recipe.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    given = {MAPS_FILE: texts, "moved.csv": texts, "losses.csv": losses, "layers.csv": choices}
+    begin(folder, *(name for name, source in given.items() if source))
     if losses:
-        write_whole(folder / "losses.csv", losses_csv(losses))
         plot_losses(losses, [folder / "losses.png", folder / "losses.svg"], x=recipe.x)
+        finish(folder, "losses.csv", losses_csv(losses))
         console.say(f"{folder} holds losses.csv, .png and .svg")
     if choices:
-        write_whole(folder / "layers.csv", choices_csv(choices))
         plot_choices(choices, [folder / "layers.png", folder / "layers.svg"])
+        finish(folder, "layers.csv", choices_csv(choices))
         console.say(f"{folder} holds layers.csv, .png and .svg")
     if texts:
         write_maps(folder, maps, texts, settings_of(recipe))
         console.print(means_table(maps, texts))
         console.say(f"{folder} holds {FILES}")
-        write_whole(folder / "moved.csv", moved_csv(moved))
         plot_moved(moved, [folder / "moved.png", folder / "moved.svg"], chance=1 / len(texts))
+        finish(folder, "moved.csv", moved_csv(moved))
         console.print(moved_table(moved, texts))
         console.say(f"{folder} holds moved.csv, .png and .svg")
     report = {

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from cctuning.connection.connected import connection_of, is_of_pooling
 from cctuning.connection.modeling_cctuning import POOLINGS
 from cctuning.pretrained.identity import check_same_base
-from cctuning.pretrained.kinds import ModelError, kind_of, read_json_object
+from cctuning.pretrained.kinds import ModelError, check_whole, kind_of, read_json_object
 from cctuning.pretrained.loading import from_library, load_causal_lm
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
@@ -96,6 +96,7 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
     loaded.
     """
     directory = Path(directory)
+    check_whole(directory)
     config = _lora_config(directory)
     tensors = _adapter_tensors(directory)
     name = str(config.base_model_name_or_path)

@@ -6,7 +6,7 @@ Every command compares this, and no path or time, before it goes on with what wa
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,19 +42,23 @@ def identity_of(model: str | Path, *, revision: str | None = None) -> dict[str, 
     16 GB: of safetensors the header and 4 KiB at the beginning, middle and end of every tensor, which finds
     any other training, and not the change of a single number. Times and folder names do not count.
     """
-    folder = Path(model)
-    if folder.is_file():  # GGUF: all parts in one
-        return {"weights": _digest(folder.parent, [folder])}
-    if not folder.is_dir():
-        return {"name": str(model), "commit": _commit(str(model), revision)}
-    parts: dict[str, Any] = _digests(folder)
-    if (folder / ADAPTER_FILE).is_file():
-        config = read_json_object(folder / ADAPTER_FILE)
+    parts: dict[str, Any] = _content(str(model), revision)
+    if (Path(model) / ADAPTER_FILE).is_file():
+        config = read_json_object(Path(model) / ADAPTER_FILE)
         name = str(config.get("base_model_name_or_path"))
-        own = {"name": name, "commit": _commit(name, config.get("revision"))}
-        # An adapter of an adapter is refused where it is loaded.
-        parts["base"] = {"name": name, **_digests(Path(name))} if Path(name).is_dir() else own
+        # Its own base is not looked for: an adapter of an adapter is refused where it is loaded.
+        parts["base"] = {"name": name, **_content(name, config.get("revision"))}
     return parts
+
+
+def _content(model: str, revision: str | None) -> dict[str, Any]:
+    path = Path(model)
+    if path.is_file():  # GGUF: all parts in one
+        return {"weights": _digest(path.parent, [path])}
+    if path.is_dir():
+        found = {part: _files_of(path, patterns) for part, patterns in _PARTS.items()}
+        return {part: _digest(path, files) for part, files in found.items() if files}
+    return {"name": model, "commit": _commit(model, revision)}
 
 
 def model_name(model: str | Path, *, revision: str | None = None) -> str:
@@ -88,22 +92,17 @@ def _commit(name: str, revision: str | None) -> str | None:
     return Path(found).parent.name if isinstance(found, str) else None
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    found = {
-        part: sorted({path for pattern in patterns for path in folder.glob(pattern)})
-        for part, patterns in _PARTS.items()
-    }
-    return {part: _digest(folder, paths) for part, paths in found.items() if paths}
+def _files_of(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
 
 
 def _digest(folder: Path, paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                for block in _read(file):
-                    digest.update(block)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            for block in _read(file):
+                digest.update(block)
     return digest.hexdigest()[:16]
 
 

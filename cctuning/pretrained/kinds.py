@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cctuning.tools.marks import missing_mark
+
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 CONNECTION_FILE = "connection.json"
@@ -38,6 +40,15 @@ def kind_of(folder: str | Path) -> ModelKind:
         exported=not run and "cctuning" in read_json_object(folder / CONFIG_FILE),
         adapter=(folder / ADAPTER_FILE).is_file(),
     )
+
+
+def check_whole(folder: str | Path) -> None:
+    """Raises `ModelError` for a folder that a training or a fit has begun to write, and not finished."""
+    if mark := missing_mark(folder):
+        raise ModelError(
+            f"{folder} was not written to its end ({mark[:80]} is missing): give the command that writes it "
+            "again"
+        )
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -29,7 +29,14 @@ from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.pretrained.architectures import ARCHITECTURES
-from cctuning.pretrained.kinds import GGUF_SUFFIX, ModelError, check_link, kind_of, read_json_object
+from cctuning.pretrained.kinds import (
+    GGUF_SUFFIX,
+    ModelError,
+    check_link,
+    check_whole,
+    kind_of,
+    read_json_object,
+)
 from cctuning.pretrained.sizes import check_described, check_sizes, not_together
 from cctuning.pretrained.weights import CONVERT, WeightsError, check_finite, check_floating, check_folder
 from cctuning.tools.errors import is_out_of_memory
@@ -92,6 +99,7 @@ def check_model(
     if Path(source).is_dir():
         if kind_of(source).adapter:
             raise ModelError(f"{source} is an adapter, and no model of its own: name its base model")
+        check_whole(source)
         check_folder(source)
         read_json_object(Path(source) / GENERATION_CONFIG_NAME)
     config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)

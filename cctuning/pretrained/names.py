@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, GGUF_SUFFIX
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, GGUF_SUFFIX, check_whole
 from cctuning.settings.near_matches import did_you_mean
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -31,12 +31,16 @@ def naming_model(key: str, name: str) -> Iterator[None]:
 
 
 def check_model_path(key: str, name: str) -> None:
-    """Raises `FileNotFoundError` where `name`, which `key` was set to, is a path and no model's folder."""
+    """Raises `FileNotFoundError` where `name`, which `key` was set to, is a path and no model's folder.
+
+    Raises `ModelError` for a folder whose training or fit did not end.
+    """
     path = Path(name)
     if path.is_dir():
         if not any((path / file).is_file() for file in _MODEL_FILES):
             begun = "; its training has not finished" if (path / "recipe.yaml").is_file() else ""
             raise FileNotFoundError(f"{key}={name} holds no config.json, so it is no model's folder{begun}")
+        check_whole(path)
     elif path.exists():
         if path.suffix != GGUF_SUFFIX:
             raise FileNotFoundError(

@@ -22,11 +22,11 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
     """Holds `folder` until the block or the process ends, however it ends.
 
     A missing one is made, and taken away again where nothing was written there. Raises `LockedError` where
-    another process holds it, and `OSError` where it cannot be written.
+    another process, which it names by its number, holds it, and `OSError` where it cannot be written.
     """
     folder = Path(folder)
     is_new = not folder.exists()
-    busy = f"another process works in {folder}: wait until it ends, or set another output_dir"
+    busy = f"works in {folder}: wait until it ends, or set another output_dir"
     with _only_holder(folder / LOCK_FILE, f"output_dir={folder} cannot be written", busy):
         try:
             yield
@@ -42,7 +42,7 @@ def only_user_of(file: str | Path) -> Iterator[None]:
     """As `only_run_in`, for one file: the lock lies beside it. Its folder is made where it is missing."""
     file = Path(file)
     lock = file.with_name(f".{file.name}{LOCK_FILE}")
-    busy = f"another process uses {file}: wait until it ends, or name another file"
+    busy = f"uses {file}: wait until it ends, or name another file"
     with _only_holder(lock, f"{file} cannot be written", busy):
         try:
             yield
@@ -74,12 +74,23 @@ def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
     with ExitStack() as closing:
         closing.push(file)
         if not _lock(file.fileno()):
-            raise LockedError(busy)
+            raise LockedError(f"another process{_number_in(lock)} {busy}")
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                with suppress(OSError):  # a full disk
+                    file.truncate(0)  # a killed process has left its number
+                    file.write(str(os.getpid()))
+                    file.flush()
                 closing.pop_all()
                 return file
     return None
+
+
+def _number_in(lock: Path) -> str:
+    """The number of the process that holds the lock, as far as it has written it."""
+    with suppress(OSError, ValueError):
+        return f" ({int(lock.read_text(encoding='ascii'))})"
+    return ""
 
 
 def _lock(descriptor: int) -> bool:

@@ -12,6 +12,7 @@ from cctuning.distributed.engines import Engine
 from cctuning.pretrained.identity import ORIGIN_FILE
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, kind_of, read_json_object
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
+from cctuning.tools.marks import begin
 from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.checkpoints import (
     Checkpoint,
@@ -37,7 +38,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
 }
 # What a run leaves that would be taken for a part of the next one in the same folder.
 _LEFT = (
-    "checkpoint-*", FINISHED_FILE, METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
+    "checkpoint-*", METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
     CONNECTION_FILE, CONNECTION_WEIGHTS, ADAPTER_FILE, "adapter_model.safetensors",
     "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
@@ -200,15 +201,16 @@ def check_same_engine(checkpoint: Checkpoint, engine: Engine) -> str:
 def clear_output_dir(output_dir: str | Path, resume: str) -> None:
     """Takes away what no longer holds once a run begins: the finished mark, and with "never" the run itself.
 
-    Only in a folder that holds a run of ours; its other files are somebody's.
+    The run only in a folder that holds one of ours; its other files are somebody's.
     """
     output_dir = Path(output_dir)
-    if not (output_dir / RECIPE_FILE).is_file():
+    is_run = (output_dir / RECIPE_FILE).is_file()
+    begin(output_dir, FINISHED_FILE)
+    if not is_run or resume != "never":
         return
-    patterns = _LEFT if resume == "never" else (FINISHED_FILE,)
-    if resume == "never" and kind_of(output_dir / "monolingual").exported:
+    if kind_of(output_dir / "monolingual").exported:
         remove(output_dir / "monolingual")  # made of the run that is deleted, and taken for the new one's
-    for left in [path for pattern in patterns for path in output_dir.glob(pattern)]:
+    for left in [path for pattern in _LEFT for path in output_dir.glob(pattern)]:
         remove(left) if left.is_dir() else left.unlink()
 
 

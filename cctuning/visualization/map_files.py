@@ -8,11 +8,13 @@ from typing import Any
 from cctuning.reporting.tables import RecordTable
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
+from cctuning.tools.marks import finish
 from cctuning.visualization.flat_map import fitting_perplexity
 from cctuning.visualization.map_figure import plot_maps
 from cctuning.visualization.maps import ModelMap
 from cctuning.visualization.parallel_texts import ParallelTexts
 
+MAPS_FILE = "representations.json"  # the last that is written
 FILES = "representations.json, .csv, .png, .svg and similarity.csv"
 
 
@@ -37,10 +39,10 @@ def write_maps(
             for one in maps
         ],
     }
-    write_whole(folder / "representations.json", to_json(report, indent=1) + "\n")
     write_whole(folder / "similarity.csv", _similarity_csv(maps))
     write_whole(folder / "representations.csv", _points_csv(maps, texts))
     plot_maps(maps, [folder / "representations.png", folder / "representations.svg"])
+    finish(folder, MAPS_FILE, to_json(report, indent=1) + "\n")
 
 
 def _similarity_csv(maps: Sequence[ModelMap]) -> str:

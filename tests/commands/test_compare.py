@@ -1,8 +1,10 @@
 import json
+import os
 
 import pytest
 
 from cctuning.commands import compare_results as compare
+from cctuning.tools.locks import only_run_in
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
 
@@ -42,6 +44,23 @@ def test_the_same_command_gives_the_same_files(folders):
     assert {path.name: path.read_bytes() for path in (folders / "out").glob("comparison.[mcj]*")} == before
     compared(folders, "seed=1")
     assert (folders / "out" / "comparison.csv").read_bytes() != before["comparison.csv"]
+
+
+def test_one_comparison_at_a_time_and_its_mark_comes_last(folders, monkeypatch):
+    compared(folders)
+    with only_run_in(folders / "out"):
+        ended = compared(folders)
+    assert ended.status == 1 and f"({os.getpid()}) works in {folders / 'out'}" in ended.err
+
+    def stopped(*given, **options):
+        raise KeyboardInterrupt
+
+    assert (folders / "out/comparison.json").is_file()
+    monkeypatch.setattr(compare, "plot_comparison", stopped)
+    assert compared(folders, "names=[a]").status == 1  # nothing has begun
+    assert (folders / "out/comparison.json").is_file()
+    assert compared(folders).status == 130
+    assert not (folders / "out/comparison.json").exists()
 
 
 def test_names_and_the_metric_are_the_users(folders):

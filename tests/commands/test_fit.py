@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from cctuning import export
 from cctuning.commands import fit_matrix as script
 from cctuning.commands.schemas import FitRecipe, TrainRecipe
 from cctuning.connection.model import CCTuningModel, load_model
@@ -15,11 +19,13 @@ from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed import engines
 from cctuning.distributed.engines import Engine, LaunchError
+from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import RECIPES, load_recipe, save_recipe
-from cctuning.training.runs import FINISHED_FILE, RECIPE_FILE
+from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RECIPE_FILE
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import pairs_of, sample_pairs
-from tests.processes import start_two
+from tests.processes import start, start_two
+from tests.scripts import call
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
@@ -126,6 +132,79 @@ def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):
 def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="was not written by"):
         fit(monkeypatch, f"model={tmp_path}")
+
+
+# --- Stopped, and two at once -------------------------------------------------------------------------------
+
+
+def killed_behind_the_weights():
+    """In a new process: what comes after the export is a kill."""
+    script.write_fit = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_within_the_weights():
+    """In a new process: the weights are there, and the rest of the export is of an earlier one."""
+    save_model = export.CrossLingualConnection.save_pretrained
+
+    def save(*given, **options):
+        save_model(*given, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    export.CrossLingualConnection.save_pretrained = save
+
+
+def waits_for_a_file():
+    """In a new process: the fit says that it has begun, and goes on when it may."""
+    fit_transform = script.fit_transform
+
+    def wait(*given, **options):
+        Path("begun").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
+        return fit_transform(*given, **options)
+
+    script.fit_transform = wait
+
+
+@pytest.mark.parametrize("killed", [killed_within_the_weights, killed_behind_the_weights])
+def test_a_fit_that_was_killed_leaves_no_model(folder, monkeypatch, killed):
+    fit(monkeypatch, "pairs=40")
+    output = folder / "outputs/mine/monolingual"
+    before = (output / "model.safetensors").read_bytes()
+    started = start("fit_transform.py", "pairs=20", "model=outputs/mine", folder=folder, before=killed)
+    assert started.wait().status == -signal.SIGKILL
+    assert (output / "model.safetensors").read_bytes() != before
+    assert not (output / FIT_REPORT_FILE).exists()
+    settings = ["benchmarks=[xnli]", f"model={output}", "use_cpu=true"]
+    for command in (("evaluate", *settings), ("chat", f"model={output}", "question=x"), ("probe", *settings)):
+        ended = call(*command)
+        assert ended.status == 1 and f"{FIT_REPORT_FILE} is missing" in ended.err, ended.err
+    with pytest.raises(ModelError, match=FIT_REPORT_FILE):
+        load_model(output)
+    fit(monkeypatch, "pairs=20")
+    assert load_model(output).transform_matrix.weight.isfinite().all()
+
+
+def test_a_fit_that_fails_leaves_what_was_there(folder, monkeypatch):
+    fit(monkeypatch, "pairs=40")
+    output = folder / "outputs/mine/monolingual"
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    with pytest.raises(ValueError, match="folds"):
+        fit(monkeypatch, "pairs=3", "folds=5")
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_of_two_fits_at_once_the_second_is_refused(folder):
+    started = start("fit_transform.py", "pairs=20", folder=folder, before=waits_for_a_file)
+    while not Path("begun").exists() and started.process.is_alive():
+        time.sleep(0.01)
+    ended = call("fit", "pairs=20")
+    said = f"another process ({started.process.pid}) works in outputs/mine/monolingual"
+    Path("go").touch()
+    assert (ended.status, said in ended.err) == (1, True), ended.err
+    first = started.wait()
+    assert first.status == 0, first.err
+    assert (folder / "outputs/mine/monolingual" / FIT_REPORT_FILE).is_file()
 
 
 # --- Several processes --------------------------------------------------------------------------------------

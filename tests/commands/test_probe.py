@@ -205,6 +205,31 @@ def test_another_base_of_an_adapter_is_another_model(folder):
     assert "model_parts.base.weights: " in ended.err and "resume=never" in ended.err
 
 
+def test_a_study_is_finished_only_where_all_of_it_is_there(models, folder, monkeypatch):
+    assert probe(models / "plain", "languages=[sw]").status == 0
+    mark = folder / "out/summary.json"
+    assert mark.is_file()
+    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
+    assert probe(models / "plain", "languages=[sw]").status == 1  # other questions: nothing has begun
+    assert mark.is_file()
+    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2)))
+
+    def stopped(*given, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweeping, "_sweep_piece", stopped)
+        assert probe(models / "plain").status == 130
+        assert not mark.exists()
+    assert probe(models / "plain").status == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(script, "write_report", stopped)
+        assert probe(models / "plain").status == 130
+        assert not mark.exists()
+    assert probe(models / "plain").status == 0
+    assert mark.is_file()
+
+
 def test_more_languages_and_questions_join_what_is_there(models, folder):
     assert probe(models / "plain", "languages=[sw]", "limit=1").status == 0
     before = files(folder / "out")

@@ -1,6 +1,7 @@
 """study.py as a command. Its steps are run by a stand-in that writes what the scripts would write."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from cctuning.commands import run_study as study
 from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.plan import make_plan
 from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.tools.locks import only_run_in
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
 
@@ -132,6 +134,23 @@ def test_what_was_made_of_a_new_run_is_made_anew(small):
     assert small().status == 0
     train, fit, evaluation = small.steps[2:]
     assert small.calls() == [*expected([train, fit]), *expected([evaluation], resume="never")]
+
+
+def test_one_study_at_a_time_and_no_table_of_another_day(small):
+    small()
+    folder = small.folder / "runs" / "studies" / "small"
+    with only_run_in(folder):
+        ended = small()
+        assert small("dry_run=true").status == 0
+    assert ended.status == 1 and f"({os.getpid()}) works in {folder}" in ended.err
+    small.steps[2].mark.unlink()
+    small.prepared(small.steps[2]).rename(small.folder / "away")
+    for number in (1, 4):  # no evaluation is left to compare
+        small.prepared(small.steps[number]).rename(small.folder / f"away{number}")
+    small.steps[0].mark.unlink()
+    small.prepared(small.steps[0]).rename(small.folder / "away0")
+    assert small().status == 1
+    assert not (folder / "table.md").exists()
 
 
 def test_complete_results_with_other_settings_are_not_touched(small):

@@ -219,6 +219,33 @@ def test_a_run_does_not_go_on_with_other_rows_in_a_step(finished, arguments, tmp
     assert "\n  rows_of_a_step: 4 -> 2\n" in ended.err
 
 
+@pytest.mark.parametrize("changes", [{"connection__pooling": "layer", "connection__layer": 7}, {"use": "x"}])
+def test_a_call_that_cannot_begin_destroys_nothing(finished, arguments, tmp_path, changes):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    assert call(train, *arguments(output_dir=folder, resume="never", **changes)).status in (1, 2)
+    assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
+
+
+def test_a_run_that_was_stopped_at_its_end_is_no_model_yet(arguments, tmp_path, monkeypatch):
+    def stopped(*given, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "plot_loss", stopped)  # behind the weights
+        assert call(train, *arguments()).status == 130
+    assert (tmp_path / "run/model.safetensors").is_file()
+    for command in (
+        ("fit", f"model={tmp_path / 'run'}"),
+        ("chat", f"model={tmp_path / 'run'}", "question=x"),
+        ("train", *arguments(model_name_or_path=tmp_path / "run", output_dir=tmp_path / "next")),
+    ):
+        ended = call(*command)
+        assert ended.status == 1 and "training_report.json is missing" in ended.err, ended.err
+    assert call(train, *arguments(resume="never")).status == 0
+    load_model(tmp_path / "run")
+
+
 def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(finished, arguments, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "copy")
     ended = call(train, *arguments(output_dir=folder, resume="never", connection__enabled="false"))

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import load_model
 from cctuning.export import export_monolingual
 from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.tools.locks import only_run_in
 from demo.stages import RUNS
 from tests.hostile import models
 from tests.samples import samples, write_evaluation
@@ -89,6 +91,21 @@ def test_everything_at_once(folder):
     assert found["retrieval_by_chance"] == 0.2
     for one in found["models"]:
         assert f"{one['means']['parallel']:.3f}" in ended.out
+
+
+def test_one_drawing_at_a_time_and_numbers_come_after_their_figure(folder, monkeypatch):
+    results = [f"results={folder / 'results'}", f"runs=[{folder / 'sft'},{folder / 'cc'}]"]
+    assert drawn(folder, *results).status == 0
+    with only_run_in(folder / "out"):
+        ended = drawn(folder, *results)
+    assert ended.status == 1 and f"({os.getpid()}) works in {folder / 'out'}" in ended.err
+
+    def stopped(*given, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(visualize, "plot_choices", stopped)
+    assert drawn(folder, *results).status == 130
+    assert (folder / "out/losses.csv").exists() and not (folder / "out/layers.csv").exists()
 
 
 @pytest.mark.parametrize(

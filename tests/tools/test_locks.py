@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def other(tmp_path):
 
 
 def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path, other):
-    said = f"another process works in {tmp_path}: wait until it ends, or set another output_dir"
+    said = rf"another process \({other.pid}\) works in {tmp_path}: wait"
     with pytest.raises(LockedError, match=said), only_run_in(tmp_path):
         pass
     assert (tmp_path / LOCK_FILE).exists()  # it is the other's
@@ -43,8 +44,9 @@ def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path, other):
 def test_a_killed_process_holds_nothing(tmp_path, other):
     other.kill()
     other.wait()
+    assert (tmp_path / LOCK_FILE).read_text() == str(other.pid)
     with only_run_in(tmp_path):
-        assert (tmp_path / LOCK_FILE).exists()
+        assert (tmp_path / LOCK_FILE).read_text() == str(os.getpid())
 
 
 def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
@@ -64,7 +66,7 @@ def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
 
 def test_a_file_has_one_user_at_a_time_and_nothing_is_left(tmp_path):
     path = tmp_path / "new" / "cache.jsonl"
-    said = f"another process uses {path}: wait until it ends, or name another file"
+    said = rf"another process \({os.getpid()}\) uses {path}: wait"
     with only_user_of(path), pytest.raises(LockedError, match=said), only_user_of(path):
         pass
     with only_user_of(path), only_user_of(path.with_name("other.jsonl")):

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from cctuning.distributed.engines import Engine
+from cctuning.tools.marks import UNFINISHED
 from cctuning.training.checkpoints import Checkpoint, CheckpointError, seal
 from cctuning.training.runs import (
     RunError,
@@ -186,6 +187,7 @@ def test_a_run_that_goes_on_is_no_longer_finished(tmp_path):
     folder = a_run(tmp_path / "run", finished=True, checkpoints=(2,))
     clear_output_dir(folder, "auto")
     assert sorted(path.name for path in folder.iterdir() if path.name != "connection.json") == [
+        UNFINISHED,
         "checkpoint-2",
         "recipe.yaml",
     ]
@@ -201,4 +203,4 @@ def test_never_deletes_what_would_be_taken_for_the_new_run_and_nothing_else(tmp_
         (folder / name / "config.json").write_text(json.dumps(config))
     assert checkpoint_to_resume(folder, RECIPE, "never") is None
     clear_output_dir(folder, "never")
-    assert sorted(path.name for path in folder.iterdir()) == ["mine", "notes.txt", "recipe.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == [UNFINISHED, "mine", "notes.txt", "recipe.yaml"]

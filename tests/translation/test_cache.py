@@ -204,7 +204,7 @@ def test_two_processes_do_not_share_a_cache(cache):
     )
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=f"another process uses {cache}: wait until it ends"):
+        with pytest.raises(LockedError, match=rf"another process \({other.pid}\) uses {cache}: wait"):
             translate(FakeTranslator(), cache)
     finally:
         other.kill()

@@ -10,10 +10,11 @@ from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
+from cctuning.tools.marks import begin
 
 SETTINGS_FILE = "probe.json"
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
-_MADE = ("summary.json", "report.html", "tables", "figures")  # what is made of it
+_MADE = ("summary.json", "report.html", "tables", "figures")  # what is made of it; the first is the mark
 GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
 
 
@@ -85,7 +86,7 @@ class StudyFolder:
             )
         if path.exists() and resume != "never":
             self._refuse_others(path, settings, warn)
-        if resume == "never":
+        if resume == "never" and path.exists():
             self.clear_findings()
             for name in _KEPT:
                 if (self.path / name).exists():
@@ -93,8 +94,13 @@ class StudyFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(path, to_json(settings, indent=2) + "\n")
 
+    def begin(self) -> None:
+        """Takes away the mark of a finished study: its cells change, or what is made of them does."""
+        begin(self.path, _MADE[0])
+
     def clear_findings(self) -> None:
         """Takes away what an earlier call, perhaps of other languages or sub-layers, made of its cells."""
+        self.begin()
         for name in _MADE:
             if (self.path / name).is_dir():
                 shutil.rmtree(self.path / name)

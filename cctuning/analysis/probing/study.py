@@ -130,6 +130,10 @@ class Study:
             rows=self.rows,
             work=self.folder.path / "work" / f"process_{self.shard.rank}.jsonl",
         )
+        # Cells of something else are an error before anything is written.
+        done = [job.is_done(self.settings) for job in (*sources, *jobs)]
+        if self.shard.rank == 0 and not all(done):
+            self.folder.begin()
         work(sources)
         work(jobs, progress=progress)
 

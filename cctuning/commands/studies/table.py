@@ -10,8 +10,9 @@ from rich.text import Text
 from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
 from cctuning.reporting.tables import Columns, RecordTable, bounds, half_width, percent
-from cctuning.tools.files import write_whole
+from cctuning.tools.marks import finish
 
+TABLES = ("table.csv", "table.md")
 LEGEND = (
     "In %, with 95 % intervals (bootstrap). Differences are to the row that is named, on the same questions "
     "(paired bootstrap); one to three stars: p < 0.05, 0.01, 0.001 after Holm's correction."
@@ -79,10 +80,10 @@ def _difference_cell(difference: Difference | None) -> Text:
 
 
 def write_tables(lines: Sequence[Line], folder: Path, *, title: str) -> None:
-    """`table.md` and `table.csv` in `folder`."""
+    """`TABLES` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "table.csv", csv_text(lines))
-    write_whole(folder / "table.md", f"# {title}\n\n{markdown(lines)}\n")
+    finish(folder, "table.csv", csv_text(lines))
+    finish(folder, "table.md", f"# {title}\n\n{markdown(lines)}\n")
 
 
 def markdown(lines: Sequence[Line]) -> str:

@@ -20,6 +20,7 @@ from cctuning.settings.changes import changed_settings, other_settings, rounding
 from cctuning.tools.files import write_whole
 from cctuning.tools.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
 from cctuning.tools.json_text import from_json, to_json
+from cctuning.tools.marks import begin
 
 SETTINGS_FILE = "evaluation.json"
 _LINE_KINDS = RESPONSE_KINDS | {"response": str, "left_in_batch": int}
@@ -123,8 +124,7 @@ def open_folder(
         for name in {**known, **tasks}:  # before anything is asked, which takes long
             read_task(folder, name)
             ResponseFile(folder, name).recover()
-    for name in MADE_FILES:
-        (folder / name).unlink(missing_ok=True)
+    begin(folder, *MADE_FILES)
     if resume == "never":
         # The settings last: a kill in between must not leave responses of unknown origin.
         for old in (*_responses_in(folder), path):

@@ -15,6 +15,7 @@ from cctuning.evaluation.results.tables import csv_text, markdown_text
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
+from cctuning.tools.marks import finish
 
 
 def write_results(folder: str | Path, results: Mapping[str, Any]) -> None:
@@ -25,7 +26,7 @@ def write_results(folder: str | Path, results: Mapping[str, Any]) -> None:
     write_whole(folder / "table.csv", csv_text(results))
     plot_scores(results, [folder / "scores.png", folder / "scores.svg"])
     text = to_json(results, indent=2)
-    write_whole(folder / RESULTS_FILE, text + "\n")  # the last: where it is, the others are
+    finish(folder, RESULTS_FILE, text + "\n")
 
 
 def read_results(folder: str | Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cctuning.evaluation.asking.store import (
     read_task,
     write_samples,
 )
+from cctuning.tools.marks import UNFINISHED
 
 HOW = {"last_tokens": "b", "new_tokens": 1, "stopped": True, "connected": False, "layer": None}
 BATCHES = [
@@ -77,7 +78,7 @@ def test_starting_again_removes_what_was_made_and_nothing_else(tmp_path):
     write_samples(tmp_path, "mkqa_sw", BATCHES[1])
     (tmp_path / "notes.txt").write_text("mine")
     open_folder(tmp_path, {}, {}, resume="never")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [SETTINGS_FILE, "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [UNFINISHED, SETTINGS_FILE, "notes.txt"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": {}, "tasks": {"x": {"y": 1}}}', "\udc80"])
