@@ -32,7 +32,7 @@ def run_study(recipe: StudyRecipe) -> Result:
         return run_plan(recipe, steps, rows)
 
 
-def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[Row]) -> Result:
+def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[TableRow]) -> Result:
     """Runs the steps that are not done, and writes the tables; a dry run shows both."""
     states = states_of(steps)
     steps = [step.anew() if states[step.name].outdated else step for step in steps]
