@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rich import box
 from rich.table import Table
 
+from cctuning.reporting.tables import RecordTable
 from demo.words import LANGUAGES
 
 MODELS = {"sft": "ML-SFT", "decision_maker": "Decision Maker", "last_layer": "last layer"}
@@ -96,13 +97,12 @@ def table(cells: Cells, seeds: int) -> Table:
 
 def markdown(cells: Cells, seeds: int) -> str:
     """The same table for a page."""
-    head = ["model, inference", *ROWS.values(), "trained"]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    rows = []
     for title in COLUMNS.values():
-        held_out = [str(cell) for cell in cells["held_out"][title].values()]
-        lines.append([title, *held_out[:-1], f"**{held_out[-1]}**", str(cells["trained"][title]["all"])])
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{_title(seeds)} ({CONTROL})\n\n{body}\n"
+        *languages, overall = map(str, cells["held_out"][title].values())
+        rows.append([title, *languages, f"**{overall}**", cells["trained"][title]["all"]])
+    table = RecordTable(["model, inference", *ROWS.values(), "trained"], rows)
+    return f"{_title(seeds)} ({CONTROL})\n\n{table.markdown()}\n"
 
 
 def background(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:

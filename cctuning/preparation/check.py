@@ -103,10 +103,9 @@ def _table(reports: Sequence[LanguageReport]) -> Table:
         for one in reports
     ]
     if len(reports) > 1:
-        rows.append(["all", *(sum(getattr(one, name) for one in reports) for name in counted)])
+        rows += [[], ["all", *(sum(getattr(one, name) for one in reports) for name in counted)]]
     head = ["language", "rows", "repeated", "= en", "prompt", "English", "response"]
     return RecordTable(head, rows).screen(
-        last=len(reports) > 1,
         box=box.SIMPLE,
         pad_edge=False,
         caption="lengths in characters: median/95 %/longest; = en: the prompt is its English",

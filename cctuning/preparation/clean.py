@@ -113,8 +113,9 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole)
             [language, *(counts[language, reason] for reason in (NEAR, HELD))]
             for language in sorted({language for language, _ in counts})
         ]
-        rows.append(["all", *(sum(one["reason"] == reason for one in removed) for reason in (NEAR, HELD))])
-        table = RecordTable(["language", NEAR, HELD], rows).screen(last=1, box=box.SIMPLE, pad_edge=False)
+        totals = (sum(one["reason"] == reason for one in removed) for reason in (NEAR, HELD))
+        rows += [[], ["all", *totals]]
+        table = RecordTable(["language", NEAR, HELD], rows).screen(box=box.SIMPLE, pad_edge=False)
         console.print(table)
     files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
     for file, count in files.most_common():

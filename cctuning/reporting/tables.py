@@ -105,8 +105,8 @@ class RecordTable:
             f"| {' | '.join(_text(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines
         )
 
-    def screen(self, *, text: Sequence[int] = (0,), last: int = 0, **style: Any) -> Table:
-        """As Rich prints it: to the right but for the columns of `text`; above the `last` rows is a line.
+    def screen(self, *, text: Sequence[int] = (0,), **style: Any) -> Table:
+        """As Rich prints it: to the right but for the columns of `text`; an empty row is a line.
 
         `style`: of Rich's table; cells may be what Rich prints.
         """
@@ -116,10 +116,11 @@ class RecordTable:
                 table.add_column(name, overflow="fold")
             else:
                 table.add_column(name, justify="right")
-        for place, row in enumerate(self.rows):
-            if place == len(self.rows) - last:
+        for row in self.rows:
+            if row:
+                table.add_row(*(cell if is_renderable(cell) else _text(cell) for cell in row))
+            else:
                 table.add_section()
-            table.add_row(*(cell if is_renderable(cell) else _text(cell) for cell in row))
         return table
 
 

@@ -1,11 +1,12 @@
 """The few numbers of a study that are shown on the screen; the others are in its tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.reporting.tables import RecordTable, leaves
 from cctuning.stats.estimates import MEAN
 
 _PILOT = {
@@ -23,34 +24,39 @@ def screen_tables(summary: Mapping[str, Any]) -> list[Table]:
     there may be many and their names long. All fit a screen of 80 columns. `by chance` is what the upper
     bound would be if the answers knew nothing of their questions.
     """
-    pilot = _table("Pilot: right answers, %")
-    for heading in _PILOT.values():
-        pilot.add_column(heading, justify="right")
-    for sublayer, benchmarks in summary["bounds"].items():
-        for name, bounds in benchmarks.items():
-            cells = [_cell(bounds.get(quantity, {}).get(MEAN)) for quantity in _PILOT]
-            pilot.add_row(find_benchmark(name).title, sublayer, *cells)
-    if not summary["unseen"]:
-        return [pilot]
-    unseen = _table("Unseen questions: right answers, %")
-    unseen.add_column("method", overflow="fold")
-    unseen.add_column("right answers", justify="right")
-    for sublayer, content in summary["unseen"].items():
-        means = [one for one in content["scores"] if one["language"] is None and one["is_main"]]
-        for benchmark in summary["bounds"][sublayer]:
-            place = [find_benchmark(benchmark).title, sublayer]
-            for score in (one for one in means if one["benchmark"] == benchmark):
+    pilot = [
+        [find_benchmark(name).title, sublayer, *(_cell(bounds.get(one, {}).get(MEAN)) for one in _PILOT)]
+        for (sublayer, name), bounds in leaves(summary["bounds"], 2)
+    ]
+    tables = [_table("Pilot", _PILOT.values(), pilot)]
+    if summary["unseen"]:
+        tables.append(
+            _table("Unseen questions", ["method", "right answers"], _unseen_rows(summary), (0, 1, 2))
+        )
+    return tables
+
+
+def _unseen_rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    """A row a method, with a line behind each benchmark and sub-layer."""
+    rows: list[list[str]] = []
+    for (sublayer, benchmark), _ in leaves(summary["bounds"], 2):
+        place = [find_benchmark(benchmark).title, sublayer]
+        for score in summary["unseen"].get(sublayer, {"scores": []})["scores"]:
+            if score["language"] is None and score["is_main"] and score["benchmark"] == benchmark:
                 low, high = score["interval"] or (None, None)
-                unseen.add_row(*place, score["name"], _points(score["score"], low, high, " "))
+                rows.append([*place, score["name"], _points(score["score"], low, high, " ")])
                 place = ["", ""]
-            unseen.add_section()
-    return [pilot, unseen]
+        rows.append([])
+    return rows
 
 
-def _table(title: str) -> Table:
-    table = Table(title=f"{title} [95 % interval]\nmean over languages")
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("sub-layer", no_wrap=True)
+def _table(
+    title: str, columns: Iterable[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0, 1)
+) -> Table:
+    title = f"{title}: right answers, % [95 % interval]\nmean over languages"
+    table = RecordTable(["benchmark", "sub-layer", *columns], rows).screen(text=text, title=title)
+    for column in table.columns[:2]:
+        column.no_wrap = True
     return table
 
 

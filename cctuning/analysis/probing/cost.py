@@ -50,10 +50,10 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
         )
     total = sum(token_forwards(probe, layers, new_tokens) for probe in probes)
     by_pair = sum(naive_token_forwards(probe, layers, new_tokens) for probe in probes)
+    rows.append([])
     rows.append(["all", "", f"{count:,}", "", "", f"{sublayers * total:,}", f"{by_pair / total:.1f} x"])
     return RecordTable(columns, rows).screen(
         text=(0, 1),
-        last=1,
         title=f"{count:,} questions, every one of {layers} layers into every one",
         caption="asked, source: tokens, median/95th percentile/longest. grids: token-forwards at most; by "
         "pair: how many times as many where each pair is a generation of its own. Scores of options and "

@@ -69,9 +69,10 @@ def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
     counts = [(language, base[language], added[language]) for language in sorted(base)]
     counts.append(("all", len(rows), len(built.rows)))
     lines = [[name, own, more, f"{1 + more / own:.2f}"] for name, own, more in counts]
+    lines.insert(-1, [])
     table = RecordTable(["language", "base", "added", "ratio"], lines)
     caption = "ratio: base and added rows to base rows"
-    yield table.screen(last=1, box=box.SIMPLE, pad_edge=False, caption=caption)
+    yield table.screen(box=box.SIMPLE, pad_edge=False, caption=caption)
 
 
 def remarks(built: Built, short: Sequence[Shortage], output: Path) -> Iterator[str]:

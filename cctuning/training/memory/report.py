@@ -66,10 +66,8 @@ def memory_table(estimate: MemoryEstimate, engine: Engine) -> Table:
     """The parts of an estimate, one a line."""
     parts = {name: meaning for name, meaning in _PARTS.items() if name != "engine" or estimate.engine}
     rows = [[name, size(getattr(estimate, name)), meaning] for name, meaning in parts.items()]
-    table = RecordTable(["part", "", ""], [*rows, ["total", size(estimate.total), ""]])
-    return table.screen(
-        text=(0, 2), last=1, title=f"memory estimate per device: {engine}", title_justify="left"
-    )
+    table = RecordTable(["part", "", ""], [*rows, [], ["total", size(estimate.total), ""]])
+    return table.screen(text=(0, 2), title=f"memory estimate per device: {engine}", title_justify="left")
 
 
 def _beside(step: Step) -> str:
