@@ -1,7 +1,6 @@
 """Writes training rows in the format that `cctuning.data.rows` reads."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow.parquet
 
 from cctuning.data.fields import UNKNOWN_LANGUAGE
 from cctuning.data.rows import Row
-from cctuning.tools.files import write_whole
+from cctuning.tools.files import whole, write_whole
 
 SUFFIXES = (".jsonl", ".parquet")
 COLUMNS = ("id", "language", "instruction", "instruction_en", "output", "output_en")
@@ -43,12 +42,8 @@ def write_records(records: Sequence[Record], path: Path) -> None:
         write_whole(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     elif path.suffix == ".parquet":
         schema = pyarrow.schema([(column, pyarrow.string()) for column in columns])
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with whole(path) as part:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     else:
         raise ValueError(f"{path}: rows are written as {' or '.join(SUFFIXES)}, by the file's suffix")
 

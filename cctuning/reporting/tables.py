@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from rich.protocol import is_renderable
 from rich.table import Table
 
+from cctuning.reporting.documents import in_markdown
 from cctuning.stats.bootstrap import Interval
 
 Columns: TypeAlias = Mapping[str, str | Callable[[Any], Any]]
@@ -100,10 +101,7 @@ class RecordTable:
     def markdown(self) -> str:
         """The first column to the left, the others to the right."""
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
-        # A bar would end the cell.
-        return "\n".join(
-            f"| {' | '.join(_text(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-        )
+        return "\n".join(f"| {' | '.join(in_markdown(_text(cell)) for cell in line)} |" for line in lines)
 
     def screen(self, *, text: Sequence[int] = (0,), **style: Any) -> Table:
         """As Rich prints it: to the right but for the columns of `text`; an empty row is a line.

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
 
 from cctuning.settings.keys import RecipeKey, help_lines, keys_of
 from cctuning.settings.near_matches import did_you_mean
@@ -329,7 +330,8 @@ def _read_yaml(file: RecipeFile) -> dict[Any, Any]:
     text = file.text()
     try:
         content = OmegaConf.load(io.StringIO(text))
-    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
+    # An OSError is OmegaConf's for a lone number.
+    except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
         raise RecipeError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
         raise RecipeError(f"{file} holds no `key: value` lines")
@@ -394,9 +396,30 @@ def _parsed(key: RecipeKey, name: str, value: Any, where: str) -> Any:
             raise RecipeError(f"{name}={item!r} ({where}) must be text: put quotes around it")
         if key.is_list and isinstance(value, list) and not isinstance(item, str):
             raise RecipeError(f"{name} ({where}) must be a list of texts, and holds {_shown(item)}")
+        if isinstance(item, str) and _calls(item):
+            raise RecipeError(
+                f"{name}={_shown(item)} ({where}) takes a value from the environment or from a function, and "
+                "would be saved with it: write the value itself"
+            )
         if isinstance(item, str) and "\0" in item:
             raise RecipeError(f"{name}={_shown(item)} ({where}) holds a NUL character")
     return value
+
+
+def _calls(text: str) -> bool:
+    """Whether an interpolation calls a function, such as `${oc.env:NAME}`; `${KEY}` names another setting."""
+    if "${" not in text or ":" not in text:
+        return False
+    try:
+        waiting: list[Any] = [parse(text)]
+    except GrammarParseError:  # which is told with its place, where it is resolved
+        return False
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, OmegaConfGrammarParser.InterpolationResolverContext):
+            return True
+        waiting += getattr(node, "children", None) or []
+    return False
 
 
 def _parse_text(key: RecipeKey, name: str, text: str) -> Any:

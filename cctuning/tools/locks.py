@@ -51,12 +51,37 @@ def only_user_of(file: str | Path) -> Iterator[None]:
 
 
 @contextmanager
+def held_alone(file: Path) -> Iterator[None]:
+    """Makes the file, and holds it until the block or the process ends: `is_held` tells others.
+
+    Raises `OSError`.
+    """
+    with _opened(file, str(file), f"writes {file}"):
+        yield
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds the file, or may: not every file system can tell. Raises `OSError`."""
+    with file.open("rb") as opened:
+        return _lock(opened.fileno()) is not True
+
+
+@contextmanager
 def _only_holder(lock: Path, unwritable: str, busy: str) -> Iterator[None]:
+    with _opened(lock, unwritable, busy) as file:
+        with suppress(OSError):  # a full disk
+            file.truncate(0)  # a killed process has left its number
+            file.write(str(os.getpid()))
+            file.flush()
+        yield
+
+
+def _opened(lock: Path, unwritable: str, busy: str) -> IO[str]:
+    """The lock's file, held by this process."""
     file = None
     while file is None:  # again, where another process ends, and takes its file away, in this moment
         file = _held(lock, unwritable, busy)
-    with file:
-        yield
+    return file
 
 
 def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
@@ -73,14 +98,10 @@ def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
         raise OSError(f"{unwritable}: {error.strerror}") from error
     with ExitStack() as closing:
         closing.push(file)
-        if not _lock(file.fileno()):
+        if _lock(file.fileno()) is False:
             raise LockedError(f"another process{_number_in(lock)} {busy}")
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-                with suppress(OSError):  # a full disk
-                    file.truncate(0)  # a killed process has left its number
-                    file.write(str(os.getpid()))
-                    file.flush()
                 closing.pop_all()
                 return file
     return None
@@ -93,10 +114,10 @@ def _number_in(lock: Path) -> str:
     return ""
 
 
-def _lock(descriptor: int) -> bool:
-    """Whether this process holds the lock now; also where the system or the file system has none."""
+def _lock(descriptor: int) -> bool | None:
+    """Whether this process holds the lock now; None where the system or the file system has none."""
     if importlib.util.find_spec("fcntl") is None:  # Windows
-        return True
+        return None
     import fcntl
 
     try:
@@ -104,5 +125,5 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:  # some network file systems
-        return True
+        return None
     return True

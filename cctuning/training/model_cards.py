@@ -5,6 +5,9 @@ from typing import Any
 
 import yaml
 
+from cctuning.reporting.documents import in_markdown
+from cctuning.reporting.tables import RecordTable
+
 _PAPER = "[CC-Tuning](https://arxiv.org/abs/2506.00875) (Ye et al., ACL 2025)"
 
 
@@ -31,23 +34,21 @@ def _settings(recipe: Mapping[str, Any]) -> str:
         "warmup_ratio",
     )
     rows = [
-        f"| {name} | {recipe[name]} |"
+        (name, recipe[name])
         for name in (*shown, "cutoff_len", "bf16", "seed")
         if recipe.get(name) is not None
     ]
     connection, lora = recipe["connection"], recipe["lora"]
     if connection["enabled"]:
         names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
-        rows += [
-            f"| connection.{name} | {connection[name]} |" for name in names if connection[name] is not None
-        ]
+        rows += [(f"connection.{name}", connection[name]) for name in names if connection[name] is not None]
     if lora["enabled"]:
-        rows += [f"| lora.{name} | {lora[name]} |" for name in ("r", "alpha", "dropout")]
-    return "\n".join(["| setting | value |", "| --- | --- |", *rows])
+        rows += [(f"lora.{name}", lora[name]) for name in ("r", "alpha", "dropout")]
+    return RecordTable(["setting", "value"], rows).markdown()
 
 
 def _languages(languages: list[str]) -> str:
-    return f"{len(languages)} language{'s' * (len(languages) != 1)} ({', '.join(languages)})"
+    return f"{len(languages)} language{'s' * (len(languages) != 1)} ({in_markdown(', '.join(languages))})"
 
 
 def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float) -> str:
@@ -69,7 +70,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
     )
     return f"""{_front_matter(recipe, languages)}
 
-# {recipe["run_name"]}
+# {in_markdown(recipe["run_name"])}
 
 {method}
 
@@ -85,13 +86,11 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 def export_card(recipe: Mapping[str, Any], *, languages: list[str], report: Mapping[str, Any]) -> str:
     """The card of an exported model. `report` is `transform_report.json`: its plain numbers are listed."""
-    numbers = [
-        f"| {name} | {value:.4g} |" for name, value in report.items() if isinstance(value, int | float)
-    ]
-    fit = "\n".join(["| fit | |", "| --- | --- |", *numbers])
+    numbers = [(name, f"{value:.4g}") for name, value in report.items() if isinstance(value, int | float)]
+    fit = RecordTable(["fit", ""], numbers).markdown()
     return f"""{_front_matter(recipe, languages)}
 
-# {recipe["run_name"]}, monolingual
+# {in_markdown(recipe["run_name"])}, monolingual
 
 Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's
 own outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.

@@ -35,6 +35,7 @@ LAUGHS = [f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]" for leve
 row("no YAML", "mine.yaml … YAML … line 1", recipe, "data: [rows.jsonl\n")
 row("tabs as indentation", "mine.yaml … YAML … line 2", recipe, "lora:\n\tr: 8\n")
 row("one word", "learning_rate=null (in mine.yaml) … float", recipe, "learning_rate\n")
+row("one number", "mine.yaml … YAML", recipe, "0\n")
 row("an empty recipe", "data, model_name_or_path must be set … recipe=NAME", recipe_alone, "")
 row("a key in two spellings", "lora.r … twice (in mine.yaml)", recipe, "lora.r: 8\nlora:\n  r: 16\n")
 row(
@@ -61,13 +62,14 @@ row(
     "run_name: ${language}\nlanguage: ${run_name}\n",
 )
 row("an open interpolation", "mine.yaml … YAML", recipe, "run_name: ${language\n")
-row(
-    "an environment variable that is not set",
-    "run_name (in mine.yaml): … CCTUNING_IS_NOT_SET",
-    recipe,
-    "run_name: ${oc.env:CCTUNING_IS_NOT_SET}\n",
-)
-row("a resolver that does not exist", "run_name (in mine.yaml): … shell", recipe, "run_name: ${shell:date}\n")
+for value in ("${oc.env:PATH}", "${language.${oc.env:PATH}}", "${oc.${language}:PATH}", "${shell:date}"):
+    row(
+        f"a value that is computed: {value}",
+        "run_name= … (in mine.yaml) … environment or from a function",
+        recipe,
+        f"run_name: '{value}'\n",
+    )
+row("a list of the environment", "data= … (in mine.yaml)", recipe_alone, "data: ['${oc.env:PATH}']\n")
 
 # --- Which recipe -------------------------------------------------------------------------------------------
 

@@ -102,3 +102,14 @@ def test_the_export_card_lists_the_plain_numbers_of_the_report():
     assert "| pairs | 900 |" in card and "| held_out_mse | 0.03123 |" in card
     assert "r2_per_layer" not in card and "warning" not in card
     assert "trust_remote_code=True" in card
+
+
+@pytest.mark.parametrize("kind", ["training", "export"])
+def test_a_name_is_text_and_no_more(kind):
+    name = "a\n# Trusted\n\n<img src=x onerror=alert(1)> ![x](https://example.org/x.png) \x1b[2J"
+    _, body = front_matter(cards(run_name=name, languages=["sw\n<b>"])[kind])
+    assert [line for line in body.splitlines() if line.startswith("#")] == [
+        "# a # Trusted &lt;img src=x onerror=alert(1)> ![x]\\(https://example.org/x.png) \\x1b[2J"
+        + ", monolingual" * (kind == "export")
+    ]
+    assert "<img" not in body and "<b>" not in body and "](https://example" not in body

@@ -1,6 +1,5 @@
 """What was moved, and what it took the place of: the activations of cells, for probes to learn from."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cctuning.analysis.cells.store import CellsError
+from cctuning.tools.files import whole
 
 
 class Activations(NamedTuple):
@@ -42,12 +42,8 @@ def write_activations(path: Path, found: Mapping[str, tuple[Tensor, Tensor]]) ->
         for id, pair in found.items()
         for name, tensor in zip(Activations._fields, pair, strict=True)
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as part:
         save_file(tensors, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_activations(paths: Sequence[Path], questions: Sequence[str]) -> Activations:

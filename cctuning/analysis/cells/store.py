@@ -4,13 +4,14 @@ A row is one answer. `kind` says whose: `transplant` with its source and target 
 as it is, asked the prompt that activations go into, and `source`, asked the one that they come from.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from cctuning.tools.files import whole
 
 SCHEMA = pa.schema(
     {
@@ -43,15 +44,8 @@ def write_cells(path: str | Path, rows: Iterable[Mapping[str, Any]], *, fingerpr
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA.with_metadata({_FINGERPRINT: fingerprint}))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def has_cells(path: str | Path, fingerprint: str) -> bool:

@@ -8,12 +8,14 @@ from matplotlib.colors import to_hex
 
 from cctuning.analysis.lens.figure import COLOUR_MAP, ink, plot_lens
 from cctuning.analysis.lens.logit_lens import Guess, Lens, LensPanel
+from cctuning.reporting.documents import content_policy
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Logit lens</title>
 <style>
@@ -46,15 +48,16 @@ cell shows its likeliest tokens. ␣ is a space; \\xe0 is a byte that is a part 
 <p id="said" aria-live="polite"></p>
 <details><summary>The prompt that is answered</summary><pre dir="auto">{target}</pre></details>
 <details><summary>The prompt that the outputs come from</summary><pre dir="auto">{source}</pre></details>
-<script>
+<script>{script}</script>
+</html>
+"""
+_SCRIPT = """
 const said = document.getElementById("said");
-for (const cell of document.querySelectorAll("td")) {{
-  const show = () => {{ said.textContent = cell.dataset.said; }};
+for (const cell of document.querySelectorAll("td")) {
+  const show = () => { said.textContent = cell.dataset.said; };
   cell.addEventListener("focus", show);
   cell.addEventListener("click", show);
-}}
-</script>
-</html>
+}
 """
 
 
@@ -75,6 +78,8 @@ def _page(lens: Lens) -> str:
     ]
     scale = [to_hex(colormaps[COLOUR_MAP](step / 10)) for step in range(11)]
     return _PAGE.format(
+        policy=content_policy(_SCRIPT),
+        script=_SCRIPT,
         gradient=", ".join(scale),
         sublayer=escape(lens.sublayer),
         swaps=escape(moved),

@@ -5,6 +5,7 @@ from typing import Any
 
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.tables import RecordTable, change, leaves, percent, score
 from cctuning.stats.estimates import MEAN, POOLED
 
@@ -30,7 +31,7 @@ def overview_text(summary: Content) -> str:
     In brackets 95 % intervals.
     """
     parts = ["# XTransplant: overview", _legend(summary)]
-    parts += [f"- warning: {warning}" for warning in summary["about"].get("warnings", ())]
+    parts += [f"- warning: {in_markdown(warning)}" for warning in summary["about"].get("warnings", ())]
     for (sublayer, benchmark), bounds in leaves(summary["bounds"], 2):
         own = (summary[measure][sublayer][benchmark] for measure in ("outcomes", "strategies", "choices"))
         parts += [f"## {find_benchmark(benchmark).title}, {sublayer}", _pilot_table(bounds, *own)]
@@ -42,7 +43,7 @@ def overview_text(summary: Content) -> str:
         if found["consistency"]:
             parts += [f"## Language consistency on unseen questions, {sublayer}", _CONSISTENT]
             parts += [_unseen_table(found["consistency"])]
-        parts += [f"- warning: {warning}" for warning in found["warnings"]]
+        parts += [f"- warning: {in_markdown(warning)}" for warning in found["warnings"]]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,13 +1,12 @@
 """The report's page: template, style and scripts put together, with a policy that lets nothing else run."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
 from cctuning.analysis.report.tables import Table, printable
+from cctuning.reporting.documents import content_policy
 
 _SCRIPTS = ("unpack", "page", "study", "plots", "answers", "tables", "main")
 
@@ -33,7 +32,7 @@ def render(
         links=[(printable(text), address) for text, address in links],
         tables=tables,
         islands=islands,
-        policy=policy(script, plotly),
+        policy=content_policy(script, plotly),
         style=_read("style.css"),
         script=script,
     )
@@ -42,22 +41,6 @@ def render(
 def own_script() -> str:
     """The page's own scripts, as one."""
     return '"use strict";\n' + "\n".join(_read(f"scripts/{name}.js") for name in _SCRIPTS)
-
-
-def policy(*scripts: str) -> str:
-    """A content security policy: nothing is loaded, nothing is sent, and these scripts alone run.
-
-    Plotly writes style attributes and draws a heatmap as an image of its own, hence the two exceptions.
-    """
-    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _read(name: str) -> str:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.evaluation.comparison.compare import ComparedScore, Comparison
+from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.tables import Columns, RecordTable, bounds, change, percent, stacked, uncertainty
 
 _STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001, corrected by Holm (McNemar's p for right and wrong)"
@@ -111,11 +112,11 @@ def markdown_text(comparison: Comparison, *, metric: str | None = None) -> str:
     """The overview, each benchmark's languages, and every test."""
     panels = comparison.panels(metric)
     named = zip(comparison.names, comparison.folders, strict=True)
-    facts = [f"- {name}: `{folder}`" for name, folder in named]
+    facts = [f"- {in_markdown(name)}: `{in_markdown(str(folder))}`" for name, folder in named]
     tested = [score for panel in panels for score in panel if score.difference]
     parts = [
-        f"# Compared with {comparison.names[0]}",
-        "\n".join([*facts, *(f"- warning: {warning}" for warning in comparison.warnings)]),
+        f"# Compared with {in_markdown(comparison.names[0])}",
+        "\n".join([*facts, *(f"- warning: {in_markdown(warning)}" for warning in comparison.warnings)]),
         "In %, in brackets the difference in points with its 95 % interval by paired bootstrap. "
         + _escaped(_STARS),
         _overview(panels, _markdown_cell, "mean over languages").markdown(),

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cctuning.evaluation.results.score_rows import ScoreRow, described, score_rows
+from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.tables import Columns, RecordTable, percent, score, stacked, uncertainty
 
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -148,7 +149,7 @@ def markdown_text(results: Mapping[str, Any]) -> str:
     facts = ["task", "questions", "left out", "new tokens", "ended, %", "connected, %", "layers chosen"]
     settings = [[name, str(value)] for name, value in results["config"].items()]
     parts = [
-        f"# {described(results)}",
+        f"# {in_markdown(described(results))}",
         "Scores in % with 95 % intervals. The mean counts every language equally.",
         RecordTable(["benchmark (metric)", "mean"], means).markdown(),
         average_line(results),

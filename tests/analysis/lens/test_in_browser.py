@@ -52,6 +52,21 @@ def test_texts_of_tokens_and_prompts_are_texts(page):
     assert LENS.plain.answer in page.locator("caption").first.text_content()
 
 
+def test_a_script_that_the_page_does_not_know_does_not_run(chromium, path):
+    page = chromium.new_page()
+    page.goto(path.as_uri())
+    page.evaluate("""() => {
+      const script = document.createElement("script");
+      script.textContent = "window.hacked = 1";
+      const holder = document.createElement("div");
+      holder.innerHTML = "<img src=x onerror='window.hacked = 1'>";
+      document.body.append(script, holder);
+    }""")
+    assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
+    assert page.evaluate("window.hacked") is None
+    page.close()
+
+
 def test_the_page_is_no_wider_than_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
