@@ -40,8 +40,6 @@ def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[TableRow
         show(recipe, steps, states)
         return Result()
     refuse_other_settings(steps, states)
-    if not all(state.done for state in states.values()):
-        begin(recipe.output_dir, *TABLES)
     outcome = run_steps(recipe, steps, states)
     lines = show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
     if outcome.failed:
@@ -105,6 +103,7 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     logs = Path(recipe.output_dir) / "logs"
 
     def before(stage: Stage) -> None:
+        begin(recipe.output_dir, *TABLES)  # they are of what was there before
         step = by_name[stage.name]
         console.say(f"{stage.name}: {step.shown(getattr(recipe.launch, step.kind))}")
 

@@ -21,11 +21,12 @@ class LockedError(ValueError):
 def only_run_in(folder: str | Path) -> Iterator[None]:
     """Holds `folder` until the block or the process ends, however it ends.
 
-    A missing one is made, and taken away again where nothing was written there. Raises `LockedError` where
-    another process, which it names by its number, holds it, and `OSError` where it cannot be written.
+    A missing one is made, with those it lies in, and taken away again where nothing was written there. Raises
+    `LockedError` where another process, which it names by its number, holds it, and `OSError` where it
+    cannot be written.
     """
     folder = Path(folder)
-    is_new = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     busy = f"works in {folder}: wait until it ends, or set another output_dir"
     with _only_holder(folder / LOCK_FILE, f"output_dir={folder} cannot be written", busy):
         try:
@@ -33,8 +34,9 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
         finally:
             # Before it is released: a process that comes now makes a new one.
             (folder / LOCK_FILE).unlink(missing_ok=True)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()  # nothing came of it
+            with suppress(OSError):  # one that something came of is not empty
+                for path in made:
+                    path.rmdir()
 
 
 @contextmanager

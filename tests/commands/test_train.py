@@ -356,7 +356,7 @@ def test_a_run_with_nothing_left_to_learn_does_not_start(arguments, tmp_path, wh
         ({"template": "lama3"}, 2, "did you mean 'llama3'?"),
         ({"report_to": "[wandb]"}, 1, "report_to=wandb needs a package that is missing: pip install wandb"),
         ({"model_name_or_path": "{base}x"}, 1, "_or_path={base}x does not exist; did you mean 'base'?"),
-        ({"model_name_or_path": "{data}"}, 1, "{data} is a file, and must be a model's folder or a hub name"),
+        ({"model_name_or_path": "{data}"}, 1, "{data} is a file, and must be a model's folder"),
         ({"model_name_or_path": "org/none"}, 1, "_or_path=org/none: there is no such folder, and as"),
         ({"output_dir": "{base}"}, 1, "{base} is the model to train from and output_dir too"),
         ({"output_dir": "{data}"}, 1, "output_dir={data} cannot be written: File exists"),

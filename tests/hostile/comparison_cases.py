@@ -87,7 +87,7 @@ row(
 
 row(
     "a file as the output folder",
-    "out: File exists",
+    "output_dir=out … File exists",
     compared,
     change=lambda path: (path.parent / "out").write_text("x"),
 )

@@ -42,7 +42,7 @@ row(
 row("a launcher with an open quote", 'launch: "python \'x" … cannot be run', study, "launch.fit=python 'x")
 
 
-@TABLE.case("runs/studies/study/logs: Not a directory")
+@TABLE.case("output_dir=runs/studies/study … Not a directory")
 def a_file_as_the_folder_of_models(folder: Path) -> list[str]:
     (folder / "runs").write_text("x")
     return study(folder)

@@ -52,7 +52,7 @@ def test_a_killed_process_holds_nothing(tmp_path, other):
 def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
     with only_run_in(tmp_path / "new" / "run"):
         assert (tmp_path / "new" / "run").is_dir()
-    assert not (tmp_path / "new" / "run").exists()  # nothing came of it
+    assert not (tmp_path / "new").exists()  # nothing came of it
     with only_run_in(tmp_path / "new" / "run"):
         (tmp_path / "new" / "run" / "recipe.yaml").write_text("")
     assert [path.name for path in (tmp_path / "new" / "run").iterdir()] == ["recipe.yaml"]
