@@ -41,9 +41,7 @@ def _convert(file: str, output: Path, dtype: str) -> int:
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
     count = sum(parameter.numel() for parameter in model.parameters())
-    console.print(
-        f"{output} holds {type(model).__name__}, {count / 1e6:,.0f} M weights, {dtype}", soft_wrap=True
-    )
+    console.say(f"{output} holds {type(model).__name__}, {count / 1e6:,.0f} M weights, {dtype}")
     if tokenizer.chat_template is None:
         console.print("It has no chat template: a base model; template=plain and others give it one")
     return 0

@@ -83,6 +83,8 @@ def allowed(key):
     if isinstance(key.rule, Choice | LibraryChoice):
         options = st.sampled_from(key.rule.values if isinstance(key.rule, Choice) else key.rule.common)
         return st.lists(options, min_size=1, max_size=2) if key.is_list else options
+    if key.is_open:
+        return st.dictionaries(st.sampled_from("ab"), st.booleans() | st.text("ab", min_size=1), max_size=2)
     if key.is_list:
         return st.lists(st.text("ab/$\\{} é", min_size=1, max_size=5), min_size=1, max_size=3)
     if bool in key.plain_types:
