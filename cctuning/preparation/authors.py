@@ -1,7 +1,5 @@
 """The authors' published files: where each is, and downloads that have to stay what they were."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cctuning.preparation.fetch import fetch

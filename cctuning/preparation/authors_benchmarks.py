@@ -5,8 +5,6 @@ were taken whole are in `split` and `ans`. An English parallel is the same line 
 XLSum, whose articles differ: theirs are in `split_sample_en`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the questions of benchmarks come from: sets on the hub, or the authors' published files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

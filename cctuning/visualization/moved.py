@@ -4,8 +4,6 @@ Letters: n sentences, L decoder layers, d hidden size. F (n, L, d) are a layer's
 of prompts in another language, F_en those of their English parallels (eq. 2 of the CC-Tuning paper).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any

@@ -1,7 +1,5 @@
 """What the connection moves, layer by layer, in one figure for all models."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
