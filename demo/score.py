@@ -15,8 +15,10 @@ from transformers import AutoTokenizer
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import Answer, answer
+from cctuning.translation.prompt import translation_prompt
 from demo.stages import CONNECTED
-from demo.world import Row, World, make_world, translation_prompt
+from demo.words import ENGLISH
+from demo.world import Row, World, make_world
 
 Scores = dict[str, Any]
 BATCH_SIZE = 128
@@ -56,10 +58,12 @@ class _Asked:
             self.model, self.prompts, questions, english=english, max_new_tokens=tokens, batch_size=BATCH_SIZE
         )
 
-    def into_english(self, questions: Sequence[str]) -> list[str]:
-        """The model's own translations of questions, by plain inference."""
-        answers = self([translation_prompt(question) for question in questions], tokens=16)
-        return [item.text for item in answers]
+    def into_english(self, rows: Sequence[Row]) -> list[str]:
+        """The model's own translations of the rows' questions, by plain inference."""
+        asked = [
+            translation_prompt(row["instruction"], source=row["language"], target=ENGLISH) for row in rows
+        ]
+        return [item.text for item in self(asked, tokens=16)]
 
 
 def score_base(model: _Asked, world: World) -> Scores:
@@ -67,7 +71,7 @@ def score_base(model: _Asked, world: World) -> Scores:
     asked = [row["instruction"] for row in world.held_out]
     return {
         "facts in English": _overall(model([row["instruction"] for row in world.facts]), world.facts),
-        "held-out questions put into English": _exact(model.into_english(asked), world.held_out),
+        "held-out questions put into English": _exact(model.into_english(world.held_out), world.held_out),
         "held-out answers": _overall(model(asked), world.held_out),
     }
 
@@ -85,7 +89,7 @@ def score_connected(directory: Path, world: World) -> Scores:
     scores: Scores = {"none": {}, "monolingual": {}, "translated": {}, "bilingual": {}, "layers": {}}
     for name, rows in _splits(world).items():
         questions = _questions(rows)
-        translated = model.into_english(questions)
+        translated = model.into_english(rows)
         answers = {
             "none": model(questions),
             "monolingual": exported(questions),

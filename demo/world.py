@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cctuning.translation.prompt import translation_prompt
 from demo.words import ANSWERS, CONSONANTS, ENGLISH, LANGUAGES, QUESTIONS, VOWELS, spell
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -66,11 +67,6 @@ def make_world(seed: int = SEED, people: int = PEOPLE, trained_share: float = TR
         vocabulary=_vocabulary(names),
         questions=questions,
     )
-
-
-def translation_prompt(text: str, language: str = "English") -> str:
-    """What asks a model to put `text` into `language`."""
-    return f"Translate to {language}: {text}"
 
 
 def benchmark_items(rows: Iterable[Row], language: str) -> list[dict[str, object]]:
@@ -150,32 +146,34 @@ def _english(row: Row) -> Row:
 
 def _question_into_english(row: Row) -> Row:
     """The task to put a pair's question into English. It is worded in English, so it is its own parallel."""
-    return _translation(f"{row['id']}-{row['language']}", row["instruction"], row["instruction_en"])
+    name = f"{row['id']}-{row['language']}"
+    return _translation(name, row["instruction"], row["instruction_en"], source=row["language"])
 
 
 def _vocabulary(names: Sequence[dict[str, str]]) -> list[Row]:
-    """Translations of every answer from and into English, and of every name into English; each text once."""
+    """Translations of every answer from and into English, and of every name into English."""
     answers = [
         {language: words[number] for language, words in answers.items()}
         for answers in ANSWERS.values()
         for number in range(len(answers[ENGLISH]))
     ]
     rows = [
-        _translation(f"{word[ENGLISH]}-to-{code}", word[ENGLISH], word[code], language)
+        _translation(f"{word[ENGLISH]}-to-{code}", word[ENGLISH], word[code], target=code)
         for word in answers
-        for code, language in LANGUAGES.items()
+        for code in LANGUAGES
     ]
     rows += [
-        _translation(f"{word[ENGLISH]}-from-{code}", word[code], word[ENGLISH])
+        _translation(f"{word[ENGLISH]}-from-{code}", word[code], word[ENGLISH], source=code)
         for word in [*answers, *names]
         for code in LANGUAGES
     ]
-    # Languages share words: names in Latin letters, above all.
-    return list({row["instruction"]: row for row in reversed(rows)}.values())
+    return rows
 
 
-def _translation(name: str, text: str, translation: str, language: str = "English") -> Row:
-    prompt = translation_prompt(text, language)
+def _translation(
+    name: str, text: str, translation: str, *, source: str = ENGLISH, target: str = ENGLISH
+) -> Row:
+    prompt = translation_prompt(text, source=source, target=target)
     return {
         "id": f"translate-{name}",
         "language": ENGLISH,

@@ -1,8 +1,9 @@
 """Makes the rows that the paper's settings +EN and +MT add to a set of rows.
 
 en: each row in English: the English prompt and the English response (column output_en).
-mt: each row as a translation: "Translate the following sentence from English to Swahili:", the English
-prompt, and as the response the prompt in its language.
+mt: each row as a translation: "Translate the following sentence from English to Swahili.", the English
+prompt, and as the response the prompt in its language. --direction into_english asks the other way round, in
+the words in which a model is asked for translations of its own (inference=translated); both gives two rows.
 
 The file holds the added rows alone: train on both, data=[data/mine.jsonl,data/mine_en.jsonl].
 """
@@ -10,7 +11,7 @@ The file holds the added rows alone: train on both, data=[data/mine.jsonl,data/m
 import argparse
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cctuning.data.fields import UNKNOWN_LANGUAGE, is_english
@@ -29,8 +30,10 @@ from cctuning.preparation.manifest import write_manifest
 from cctuning.tools.console import new_console
 from cctuning.translation import TranslationError
 from cctuning.translation.languages import find_language
+from cctuning.translation.prompt import translation_prompt
 
-MT_PROMPT = "Translate the following sentence from English to {language}:\n{english}"
+SETTINGS = ("en", "mt")
+DIRECTIONS = ("from_english", "into_english", "both")  # of +MT; the paper's is the first
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
     console = new_console()
+    if options.direction and options.setting != "mt":
+        raise ValueError(f"--direction is of mt alone: {options.setting} adds no translations")
+    direction = options.direction or DIRECTIONS[0]
     rows, _ = named_rows(options)
-    added = SETTINGS[options.setting](rows)
+    added = english_rows(rows) if options.setting == "en" else translation_rows(rows, direction)
     if not added.rows:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in added.left_out.items())
         raise ValueError(f"there is nothing to add: {reasons}{_HINTS[options.setting]}")
@@ -55,7 +61,11 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         inputs=options.data,
         outputs=[options.write],
         counts=added.languages,
-        settings={"setting": f"+{options.setting.upper()}", "base rows": len(rows)},
+        settings={
+            "setting": f"+{options.setting.upper()}",
+            **({"direction": direction} if options.setting == "mt" else {}),
+            "base rows": len(rows),
+        },
         left_out=added.left_out,
     )
     console.print(language_table(added.languages))
@@ -102,11 +112,12 @@ def english_rows(rows: Sequence[Row]) -> Added:
     return added
 
 
-def translation_rows(rows: Sequence[Row]) -> Added:
-    """+MT: each row as a translation of its prompt from English.
+def translation_rows(rows: Sequence[Row], direction: str = DIRECTIONS[0]) -> Added:
+    """+MT: each row as a translation of its prompt from English, into English, or both.
 
-    The prompt is in English, so it is its own English parallel, and the row's language is English. The same
-    id in two languages makes two different English prompts, so the id gets the language: `q17:mt-sw`.
+    The prompt's words are English, so it is its own English parallel, and the row's language is English. The
+    same id in two languages makes two different prompts, so the id gets the language: `q17:mt-sw`, and into
+    English `q17:mt-sw-en`.
     """
     added = Added()
     for row in rows:
@@ -116,30 +127,39 @@ def translation_rows(rows: Sequence[Row]) -> Added:
             added.left_out["the language is unknown"] += 1
         elif _plain(row.instruction) == _plain(row.instruction_en):
             added.left_out["the prompt is its own English"] += 1
-        elif (name := _name(row.language)) is None:
+        elif not _has_name(row.language):
             added.left_out[f"no English name of {row.language} is known"] += 1
         else:
-            prompt = MT_PROMPT.format(language=name, english=row.instruction_en)
-            added.add(
-                row,
-                id=f"{row.id}:mt-{row.language}",
-                language="en",
-                instruction=prompt,
-                instruction_en=prompt,
-                output=row.instruction,
-                output_en=None,
-            )
+            if direction != "into_english":
+                added.add(row, **_translation(row, "en", row.language))
+            if direction != "from_english":
+                added.add(row, **_translation(row, row.language, "en"))
     return added
 
 
-def _name(language: str) -> str | None:
+def _translation(row: Row, source: str, target: str) -> dict[str, str | None]:
+    """What differs in the row that asks for a row's prompt in another language."""
+    texts = row.instruction_en, row.instruction
+    text, translation = texts if target != "en" else texts[::-1]
+    prompt = translation_prompt(text, source=source, target=target)
+    return {
+        "id": f"{row.id}:mt-{row.language}" + ("-en" if target == "en" else ""),
+        "language": "en",
+        "instruction": prompt,
+        "instruction_en": prompt,
+        "output": translation,
+        "output_en": None,
+    }
+
+
+def _has_name(language: str) -> bool:
     try:
-        return find_language(language).name
+        find_language(language)
     except TranslationError:
-        return None
+        return False
+    return True
 
 
-SETTINGS: dict[str, Callable[[Sequence[Row]], Added]] = {"en": english_rows, "mt": translation_rows}
 _HINTS = {
     "en": "\nEnglish responses stand in the column output_en; cctuning prepare translate can add them",
     "mt": "\nThe language of a row stands in the column language; --language sets it for all",
@@ -156,8 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("setting", choices=sorted(SETTINGS), help="what is added")
+    parser.add_argument("setting", choices=SETTINGS, help="what is added")
     add_row_arguments(parser)
+    parser.add_argument(
+        "--direction", choices=DIRECTIONS, help=f"of the translations of mt (default: {DIRECTIONS[0]})"
+    )
     parser.add_argument(
         "--write", type=rows_file, required=True, metavar="FILE", help="where the added rows go"
     )

@@ -2,11 +2,13 @@
 
 Fine-tuning on prompts and responses in one language makes a model forget translation, so with LoRA it is the
 base that is asked, and a connected model is asked without its connection. Translation rows in the training
-data (the setting +MT) keep the ability in a model that is fine-tuned in full.
+data, in the same words and direction (`cctuning prepare settings mt --direction into_english`), keep the
+ability in a model that is fine-tuned in full.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -19,17 +21,17 @@ from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import generate_batch
 from cctuning.generation.rules import stop_tokens
-from cctuning.translation.languages import find_language
+from cctuning.translation.prompt import PROMPT, translation_prompt
 from cctuning.translation.translator import Untranslated, not_ended, output_limit
 
-PROMPT = "Translate the following sentence into {language}:\n{text}"
+_WORDS = hashlib.sha256(PROMPT.encode()).hexdigest()[:8]
 
 
 class LanguageModelTranslator:
     """Asks `model` for translations in the chat template of `prompts`; a text is asked whole.
 
     An adapter (a `PeftModel`) and the connection are off while it translates. `model_name` goes into the
-    cache's key, so it has to tell apart models that differ; the template and the dtype are added to it.
+    cache's key, so it has to tell apart models that differ; template, dtype and wording are added to it.
     """
 
     def __init__(
@@ -39,7 +41,8 @@ class LanguageModelTranslator:
         self.beam_size, self.batch_size = beam_size, batch_size
         self._model_name = model_name
         dtype = str(model.dtype).removeprefix("torch.")
-        self.name = f"self:{model_name}:{dtype}:template={prompts.template_hash}:beams={beam_size}"
+        template = f"template={prompts.template_hash}:prompt={_WORDS}"
+        self.name = f"self:{model_name}:{dtype}:{template}:beams={beam_size}"
 
     def with_beam_size(self, beam_size: int) -> LanguageModelTranslator:
         """The same model with another beam size."""
@@ -52,9 +55,9 @@ class LanguageModelTranslator:
         )
 
     def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str | Untranslated]:
-        """As `Translator.translate`; the source language is left to the model."""
-        language = find_language(target).name
-        ids = self.prompts.prompts_ids([PROMPT.format(language=language, text=text) for text in texts])
+        """As `Translator.translate`."""
+        asked = [translation_prompt(text, source=source, target=target) for text in texts]
+        ids = self.prompts.prompts_ids(asked)
         results: dict[int, str | Untranslated] = {}
         by_limit: dict[int, list[int]] = {}
         for number, (text, prompt) in enumerate(zip(texts, ids, strict=True)):

@@ -8,18 +8,9 @@ import pytest
 from cctuning.data.rows import read_rows as read_training_rows
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import available_languages, read_items
+from cctuning.translation.prompt import translation_prompt
 from demo.words import ANSWERS, ENGLISH, LANGUAGES, QUESTIONS
-from demo.world import (
-    BENCHMARK,
-    BUNDLED,
-    DATA,
-    PEOPLE,
-    TRAINED_SHARE,
-    benchmark_items,
-    make_world,
-    read_rows,
-    translation_prompt,
-)
+from demo.world import BENCHMARK, BUNDLED, DATA, PEOPLE, TRAINED_SHARE, benchmark_items, make_world, read_rows
 
 SCRIPT = {"sw": "LATIN", "tr": "LATIN", "ru": "CYRILLIC", "el": "GREEK", "hi": "DEVANAGARI", "ar": "ARABIC"}
 WORLD = make_world()
@@ -89,7 +80,11 @@ def test_the_base_model_sees_no_question_in_another_language_answered():
     shown = texts(WORLD.facts + WORLD.vocabulary + WORLD.questions)
     assert shown.isdisjoint(texts(ALL_PAIRS))
     asked = {row["instruction"]: row["output"] for row in WORLD.questions}
-    assert all(asked[translation_prompt(row["instruction"])] == row["instruction_en"] for row in ALL_PAIRS)
+    assert all(
+        asked[translation_prompt(row["instruction"], source=row["language"], target=ENGLISH)]
+        == row["instruction_en"]
+        for row in ALL_PAIRS
+    )
 
 
 def test_the_base_model_learns_every_fact_in_english():
@@ -130,4 +125,4 @@ def test_the_training_files_are_rows_without_a_problem():
 
 
 def as_translation(row):
-    return {"instruction": translation_prompt(row["instruction"])}
+    return {"instruction": translation_prompt(row["instruction"], source=row["language"], target=ENGLISH)}

@@ -1,12 +1,14 @@
 """`cctuning prepare settings`: the rows of +EN and +MT, and what they leave out."""
 
 import json
+import types
 
 import pytest
 
 from cctuning.data.rows import read_rows
 from cctuning.preparation import settings
 from cctuning.preparation.manifest import read_manifest
+from cctuning.translation.language_model import LanguageModelTranslator
 
 SWAHILI = {
     "id": "q1",
@@ -70,17 +72,67 @@ def test_a_row_without_an_english_response_is_counted(add):
     assert left_out(add) == {"no English response": 1}
 
 
-def test_translation_rows(add):
-    swahili, russian, chinese = add("mt", [SWAHILI, RUSSIAN, CHINESE])
-    prompt = "Translate the following sentence from English to Swahili:\nWhat is the capital of Chile?"
-    assert swahili == {
-        "id": "q1:mt-sw",
-        "language": "en",
-        "instruction": prompt,
-        "instruction_en": prompt,
-        "output": SWAHILI["instruction"],
-    }
-    assert "to Russian:" in russian["instruction"]
+FROM = {  # into Swahili as in the paper, a line break and a blank behind the full stop
+    "id": "q1:mt-sw",
+    "instruction": "Translate the following sentence from English to Swahili.\n "
+    "What is the capital of Chile?",
+    "output": SWAHILI["instruction"],
+}
+INTO = {
+    "id": "q1:mt-sw-en",
+    "instruction": f"Translate the following sentence from Swahili to English.\n {SWAHILI['instruction']}",
+    "output": "What is the capital of Chile?",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), [FROM]),
+        (("--direction", "from_english"), [FROM]),
+        (("--direction", "into_english"), [INTO]),
+        (("--direction", "both"), [FROM, INTO]),
+    ],
+)
+def test_translation_rows_are_worded_alike_in_both_directions(add, arguments, wanted):
+    rows = add("mt", [SWAHILI], *arguments)
+    [manifest] = read_manifest(add.target)
+    assert rows == [{**row, "language": "en", "instruction_en": row["instruction"]} for row in wanted]
+    assert manifest["rows"] == {"all": len(wanted), "sw": len(wanted)}
+    assert manifest["settings"]["direction"] == (arguments[1] if arguments else "from_english")
+
+
+@pytest.mark.parametrize("language", ["sw", "zh-TW"])
+def test_a_model_is_asked_to_translate_in_the_words_of_a_training_row(add, language):
+    class Asked(Exception):
+        pass
+
+    class Prompts:
+        template_hash = "x"
+
+        def prompts_ids(self, texts):
+            raise Asked(*texts)
+
+    [row] = add("mt", [{**SWAHILI, "language": language}], "--direction", "into_english")
+    model = types.SimpleNamespace(dtype="float32")
+    translator = LanguageModelTranslator(model, Prompts(), model_name="x")
+    with pytest.raises(Asked) as asked:
+        translator.translate([SWAHILI["instruction"]], source=language, target="en")
+    assert asked.value.args == (row["instruction"],)
+
+
+def test_the_direction_of_translations_is_of_their_setting_alone(tmp_path, capsys):
+    (tmp_path / "base.jsonl").write_text(json.dumps(SWAHILI), encoding="utf-8")
+    target = tmp_path / "x.jsonl"
+    arguments = ["en", str(tmp_path / "base.jsonl"), "--direction", "both", "--write", str(target)]
+    assert settings.main(arguments) == 2
+    assert "--direction" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_each_language_has_its_translation_rows(add):
+    _, russian, chinese = add("mt", [SWAHILI, RUSSIAN, CHINESE])
+    assert "to Russian." in russian["instruction"]
     assert (chinese["id"], chinese["output"]) == ("q2:mt-zh-Hans", CHINESE["instruction"])
     assert "to Chinese" in chinese["instruction"]
     assert read_manifest(add.target)[0]["rows"] == {"all": 3, "ru": 1, "sw": 1, "zh-Hans": 1}

@@ -17,7 +17,7 @@ from tests.tiny import tiny_llama, tiny_tokenizer
 TOKENIZER = tiny_tokenizer()
 PROMPTS = PromptFormat(TOKENIZER)
 TEXTS = ["Mji mkuu wa Kenya ni upi?", "Париж", "Habari\n(1) ndiyo\n(2) hapana", "เมืองหลวงของญี่ปุ่นคือ?"]
-ASKED = [f"Translate the following sentence into English:\n{text}" for text in TEXTS]
+ASKED = [f"Translate the following sentence from Swahili to English.\n {text}" for text in TEXTS]
 
 
 def model_that_stops(**config):
@@ -50,7 +50,7 @@ def test_it_is_asked_in_the_template_whatever_the_batch(model, batch_size):
 
 
 def test_the_target_is_named(model):
-    asked = [text.replace("English", "Traditional Chinese") for text in ASKED]
+    asked = [text.replace("to English", "to Traditional Chinese") for text in ASKED]
     assert translate(model, target="zh-TW") == plain(model, asked)
 
 
