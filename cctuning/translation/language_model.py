@@ -58,10 +58,11 @@ class LanguageModelTranslator:
         """As `Translator.translate`."""
         asked = [translation_prompt(text, source=source, target=target) for text in texts]
         ids = self.prompts.prompts_ids(asked)
+        sizes = map(len, self.prompts.responses_ids(texts))  # of the texts without the words around them
         results: dict[int, str | Untranslated] = {}
         by_limit: dict[int, list[int]] = {}
-        for number, (text, prompt) in enumerate(zip(texts, ids, strict=True)):
-            limit = output_limit(len(prompt))
+        for number, (text, prompt, size) in enumerate(zip(texts, ids, sizes, strict=True)):
+            limit = output_limit(size)
             if fault := self._fault(text, len(prompt) + limit):
                 results[number] = Untranslated(fault)
             else:

@@ -63,7 +63,7 @@ def test_beams_change_translations_and_the_name(model):
 
 
 def test_a_translation_that_does_not_end_is_not_given_out():
-    limit = output_limit(len(PROMPTS.prompt_ids(ASKED[1])))
+    limit = output_limit(len(PROMPTS.response_ids(TEXTS[1])))
     model = model_that_stops()
     model.generation_config.eos_token_id = None
     found = translate(model, TEXTS[1:2])
@@ -76,6 +76,17 @@ def test_a_text_without_room_is_not_cut(model):
     assert short == plain(model)[1]
     assert isinstance(refused, Untranslated)
     assert "and the model has room for 1,024" in refused.reason
+
+
+def test_room_is_asked_for_the_translation_of_a_text_and_not_of_the_words_around_it():
+    model = model_that_stops()
+    prompt, text = len(PROMPTS.prompt_ids(ASKED[1])), len(PROMPTS.response_ids(TEXTS[1]))
+    assert output_limit(prompt) > output_limit(text)
+    model.config.max_position_embeddings = prompt + output_limit(text)
+    assert translate(model, TEXTS[1:2]) == plain(model, ASKED[1:2])
+    model.config.max_position_embeddings -= 1
+    [refused] = translate(model, TEXTS[1:2])
+    assert isinstance(refused, Untranslated)
 
 
 def test_a_text_with_a_token_of_the_template_is_not_asked(model):
