@@ -81,8 +81,12 @@ def resampled_languages(
     difference of two of them is that of paired scores.
     """
     if not parallel:
-        return {language: _resampled_table(own, random, resamples) for language, own in scores.items() if own}
-    table = {(language, key): own for language, keys in scores.items() for key, own in keys.items()}
+        return {
+            language: _resampled_table(by_id, random, resamples)
+            for language, by_id in scores.items()
+            if by_id
+        }
+    table = {(language, key): by_id for language, keys in scores.items() for key, by_id in keys.items()}
     means: dict[str, dict[Measure, Array]] = {}
     for (language, key), drawn in _resampled_table(table, random, resamples).items():
         means.setdefault(language, {})[key] = drawn
@@ -92,8 +96,8 @@ def resampled_languages(
 def _resampled_table(
     scores: Mapping[Measure, ScoresById], random: Generator, resamples: int
 ) -> dict[Measure, Array]:
-    ids = list(dict.fromkeys(id for own in scores.values() for id in own))
-    table = np.array([[own.get(id, np.nan) for own in scores.values()] for id in ids])
+    ids = list(dict.fromkeys(id for by_id in scores.values() for id in by_id))
+    table = np.array([[by_id.get(id, np.nan) for by_id in scores.values()] for id in ids])
     return dict(zip(scores, resampled_means(table, random, resamples).T, strict=True))
 
 
@@ -130,15 +134,15 @@ def standard_error(scores: Mapping[str, ScoresById], *, parallel: bool) -> float
     """
     if parallel:
         return _joint_error(scores)
-    return independent_error([_joint_error({language: own}) for language, own in scores.items()])
+    return independent_error([_joint_error({language: by_id}) for language, by_id in scores.items()])
 
 
 def _joint_error(scores: Mapping[str, ScoresById]) -> float | None:
     parts: dict[Id, float] = {}
-    for own in scores.values():
-        mean = math.fsum(own.values()) / len(own)
-        for id, score in own.items():
-            parts[id] = parts.get(id, 0.0) + (score - mean) / (len(own) * len(scores))
+    for by_id in scores.values():
+        mean = math.fsum(by_id.values()) / len(by_id)
+        for id, score in by_id.items():
+            parts[id] = parts.get(id, 0.0) + (score - mean) / (len(by_id) * len(scores))
     if len(parts) < 2:
         return None
     return math.sqrt(math.fsum(part**2 for part in parts.values()) * len(parts) / (len(parts) - 1))

@@ -40,10 +40,10 @@ def spread(estimates: Estimates) -> Estimates:
 
     As the authors state it: of all languages, not of a sample of them. A NaN does not count.
     """
-    values = np.stack([own.value for name, own in estimates.items() if name not in (MEAN, POOLED)])
-    told = ~np.isnan(values)
-    mean = _ratio(np.nan_to_num(values).sum(0), told.sum(0))
-    variance = _ratio(np.where(told, (values - mean) ** 2, 0.0).sum(0), told.sum(0))
+    values = np.stack([estimate.value for name, estimate in estimates.items() if name not in (MEAN, POOLED)])
+    defined = ~np.isnan(values)
+    mean = _ratio(np.nan_to_num(values).sum(0), defined.sum(0))
+    variance = _ratio(np.where(defined, (values - mean) ** 2, 0.0).sum(0), defined.sum(0))
     return {MEAN: _without_interval(np.sqrt(variance), estimates[MEAN].questions)}
 
 
@@ -59,25 +59,25 @@ class Resampling:
         resamples: int = RESAMPLES,
     ) -> None:
         """`ids`: the questions of each language. `parallel`: the same id is the same question in all."""
-        self._ids = {language: tuple(own) for language, own in ids.items()}
+        self._ids = {language: tuple(questions) for language, questions in ids.items()}
         self._parallel = parallel
-        distinct = dict.fromkeys(id for own in ids.values() for id in own)
+        distinct = dict.fromkeys(id for questions in ids.values() for id in questions)
         # How often a question of a language is in each draw: (resamples, Q).
         self._counts: dict[str, Array] = {}
         if parallel:
             drawn = np.concatenate(list(draws(len(distinct), random, resamples)))
             places = {id: place for place, id in enumerate(distinct)}
-            for language, own in ids.items():
-                self._counts[language] = drawn[:, [places[id] for id in own]]
+            for language, questions in ids.items():
+                self._counts[language] = drawn[:, [places[id] for id in questions]]
         else:
-            for language, own in ids.items():
-                self._counts[language] = np.concatenate(list(draws(len(own), random, resamples)))
+            for language, questions in ids.items():
+                self._counts[language] = np.concatenate(list(draws(len(questions), random, resamples)))
 
     def described(self, values: Mapping[str, float | Array]) -> Estimates:
         """Numbers or arrays that are no means over questions, without intervals; then MEAN, without NaN."""
         arrays = {language: np.asarray(value, float) for language, value in values.items()}
-        told = [~np.isnan(value) for value in arrays.values()]
-        mean = _ratio(sum(map(np.nan_to_num, arrays.values())), sum(told))
+        defined = [~np.isnan(value) for value in arrays.values()]
+        mean = _ratio(sum(map(np.nan_to_num, arrays.values())), sum(defined))
         return {
             language: _without_interval(value, len(self._ids[language])) for language, value in arrays.items()
         } | {MEAN: _without_interval(mean, self._distinct(arrays))}
@@ -101,19 +101,19 @@ class Resampling:
         layer pairs, of which no such thing is known: they have no interval there (NaN). `resamples`: only so
         many of the draws.
         """
-        found: Estimates = {}
+        estimates: Estimates = {}
         means = _Means(limits)
-        for language, own in scores.items():
-            one = np.ones((len(own), *(1 for _ in own.shape[1:])))  # for all columns at once
-            weight = one if weights is None else weights[language].astype(float)
+        for language, values in scores.items():
+            ones = np.ones((len(values), *(1 for _ in values.shape[1:])))  # for all columns at once
+            weight = ones if weights is None else weights[language].astype(float)
             counts = self._counts[language][:resamples]
-            found[language] = means.add(counts, own.astype(float), weight)
-        return found | means.together(self._distinct(scores))
+            estimates[language] = means.add(counts, values.astype(float), weight)
+        return estimates | means.together(self._distinct(scores))
 
     def _distinct(self, languages: Iterable[str]) -> int:
         """How many questions these languages have together."""
         ids = [self._ids[language] for language in languages]
-        return len({id for own in ids for id in own}) if self._parallel else sum(map(len, ids))
+        return len({id for questions in ids for id in questions}) if self._parallel else sum(map(len, ids))
 
 
 class _Means:
@@ -132,16 +132,16 @@ class _Means:
         """The estimate of a language: `counts` (resamples, Q), `scores` and `weights` (Q, ...)."""
         drawn = (np.tensordot(counts, scores, 1), np.tensordot(counts, weights, 1))
         value, resampled = _ratio(scores.sum(0), weights.sum(0)), _ratio(*drawn)
-        told = ~np.isnan(value)
+        defined = ~np.isnan(value)
         alike = _alike(scores, weights)
         for place, (mean, total, weight) in enumerate(
             [(value, scores.sum(0), weights.sum(0)), (resampled, *drawn)]
         ):
-            self._means[place] = self._means[place] + np.where(told, mean, 0.0)
+            self._means[place] = self._means[place] + np.where(defined, mean, 0.0)
             self._sums[place] = self._sums[place] + total
             self._weights[place] = self._weights[place] + weight
-        self._languages = self._languages + told
-        self._alike = self._alike & (alike | ~told)
+        self._languages = self._languages + defined
+        self._alike = self._alike & (alike | ~defined)
         weighty = weights > 0
         questions = int(weighty.any(tuple(range(1, weighty.ndim))).sum())
         counted = np.broadcast_to(weighty.sum(0), value.shape)
@@ -149,15 +149,15 @@ class _Means:
 
     def together(self, questions: int) -> Estimates:
         """MEAN and POOLED of all languages, which have so many questions."""
-        found = {}
+        estimates = {}
         counts = np.full(np.shape(self._alike), questions)
         for name, sums, weights in [
             (MEAN, self._means, [self._languages] * 2),
             (POOLED, self._sums, self._weights),
         ]:
             value, resampled = (_ratio(total, weight) for total, weight in zip(sums, weights, strict=True))
-            found[name] = _estimate(value, resampled, self._alike, counts, self._limits, questions)
-        return found
+            estimates[name] = _estimate(value, resampled, self._alike, counts, self._limits, questions)
+        return estimates
 
 
 def _without_interval(value: Array, questions: int) -> Estimate:

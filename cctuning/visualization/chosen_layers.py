@@ -46,7 +46,7 @@ def read_choices(folders: Sequence[str], names: Sequence[str] = ()) -> list[Laye
     """
     evaluations = [Evaluation(Path(folder), read_results(folder)["config"], {}) for folder in folders]
     named = name_evaluations(evaluations, names)
-    return [_choices(one, name) for one, name in zip(evaluations, named, strict=True)]
+    return [_choices(evaluation, name) for evaluation, name in zip(evaluations, named, strict=True)]
 
 
 def _choices(evaluation: Evaluation, name: str) -> LayerChoices:
@@ -83,12 +83,12 @@ def choices_csv(evaluations: Sequence[LayerChoices]) -> str:
     An empty layer counts the answers that none was chosen for.
     """
     rows: list[tuple[object, ...]] = []
-    for one in evaluations:
-        for task in one.tasks:
-            place = (one.name, task.benchmark, task.language)
+    for evaluation in evaluations:
+        for task in evaluation.tasks:
+            place = (evaluation.name, task.benchmark, task.language)
             rows += [
                 (*place, layer, task.counts[layer], task.share(layer))
-                for layer in range(one.layers)
+                for layer in range(evaluation.layers)
                 if task.counts
             ]
             if task.without:

@@ -24,12 +24,12 @@ def flat_map(
     """
     with extra("analysis"):
         from sklearn.manifold import TSNE
-    rows = np.concatenate([unit(own) for own in vectors.values()])
+    rows = np.concatenate([unit(of_language) for of_language in vectors.values()])
     if np.ptp(rows, axis=0).max() < 1e-9:
         raise ValueError("all sentences have the same representation: there is nothing to draw")
     model = TSNE(
         n_components=2, perplexity=fitting_perplexity(len(rows), perplexity), init="pca", random_state=seed
     )
     points = model.fit_transform(rows)
-    ends = np.cumsum([len(own) for own in vectors.values()])[:-1]
+    ends = np.cumsum([len(of_language) for of_language in vectors.values()])[:-1]
     return dict(zip(vectors, np.split(points.astype(np.float64), ends), strict=True))

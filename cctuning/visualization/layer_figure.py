@@ -21,13 +21,16 @@ def plot_choices(evaluations: Sequence[LayerChoices], paths: Sequence[str | Path
 
     Colour is the share of the answers with a layer; a language whose answers have none stays blank.
     """
-    benchmarks = list(dict.fromkeys(task.benchmark for one in evaluations for task in one.tasks))
-    own = [
-        [[task for task in one.tasks if task.benchmark == name] for one in evaluations] for name in benchmarks
+    benchmarks = list(
+        dict.fromkeys(task.benchmark for evaluation in evaluations for task in evaluation.tasks)
+    )
+    tasks_shown = [
+        [[task for task in evaluation.tasks if task.benchmark == name] for evaluation in evaluations]
+        for name in benchmarks
     ]
-    heights = [max(len(tasks) for tasks in row) for row in own]
-    widths = [max(_LAYER * one.layers, _NARROWEST) for one in evaluations]
-    width = 0.9 + sum(own_width + 0.4 for own_width in widths)
+    heights = [max(len(tasks) for tasks in row) for row in tasks_shown]
+    widths = [max(_LAYER * evaluation.layers, _NARROWEST) for evaluation in evaluations]
+    width = 0.9 + sum(column + 0.4 for column in widths)
     height = 1.6 + sum(_LANGUAGE * rows + 0.15 for rows in heights)
     figure, grid = subplots(
         (width, height),
@@ -38,16 +41,16 @@ def plot_choices(evaluations: Sequence[LayerChoices], paths: Sequence[str | Path
         width_ratios=widths,
     )
     for row, name in enumerate(benchmarks):
-        for column, one in enumerate(evaluations):
+        for column, evaluation in enumerate(evaluations):
             axes = grid[row, column]
-            if not own[row][column]:
+            if not tasks_shown[row][column]:
                 axes.set_visible(False)
                 continue
-            _draw(axes, own[row][column], one.layers)
+            _draw(axes, tasks_shown[row][column], evaluation.layers)
             if column == 0:
                 axes.set_ylabel(name)
             if row == 0:
-                axes.set_title(one.name)
+                axes.set_title(evaluation.name)
             if row == len(benchmarks) - 1:
                 axes.set_xlabel("layer, from 0")
             else:

@@ -12,13 +12,13 @@ from cctuning.visualization.maps import ModelMap
 def plot_maps(maps: Sequence[ModelMap], paths: Sequence[str | Path]) -> None:
     """Writes the figure to `paths`, which end in the formats to write. The axes of t-SNE have no unit."""
     figure, panels = subplots((3.6 * len(maps) + 0.8, 4.2), 1, len(maps), squeeze=False)
-    for axes, one in zip(panels.flat, maps, strict=True):
-        for number, (language, points) in enumerate(one.points.items()):
+    for axes, model in zip(panels.flat, maps, strict=True):
+        for number, (language, points) in enumerate(model.points.items()):
             look = {"s": 16, "alpha": 0.75, "linewidths": 0.2, "edgecolors": "white"} | _sign(number)
             axes.scatter(*points.T, label=language, **look)
-        means = one.means
+        means = model.means
         axes.set_title(
-            f"{one.name} ({_connected(one.connection)})\n"
+            f"{model.name} ({_connected(model.connection)})\n"
             f"cosine: parallel {means['parallel']:.3f}, other {means['other']:.3f}; "
             f"retrieval {means['retrieval']:.1%}"
         )

@@ -31,12 +31,12 @@ def write_maps(
         "retrieval_by_chance": 1 / len(texts),
         "models": [
             {
-                "name": one.name,
-                "connection": one.connection,
-                "means": one.means,
-                "pairs": [asdict(pair) for pair in one.similarities],
+                "name": model.name,
+                "connection": model.connection,
+                "means": model.means,
+                "pairs": [asdict(pair) for pair in model.similarities],
             }
-            for one in maps
+            for model in maps
         ],
     }
     write_whole(folder / "similarity.csv", _similarity_csv(maps))
@@ -47,9 +47,9 @@ def write_maps(
 
 def _similarity_csv(maps: Sequence[ModelMap]) -> str:
     rows = [
-        (one.name, one.connection, pair.a, pair.b, pair.parallel, pair.other, pair.retrieval)
-        for one in maps
-        for pair in one.similarities
+        (model.name, model.connection, pair.a, pair.b, pair.parallel, pair.other, pair.retrieval)
+        for model in maps
+        for pair in model.similarities
     ]
     head = ("model", "connection", "language", "other_language", "parallel", "other", "retrieval")
     return RecordTable(head, rows).csv()
@@ -57,9 +57,9 @@ def _similarity_csv(maps: Sequence[ModelMap]) -> str:
 
 def _points_csv(maps: Sequence[ModelMap], texts: ParallelTexts) -> str:
     rows = [
-        (one.name, language, number, *place, texts.texts[language][number])
-        for one in maps
-        for language, places in one.points.items()
+        (model.name, language, number, *place, texts.texts[language][number])
+        for model in maps
+        for language, places in model.points.items()
         for number, place in enumerate(places.tolist())
     ]
     return RecordTable(("model", "language", "sentence", "x", "y", "text"), rows).csv()

@@ -60,16 +60,16 @@ def sublayer_outputs(
 
     def outputs(numbers: list[int]) -> Any:
         padded = collator.pad([ids[number] for number in numbers])
-        found = model.sublayer_outputs(*(tensor.to(model.device) for tensor in padded))
+        F = model.sublayer_outputs(*(tensor.to(model.device) for tensor in padded))
         progress(len(numbers))
-        return found.double().cpu()
+        return F.double().cpu()
 
-    lengths = [len(own) for own in ids]
-    found = torch.stack(map_in_batches(outputs, range(len(ids)), lengths, batch_size=batch_size))
-    finite = found.isfinite().all(-1).all(-1)
+    lengths = [len(tokens) for tokens in ids]
+    F = torch.stack(map_in_batches(outputs, range(len(ids)), lengths, batch_size=batch_size))
+    finite = F.isfinite().all(-1).all(-1)
     if not finite.all():
         raise NonFiniteError(model, texts[int(finite.long().argmin())], "feed-forward outputs")
-    return np.asarray(found.numpy())
+    return np.asarray(F.numpy())
 
 
 def transform_matrix(model: Any) -> Outputs | None:
@@ -82,15 +82,15 @@ def measure_moved(
     F: Mapping[str, Outputs], F_en: Outputs, transform: Outputs | None = None
 ) -> list[MovedLayer]:
     """Every layer's sizes and retrieval, from F by language, n >= 2 sentences in the order of F_en."""
-    first = float(np.mean([np.linalg.norm(own[:, 0], axis=-1).mean() for own in F.values()]))
-    found = []
+    first = float(np.mean([np.linalg.norm(outputs[:, 0], axis=-1).mean() for outputs in F.values()]))
+    measured = []
     for layer in range(F_en.shape[1]):
         english = F_en[:, layer]
-        outputs = [own[:, layer] for own in F.values()]
-        moved = None if transform is None else [own @ transform for own in outputs]
+        outputs = [of_language[:, layer] for of_language in F.values()]
+        moved = None if transform is None else [of_language @ transform for of_language in outputs]
         size = float(np.linalg.norm(english, axis=-1).mean())
         whole, part = float(np.square(english).sum()), float(np.square(_centred(english)).sum())
-        found.append(
+        measured.append(
             MovedLayer(
                 layer=layer,
                 size=size,
@@ -104,13 +104,13 @@ def measure_moved(
                 else _mean_retrieval(map(_centred, moved), _centred(english)),
             )
         )
-    return found
+    return measured
 
 
 def moved_csv(moved: Mapping[str, Sequence[MovedLayer]]) -> str:
     """The text of moved.csv, a line a model and layer."""
     names = [field.name for field in fields(MovedLayer)]
-    rows = [[name, *astuple(one)] for name, layers in moved.items() for one in layers]
+    rows = [[name, *astuple(layer)] for name, layers in moved.items() for layer in layers]
     return RecordTable(["model", *names], rows).csv()
 
 
@@ -119,4 +119,4 @@ def _centred(vectors: Outputs) -> Outputs:
 
 
 def _mean_retrieval(outputs: Any, english: Outputs) -> float:
-    return float(np.mean([retrieval(own, english) for own in outputs]))
+    return float(np.mean([retrieval(of_language, english) for of_language in outputs]))

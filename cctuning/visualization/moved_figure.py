@@ -21,14 +21,16 @@ def plot_moved(
     figure, (sizes, parts, hits) = subplots((WIDTH, 2.9), 1, 3)
     for number, (name, layers) in enumerate(models.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        places = [one.layer for one in layers]
+        places = [layer.layer for layer in layers]
         look = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1}
-        sizes.plot(places, [one.size_over_first for one in layers], label=name, **look)
-        parts.plot(places, [100 * one.differs for one in layers], **look)
-        hits.plot(places, [100 * one.retrieval for one in layers], linestyle="--", **look | {"marker": ""})
-        hits.plot(places, [100 * one.retrieval_centred for one in layers], **look)
+        sizes.plot(places, [layer.size_over_first for layer in layers], label=name, **look)
+        parts.plot(places, [100 * layer.differs for layer in layers], **look)
+        hits.plot(
+            places, [100 * layer.retrieval for layer in layers], linestyle="--", **look | {"marker": ""}
+        )
+        hits.plot(places, [100 * layer.retrieval_centred for layer in layers], **look)
         if layers[0].transformed_centred is not None:
-            transformed = [100 * (one.transformed_centred or 0.0) for one in layers]
+            transformed = [100 * (layer.transformed_centred or 0.0) for layer in layers]
             hits.plot(places, transformed, linestyle=":", **look)
     hits.axhline(100 * chance, color="grey", linewidth=0.8)
     sizes.set_yscale("log")

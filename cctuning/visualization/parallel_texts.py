@@ -34,17 +34,17 @@ class ParallelTexts:
 
 
 def texts_of_rows(rows: Iterable[Row]) -> list[Text]:
-    """The prompts of training rows, and each row's English parallel as a text of its own."""
+    """The prompts of training rows, and each row's English parallel as another text."""
     named = [row for row in rows if row.language != UNKNOWN_LANGUAGE]
-    own = [Text(row.language, row.instruction, row.instruction_en) for row in named]
-    return [*own, *_english_of(own)]
+    texts = [Text(row.language, row.instruction, row.instruction_en) for row in named]
+    return [*texts, *_english_of(texts)]
 
 
 def texts_of_items(sets: Iterable[ItemSet]) -> list[Text]:
     """The prompts of a benchmark's questions, less those that lack one in either language."""
-    items = [item for found in sets for item in found.items if item.prompt and item.prompt_en]
-    own = [Text(item.language, item.prompt, item.prompt_en) for item in items]
-    return [*own, *_english_of(own)]
+    items = [item for item_set in sets for item in item_set.items if item.prompt and item.prompt_en]
+    texts = [Text(item.language, item.prompt, item.prompt_en) for item in items]
+    return [*texts, *_english_of(texts)]
 
 
 def _english_of(texts: Sequence[Text]) -> list[Text]:
@@ -60,44 +60,47 @@ def draw_parallel(
     sentences counts once, since nothing could tell them apart. Raises `ValueError` for a language without
     texts, fewer than two languages, and fewer than two common sentences.
     """
-    found: dict[str, dict[str, str]] = {}
+    by_language: dict[str, dict[str, str]] = {}
     for text in texts:
-        found.setdefault(text.language, {}).setdefault(text.english.strip(), text.text)
-    chosen = list(languages) or sorted(found)
-    _check_languages(chosen, found)
-    common = sorted(set.intersection(*(set(found[language]) for language in chosen)))
+        by_language.setdefault(text.language, {}).setdefault(text.english.strip(), text.text)
+    chosen = list(languages) or sorted(by_language)
+    _check_languages(chosen, by_language)
+    common = sorted(set.intersection(*(set(by_language[language]) for language in chosen)))
     random.Random(seed).shuffle(common)
     taken: list[str] = []
     seen: dict[str, set[str]] = {language: set() for language in chosen}
     for english in common:
-        own = {language: found[language][english].strip() for language in chosen}
-        if len(taken) < count and not any(own[language] in seen[language] for language in chosen):
+        versions = {language: by_language[language][english].strip() for language in chosen}
+        if len(taken) < count and not any(versions[language] in seen[language] for language in chosen):
             taken.append(english)
             for language in chosen:
-                seen[language].add(own[language])
+                seen[language].add(versions[language])
     if len(taken) < 2:
-        raise ValueError(_too_few(chosen, found, len(taken)))
+        raise ValueError(_too_few(chosen, by_language, len(taken)))
     return ParallelTexts(
-        {language: tuple(found[language][english] for english in taken) for language in chosen}, tuple(taken)
+        {language: tuple(by_language[language][english] for english in taken) for language in chosen},
+        tuple(taken),
     )
 
 
-def _check_languages(chosen: Sequence[str], found: Mapping[str, Mapping[str, str]]) -> None:
-    if not found:
+def _check_languages(chosen: Sequence[str], by_language: Mapping[str, Mapping[str, str]]) -> None:
+    if not by_language:
         raise ValueError("no text has a language and an English parallel: nothing to compare")
     for language in chosen:
-        if language not in found:
-            there = ", ".join(f"{name} ({len(found[name]):,})" for name in sorted(found))
+        if language not in by_language:
+            known = ", ".join(f"{name} ({len(by_language[name]):,})" for name in sorted(by_language))
             raise ValueError(
-                f"languages: no texts in {language!r}{did_you_mean(language, found)}; "
-                f"there are texts in {there}"
+                f"languages: no texts in {language!r}{did_you_mean(language, by_language)}; "
+                f"there are texts in {known}"
             )
     if len(chosen) < 2:
         raise ValueError(f"languages: {', '.join(chosen)} alone: a comparison needs two languages or more")
 
 
-def _too_few(chosen: Sequence[str], found: Mapping[str, Mapping[str, str]], count: int) -> str:
-    shared = {pair: len(set(found[pair[0]]) & set(found[pair[1]])) for pair in combinations(chosen, 2)}
+def _too_few(chosen: Sequence[str], by_language: Mapping[str, Mapping[str, str]], count: int) -> str:
+    shared = {
+        pair: len(set(by_language[pair[0]]) & set(by_language[pair[1]])) for pair in combinations(chosen, 2)
+    }
     few = sorted(shared, key=lambda pair: shared[pair])[:3]
     listed = "; ".join(f"{first} and {second}: {shared[first, second]:,}" for first, second in few)
     return (

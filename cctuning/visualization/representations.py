@@ -57,11 +57,13 @@ def represent(
         return _pooled(hidden, lengths, pooling).cpu()
 
     numbers = range(len(ids))
-    found = torch.stack(map_in_batches(vectors, numbers, [len(own) for own in ids], batch_size=batch_size))
-    finite = found.isfinite().all(-1)
+    vectors_of_texts = torch.stack(
+        map_in_batches(vectors, numbers, [len(tokens) for tokens in ids], batch_size=batch_size)
+    )
+    finite = vectors_of_texts.isfinite().all(-1)
     if not finite.all():
         raise NonFiniteError(model, texts[int(finite.long().argmin())], f"outputs of layer {layer}")
-    return np.asarray(found.numpy())
+    return np.asarray(vectors_of_texts.numpy())
 
 
 def check_layer(config: Any, layer: int) -> None:
@@ -88,7 +90,7 @@ def _inputs(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]
 def _english(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
     batch = collator.collate_english(ids)
     return {
-        name: value.to(model.device) if isinstance(value, Tensor) else [one.to(model.device) for one in value]
+        name: value.to(model.device) if isinstance(value, Tensor) else [t.to(model.device) for t in value]
         for name, value in batch.items()
     }
 

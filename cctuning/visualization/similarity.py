@@ -45,21 +45,21 @@ def similarities(vectors: Mapping[str, NDArray[np.float64]]) -> list[Similarity]
 
     Row i of every language is the same sentence.
     """
-    rows = {language: unit(own) for language, own in vectors.items()}
-    found = []
+    rows = {language: unit(of_language) for language, of_language in vectors.items()}
+    pairs = []
     for a, b in permutations(rows, 2):
         cosines = rows[a] @ rows[b].T
-        own = np.diagonal(cosines)
+        parallel = np.diagonal(cosines)
         n = len(cosines)
-        others = (cosines.sum() - own.sum()) / (n * n - n)
-        found.append(Similarity(a, b, float(own.mean()), float(others), _hits(cosines)))
-    return found
+        others = (cosines.sum() - parallel.sum()) / (n * n - n)
+        pairs.append(Similarity(a, b, float(parallel.mean()), float(others), _hits(cosines)))
+    return pairs
 
 
-def mean_similarity(found: Sequence[Similarity]) -> dict[str, float]:
+def mean_similarity(pairs: Sequence[Similarity]) -> dict[str, float]:
     """The means over all pairs and directions: `parallel`, `other`, their `difference`, and `retrieval`."""
     means = {
-        name: float(np.mean([getattr(one, name) for one in found]))
+        name: float(np.mean([getattr(pair, name) for pair in pairs]))
         for name in ("parallel", "other", "retrieval")
     }
     return means | {"difference": means["parallel"] - means["other"]}
