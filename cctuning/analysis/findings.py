@@ -34,45 +34,45 @@ class StudyCells:
 
 
 def measure(
-    found: StudyCells, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
+    cells: StudyCells, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[Judgement]]:
     """All measures, and what pair selectors are worth. `settings`: how the study asked.
 
     Raises `ValueError` as `measures.summary.summarise` does.
     """
     summary = summarise(
-        found.grids.values(),
-        found.applied.values(),
-        items=found.items,
-        others=found.others,
+        cells.grids.values(),
+        cells.applied.values(),
+        items=cells.items,
+        others=cells.others,
         settings=settings,
         centre=centre,
         seed=seed,
     )
-    return summary, judge(found, seed=seed)
+    return summary, judge(cells, seed=seed)
 
 
-def judge(found: StudyCells, *, seed: int) -> list[Judgement]:
+def judge(cells: StudyCells, *, seed: int) -> list[Judgement]:
     """All pair selectors on the pilot, by cross-validation, and on unseen questions where there are some.
 
     A pilot of one question cannot be divided, and is left out.
     """
-    vectors = _features(found.activations, seed)
-    unseen_vectors = _features(found.unseen_activations, seed)
+    vectors = _features(cells.activations, seed)
+    unseen_vectors = _features(cells.unseen_activations, seed)
     judgements = []
-    for sublayer, benchmark in dict.fromkeys(key[:2] for key in found.grids):
-        grids = _of(found.grids, sublayer, benchmark)
+    for sublayer, benchmark in dict.fromkeys(key[:2] for key in cells.grids):
+        grids = _of(cells.grids, sublayer, benchmark)
         if len({id for grid in grids.values() for id in grid.questions}) < 2:
             continue
-        own = _of(vectors, sublayer, benchmark) or None
-        judgements.append(judge_pilot(grids, own, seed=seed))
-        if unseen := _of(found.unseen, sublayer, benchmark):
-            theirs = _of(unseen_vectors, sublayer, benchmark) or None
-            judgements.append(judge_unseen(grids, unseen, own, theirs, seed=seed))
+        pilot_features = _of(vectors, sublayer, benchmark) or None
+        judgements.append(judge_pilot(grids, pilot_features, seed=seed))
+        if unseen := _of(cells.unseen, sublayer, benchmark):
+            unseen_features = _of(unseen_vectors, sublayer, benchmark) or None
+            judgements.append(judge_unseen(grids, unseen, pilot_features, unseen_features, seed=seed))
     return judgements
 
 
-def shown_by_lens(found: StudyCells, centre: str) -> dict[GridKey, tuple[str, tuple[int, int]]]:
+def shown_by_lens(cells: StudyCells, centre: str) -> dict[GridKey, tuple[str, tuple[int, int]]]:
     """A question, by id, and a pair to look at with a logit lens, for each sub-layer and benchmark.
 
     It is the first question that the model gets wrong as it is, and right under the pair that OverAll
@@ -81,7 +81,7 @@ def shown_by_lens(found: StudyCells, centre: str) -> dict[GridKey, tuple[str, tu
     """
     shown: dict[GridKey, tuple[str, tuple[int, int]]] = {}
     seen = set()
-    for key, grid in found.grids.items():
+    for key, grid in cells.grids.items():
         pair = choose(grid)[OVERALL]
         won = grid.cells.correct[:, *pair] & ~grid.target.correct
         if key[:2] not in seen and key[2] != centre and won.any():
@@ -101,9 +101,9 @@ def write_summary(
 
 
 def _features(activations: Mapping[GridKey, Activations], seed: int) -> dict[GridKey, Any]:
-    return {key: features(*own, seed=seed) for key, own in activations.items()}
+    return {key: features(*moved, seed=seed) for key, moved in activations.items()}
 
 
 def _of(by_key: Mapping[GridKey, Any], sublayer: str, benchmark: str) -> dict[str, Any]:
     """What is there of a sub-layer and a benchmark, by language."""
-    return {key[2]: own for key, own in by_key.items() if key[:2] == (sublayer, benchmark)}
+    return {key[2]: value for key, value in by_key.items() if key[:2] == (sublayer, benchmark)}

@@ -133,7 +133,7 @@ def read_tasks(
         positions=positions,
         new_tokens=recipe.max_new_tokens,
     )
-    if warning := missing_warning([probe.found for probe in probes], recipe.languages, data):
+    if warning := missing_warning([probe.item_set for probe in probes], recipe.languages, data):
         console.warn(warning)
     return probes
 
@@ -277,7 +277,7 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
     said = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
     for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
         languages = dict.fromkeys(task.language for task in probes)
-        left_out = sum(len({id for ids in task.found.left_out.values() for id in ids}) for task in probes)
+        left_out = sum(len({id for ids in task.item_set.left_out.values() for id in ids}) for task in probes)
         faulty = sum(count_known_issues(probes, str(data)).values())
         if probes:
             said.append(

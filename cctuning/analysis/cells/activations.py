@@ -31,7 +31,7 @@ def activations_path(cells: Path) -> Path:
     return Path(*cells.parts[:above], "activations", *cells.parts[above + 1 :]).with_suffix(".safetensors")
 
 
-def write_activations(path: Path, found: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+def write_activations(path: Path, by_id: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     """Writes the source and target activations of questions, (L, d) each, by id, in bfloat16.
 
     The file is whole or not there. Raises `OSError`.
@@ -39,7 +39,7 @@ def write_activations(path: Path, found: Mapping[str, tuple[Tensor, Tensor]]) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{id}.{name}": tensor.to("cpu", torch.bfloat16, copy=True).contiguous()
-        for id, pair in found.items()
+        for id, pair in by_id.items()
         for name, tensor in zip(Activations._fields, pair, strict=True)
     }
     with whole(path) as part:
@@ -51,21 +51,21 @@ def read_activations(paths: Sequence[Path], questions: Sequence[str]) -> Activat
 
     Raises `CellsError` for a file that cannot be read, and for a question that is in none of them.
     """
-    found: dict[str, NDArray[np.float32]] = {}
+    tensors: dict[str, NDArray[np.float32]] = {}
     for path in paths:
         try:
             with safe_open(path, framework="pt") as file:
-                found |= {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
+                tensors |= {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise CellsError(
                 f"{path} cannot be read ({error}). Take away the file of its cells, which lies under cells "
                 "as this one does under activations, and both are made again"
             ) from error
-    missing = [id for id in questions if f"{id}.source" not in found or f"{id}.target" not in found]
+    missing = [id for id in questions if f"{id}.source" not in tensors or f"{id}.target" not in tensors]
     if missing:
         raise CellsError(
             f"no activations of question {missing[0]} in {paths[0].parent if paths else 'files'}"
         )
     return Activations(
-        *(np.stack([found[f"{id}.{name}"] for id in questions]) for name in Activations._fields)
+        *(np.stack([tensors[f"{id}.{name}"] for id in questions]) for name in Activations._fields)
     )

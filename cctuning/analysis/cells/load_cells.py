@@ -138,12 +138,12 @@ class _Rows:
         needed: Sequence[int] = (0,),
     ) -> NDArray[np.int64]:
         """The number of the row of each question and column (Q, columns), each there once."""
-        found = np.full((len(self.files.questions), columns), -1)
+        rows = np.full((len(self.files.questions), columns), -1)
         numbers = np.flatnonzero(chosen)
-        found[self.question[numbers], column[numbers]] = numbers
-        wanted = found[:, list(needed)]
-        if len(numbers) == (found >= 0).sum() and (wanted >= 0).all():
-            return found
+        rows[self.question[numbers], column[numbers]] = numbers
+        wanted = rows[:, list(needed)]
+        if len(numbers) == (rows >= 0).sum() and (wanted >= 0).all():
+            return rows
         lacking = [id for id, row in zip(self.files.questions, wanted, strict=True) if (row < 0).any()]
         wrong = f"question {lacking[0]} lacks a cell" if lacking else "a cell is there twice"
         paths = self.files.sources if kind == "source" else self.files.cells

@@ -55,7 +55,9 @@ def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
             perplexities = draw_perplexities(summary["perplexity"][sublayer][benchmark], axes["bin"], title)
             if perplexities is not None:
                 yield f"perplexities_{place}", perplexities
-    for benchmark in dict.fromkeys(name for own in summary["outcomes"].values() for name in own):
+    for benchmark in dict.fromkeys(
+        name for by_benchmark in summary["outcomes"].values() for name in by_benchmark
+    ):
         by_sublayer = {
             sublayer: benchmarks[benchmark]
             for sublayer, benchmarks in summary["outcomes"].items()
@@ -68,11 +70,14 @@ def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
 
 
 def _of_methods(summary: Mapping[str, Any], judgements: Sequence[Judgement]) -> Iterator[tuple[str, Figure]]:
-    for sublayer, found in summary["unseen"].items():
-        scores = [score for score in found["scores"] if score["benchmark"] != "average"]
+    for sublayer, content in summary["unseen"].items():
+        scores = [score for score in content["scores"] if score["benchmark"] != "average"]
         for benchmark in dict.fromkeys(score["benchmark"] for score in scores):
-            own = [score for score in scores if score["benchmark"] == benchmark]
-            yield f"unseen_{benchmark}_{sublayer}", draw_unseen(own, _title(benchmark, sublayer, "unseen"))
+            of_benchmark = [score for score in scores if score["benchmark"] == benchmark]
+            yield (
+                f"unseen_{benchmark}_{sublayer}",
+                draw_unseen(of_benchmark, _title(benchmark, sublayer, "unseen")),
+            )
     for judgement in judgements:
         questions = "unseen" if judgement.unseen else "pilot"
         name = f"selectors_{judgement.benchmark}_{judgement.sublayer}_{questions}"

@@ -44,7 +44,7 @@ def draw_perplexities(perplexity: Content, edges: Sequence[float], title: str) -
     left.set(xscale="log", xlabel="perplexity of an answer", ylabel="answers, %", title="all languages")
     left.set_ylim(bottom=0)
     for place, language in enumerate(languages):
-        if not any(_told(perplexity[f"{prefix}quantiles_by_level"], language) for prefix in _WHOSE):
+        if not any(_has_values(perplexity[f"{prefix}quantiles_by_level"], language) for prefix in _WHOSE):
             note = right.text(0.02, place, _NONE, transform=right.get_yaxis_transform(), va="center")
             note.set(fontsize=7, color="0.4", style="italic")
     right.set_yticks(range(len(languages)), languages)
@@ -80,7 +80,7 @@ def _number(tick: float) -> str:
     return f"{tick:g}" if tick < 1e5 else f"$10^{{{round(math.log10(tick))}}}$"
 
 
-def _told(quantiles: Content, language: str) -> bool:
+def _has_values(quantiles: Content, language: str) -> bool:
     return not any(value is None or math.isnan(value) for value in quantiles[language]["value"])
 
 
@@ -89,7 +89,7 @@ def _quantiles(axes: Axes, quantiles: Content, languages: Sequence[str], prefix:
     shift = -0.17 if prefix else 0.17
     marker = "s" if prefix else "o"
     for place, language in enumerate(languages):
-        if not _told(quantiles, language):
+        if not _has_values(quantiles, language):
             continue
         lowest, low, median, high, highest = quantiles[language]["value"]
         y = [place + shift] * 2

@@ -45,8 +45,8 @@ def ink(probability: float) -> str:
 
 def _texts(lens: Lens) -> list[str]:
     readings = (lens.plain, lens.transplanted)
-    guessed = [place[0].text for one in readings for layer in one.guesses for place in layer]
-    return [*guessed, *(text for one in readings for text in (*one.read, *one.written))]
+    guessed = [place[0].text for panel in readings for layer in panel.guesses for place in layer]
+    return [*guessed, *(text for panel in readings for text in (*panel.read, *panel.written))]
 
 
 def _save(lens: Lens, path: Path, shown: Shown) -> None:

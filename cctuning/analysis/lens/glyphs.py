@@ -17,12 +17,12 @@ BASE = "DejaVu Sans"  # comes with matplotlib, and has Latin, Greek, Cyrillic, A
 
 def families(texts: Iterable[str]) -> list[str]:
     """Fonts that have together as many of the texts' characters as this machine's fonts can, `BASE` first."""
-    found = [BASE]
+    names = [BASE]
     for character in sorted(set("".join(texts))):
-        if not any(_has(path, character) for path in map(_path, found)):
+        if not any(_has(path, character) for path in map(_path, names)):
             others = (entry.name for entry in _text_fonts() if _has(entry.fname, character))
-            found += [*others][:1]
-    return found
+            names += [*others][:1]
+    return names
 
 
 def drawable(text: str, fonts: Sequence[str]) -> str:
@@ -65,7 +65,7 @@ def _text_fonts() -> list[FontEntry]:
     Those that matplotlib brings beside `BASE` are for formulas, or have an empty box for every character;
     those of coloured pictures have no outlines that could be drawn.
     """
-    own = [
+    fonts = [
         entry
         for entry in font_manager.fontManager.ttflist
         if not entry.fname.startswith(matplotlib.get_data_path())
@@ -73,4 +73,4 @@ def _text_fonts() -> list[FontEntry]:
         and entry.weight in (400, "normal", "regular")
         and "emoji" not in entry.name.lower()
     ]
-    return sorted(own, key=lambda entry: ("sans" not in entry.name.lower(), entry.name))
+    return sorted(fonts, key=lambda entry: ("sans" not in entry.name.lower(), entry.name))

@@ -21,15 +21,15 @@ def lens_logits(model: Any, layers: Sequence[Tensor], logits: Tensor) -> Iterato
     its layers is refused and not misread.
     """
     norm = final_norm(model)
-    found = logits
+    read = logits
     ids = torch.zeros(1, len(logits), dtype=torch.long, device=model.device)  # nobody looks at them
     shape = model.get_decoder()(input_ids=ids[:, :1], use_cache=False)  # what a decoder's result is here
     for output in layers:
         result = type(shape)(**{**shape, "last_hidden_state": norm(output.unsqueeze(0))})
         with _decoder_giving(model, result):
-            found = model(input_ids=ids, use_cache=False).logits[0]
-        yield found
-    _check_last(model, found, logits)
+            read = model(input_ids=ids, use_cache=False).logits[0]
+        yield read
+    _check_last(model, read, logits)
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def _decoder_giving(model: Any, result: Any) -> Iterator[None]:
             decoder.forward = before
 
 
-def _check_last(model: Any, found: Tensor, logits: Tensor) -> None:
+def _check_last(model: Any, read: Tensor, logits: Tensor) -> None:
     """Raises `ValueError` where the last layer's logits are not the model's, up to rounding."""
     scale = float(logits.abs().max())
-    error = float((found - logits).abs().max())
+    error = float((read - logits).abs().max())
     eps = torch.finfo(logits.dtype).eps
     # Sums of products are rounded as often as they are long; half precisions are summed in a better one.
     if not error <= (4 if eps > 1e-4 else 64) * eps * scale:

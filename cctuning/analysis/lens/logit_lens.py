@@ -75,12 +75,12 @@ def logit_lens(
     """
     cell = tuple(swaps)
     question = PromptPair(source_ids, target_ids)
-    (found,) = sweep(model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens)
-    answers = [tokens[:count] for tokens, count in zip(found.tokens.tolist(), found.new_tokens, strict=True)]
+    (swept,) = sweep(model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens)
+    answers = [tokens[:count] for tokens, count in zip(swept.tokens.tolist(), swept.new_tokens, strict=True)]
     readings = []
     with plain(model) as causal:
-        for own, answer in zip(((), cell), answers, strict=True):
-            transplant = replaced(causal, sublayer, [[own]], found.source_activations.unsqueeze(0))
+        for moved, answer in zip(((), cell), answers, strict=True):
+            transplant = replaced(causal, sublayer, [[moved]], swept.source_activations.unsqueeze(0))
             readings.append(_read(causal, tokenizer, target_ids.tolist(), answer, transplant))
     source, target = (
         str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in (source_ids, target_ids)
@@ -107,8 +107,8 @@ def _read(
         _guesses(tokenizer, layer.double().softmax(-1)) for layer in lens_logits(model, outputs, logits)
     ]
     text = [token_text(tokenizer, token) for token in [prompt[-1], *answer]]
-    said = tokenizer.decode(answer, skip_special_tokens=True)
-    return LensPanel(tuple(text[:-1]), tuple(text[1:]), str(said), tuple(guesses))
+    response = tokenizer.decode(answer, skip_special_tokens=True)
+    return LensPanel(tuple(text[:-1]), tuple(text[1:]), str(response), tuple(guesses))
 
 
 def _forward(

@@ -98,7 +98,7 @@ def _panel(reading: LensPanel, title: str, moved: tuple[int, ...] | list[int]) -
         ]
         rows.append(f'<tr><th scope="row">{layer}</th>{"".join(cells)}</tr>')
     return (
-        f'<div class="panel"><table><caption>{escape(title)}: <bdi>{escape(reading.answer)}</bdi></caption>'
+        f'<div class="panel"><table><caption>{title}: <bdi>{escape(reading.answer)}</bdi></caption>'
         f"<thead>{_tokens('read', reading.read)}</thead><tbody>{''.join(rows)}</tbody>"
         f"<tfoot>{_tokens('written', reading.written)}</tfoot></table></div>"
     )
@@ -110,10 +110,10 @@ def _tokens(name: str, tokens: tuple[str, ...]) -> str:
 
 def _cell(place: tuple[Guess, ...], layer: int, written: str, moved: bool) -> str:
     best = place[0]
-    said = f"layer {layer}: " + ", ".join(f"{guess.text} {guess.probability:.1%}" for guess in place)
+    title = escape(f"layer {layer}: " + ", ".join(f"{guess.text} {guess.probability:.1%}" for guess in place))
     names = " ".join(name for name, holds in (("same", best.text == written), ("moved", moved)) if holds)
     style = f"background:{to_hex(colormaps[COLOUR_MAP](best.probability))};color:{ink(best.probability)}"
     return (
-        f'<td tabindex="0" class="{names}" style="{style}" title="{escape(said)}" data-said="{escape(said)}">'
+        f'<td tabindex="0" class="{names}" style="{style}" title="{title}" data-said="{title}">'
         f"<bdi>{escape(best.text)}</bdi></td>"
     )

@@ -49,9 +49,9 @@ def _bytes_of_characters() -> dict[str, int]:
     starts = [*range(0x800), *range(0x800, 0xD800, 0x400), *range(0xE000, 0x110000, 0x1000)]
     text = "".join(map(chr, starts))
     written = "".join(piece for piece, _ in write(text))
-    found = dict(zip(written, text.encode(), strict=True))
+    byte_of = dict(zip(written, text.encode(), strict=True))
     # Those that no UTF-8 text has; Latin-1 prints them all, and such bytes are written as their characters.
-    return found | {chr(byte): byte for byte in set(range(256)) - set(found.values())}
+    return byte_of | {chr(byte): byte for byte in set(range(256)) - set(byte_of.values())}
 
 
 def visible(text: str) -> str:

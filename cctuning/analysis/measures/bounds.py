@@ -76,7 +76,7 @@ def right_in_tries(grid: Grid) -> Array:
     """
     pairs, tries = grid.layers**2, numbers_of_tries(grid.layers)
     wrong = [pairs - int(right) for right in grid.cells.correct.sum((1, 2))]
-    return np.array([[1 - comb(own, n) / comb(pairs, n) for n in tries] for own in wrong])
+    return np.array([[1 - comb(count, n) / comb(pairs, n) for n in tries] for count in wrong])
 
 
 def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
@@ -93,14 +93,14 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
         "bound_by_source_layer": answered_from_source,
         "bound_by_target_layer": answered_into_target,
     }
-    found = {name: resampling.estimate(each(measure, grids)) for name, measure in quantities.items()}
-    found["right_by_tries"] = resampling.estimate(each(right_in_tries, grids), limits=None)
-    found["accuracy_by_pair"] = resampling.estimate(
+    estimates = {name: resampling.estimate(each(measure, grids)) for name, measure in quantities.items()}
+    estimates["right_by_tries"] = resampling.estimate(each(right_in_tries, grids), limits=None)
+    estimates["accuracy_by_pair"] = resampling.estimate(
         each(lambda grid: grid.cells.correct, grids), resamples=PAIR_RESAMPLES
     )
-    found["independent_bound"] = resampling.described(
+    estimates["independent_bound"] = resampling.described(
         {language: independent_bound(grid) for language, grid in grids.items()}
     )
     for name in ("original", "upper_bound"):
-        found[f"{name}_spread"] = spread(found[name])
-    return found
+        estimates[f"{name}_spread"] = spread(estimates[name])
+    return estimates

@@ -30,8 +30,10 @@ def members(grid: Grid) -> dict[str, Right]:
 
 def measure_categories(grids: Mapping[str, Grid], resampling: Resampling) -> dict[str, Estimates]:
     """The share of each category in every language; times the number of questions it is a count."""
-    found = each(members, grids)
+    by_language = each(members, grids)
     return {
-        name: resampling.estimate({language: own[name] for language, own in found.items()})
+        name: resampling.estimate(
+            {language: by_category[name] for language, by_category in by_language.items()}
+        )
         for name in CATEGORIES.values()
     }

@@ -33,13 +33,13 @@ def measure_centre(grids: Mapping[str, Grid], centre: str, resampling: Resamplin
         "upper_bound": (answered, one_answer),
     }
     others = {language: grid for language, grid in grids.items() if language != centre}
-    found = {}
+    estimates = {}
     for name, (measure, limits) in quantities.items():
-        own = resampling.estimate(each(measure, {centre: grids[centre]}), limits=limits)
-        found[name] = {centre: own[centre]}
+        of_centre = resampling.estimate(each(measure, {centre: grids[centre]}), limits=limits)
+        estimates[name] = {centre: of_centre[centre]}
         if others:
-            found[name][OTHERS] = resampling.estimate(each(measure, others), limits=limits)[MEAN]
+            estimates[name][OTHERS] = resampling.estimate(each(measure, others), limits=limits)[MEAN]
     same = np.asarray(grids[centre].cells.text == grids[centre].target.text[:, None, None])
-    found["unchanged_by_pair"] = resampling.described({centre: same.mean(0)})
-    del found["unchanged_by_pair"][MEAN]
-    return found
+    estimates["unchanged_by_pair"] = resampling.described({centre: same.mean(0)})
+    del estimates["unchanged_by_pair"][MEAN]
+    return estimates

@@ -34,13 +34,13 @@ def right_by_chance(
     shifts = random.permutation(np.arange(1, count))[:rounds]
     if not len(shifts):
         return np.full(count, np.nan)
-    found = np.zeros(count)
+    hits = np.zeros(count)
     for question, texts in enumerate(grid.texts):
         answers = [texts[place] for place in np.unique(grid.cells.text[question])]
         for shift in shifts:
             other = items[(question + shift) % count]
-            found[question] += any(math.isclose(score(answer, other), 1.0) for answer in answers)
-    return found / len(shifts)
+            hits[question] += any(math.isclose(score(answer, other), 1.0) for answer in answers)
+    return hits / len(shifts)
 
 
 def measure_chance(
@@ -56,17 +56,17 @@ def measure_chance(
 
     Raises `ValueError` where the items are not those of a grid.
     """
-    found = {}
+    by_chance = {}
     for language, grid in grids.items():
         if tuple(str(item.id) for item in items[language]) != grid.questions:
             raise ValueError(f"{grid.benchmark} in {language}: the items are not the questions of the grid")
         random = generator(seed, grid.benchmark, "chance")  # the same shifts in all languages
-        found[language] = right_by_chance(grid, items[language], score, random)
-    told = {language: ~np.isnan(own) for language, own in found.items()}
-    above = {language: answered(grids[language]) - own for language, own in found.items()}
+        by_chance[language] = right_by_chance(grid, items[language], score, random)
+    defined = {language: ~np.isnan(shares) for language, shares in by_chance.items()}
+    above = {language: answered(grids[language]) - shares for language, shares in by_chance.items()}
     return {
         name: resampling.estimate(
-            {language: np.nan_to_num(own) for language, own in scores.items()}, told, limits=None
+            {language: np.nan_to_num(values) for language, values in scores.items()}, defined, limits=None
         )
-        for name, scores in (("chance_bound", found), ("bound_over_chance", above))
+        for name, scores in (("chance_bound", by_chance), ("bound_over_chance", above))
     }

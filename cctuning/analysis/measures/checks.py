@@ -16,8 +16,8 @@ def check_grids(grids: Iterable[Grid]) -> Groups:
     groups: Groups = {}
     first: Grid | None = None
     for grid in grids:
-        own = groups.setdefault((grid.sublayer, grid.benchmark), {})
-        if grid.language in own:
+        by_language = groups.setdefault((grid.sublayer, grid.benchmark), {})
+        if grid.language in by_language:
             raise ValueError(f"{_name(grid)}: there are two grids; only one can be measured")
         if fault := _fault(grid):
             raise ValueError(f"{_name(grid)}: {fault}")
@@ -27,7 +27,7 @@ def check_grids(grids: Iterable[Grid]) -> Groups:
                 f"{_name(grid)}: has {grid.layers} layers, and {_name(first)} has {first.layers}: a "
                 "summary is of one model"
             )
-        own[grid.language] = grid
+        by_language[grid.language] = grid
     if not groups:
         raise ValueError("there is no grid of answers to measure: sweep the pilot questions first")
     return groups
@@ -46,7 +46,7 @@ def _fault(grid: Grid) -> str | None:
         return f"has the question {twice!r} twice"
     if len(shape) != 3 or shape[0] != count or shape[1] != shape[2] or not shape[1]:
         return f"its cells are {shape}, and must be (questions, layers, layers) of {count} questions"
-    sizes = [len(grid.texts), *(len(own.correct) for own in (grid.target, grid.source))]
+    sizes = [len(grid.texts), *(len(answers.correct) for answers in (grid.target, grid.source))]
     if sizes != [count] * 3:
         return (
             f"texts, target and source are of {', '.join(map(str, sizes))} questions, and must be of {count}"

@@ -26,10 +26,10 @@ def consistency(grid: Grid) -> Consistency:
     It cannot be said of short answers, such as a label alone. Raises `ValueError` for what is no language.
     """
     known: dict[str, float | None] = {}
-    for text in (text for own in grid.texts for text in own):
+    for text in (text for texts in grid.texts for text in texts):
         if text not in known:
             known[text] = language_consistency(text, grid.asked_in)
-    tables = [np.array([known[text] for text in own], float) for own in grid.texts]  # None becomes NaN
+    tables = [np.array([known[text] for text in texts], float) for texts in grid.texts]  # None becomes NaN
 
     def looked_up(answers: Answers) -> Array:
         return np.stack([table[places] for table, places in zip(tables, answers.text, strict=True)])
@@ -45,31 +45,35 @@ def measure_consistency(grids: Mapping[str, Grid], resampling: Resampling) -> di
     `difference`: the former less the latter, over the questions of whose original answer it can be said too.
     `_by_source_layer`, `_by_target_layer`: (L,). `_by_pair`: (L, L).
     """
-    found = each(consistency, grids)
-    cells = {language: own.cells for language, own in found.items()}
-    target = {language: own.target for language, own in found.items()}
+    by_language = each(consistency, grids)
+    cells = {language: answers.cells for language, answers in by_language.items()}
+    target = {language: answers.target for language, answers in by_language.items()}
     # The original's is NaN, and so the difference, where it cannot be said of the original.
-    changes = {language: own.cells - own.target[:, None, None] for language, own in found.items()}
+    changes = {
+        language: answers.cells - answers.target[:, None, None] for language, answers in by_language.items()
+    }
     everything = (1, 2)
     return {
-        "consistency": _mean_of_told(cells, everything, resampling),
-        "original": _mean_of_told(target, (), resampling),
-        "difference": _mean_of_told(changes, everything, resampling),
+        "consistency": _mean_of_known(cells, everything, resampling),
+        "original": _mean_of_known(target, (), resampling),
+        "difference": _mean_of_known(changes, everything, resampling),
         "told": resampling.estimate(
-            {language: _told(own).mean(everything) for language, own in cells.items()}, limits=None
+            {language: _known(values).mean(everything) for language, values in cells.items()}, limits=None
         ),
-        "original_told": resampling.estimate({language: _told(own) for language, own in target.items()}),
-        "consistency_by_source_layer": _mean_of_told(cells, (2,), resampling),
-        "consistency_by_target_layer": _mean_of_told(cells, (1,), resampling),
-        "consistency_by_pair": _mean_of_told(cells, (), resampling, resamples=PAIR_RESAMPLES),
+        "original_told": resampling.estimate(
+            {language: _known(values) for language, values in target.items()}
+        ),
+        "consistency_by_source_layer": _mean_of_known(cells, (2,), resampling),
+        "consistency_by_target_layer": _mean_of_known(cells, (1,), resampling),
+        "consistency_by_pair": _mean_of_known(cells, (), resampling, resamples=PAIR_RESAMPLES),
     }
 
 
-def _told(scores: Array) -> NDArray[np.bool_]:
+def _known(scores: Array) -> NDArray[np.bool_]:
     return ~np.isnan(scores)
 
 
-def _mean_of_told(
+def _mean_of_known(
     scores: Mapping[str, Array],
     axes: tuple[int, ...],
     resampling: Resampling,
@@ -78,8 +82,8 @@ def _mean_of_told(
 ) -> Estimates:
     """The mean over all scores that are no NaN, of all questions and over `axes` of each."""
     return resampling.estimate(
-        {language: np.nan_to_num(own).sum(axes) for language, own in scores.items()},
-        {language: _told(own).sum(axes) for language, own in scores.items()},
+        {language: np.nan_to_num(values).sum(axes) for language, values in scores.items()},
+        {language: _known(values).sum(axes) for language, values in scores.items()},
         limits=None if axes else (0.0, 1.0),  # of one answer
         resamples=resamples,
     )

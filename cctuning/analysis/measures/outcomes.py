@@ -32,18 +32,18 @@ def measure_outcomes(grids: Mapping[str, Grid], resampling: Resampling) -> dict[
         "gain_by_source_layer": lambda grid: gains(grid).mean(2),
         "gain_by_target_layer": lambda grid: gains(grid).mean(1),
     }
-    found = {
+    estimates = {
         name: resampling.estimate(each(measure, grids), limits=None)
         for name, measure in means_over_pairs.items()
     }
-    found["gain_by_pair"] = resampling.estimate(
+    estimates["gain_by_pair"] = resampling.estimate(
         each(gains, grids), limits=(-1.0, 1.0), resamples=PAIR_RESAMPLES
     )
     for name, sign in [("pairs_better", 1), ("pairs_equal", 0), ("pairs_worse", -1)]:
-        found[name] = resampling.described(
+        estimates[name] = resampling.described(
             {language: _share_of_pairs(grid, sign) for language, grid in grids.items()}
         )
-    return found
+    return estimates
 
 
 def _share_of_pairs(grid: Grid, sign: int) -> float:

@@ -33,17 +33,19 @@ def overview_text(summary: Content) -> str:
     parts = ["# XTransplant: overview", _legend(summary)]
     parts += [f"- warning: {in_markdown(warning)}" for warning in summary["about"].get("warnings", ())]
     for (sublayer, benchmark), bounds in leaves(summary["bounds"], 2):
-        own = (summary[measure][sublayer][benchmark] for measure in ("outcomes", "strategies", "choices"))
-        parts += [f"## {find_benchmark(benchmark).title}, {sublayer}", _pilot_table(bounds, *own)]
+        measures = (
+            summary[measure][sublayer][benchmark] for measure in ("outcomes", "strategies", "choices")
+        )
+        parts += [f"## {find_benchmark(benchmark).title}, {sublayer}", _pilot_table(bounds, *measures)]
     parts += ["## Answers", _ANSWERS, _answers_table(summary)]
-    if any(any(found.values()) for found in summary["sublayers"].values()):
+    if any(any(by_benchmark.values()) for by_benchmark in summary["sublayers"].values()):
         parts += ["## Sub-layers", _SUBLAYERS, _sublayers_table(summary["sublayers"])]
-    for sublayer, found in summary["unseen"].items():
-        parts += [f"## Unseen questions, {sublayer}", _unseen_table(found["scores"])]
-        if found["consistency"]:
+    for sublayer, content in summary["unseen"].items():
+        parts += [f"## Unseen questions, {sublayer}", _unseen_table(content["scores"])]
+        if content["consistency"]:
             parts += [f"## Language consistency on unseen questions, {sublayer}", _CONSISTENT]
-            parts += [_unseen_table(found["consistency"])]
-        parts += [f"- warning: {in_markdown(warning)}" for warning in found["warnings"]]
+            parts += [_unseen_table(content["consistency"])]
+        parts += [f"- warning: {in_markdown(warning)}" for warning in content["warnings"]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,7 +77,10 @@ def _pilot_table(bound: Content, outcomes: Content, strategies: Content, choices
     rows = [
         [
             language,
-            *(_cell(own[language], signed=name == "above chance") for name, own in known.items()),
+            *(
+                _cell(by_language[language], signed=name == "above chance")
+                for name, by_language in known.items()
+            ),
             *(_choice(choices[language][name]) if language in choices else "" for name in STRATEGIES),
         ]
         for language in [*choices, MEAN, POOLED]
@@ -98,12 +103,12 @@ def _cell(estimate: Content, *, signed: bool = False) -> str:
 
 def _answers_table(summary: Content) -> str:
     rows = []
-    for (sublayer, benchmark), told in leaves(summary["consistency"], 2):
+    for (sublayer, benchmark), consistent in leaves(summary["consistency"], 2):
         likely = summary["perplexity"][sublayer][benchmark]
         rows.append(
             [
                 f"{find_benchmark(benchmark).title}, {sublayer}",
-                *(_cell(told[name][MEAN]) for name in ("consistency", "original", "told")),
+                *(_cell(consistent[name][MEAN]) for name in ("consistency", "original", "told")),
                 *(_number(likely[name][MEAN]) for name in ("perplexity", "original_perplexity")),
                 _cell(likely["long"][MEAN]),
             ]
@@ -121,24 +126,29 @@ def _number(estimate: Content) -> str:
 
 def _sublayers_table(content: Content) -> str:
     rows = []
-    for (sublayers, benchmark), found in leaves(content, 2):
+    for (sublayers, benchmark), differences in leaves(content, 2):
         first, second = sublayers.split("-")
-        if found:
-            changes = (found[name][MEAN] for name in ("upper_bound_difference", "accuracy_difference"))
-            shares = (found[name][MEAN] for name in ("both", f"only_{first}", f"only_{second}", "neither"))
+        if differences:
+            changes = (differences[name][MEAN] for name in ("upper_bound_difference", "accuracy_difference"))
+            shares = (
+                differences[name][MEAN] for name in ("both", f"only_{first}", f"only_{second}", "neither")
+            )
             name = f"{find_benchmark(benchmark).title}, {first} - {second}"
-            rows.append([name, *(_cell(one, signed=True) for one in changes), *map(_cell, shares)])
+            rows.append([name, *(_cell(change, signed=True) for change in changes), *map(_cell, shares)])
     head = ["mean over languages", "upper bound", "all pairs", "both", "only the first", "only the second"]
     return RecordTable([*head, "neither"], rows).markdown()
 
 
 def _unseen_table(scores: Sequence[Content]) -> str:
-    cells = {(f"{one['title']}, {one['language'] or MEAN}", one["name"]): _unseen_cell(one) for one in scores}
+    cells = {
+        (f"{record['title']}, {record['language'] or MEAN}", record["name"]): _unseen_cell(record)
+        for record in scores
+    }
     return RecordTable.crossed("benchmark, language", cells).markdown()
 
 
-def _unseen_cell(found: Content) -> str:
-    if not (difference := found["difference"]):
-        return score(found["score"], found["interval"])
-    stars = "\\*" * len(found.get("stars", ""))
-    return f"{percent(found['score'])} ({change(difference['value'], difference['interval'])}){stars}"
+def _unseen_cell(record: Content) -> str:
+    if not (difference := record["difference"]):
+        return score(record["score"], record["interval"])
+    stars = "\\*" * len(record.get("stars", ""))
+    return f"{percent(record['score'])} ({change(difference['value'], difference['interval'])}){stars}"

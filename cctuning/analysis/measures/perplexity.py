@@ -43,7 +43,7 @@ def measure_perplexity(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     `average_perplexity_by_pair`, the arithmetic one, as in the paper's Figure 8; it follows the few answers
     that are least likely.
     """
-    found: dict[str, Estimates] = {}
+    quantities: dict[str, Estimates] = {}
     for prefix, whose in WHOSE.items():
         cells = {
             language: log_perplexity(grid.cells, whose(grid.cells)).reshape(len(grid.questions), -1)
@@ -55,10 +55,10 @@ def measure_perplexity(grids: Mapping[str, Grid], resampling: Resampling) -> dic
         }
         for name, values in [(prefix, cells), (f"original_{prefix}", target)]:
             for quantity, estimates in _distribution(values, resampling).items():
-                found[f"{name}{quantity}"] = estimates
-        found |= _by_pair(grids, prefix, whose, resampling)
-        found[f"{prefix}above_original"] = _above(cells, target, resampling)
-    return found
+                quantities[f"{name}{quantity}"] = estimates
+        quantities |= _by_pair(grids, prefix, whose, resampling)
+        quantities[f"{prefix}above_original"] = _above(cells, target, resampling)
+    return quantities
 
 
 def _by_pair(
@@ -66,37 +66,39 @@ def _by_pair(
 ) -> dict[str, Estimates]:
     """Both means of the long answers under each pair of layers."""
     values = {language: log_perplexity(grid.cells, whose(grid.cells)) for language, grid in grids.items()}
-    told = {language: ~np.isnan(own) for language, own in values.items()}
+    is_long = {language: ~np.isnan(nats) for language, nats in values.items()}
 
     def mean_of(scores: Mapping[str, Array]) -> Estimates:
-        filled = {language: np.where(told[language], own, 0.0) for language, own in scores.items()}
-        return resampling.estimate(filled, told, limits=None, resamples=PAIR_RESAMPLES)
+        filled = {language: np.where(is_long[language], array, 0.0) for language, array in scores.items()}
+        return resampling.estimate(filled, is_long, limits=None, resamples=PAIR_RESAMPLES)
 
-    averages = mean_of({language: np.exp(own) for language, own in values.items()})
+    averages = mean_of({language: np.exp(nats) for language, nats in values.items()})
     geometric = {language: _exp(estimate) for language, estimate in mean_of(values).items()}
     return {f"{prefix}perplexity_by_pair": geometric, f"{prefix}average_perplexity_by_pair": averages}
 
 
 def _distribution(values: Mapping[str, Array], resampling: Resampling) -> dict[str, Estimates]:
     """All quantities of some log-perplexities, (Q, answers) per language."""
-    told = {language: ~np.isnan(own) for language, own in values.items()}
-    counts = {language: own.sum(1) for language, own in told.items()}
+    is_long = {language: ~np.isnan(nats) for language, nats in values.items()}
+    counts = {language: flags.sum(1) for language, flags in is_long.items()}
     means = resampling.estimate(
-        {language: np.nan_to_num(own).sum(1) for language, own in values.items()}, counts, limits=None
+        {language: np.nan_to_num(nats).sum(1) for language, nats in values.items()}, counts, limits=None
     )
     limits: Limits | None = (0.0, 1.0)
-    if any(own.shape[1] > 1 for own in values.values()):
+    if any(nats.shape[1] > 1 for nats in values.values()):
         limits = None  # means over several answers
-    quantiles = resampling.described({language: _quantiles(own) for language, own in values.items()})
-    everything = np.concatenate([own.ravel() for own in values.values()])
+    quantiles = resampling.described({language: _quantiles(nats) for language, nats in values.items()})
+    everything = np.concatenate([nats.ravel() for nats in values.values()])
     quantiles[POOLED] = replace(quantiles[MEAN], value=_quantiles(everything))
     return {
-        "long": resampling.estimate({language: own.mean(1) for language, own in told.items()}, limits=limits),
+        "long": resampling.estimate(
+            {language: flags.mean(1) for language, flags in is_long.items()}, limits=limits
+        ),
         "perplexity": {language: _exp(estimate) for language, estimate in means.items()},
         "quantiles_by_level": quantiles,
         "histogram_by_bin": resampling.estimate(
-            {language: _binned(own) for language, own in values.items()},
-            {language: np.tile(own[:, None], len(EDGES)) for language, own in counts.items()},
+            {language: _binned(nats) for language, nats in values.items()},
+            {language: np.tile(count[:, None], len(EDGES)) for language, count in counts.items()},
             limits=limits,
         ),
     }
@@ -107,8 +109,8 @@ def _exp(estimate: Estimate) -> Estimate:
 
 
 def _quantiles(values: Array) -> Array:
-    told = values[~np.isnan(values)]
-    return np.exp(np.quantile(told, LEVELS)) if len(told) else np.full(len(LEVELS), np.nan)
+    long = values[~np.isnan(values)]
+    return np.exp(np.quantile(long, LEVELS)) if len(long) else np.full(len(LEVELS), np.nan)
 
 
 def _binned(values: Array) -> Array:
@@ -122,9 +124,9 @@ def _binned(values: Array) -> Array:
 
 
 def _above(cells: Mapping[str, Array], target: Mapping[str, Array], resampling: Resampling) -> Estimates:
-    both = {language: ~np.isnan(own - target[language]) for language, own in cells.items()}
+    both = {language: ~np.isnan(nats - target[language]) for language, nats in cells.items()}
     return resampling.estimate(
-        {language: (own > target[language]).sum(1) for language, own in cells.items()},
-        {language: own.sum(1) for language, own in both.items()},
+        {language: (nats > target[language]).sum(1) for language, nats in cells.items()},
+        {language: flags.sum(1) for language, flags in both.items()},
         limits=None,
     )

@@ -25,7 +25,11 @@ def screen_tables(summary: Mapping[str, Any]) -> list[Table]:
     bound would be if the answers knew nothing of their questions.
     """
     pilot = [
-        [find_benchmark(name).title, sublayer, *(_cell(bounds.get(one, {}).get(MEAN)) for one in _PILOT)]
+        [
+            find_benchmark(name).title,
+            sublayer,
+            *(_cell(bounds.get(quantity, {}).get(MEAN)) for quantity in _PILOT),
+        ]
         for (sublayer, name), bounds in leaves(summary["bounds"], 2)
     ]
     tables = [_table("Pilot", _PILOT.values(), pilot)]

@@ -29,7 +29,7 @@ def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> d
     """The choice of each strategy from a pilot grid, with its ties and its stability under resampling."""
     correct = grid.cells.correct
     drawn = resampled_means(correct.reshape(len(correct), -1).astype(float), random, resamples)
-    found = {}
+    by_strategy = {}
     for name, allowed in _allowed(grid.layers).items():
         pairs = _by_preference(allowed)
         places = [source * grid.layers + target for source, target in pairs]
@@ -38,8 +38,8 @@ def choices(grid: Grid, random: Generator, resamples: int = PAIR_RESAMPLES) -> d
         # Sums of the same answers in another order may differ in their last digits.
         again = np.round(drawn[:, places] * len(correct)).argmax(1) == best
         tied = int((right == right.max()).sum())
-        found[name] = ChosenPair(pairs[best], len(pairs), tied, float(again.mean()))
-    return found
+        by_strategy[name] = ChosenPair(pairs[best], len(pairs), tied, float(again.mean()))
+    return by_strategy
 
 
 def _allowed(layers: int) -> dict[str, NDArray[np.bool_]]:
@@ -80,10 +80,10 @@ def measure_strategies(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     know of the choice: what a strategy is worth is seen on unseen questions (`unseen`). `_spread` is the
     standard deviation over languages.
     """
-    found = {"original": resampling.estimate(each(lambda grid: grid.target.correct, grids))}
+    accuracies = {"original": resampling.estimate(each(lambda grid: grid.target.correct, grids))}
     pairs = each(choose, grids)
     for name in STRATEGIES:
-        found[name] = resampling.estimate(
+        accuracies[name] = resampling.estimate(
             {language: grid.cells.correct[:, *pairs[language][name]] for language, grid in grids.items()}
         )
-    return found | {f"{name}_spread": spread(estimates) for name, estimates in found.items()}
+    return accuracies | {f"{name}_spread": spread(estimates) for name, estimates in accuracies.items()}

@@ -29,21 +29,21 @@ def measure_sublayers(
         "accuracy_difference_by_source_layer": lambda grid: grid.cells.correct.mean(2),
         "accuracy_difference_by_target_layer": lambda grid: grid.cells.correct.mean(1),
     }
-    found = {}
+    estimates = {}
     for name, measure in differences.items():
         first, second = each(measure, grids), each(measure, others)
-        found[name] = resampling.estimate(
+        estimates[name] = resampling.estimate(
             {language: second[language].astype(float) - first[language] for language in grids},
             limits=(-1.0, 1.0) if measure is answered else None,  # all others are means over pairs
         )
-    mine, theirs = each(answered, grids), each(answered, others)
-    names = [next(iter(own.values())).sublayer for own in (grids, others)]
+    by_first, by_second = each(answered, grids), each(answered, others)
+    names = [next(iter(by_language.values())).sublayer for by_language in (grids, others)]
     shares: dict[str, Callable[[str], ScoreArray]] = {
-        "both": lambda language: mine[language] & theirs[language],
-        f"only_{names[0]}": lambda language: mine[language] & ~theirs[language],
-        f"only_{names[1]}": lambda language: ~mine[language] & theirs[language],
-        "neither": lambda language: ~(mine[language] | theirs[language]),
+        "both": lambda language: by_first[language] & by_second[language],
+        f"only_{names[0]}": lambda language: by_first[language] & ~by_second[language],
+        f"only_{names[1]}": lambda language: ~by_first[language] & by_second[language],
+        "neither": lambda language: ~(by_first[language] | by_second[language]),
     }
     for name, share in shares.items():
-        found[name] = resampling.estimate({language: share(language) for language in grids})
-    return found
+        estimates[name] = resampling.estimate({language: share(language) for language in grids})
+    return estimates

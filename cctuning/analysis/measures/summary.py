@@ -44,8 +44,9 @@ def summarise(
 
     `items`: the pilot questions by benchmark and language, in the grids' order; with them the bounds have
     their `chance_bound`. `others`: evaluations of the unseen questions by name, for `compare_unseen`.
-    `settings`: how the study asked, to be compared with theirs. `centre`: the language that is the other one
-    of each pair. The result holds plain numbers, texts, lists and dictionaries, and None for NaN.
+    `settings`: how the study asked, to be compared with those of `others`. `centre`: the language that is
+    the other one of each pair. The result holds plain numbers, texts, lists and
+    dictionaries, and None for NaN.
 
     Raises `ValueError` for a grid that is empty, broken, or there twice, and for an unknown benchmark.
     """
@@ -53,43 +54,43 @@ def summarise(
     benchmarks = {name: find_benchmark(name) for _, name in groups}
     summary: dict[str, Any] = {"about": _about(groups, centre)}
     summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "choices", "unseen")}
-    for (sublayer, name), own in groups.items():
+    for (sublayer, name), group in groups.items():
         resampling = Resampling(
-            each(lambda grid: grid.questions, own),
+            each(lambda grid: grid.questions, group),
             parallel=benchmarks[name].parallel,
             random=generator(seed, name),  # the same draws for every sub-layer
             resamples=resamples,
         )
-        found = _measured(own, resampling, centre)
+        measured = _measured(group, resampling, centre)
         if items is not None:
-            questions = {language: items[name, language] for language in own}
+            questions = {language: items[name, language] for language in group}
             score = benchmarks[name].metrics[0].score
-            found["bounds"] |= measure_chance(own, questions, score, resampling, seed)
-        for measure, quantities in found.items():
+            measured["bounds"] |= measure_chance(group, questions, score, resampling, seed)
+        for measure, quantities in measured.items():
             summary[measure].setdefault(sublayer, {})[name] = _plain(quantities)
-        chosen = each(lambda grid: choices(grid, generator(seed, grid.benchmark, "choices")), own)
+        chosen = each(lambda grid: choices(grid, generator(seed, grid.benchmark, "choices")), group)
         summary["choices"].setdefault(sublayer, {})[name] = {
-            language: {strategy: _plain(asdict(choice)) for strategy, choice in found.items()}
-            for language, found in chosen.items()
+            language: {strategy: _plain(asdict(choice)) for strategy, choice in by_strategy.items()}
+            for language, by_strategy in chosen.items()
         }
         # Where all pairs are equally good none is chosen, and none is shown.
         summary["pairs"].setdefault(sublayer, {})[name] = {
             language: {
                 strategy: list(choice.pair)
-                for strategy, choice in found.items()
+                for strategy, choice in by_strategy.items()
                 if choice.tied < choice.candidates
             }
-            for language, found in chosen.items()
+            for language, by_strategy in chosen.items()
         }
-        for other, theirs in ((other, own) for (other, same), own in groups.items() if same == name):
+        for other, other_group in ((other, group) for (other, same), group in groups.items() if same == name):
             if other == sublayer:
                 break  # those that follow are compared with this one in their turn
-            common = {language: grid for language, grid in theirs.items() if language in own}
-            differences = measure_sublayers(common, own, resampling) if common else {}
+            common = {language: grid for language, grid in other_group.items() if language in group}
+            differences = measure_sublayers(common, group, resampling) if common else {}
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
     unseen: dict[str, list[Applied]] = {}
-    for one in applied:
-        unseen.setdefault(one.sublayer, []).append(one)
+    for task in applied:
+        unseen.setdefault(task.sublayer, []).append(task)
     for sublayer, together in unseen.items():
         summary["unseen"][sublayer] = _plain(
             compare_unseen(together, others, settings=settings, centre=centre, seed=seed)
@@ -98,7 +99,7 @@ def summarise(
 
 
 def _about(groups: Groups, centre: str) -> dict[str, Any]:
-    every = [grid for own in groups.values() for grid in own.values()]
+    every = [grid for group in groups.values() for grid in group.values()]
     layers = every[0].layers
     return {
         "centre": centre,

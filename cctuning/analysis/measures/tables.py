@@ -77,8 +77,8 @@ def _tables(measure: str, content: Any, axes: Content) -> Iterator[tuple[str, Re
 def _measure_lines(content: Content, axes: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
     for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
         for places, numbers in _numbers(quantity, estimate, axes):
-            own = [places.get(axis) for axis in _AXES]
-            yield [sublayer, benchmark, language, quantity, *own, *numbers, estimate["questions"]]
+            coordinates = [places.get(axis) for axis in _AXES]
+            yield [sublayer, benchmark, language, quantity, *coordinates, *numbers, estimate["questions"]]
 
 
 def _numbers(
@@ -86,10 +86,10 @@ def _numbers(
 ) -> Iterator[tuple[dict[str, Any], Line]]:
     """Each number of a quantity with its interval, and its places on the axes of the quantity."""
     _, _, over = quantity.partition("_by_")
-    own = ["source_layer", "target_layer"] if over == "pair" else [over] if over else []
+    dimensions = ["source_layer", "target_layer"] if over == "pair" else [over] if over else []
     numbers = np.stack([np.array(estimate[key], dtype=object) for key in ("value", "low", "high")], axis=-1)
     for place in np.ndindex(numbers.shape[:-1]):
-        labels = {axis: axes[axis][index] for axis, index in zip(own, place, strict=True)}
+        labels = {axis: axes[axis][index] for axis, index in zip(dimensions, place, strict=True)}
         yield labels, numbers[place].tolist()
 
 
@@ -98,23 +98,27 @@ def _unseen_table(content: Content, what: str, score: str) -> RecordTable:
     columns = {"sublayer": "sublayer"} | {
         score if name == "accuracy" else name: place for name, place in _UNSEEN.items()
     }
-    records = [one | {"sublayer": sublayer} for sublayer, found in content.items() for one in found[what]]
+    records = [
+        record | {"sublayer": sublayer}
+        for sublayer, of_sublayer in content.items()
+        for record in of_sublayer[what]
+    ]
     return RecordTable.of(columns, records)
 
 
 def _selector_lines(judgements: Sequence[Content]) -> Iterator[Line]:
-    for one in judgements:
-        asked = "unseen" if one["unseen"] else "pilot"
-        several = {*one["candidates"].values()}
+    for judgement in judgements:
+        questions = "unseen" if judgement["unseen"] else "pilot"
+        several = {*judgement["candidates"].values()}
         common = several.pop() if len(several) == 1 else None
         for language, verdicts in [
-            *one["languages"].items(),
-            ("mean", one["mean"]),
-            ("pooled", one["pooled"]),
+            *judgement["languages"].items(),
+            ("mean", judgement["mean"]),
+            ("pooled", judgement["pooled"]),
         ]:
             for verdict in verdicts:
-                line = [one["sublayer"], one["benchmark"], language, asked, verdict["name"]]
-                line += [one["candidates"].get(language, common), verdict["pairs"]]
+                line = [judgement["sublayer"], judgement["benchmark"], language, questions, verdict["name"]]
+                line += [judgement["candidates"].get(language, common), verdict["pairs"]]
                 for score in (verdict[name] for name in _VERDICTS):
                     line += [score["value"], *(score["interval"] or (None, None))] if score else [None] * 3
                 yield line

@@ -46,15 +46,15 @@ def compare_unseen(
     content = compare(evaluations, names, seed=seed, resamples=resamples).as_json()
     scores, warnings = content["scores"], content["warnings"]
     for name, other in (others or {}).items():
-        found = compare(
+        compared = compare(
             [evaluations[0], _same_questions(name, other, evaluations[0])],
             [ORIGINAL, name],
             common_only=True,
             seed=seed,
             resamples=resamples,
         ).as_json()
-        scores += [score for score in found["scores"] if score["name"] == name]
-        warnings += found["warnings"]
+        scores += [score for score in compared["scores"] if score["name"] == name]
+        warnings += compared["warnings"]
     consistency = [score for score in scores if score["metric"] == CONSISTENCY]
     accuracy = [score for score in scores if score["metric"] != CONSISTENCY]
     return {"scores": accuracy, "consistency": consistency, "warnings": list(dict.fromkeys(warnings))}
@@ -65,22 +65,22 @@ def _evaluation(
 ) -> Evaluation:
     """Answers as if cctuning evaluate had scored them."""
     tasks = {}
-    for one in applied:
-        benchmark = find_benchmark(one.benchmark)
+    for task in applied:
+        benchmark = find_benchmark(task.benchmark)
         metric = benchmark.metrics[0].key
-        answers = _answers(name, one)
+        answers = _answers(name, task)
         scores: dict[str, ScoresById] = {
-            metric: dict(zip(one.questions, map(float, answers.correct), strict=True))
+            metric: dict(zip(task.questions, map(float, answers.correct), strict=True))
         }
-        if one.language != centre and (consistent := _consistency(one, answers)):
+        if task.language != centre and (consistent := _consistency(task, answers)):
             scores[CONSISTENCY] = consistent
-        tasks[f"{one.benchmark}_{one.language}"] = TaskScores(
-            benchmark=one.benchmark,
+        tasks[f"{task.benchmark}_{task.language}"] = TaskScores(
+            benchmark=task.benchmark,
             title=benchmark.title,
-            language=one.language,
+            language=task.language,
             parallel=benchmark.parallel,
             main_metric=metric,
-            questions=dict(zip(one.questions, one.fingerprints, strict=True)),
+            questions=dict(zip(task.questions, task.fingerprints, strict=True)),
             scores=scores,
         )
     return Evaluation(Path(name), settings, tasks)
@@ -88,9 +88,9 @@ def _evaluation(
 
 def _consistency(applied: Applied, answers: Answers) -> ScoresById:
     """By question whether the answer is in the language that was asked in, where that can be said."""
-    texts = [own[place] for own, place in zip(applied.texts, answers.text, strict=True)]
-    found = (language_consistency(text, applied.asked_in) for text in texts)
-    return {id: score for id, score in zip(applied.questions, found, strict=True) if score is not None}
+    texts = [distinct[place] for distinct, place in zip(applied.texts, answers.text, strict=True)]
+    scores = (language_consistency(text, applied.asked_in) for text in texts)
+    return {id: score for id, score in zip(applied.questions, scores, strict=True) if score is not None}
 
 
 def _answers(name: str, applied: Applied) -> Answers:

@@ -21,14 +21,14 @@ def read_baselines(
         for probe in probes
     }
     for evaluation in evaluations:
-        asked = {
+        marked = {
             name: {(str(id), mark) for id, mark in task.questions.items()}
             for name, task in evaluation.tasks.items()
         }
-        if not any(own & known.get(name, set()) for name, own in asked.items()):
+        if not any(ids & known.get(name, set()) for name, ids in marked.items()):
             raise ValueError(
                 f"beside: {evaluation.folder} holds none of the unseen questions of this study, only other "
-                f"ones of {', '.join(sorted(asked))} (with direction=to_centre they are those of the centre)"
+                f"ones of {', '.join(sorted(marked))} (with direction=to_centre they are those of the centre)"
             )
     names = name_evaluations(evaluations)
     if clash := next((name for name in names if name in taken), None):

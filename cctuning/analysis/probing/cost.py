@@ -31,12 +31,12 @@ def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
 def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int) -> Table:
     """Questions, prompt lengths and the token-forwards of the grids of every task, in 80 columns."""
     count = sum(len(probe.task.questions) for probe in probes)
-    left_out = sum(len({id for ids in probe.found.left_out.values() for id in ids}) for probe in probes)
+    left_out = sum(len({id for ids in probe.item_set.left_out.values() for id in ids}) for probe in probes)
     columns = ["benchmark", "", "n", "asked", "source", "grids", "by pair"]
     rows = []
     for probe in probes:
         questions = probe.task.questions
-        own = token_forwards(probe, layers, new_tokens)
+        forwards = token_forwards(probe, layers, new_tokens)
         rows.append(
             [
                 probe.task.benchmark.title,
@@ -44,8 +44,8 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
                 f"{len(questions):,}",
                 lengths([len(question.asked.ids) for question in questions]),
                 lengths([len(question.parallel.ids) for question in questions if question.parallel]),
-                f"{sublayers * own:,}",
-                f"{naive_token_forwards(probe, layers, new_tokens) / own:.1f} x",
+                f"{sublayers * forwards:,}",
+                f"{naive_token_forwards(probe, layers, new_tokens) / forwards:.1f} x",
             ]
         )
     total = sum(token_forwards(probe, layers, new_tokens) for probe in probes)

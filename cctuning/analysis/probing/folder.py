@@ -72,13 +72,13 @@ class StudyFolder:
     ) -> None:
         """Makes the folder ready for a study under `settings`.
 
-        With resume=never all that an earlier study left goes. `warn` is told what may move the rest by
+        With resume=never all that an earlier study left goes. `warn` is called with what may move the rest by
         rounding. Raises `StudyFolderError` for the folder of something else, and for a study that was made in
         another way.
         """
         path = self.path / SETTINGS_FILE
-        there = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
-        foreign = sorted(name for name in there if not name.startswith("."))
+        names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        foreign = sorted(name for name in names if not name.startswith("."))
         if foreign and not path.exists():
             raise StudyFolderError(
                 f"{self.path} holds {foreign[0]}, and no {SETTINGS_FILE} that says a probe wrote it: set "

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cctuning.analysis.probing.tasks import Asked
+from cctuning.analysis.probing.tasks import ProbeQuestion
 from cctuning.analysis.transplant import Cell, Sweep
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.items.benchmark import Metric
@@ -16,10 +16,10 @@ Plain = Callable[[Sequence[Sequence[int]]], Tensor]
 
 
 def cell_rows(
-    asked: Asked,
+    question: ProbeQuestion,
     language: str,
     cells: Sequence[Cell],
-    found: Sweep,
+    swept: Sweep,
     prompts: PromptFormat,
     metric: Metric,
     plain: Plain | None,
@@ -31,15 +31,15 @@ def cell_rows(
     """
     answers = [
         tuple(tokens[:length])
-        for tokens, length in zip(found.tokens.tolist(), found.new_tokens.tolist(), strict=True)
+        for tokens, length in zip(swept.tokens.tolist(), swept.new_tokens.tolist(), strict=True)
     ]
     distinct = list(dict.fromkeys(answers))
     texts = {answer: prompts.response_text(answer) for answer in distinct}
-    scores = {text: float(metric.score(text, asked.item)) for text in set(texts.values())}
+    scores = {text: float(metric.score(text, question.item)) for text in set(texts.values())}
     under_plain = dict.fromkeys(distinct, None) if plain is None else _by_answer(distinct, plain(distinct))
-    options = found.option_log_probabilities.tolist() if asked.option_ids else [None] * len(cells)
-    log_probabilities = found.log_probabilities.tolist()
-    as_it_is = "target" if asked.source else "source"
+    options = swept.option_log_probabilities.tolist() if question.option_ids else [None] * len(cells)
+    log_probabilities = swept.log_probabilities.tolist()
+    as_it_is = "target" if question.source else "source"
     rows = []
     for cell, answer, log_probability, of_options in zip(
         cells, answers, log_probabilities, options, strict=True
@@ -47,7 +47,7 @@ def cell_rows(
         text = texts[answer]
         rows.append(
             {
-                "question": str(asked.item.id),
+                "question": str(question.item.id),
                 "language": language,
                 "kind": "transplant" if cell else as_it_is,
                 "source_layer": cell[0][0] if cell else None,

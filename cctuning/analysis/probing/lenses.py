@@ -16,7 +16,7 @@ def draw_lenses(
 ) -> dict[str, Path]:
     """Draws each question, by id, with and without a transplant; returns titles and pages.
 
-    A page lies in a folder of its own in `folder`, named by the question's place, since ids may be anything.
+    A page lies in a folder within `folder`, named by the question's place, since ids may be anything.
     Raises `ValueError` for a model that has no logit lens (`lens.logit_lens`), and `OSError`.
     """
     tasks = {(probe.benchmark, probe.language): probe for probe in probes}
@@ -34,8 +34,8 @@ def draw_lenses(
             [pair],
             sublayer=sublayer,
         )
-        own = folder / f"lens_{benchmark}_{sublayer}_{language}_{place}"
-        draw(own, lens)
+        subfolder = folder / f"lens_{benchmark}_{sublayer}_{language}_{place}"
+        draw(subfolder, lens)
         title = f"{probe.task.benchmark.title}, {language}, {sublayer}, question {id}: {pair[0]} → {pair[1]}"
-        pages[title] = own / "lens.html"
+        pages[title] = subfolder / "lens.html"
     return pages

@@ -41,16 +41,17 @@ def read_probe_tasks(
     sets = read_item_sets(
         benchmarks, data, languages=languages, limit=limit, leave_out_faults=leave_out_faults
     )
-    directions = {one.name: Direction.of(direction, centre, one) for one in benchmarks}
+    directions = {benchmark.name: Direction.of(direction, centre, benchmark) for benchmark in benchmarks}
     centres = {
-        one.name: _centre_items(one, data, directions[one.name], leave_out_faults) for one in benchmarks
+        benchmark.name: _centre_items(benchmark, data, directions[benchmark.name], leave_out_faults)
+        for benchmark in benchmarks
     }
     return [
         make_probe_task(
             direct(
-                found,
-                directions[found.benchmark.name],
-                centres[found.benchmark.name],
+                item_set,
+                directions[item_set.benchmark.name],
+                centres[item_set.benchmark.name],
                 # Without faulty items of the centre, others have no parallel.
                 leave_out=leave_out or leave_out_faults,
             ),
@@ -59,7 +60,7 @@ def read_probe_tasks(
             new_tokens=new_tokens,
             leave_out=leave_out,
         )
-        for found in sets
+        for item_set in sets
     ]
 
 
@@ -77,7 +78,7 @@ def _centre_items(
         )
     # All of them: another language's first questions may be others.
     sets = read_item_sets([benchmark], data, languages=[direction.centre], leave_out_faults=leave_out_faults)
-    return {item.id: item for found in sets for item in found.items}
+    return {item.id: item for item_set in sets for item in item_set.items}
 
 
 def count_known_issues(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:

@@ -28,8 +28,8 @@ def prompted_tasks(
     tasks = []
     for probe in probes:
         task, _ = split_faulty(
-            make_task(probe.found, prompts, mode="none", prompting=prompting),
-            probe.found,
+            make_task(probe.item_set, prompts, mode="none", prompting=prompting),
+            probe.item_set,
             prompts,
             positions=positions,
             new_tokens=new_tokens,

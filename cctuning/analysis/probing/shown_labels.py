@@ -14,22 +14,24 @@ def unshown_labels(probes: Sequence[ProbeTask]) -> list[str]:
     into Amharic, Arabic and Greek have labels of the script's own, so what the model answers to them is
     wrong whatever it says.
     """
-    found = []
+    warnings = []
     for probe in probes:
         if probe.task.benchmark.kind != "choice":
             continue
         sources = zip(probe.task.questions, probe.sources, strict=True)
         sides = {
-            "source": [(one.parallel.text, item.answers[0]) for one, item in sources if one.parallel],
-            "asked": [(one.asked.text, one.item.answers[0]) for one in probe.task.questions],
+            "source": [
+                (question.parallel.text, item.answers[0]) for question, item in sources if question.parallel
+            ],
+            "asked": [(question.asked.text, question.item.answers[0]) for question in probe.task.questions],
         }
-        found += [
+        warnings += [
             f"{probe.task.benchmark.title} {probe.language}: no {side} prompt shows its gold label, so "
             f"answers to it are judged by labels that the model has not seen"
             for side, shown in sides.items()
             if not _any_shown(shown)
         ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(warnings))
 
 
 def _any_shown(prompts: Iterable[tuple[str, str]]) -> bool:

@@ -90,13 +90,13 @@ class Study:
         whole_grid: bool,
     ) -> dict[GridKey, Applied]:
         """What the chosen pairs answered to all tasks, read from their files, or from whole grids."""
-        found = {}
+        by_key = {}
         for sublayer in self.sublayers:
             for probe in probes:
                 files = self.folder.cell_files(which, sublayer, probe, probes, whole_grid=whole_grid)
                 key = (sublayer, probe.benchmark, probe.language)
-                found[key] = read_applied(files, pairs[key], probe.fingerprints)
-        return found
+                by_key[key] = read_applied(files, pairs[key], probe.fingerprints)
+        return by_key
 
     def activations(
         self, which: str, probes: Sequence[ProbeTask], *, whole_grid: bool

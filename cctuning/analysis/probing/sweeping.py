@@ -13,7 +13,7 @@ from torch import Tensor
 from cctuning.analysis.cells.activations import activations_path, write_activations
 from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
-from cctuning.analysis.probing.tasks import Asked, Piece
+from cctuning.analysis.probing.tasks import Piece, ProbeQuestion
 from cctuning.analysis.transplant import Cell, PromptPair, answer_log_probabilities, sweep
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Shard
@@ -117,10 +117,10 @@ def _do(
     """Writes the cells of a job, what was moved, and what it took."""
     start = time.monotonic()
     path = job.piece.path
-    found = _sweep_piece(model, prompts, job, rows)
-    if found.activations:
-        write_activations(activations_path(path), found.activations)
-    write_cells(path, found.cells, fingerprint=job.fingerprint(settings))
+    swept = _sweep_piece(model, prompts, job, rows)
+    if swept.activations:
+        write_activations(activations_path(path), swept.activations)
+    write_cells(path, swept.cells, fingerprint=job.fingerprint(settings))
     # With another limit the last questions were in another piece: every answer is there once.
     for old in path.parent.glob(f"{path.stem.split('-')[0]}-*"):
         if old.stem != path.stem:
@@ -129,7 +129,7 @@ def _do(
     line = {
         "cells": "/".join(path.parts[-5:]),
         "questions": len(job.piece.questions),
-        "token_forwards": found.token_forwards,
+        "token_forwards": swept.token_forwards,
         "seconds": round(time.monotonic() - start, 3),
     }
     add_lines(work, [line])
@@ -151,34 +151,34 @@ class _Swept(NamedTuple):
 def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) -> _Swept:
     piece, how = job.piece, job.how
     cells = grid_cells(model.config.get_text_config().num_hidden_layers) if how.cells is None else how.cells
-    questions = [_for_engine(asked, how) for asked in piece.questions]
+    questions = [_for_engine(question, how) for question in piece.questions]
     kept: dict[str, tuple[Tensor, Tensor]] = {}
     written: list[dict[str, Any]] = []
     token_forwards = 0
-    found = sweep(
+    results = sweep(
         model, questions, cells, sublayer=how.sublayer, max_new_tokens=how.max_new_tokens, rows=rows
     )
-    for asked, one in zip(piece.questions, found, strict=True):
-        if not one.log_probabilities.isfinite().all():
-            raise NonFiniteError(model, asked.asked.text)
-        plain = functools.partial(answer_log_probabilities, model, torch.tensor(asked.asked.ids))
+    for question, result in zip(piece.questions, results, strict=True):
+        if not result.log_probabilities.isfinite().all():
+            raise NonFiniteError(model, question.prompt.text)
+        plain = functools.partial(answer_log_probabilities, model, torch.tensor(question.prompt.ids))
         written += cell_rows(
-            asked,
+            question,
             piece.language,
             cells,
-            one,
+            result,
             prompts,
             job.metric,
-            plain if how.plain and asked.source else None,
+            plain if how.plain and question.source else None,
         )
         if how.activations:
-            kept[str(asked.item.id)] = one.source_activations, one.target_activations
-        token_forwards += one.token_forwards
+            kept[str(question.item.id)] = result.source_activations, result.target_activations
+        token_forwards += result.token_forwards
     return _Swept(written, kept, token_forwards)
 
 
-def _for_engine(asked: Asked, how: Sweeping) -> PromptPair:
+def _for_engine(question: ProbeQuestion, how: Sweeping) -> PromptPair:
     # Without a source there is nothing to move, and the prompt stands for it.
-    source = asked.source or asked.asked
-    options = asked.option_ids if how.options else ()
-    return PromptPair(torch.tensor(source.ids), torch.tensor(asked.asked.ids), options)
+    source = question.source or question.prompt
+    options = question.option_ids if how.options else ()
+    return PromptPair(torch.tensor(source.ids), torch.tensor(question.prompt.ids), options)

@@ -21,13 +21,13 @@ from cctuning.settings.changes import WITHOUT_EFFECT
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """A benchmark in one language: prompts that are asked, each with the one that activations come from."""
+    """A benchmark in one language: prompts, each with the one that activations come from."""
 
     task: Task  # its questions have both prompts; the parallel one is the source
     sources: Sequence[Item]  # of the source prompts, in the questions' order
-    asked_in: str  # language of the asked prompts
+    asked_in: str  # language of the prompts
     sources_of: str  # the language whose questions the sources are
-    found: ItemSet  # the items that are asked, and what was left out
+    item_set: ItemSet  # of the questions, and what was left out
 
     @property
     def benchmark(self) -> str:
@@ -69,11 +69,11 @@ def make_probe_task(
 
     Raises `ValueError` for the first of them, unless they are to be left out (`split_faulty`).
     """
-    found = directed.asked
-    sources = {item.id: source for item, source in zip(found.items, directed.sources, strict=True)}
+    item_set = directed.item_set
+    sources = {item.id: source for item, source in zip(item_set.items, directed.sources, strict=True)}
     task, kept = split_faulty(
-        make_task(found, prompts, mode="bilingual"),
-        found,
+        make_task(item_set, prompts, mode="bilingual"),
+        item_set,
         prompts,
         positions=positions,
         new_tokens=new_tokens,
@@ -86,23 +86,25 @@ def make_probe_task(
 
 def judged_by(task: Task, judges: Sequence[Item]) -> Task:
     """The same prompts, with the items as the data have them."""
-    own = {item.id: item for item in judges}
-    return replace(task, questions=[replace(one, item=own[one.item.id]) for one in task.questions])
+    by_id = {item.id: item for item in judges}
+    return replace(
+        task, questions=[replace(question, item=by_id[question.item.id]) for question in task.questions]
+    )
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeQuestion:
     """One prompt pair and who judges the answer; without `source`, the prompt is asked as it is."""
 
     item: Item
-    asked: Prompt
+    prompt: Prompt
     source: Prompt | None = None
     option_ids: tuple[tuple[int, ...], ...] = ()
 
     def content(self) -> list[Any]:
         """All that an answer and its score depend on, for a fingerprint."""
         item = self.item
-        read = [str(item.id), self.asked.ids, self.source and self.source.ids, self.option_ids]
+        read = [str(item.id), self.prompt.ids, self.source and self.source.ids, self.option_ids]
         return [*read, item.answers, dict(item.options or {})]
 
 
@@ -112,7 +114,7 @@ class Piece:
 
     path: Path
     language: str
-    questions: Sequence[Asked]
+    questions: Sequence[ProbeQuestion]
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """A hash of the questions, to the token, and of how they are asked."""
@@ -123,8 +125,8 @@ class Piece:
 
 def pieces_of(folder: Path, probe: ProbeTask, size: int) -> list[Piece]:
     """The pieces of a task, `size` questions each, under `folder`."""
-    asked = [asked_of(question) for question in probe.task.questions]
-    return _split(folder / probe.benchmark / probe.language, probe.language, asked, size)
+    questions = [probe_question(question) for question in probe.task.questions]
+    return _split(folder / probe.benchmark / probe.language, probe.language, questions, size)
 
 
 def source_pieces(folder: Path, probes: Sequence[ProbeTask], size: int) -> list[tuple[str, Piece]]:
@@ -132,32 +134,32 @@ def source_pieces(folder: Path, probes: Sequence[ProbeTask], size: int) -> list[
 
     Each piece comes with the name of its benchmark.
     """
-    sets: dict[tuple[str, str], dict[str, Asked]] = {}
+    sets: dict[tuple[str, str], dict[str, ProbeQuestion]] = {}
     for probe in probes:
         for question, item in zip(probe.task.questions, probe.sources, strict=True):
             assert question.parallel is not None
             known = sets.setdefault((probe.benchmark, probe.sources_of), {})
-            known.setdefault(str(item.id), Asked(item, question.parallel, None, question.option_ids))
+            known.setdefault(str(item.id), ProbeQuestion(item, question.parallel, None, question.option_ids))
     return [
         (benchmark, piece)
-        for (benchmark, language), asked in sets.items()
-        for piece in _split(folder / benchmark / language, language, list(asked.values()), size)
+        for (benchmark, language), by_id in sets.items()
+        for piece in _split(folder / benchmark / language, language, list(by_id.values()), size)
     ]
 
 
-def asked_of(question: Question) -> Asked:
+def probe_question(question: Question) -> ProbeQuestion:
     """A question of the evaluation as one of a study."""
-    return Asked(question.item, question.asked, question.parallel, question.option_ids)
+    return ProbeQuestion(question.item, question.asked, question.parallel, question.option_ids)
 
 
-def _split(folder: Path, language: str, asked: Sequence[Asked], size: int) -> list[Piece]:
-    starts = range(0, len(asked), size)
+def _split(folder: Path, language: str, questions: Sequence[ProbeQuestion], size: int) -> list[Piece]:
+    starts = range(0, len(questions), size)
     # Named by their places: with another limit the last one may be shorter, and is another file then.
     return [
         Piece(
-            folder / f"{start:05d}-{min(start + size, len(asked)) - 1:05d}.parquet",
+            folder / f"{start:05d}-{min(start + size, len(questions)) - 1:05d}.parquet",
             language,
-            asked[start : start + size],
+            questions[start : start + size],
         )
         for start in starts
     ]

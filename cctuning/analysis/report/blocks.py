@@ -62,7 +62,7 @@ def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
     return {
         "questions": [
             {
-                **_asked(known[name]),
+                **_question_texts(known[name]),
                 "id": name,
                 "texts": list(grid.texts[place]),
                 "cells": cells[place].ravel().tolist(),
@@ -74,7 +74,7 @@ def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
     }
 
 
-def _asked(question: QuestionTexts) -> dict[str, Any]:
+def _question_texts(question: QuestionTexts) -> dict[str, Any]:
     options = question.get("options") or {}
     return {
         "prompt": question["prompt"],

@@ -66,7 +66,7 @@ _SHARES = "In %, with 95 % intervals."
 
 def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterator[Table]:
     """All tables, whichever measures there are; numbers by pair and by bin are only in the CSV files."""
-    if any(found["scores"] for found in summary.get("unseen", {}).values()):
+    if any(of_sublayer["scores"] for of_sublayer in summary.get("unseen", {}).values()):
         yield _unseen_table(summary["unseen"])
     if judgements:
         yield _selector_table(judgements)
@@ -84,12 +84,16 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
     """One table of the plain numbers of a measure, and one of each quantity by layer or the like."""
     title, note = _TITLES.get(name, (_words(name).capitalize(), ""))
     estimates = _by_place(content)
-    quantities = dict.fromkeys(quantity for own in estimates.values() for quantity in own)
+    quantities = dict.fromkeys(quantity for by_quantity in estimates.values() for quantity in by_quantity)
     plain = [quantity for quantity in quantities if "_by_" not in quantity]
     if plain:
         rows: list[list[TableCell | str]] = [
-            [*place, _asked(own), *(_estimate(quantity, own.get(quantity)) for quantity in plain)]
-            for place, own in estimates.items()
+            [
+                *place,
+                _question_count(by_quantity),
+                *(_estimate(quantity, by_quantity.get(quantity)) for quantity in plain),
+            ]
+            for place, by_quantity in estimates.items()
         ]
         columns = [*_PLACE, "questions", *map(_words, plain)]
         yield table(title, f"{note} {_SHARES}".strip(), columns, rows)
@@ -97,9 +101,9 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
         axis = quantity.partition("_by_")[2]
         if axis in _LAYERS:
             by_layer: list[list[TableCell | str]] = [
-                [*place, *(_value(quantity, one) for one in own[quantity]["value"])]
-                for place, own in estimates.items()
-                if quantity in own
+                [*place, *(_value(quantity, value) for value in by_quantity[quantity]["value"])]
+                for place, by_quantity in estimates.items()
+                if quantity in by_quantity
             ]
             columns = [*_PLACE, *map(str, axes[axis])]
             yield table(f"{title}: {_words(quantity)}", _axis_note(quantity, axis), columns, by_layer)
@@ -107,13 +111,13 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
 
 def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]]:
     """(benchmark, language, sub-layer) -> quantity -> estimate."""
-    found: dict[tuple[str, str, str], dict[str, Content]] = {}
+    by_place: dict[tuple[str, str, str], dict[str, Content]] = {}
     for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
-        found.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
-    return found
+        by_place.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
+    return by_place
 
 
-def _asked(estimates: Mapping[str, Content]) -> TableCell:
+def _question_count(estimates: Mapping[str, Content]) -> TableCell:
     """How many questions a language has."""
     return count(max(estimate["questions"] for estimate in estimates.values()))
 
@@ -168,8 +172,8 @@ def _choice_table(content: Content) -> Table:
 
 def _unseen_table(content: Content) -> Table:
     rows: list[list[TableCell | str]] = []
-    for sublayer, found in content.items():
-        for score in found["scores"]:
+    for sublayer, of_sublayer in content.items():
+        for score in of_sublayer["scores"]:
             row: list[TableCell | str] = [
                 score["benchmark"],
                 score["language"] or "mean",
@@ -181,32 +185,36 @@ def _unseen_table(content: Content) -> Table:
             row += [share(change["value"], *change["interval"], signed=True)] if change else [NOTHING]
             row += [number(change["p_holm"])] if change else [NOTHING]
             rows.append(row)
-    warnings = (warning for found in content.values() for warning in found["warnings"])
+    warnings = (warning for of_sublayer in content.values() for warning in of_sublayer["warnings"])
     note = " ".join([_UNSEEN[1], _SHARES, *warnings])
     return table(_UNSEEN[0], note, [*_PLACE, "method", "accuracy", "difference", "p"], rows)
 
 
 def _selector_table(judgements: Sequence[Judgement]) -> Table:
     rows: list[list[TableCell | str]] = []
-    for one in judgements:
-        questions = "unseen" if one.unseen else "pilot"
-        together = TableCell(one.candidates_text, max(one.candidates.values()))
-        for language, verdicts in [*one.languages.items(), ("mean", one.mean)]:
+    for judgement in judgements:
+        questions = "unseen" if judgement.unseen else "pilot"
+        together = TableCell(judgement.candidates_text, max(judgement.candidates.values()))
+        for language, verdicts in [*judgement.languages.items(), ("mean", judgement.mean)]:
             for verdict in verdicts:
                 row: list[TableCell | str] = [
-                    one.benchmark,
+                    judgement.benchmark,
                     language,
-                    one.sublayer,
+                    judgement.sublayer,
                     questions,
                     _words(verdict.name),
                 ]
                 row += [_score(verdict.accuracy), _score(verdict.over_original, signed=True)]
                 row += [_score(verdict.over_fixed_pair, signed=True), count(verdict.pairs)]
-                row.append(count(one.candidates[language]) if language in one.candidates else together)
+                row.append(
+                    count(judgement.candidates[language]) if language in judgement.candidates else together
+                )
                 rows.append(row)
     columns = [*_PLACE, "questions", "selector", "accuracy", "over original", "over fixed pair"]
     columns += ["pairs chosen", "candidates"]
-    left_out = {f"{_words(name)}: {why}" for one in judgements for name, why in one.left_out.items()}
+    left_out = {
+        f"{_words(name)}: {why}" for judgement in judgements for name, why in judgement.left_out.items()
+    }
     note = " ".join([_SELECTORS[1], _SHARES, *(f"Left out: {line}." for line in sorted(left_out))])
     return table(_SELECTORS[0], note, columns, rows)
 

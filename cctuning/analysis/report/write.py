@@ -42,8 +42,8 @@ def write_report(
     islands: dict[str, str] = {}
     overviews = []
     for number, grid in enumerate(grids):
-        asked = questions.get((grid.benchmark, grid.language), ())
-        islands[f"block-{number}"] = packed_json(block(grid, asked))
+        texts = questions.get((grid.benchmark, grid.language), ())
+        islands[f"block-{number}"] = packed_json(block(grid, texts))
         pairs = _of_grid(summary, "pairs", grid).get(grid.language)
         overviews.append(overview(grid, pairs, _chance(summary, grid)))
     if not overviews:
@@ -65,8 +65,8 @@ def _chance(summary: Mapping[str, Any], grid: Grid) -> float | None:
 
 
 def _of_grid(summary: Mapping[str, Any], measure: str, grid: Grid) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = summary.get(measure, {}).get(grid.sublayer, {}).get(grid.benchmark, {})
-    return found
+    content: Mapping[str, Any] = summary.get(measure, {}).get(grid.sublayer, {}).get(grid.benchmark, {})
+    return content
 
 
 def _addresses(folder: Path, links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

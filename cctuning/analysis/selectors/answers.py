@@ -62,7 +62,9 @@ def labelled_applied(applied: Applied, layers: int, features: Array | None = Non
     pairs = sorted(named)
     strategies = [vars(applied.strategies[named[pair]]) for pair in pairs]
     cells: dict[str, Any] = {
-        name: None if strategies[0][name] is None else np.stack([one[name] for one in strategies], axis=1)
+        name: None
+        if strategies[0][name] is None
+        else np.stack([answers[name] for answers in strategies], axis=1)
         for name in strategies[0]
     }
     return _labelled(applied, pairs, layers, Answers(**cells), features)
@@ -118,11 +120,11 @@ def _alike(grid: Grid | Applied, text: NDArray[np.int32]) -> tuple[NDArray[np.in
     Numbers go by first appearance, so that they tell nothing that the answers do not.
     """
     answer, original = np.empty(text.shape, np.intp), np.empty(len(text), np.intp)
-    for question, (texts, own) in enumerate(zip(grid.texts, text, strict=True)):
-        words = {place: tuple(answer_words(texts[place], grid.asked_in)) for place in dict.fromkeys(own)}
+    for question, (texts, places) in enumerate(zip(grid.texts, text, strict=True)):
+        words = {place: tuple(answer_words(texts[place], grid.asked_in)) for place in dict.fromkeys(places)}
         numbers: dict[tuple[str, ...], int] = {}
-        by_place = {place: numbers.setdefault(found, len(numbers)) for place, found in words.items()}
-        answer[question] = [by_place[place] for place in own]
+        by_place = {place: numbers.setdefault(key, len(numbers)) for place, key in words.items()}
+        answer[question] = [by_place[place] for place in places]
         plain = tuple(answer_words(texts[grid.target.text[question]], grid.asked_in))
         original[question] = numbers.get(plain, -1)
     return answer, original

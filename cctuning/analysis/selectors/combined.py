@@ -62,8 +62,8 @@ def _learn(pilot: Sequence[LabelledAnswers]) -> Rule:
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, gold)
 
     def rule(unlabelled: UnlabelledAnswers) -> PairChoice:
-        found = signs(unlabelled)
-        scores = model.decision_function(found.reshape(-1, found.shape[2])).reshape(found.shape[:2])
+        features = signs(unlabelled)
+        scores = model.decision_function(features.reshape(-1, features.shape[2])).reshape(features.shape[:2])
         return best(np.where(most_probable(unlabelled), scores, -np.inf), unlabelled.log_probability)
 
     return rule

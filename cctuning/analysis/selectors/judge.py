@@ -81,9 +81,11 @@ def judge_unseen(
     to do with those of the pilot. Raises `ValueError` for a language without a pilot.
     """
     grid = next(iter(grids.values()))
-    for language, own in unseen.items():
+    for language, questions in unseen.items():
         if language not in grids:
-            raise ValueError(f"{own.benchmark}: {language} has unseen questions, but no pilot to learn from")
+            raise ValueError(
+                f"{questions.benchmark}: {language} has unseen questions, but no pilot to learn from"
+            )
     judged = _labelled(unseen, unseen_features, layers=grid.layers)
     split = Split(_labelled(grids, features), judged)
     return _judgement(grid, judged, [split], unseen=True, seed=seed, resamples=resamples)
@@ -95,12 +97,12 @@ def _labelled(
     layers: int = 0,
 ) -> dict[str, LabelledAnswers]:
     labelled = {}
-    for language, own in grids.items():
-        found = None if features is None else features[language]
-        if isinstance(own, Applied):
-            labelled[language] = labelled_applied(own, layers, found)
+    for language, grid in grids.items():
+        vectors = None if features is None else features[language]
+        if isinstance(grid, Applied):
+            labelled[language] = labelled_applied(grid, layers, vectors)
         else:
-            labelled[language] = labelled_grid(own, found)
+            labelled[language] = labelled_grid(grid, vectors)
     return labelled
 
 
@@ -114,7 +116,9 @@ def _judgement(
     resamples: int,
 ) -> Judgement:
     left_out = unable(splits, SELECTORS)
-    chosen = {name: select_pairs(own, splits) for name, own in SELECTORS.items() if name not in left_out}
+    chosen = {
+        name: select_pairs(selector, splits) for name, selector in SELECTORS.items() if name not in left_out
+    }
     scores = {language: _scores(labelled, language, chosen) for language, labelled in judged.items()}
     resampling = Resampling(
         {language: labelled.unlabelled.questions for language, labelled in judged.items()},
@@ -144,8 +148,8 @@ def _scores(
     """(Q,) 1 for right and 0 for wrong, by name."""
     scores = {name: reference(labelled) for name, reference in REFERENCES.items()}
     for name, places in chosen.items():
-        own = np.array([places[language][id] for id in labelled.unlabelled.questions])
-        scores[name] = np.take_along_axis(labelled.correct, own[:, None], axis=1)[:, 0].astype(np.float64)
+        columns = np.array([places[language][id] for id in labelled.unlabelled.questions])
+        scores[name] = np.take_along_axis(labelled.correct, columns[:, None], axis=1)[:, 0].astype(np.float64)
     return scores
 
 
@@ -153,8 +157,8 @@ def _distinct(places: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     """How many distinct pairs were chosen in each language, and in all together."""
     if not places:
         return {}
-    together = len({place for own in places.values() for place in own.values()})
-    return {language: len({*own.values()}) for language, own in places.items()} | {
+    together = len({place for by_id in places.values() for place in by_id.values()})
+    return {language: len({*by_id.values()}) for language, by_id in places.items()} | {
         MEAN: together,
         POOLED: together,
     }

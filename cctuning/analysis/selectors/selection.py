@@ -49,7 +49,9 @@ def unable(splits: Sequence[Split], selectors: Mapping[str, PairSelector]) -> di
         missing["plain"] = "needs the answers' log-probabilities under the model as it is"
     if any(unlabelled.features is None for unlabelled in every):
         missing["activations"] = "needs the activations of the questions"
-    return {name: missing[own.needs] for name, own in selectors.items() if own.needs in missing}
+    return {
+        name: missing[selector.needs] for name, selector in selectors.items() if selector.needs in missing
+    }
 
 
 def _has_options(unlabelled: UnlabelledAnswers) -> bool:
@@ -59,5 +61,5 @@ def _has_options(unlabelled: UnlabelledAnswers) -> bool:
 
 
 def _of_questions(pilot: Mapping[str, LabelledAnswers], ids: set[str]) -> dict[str, LabelledAnswers]:
-    found = {language: of_questions(labelled, ids) for language, labelled in pilot.items()}
-    return {language: labelled for language, labelled in found.items() if labelled.unlabelled.questions}
+    by_language = {language: of_questions(labelled, ids) for language, labelled in pilot.items()}
+    return {language: labelled for language, labelled in by_language.items() if labelled.unlabelled.questions}

@@ -36,6 +36,6 @@ def best(*scores: Array) -> PairChoice:
     """
     tied = np.ones(scores[0].shape, bool)
     for score in scores:
-        own = np.where(tied & ~np.isnan(score), score, -np.inf)
-        tied &= own == own.max(axis=1, keepdims=True)
+        candidates = np.where(tied & ~np.isnan(score), score, -np.inf)
+        tied &= candidates == candidates.max(axis=1, keepdims=True)
     return tied.argmax(axis=1)

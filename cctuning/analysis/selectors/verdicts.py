@@ -42,23 +42,24 @@ def verdicts(
     """
     one_answer = name not in MEANS_OVER_PAIRS
     accuracy = resampling.estimate(
-        {language: own[name] for language, own in scores.items()}, limits=(0.0, 1.0) if one_answer else None
+        {language: by_name[name] for language, by_name in scores.items()},
+        limits=(0.0, 1.0) if one_answer else None,
     )
     over = {
         baseline: resampling.estimate(
-            {language: own[name] - own[baseline] for language, own in scores.items()},
+            {language: by_name[name] - by_name[baseline] for language, by_name in scores.items()},
             limits=(-1.0, 1.0) if one_answer else None,
         )
         for baseline in BASELINES
         if baseline != name
     }
-    found = {}
+    by_language = {}
     for language, estimate in accuracy.items():
         original, fixed = (
             _score(over[baseline][language]) if baseline in over else None for baseline in BASELINES
         )
-        found[language] = Verdict(name, _score(estimate), original, fixed, pairs.get(language))
-    return found
+        by_language[language] = Verdict(name, _score(estimate), original, fixed, pairs.get(language))
+    return by_language
 
 
 def _score(estimate: Estimate) -> AccuracyEstimate:

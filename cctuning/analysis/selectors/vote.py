@@ -51,8 +51,8 @@ def _learn_temperature(pilot: Sequence[LabelledAnswers]) -> Rule:
             np.mean([accuracy(labelled, _weighted(labelled.unlabelled, temperature)) for labelled in pilot])
         )
 
-    found = max(TEMPERATURES, key=pilot_accuracy)
-    return lambda unlabelled: _weighted(unlabelled, found)
+    best_temperature = max(TEMPERATURES, key=pilot_accuracy)
+    return lambda unlabelled: _weighted(unlabelled, best_temperature)
 
 
 def _learn_good_pairs(pilot: Sequence[LabelledAnswers]) -> Rule:

@@ -58,8 +58,8 @@ def attend(
     parts = []
     for begin in range(0, slots, step):
         some = slice(begin, min(begin + step, slots))
-        own = States(*(_of_slots(state, questions, some) for state in suffix))
-        part = _attend(_of_slots(query, questions, some), prefix, own, visible, scaling, softcap)
+        some_suffix = States(*(_of_slots(state, questions, some) for state in suffix))
+        part = _attend(_of_slots(query, questions, some), prefix, some_suffix, visible, scaling, softcap)
         parts.append(part.unflatten(0, (questions, -1)))
     return torch.cat(parts, 1).flatten(0, 1)
 
@@ -87,9 +87,9 @@ def _attend(
         left = scores[..., :before]
         torch.baddbmm(left, by_prefix, keys.mT, beta=0, alpha=scaling, out=left)
     own_keys, own_values = (state.reshape(rows * key_heads, after, -1) for state in suffix)
-    own = torch.bmm(by_row, own_keys.mT).mul_(scaling)  # (R K, g n, S)
+    suffix_scores = torch.bmm(by_row, own_keys.mT).mul_(scaling)  # (R K, g n, S)
     right = scores.view(questions, key_heads, slots, groups * new, -1)[..., before:]
-    right.copy_(own.view(questions, slots, key_heads, groups * new, after).transpose(1, 2))
+    right.copy_(suffix_scores.view(questions, slots, key_heads, groups * new, after).transpose(1, 2))
 
     if softcap is not None:
         scores.div_(softcap).tanh_().mul_(softcap)

@@ -114,8 +114,8 @@ def _states(questions: int, cells: Sequence[Cell], *, last_layer: int) -> list[i
 def _result(question: int, parts: Sequence[_Part], source: Prefill, target: Prefill) -> Sweep:
     """One question's cells, out of all parts."""
     questions = len(source.tokens)
-    own = [[tensor.chunk(questions)[question] for tensor in part.decoded] for part in parts]
-    tokens, new_tokens, log_probabilities = (torch.cat(part).cpu() for part in zip(*own, strict=True))
+    decoded = [[tensor.chunk(questions)[question] for tensor in part.decoded] for part in parts]
+    tokens, new_tokens, log_probabilities = (torch.cat(part).cpu() for part in zip(*decoded, strict=True))
     return Sweep(
         tokens=tokens,
         new_tokens=new_tokens,

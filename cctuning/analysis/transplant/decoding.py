@@ -69,10 +69,10 @@ def decode(
     place = torch.arange(rows, device=device)  # of the batch's rows among all
     done = torch.zeros(rows, dtype=torch.bool, device=device)
     twins, firsts = place, totals[:rows]
-    asked = list(range(batch.questions))
+    remaining = list(range(batch.questions))
     every = _STEPS.get(device.type, _MOST_STEPS)
     for step in range(max_new_tokens):
-        chosen, ends = choose([rules[question] for question in asked], tokens[place, :step], logits)
+        chosen, ends = choose([rules[question] for question in remaining], tokens[place, :step], logits)
         nats = -functional.cross_entropy(logits, chosen, reduction="none").double()
         totals.index_add_(0, place, nats * ~done)
         lengths.index_add_(0, place, (~done).long())
@@ -94,7 +94,7 @@ def decode(
                 is_copy = copies.flatten().to(device)
                 place, done = place[flat].masked_fill(is_copy, rows), done[flat] | is_copy
                 chosen = chosen[flat]
-                asked = [asked[question] for question in questions]
+                remaining = [remaining[question] for question in questions]
         logits = batch.read(chosen[:, None])[:, -1]
     # What a twin wrote after the first token, which is the same for both.
     tokens, lengths, rest = tokens[twins], lengths[twins], (totals[:rows] - firsts)[twins]

@@ -69,7 +69,7 @@ class Keeper:
         kept = before
         if kept is None:
             kept = state.new_zeros(len(self._lengths), state.shape[1], width, state.shape[-1])
-        for number, own in zip(self._group, state, strict=True):
+        for number, prompt_state in zip(self._group, state, strict=True):
             length = self._lengths[number]
-            kept[number, :, width - length :] = own[:, :length]
+            kept[number, :, width - length :] = prompt_state[:, :length]
         return kept

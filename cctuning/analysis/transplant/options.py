@@ -18,8 +18,8 @@ def option_log_probabilities(batch: Rows, logits: Tensor, trees: Trees) -> list[
     rest = batch.after(trees) if trees.tokens.numel() else None
     scores = []
     for question, sequences in enumerate(trees.predictions):
-        own = slice(question * batch.slots, (question + 1) * batch.slots)
-        scores.append(sums(sequences, logits[own], None if rest is None else rest[own]))
+        span = slice(question * batch.slots, (question + 1) * batch.slots)
+        scores.append(sums(sequences, logits[span], None if rest is None else rest[span]))
     return scores
 
 

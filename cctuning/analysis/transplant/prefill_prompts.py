@@ -104,6 +104,6 @@ def _read(
         with recorded(model, sublayer, last) as layers:
             forward(ids, group)
         stacked = torch.stack([layer.to(model.device) for layer in layers], 1)
-        for number, own in zip(group, stacked, strict=True):
-            outputs[number], tokens[number] = own, ids.shape[1]
+        for number, activations in zip(group, stacked, strict=True):
+            outputs[number], tokens[number] = activations, ids.shape[1]
     return Prefill(torch.stack(outputs), tuple(tokens))

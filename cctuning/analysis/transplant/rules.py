@@ -114,8 +114,8 @@ def choose(rules: Sequence[Rules], written: Tensor, logits: Tensor) -> tuple[Ten
         tokens = rules[0].choose(written, logits)
         return tokens, rules[0].ended(tokens[:, None], logits)
     parts = []
-    for own, before, scores in zip(rules, written.chunk(len(rules)), logits.chunk(len(rules)), strict=True):
-        tokens = own.choose(before, scores)
-        parts.append((tokens, own.ended(torch.cat([before, tokens[:, None]], -1), scores)))
+    for rule, before, scores in zip(rules, written.chunk(len(rules)), logits.chunk(len(rules)), strict=True):
+        tokens = rule.choose(before, scores)
+        parts.append((tokens, rule.ended(torch.cat([before, tokens[:, None]], -1), scores)))
     tokens, ended = (torch.cat(part) for part in zip(*parts, strict=True))
     return tokens, ended

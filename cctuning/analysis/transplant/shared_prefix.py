@@ -37,8 +37,8 @@ class Prefix:
         lengths = tuple(self.lengths[question] for question in questions)
         start = self.width - max(lengths)
         states = {
-            module: States(*(state[list(questions), :, start:] for state in own))
-            for module, own in self.states.items()
+            module: States(*(state[list(questions), :, start:] for state in layer_states))
+            for module, layer_states in self.states.items()
         }
         return Prefix(states, lengths)
 
@@ -109,7 +109,7 @@ class SharedRows:
         self.slots = slots
         self._layers = [SuffixLayer(prefix.width, capacity) for _ in prefix.states]
         self.token_forwards = [0] * len(prefix.lengths)
-        self._asked = list(range(len(prefix.lengths)))
+        self._remaining = list(range(len(prefix.lengths)))
         self._trees: Trees | None = None
         self._attended: list[nn.Module] = []
 
@@ -148,7 +148,7 @@ class SharedRows:
                 use_cache=True,
             ).logits
         self._check()
-        for question in self._asked:
+        for question in self._remaining:
             self.token_forwards[question] += self.slots * tokens.shape[1]
         return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -166,7 +166,7 @@ class SharedRows:
         """Goes on with some of the questions, and some rows (len(questions), C') of those."""
         if len(questions) < self.questions:
             self.prefix = self.prefix.select(questions)
-            self._asked = [self._asked[question] for question in questions]
+            self._remaining = [self._remaining[question] for question in questions]
         self.slots = rows.shape[1]
         for layer in self._layers:
             layer.prefix = self.prefix.width
@@ -197,8 +197,8 @@ class SharedRows:
         """
         width, length, new = self.prefix.width, self._layers[0].length, given["q_length"]
         depths = torch.arange(new)[None] if self._trees is None else self._trees.depths
-        own = torch.cat([torch.arange(length).expand(len(depths), -1), length + depths], -1)
-        columns = torch.cat([torch.arange(width).expand(len(depths), -1), width + own], -1)
+        positions = torch.cat([torch.arange(length).expand(len(depths), -1), length + depths], -1)
+        columns = torch.cat([torch.arange(width).expand(len(depths), -1), width + positions], -1)
         queries = columns[:, -new:, None]
         seen = mask_function(torch.tensor(0), torch.tensor(0), queries, columns[:, None])
         seen = seen.expand(len(depths), new, -1)
@@ -209,8 +209,8 @@ class SharedRows:
         start = int(seen[..., :width].any(0).any(0).long().cumsum(-1).eq(0).sum())
         prefix = seen[..., start:width]
         if min(self.prefix.lengths) < width:
-            there = torch.arange(start, width) >= width - torch.tensor(self.prefix.lengths)[:, None]
-            prefix = prefix & there[:, None]
+            not_padded = torch.arange(start, width) >= width - torch.tensor(self.prefix.lengths)[:, None]
+            prefix = prefix & not_padded[:, None]
         device = self.model.device
         masks = [None if part.all() else part.to(device) for part in (prefix, suffix)]
         return Visible(start, *masks)

@@ -47,7 +47,7 @@ def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[l
                 stack.callback(layer.register_forward_pre_hook(read_input, with_kwargs=True).remove)
         yield outputs
         outputs[:] = (
-            [output + own for output, own in zip(outputs, inputs, strict=True)] if inputs else outputs
+            [output + before for output, before in zip(outputs, inputs, strict=True)] if inputs else outputs
         )
 
 
@@ -61,10 +61,10 @@ def replaced(
     (Q, L, d) what is moved.
     """
     table: dict[int, list[tuple[int, int, int]]] = {}  # target layer: row, question, source layer
-    for question, own in enumerate(cells):
-        for slot, cell in enumerate(own):
+    for question, of_question in enumerate(cells):
+        for slot, cell in enumerate(of_question):
             for source, target in cell:
-                table.setdefault(target, []).append((question * len(own) + slot, question, source))
+                table.setdefault(target, []).append((question * len(of_question) + slot, question, source))
     modules = _modules(model, sublayer)
     done: list[int] = []
 

@@ -27,16 +27,16 @@ def trees_of(sequences: Sequence[Sequence[Sequence[int]]]) -> Trees:
     """One tree for each list of sequences."""
     nodes: list[dict[tuple[int, ...], int]] = []
     predictions = []
-    for own in sequences:
+    for of_question in sequences:
         known: dict[tuple[int, ...], int] = {}
-        for sequence in own:
+        for sequence in of_question:
             for end in range(1, len(sequence)):
                 known.setdefault(tuple(sequence[:end]), len(known))
         nodes.append(known)
         predictions.append(
             tuple(
                 tuple((known[tuple(s[:end])] if end else -1, int(s[end])) for end in range(len(s)))
-                for s in own
+                for s in of_question
             )
         )
     most = max(map(len, nodes))

@@ -27,8 +27,8 @@ def item_set(benchmark, language, numbers=(1, 2)):
 
 def prompts_and_judges(directed):
     """Of the first item: the asked prompt, the source prompt, and the gold answers that judge each."""
-    asked = directed.asked.items[0]
-    return *prompts_of(asked, directed.asked.benchmark), asked.answers[0], directed.sources[0].answers[0]
+    asked = directed.item_set.items[0]
+    return *prompts_of(asked, directed.item_set.benchmark), asked.answers[0], directed.sources[0].answers[0]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_an_item_without_a_parallel_is_named_or_left_out():
     with pytest.raises(ValueError, match=r"XNLI, row 0, id 2: has no parallel in 'zh'.*on_bad_prompt"):
         direct(item_set(XNLI, "sw"), Direction(TO_LANGUAGE, "zh"), others)
     directed = direct(item_set(XNLI, "sw"), Direction(TO_LANGUAGE, "zh"), others, leave_out=True)
-    assert [one.id for one in directed.asked.items] == [1]
-    assert directed.asked.left_out == {"no parallel in zh": [2]}
+    assert [one.id for one in directed.item_set.items] == [1]
+    assert directed.item_set.left_out == {"no parallel in zh": [2]}
 
 
 def test_languages_with_questions_of_their_own_have_no_other_centre():

@@ -3,7 +3,7 @@
 import torch
 
 from cctuning.analysis.probing.judging import cell_rows
-from cctuning.analysis.probing.tasks import Asked
+from cctuning.analysis.probing.tasks import ProbeQuestion
 from cctuning.analysis.transplant import Sweep
 from cctuning.evaluation.asking.questions import Prompt
 from cctuning.evaluation.items.benchmark import Metric
@@ -37,7 +37,7 @@ def rows(asked, cells, found, plain=None):
 
 def test_a_row_for_each_cell():
     cells = [(), ((0, 2),), ((1, 0),)]
-    asked = Asked(ITEM, Prompt("Mji?", [1]), Prompt("City?", [2]), ((3,), (4, 5)))
+    asked = ProbeQuestion(ITEM, Prompt("Mji?", [1]), Prompt("City?", [2]), ((3,), (4, 5)))
     found = rows(asked, cells, swept(tokens("Mombasa"), tokens("Nairobi"), tokens("Nairobi")))
     assert [row["kind"] for row in found] == ["target", "transplant", "transplant"]
     assert [(row["source_layer"], row["target_layer"]) for row in found] == [(None, None), (0, 2), (1, 0)]
@@ -50,7 +50,7 @@ def test_a_row_for_each_cell():
 
 
 def test_every_distinct_answer_is_weighed_once_and_an_answer_that_was_cut_is_another():
-    asked = Asked(ITEM, Prompt("Mji?", [1]), Prompt("City?", [2]))
+    asked = ProbeQuestion(ITEM, Prompt("Mji?", [1]), Prompt("City?", [2]))
     ended, cut = tokens("Nairobi"), tokens("Nairobi")[:-1]
     given = []
 
@@ -67,6 +67,6 @@ def test_every_distinct_answer_is_weighed_once_and_an_answer_that_was_cut_is_ano
 
 
 def test_a_prompt_that_is_asked_as_it_is_is_a_source():
-    found = rows(Asked(ITEM, Prompt("City?", [2])), [()], swept(tokens("Nairobi")))
+    found = rows(ProbeQuestion(ITEM, Prompt("City?", [2])), [()], swept(tokens("Nairobi")))
     assert [row["kind"] for row in found] == ["source"]
     assert found[0]["plain_log_probability"] is None and found[0]["option_log_probabilities"] is None

@@ -8,7 +8,7 @@ import pytest
 
 from cctuning.analysis.cells.store import CellsError, write_cells
 from cctuning.analysis.probing.sweeping import Job, Sweeping, grid_cells
-from cctuning.analysis.probing.tasks import Asked, Piece
+from cctuning.analysis.probing.tasks import Piece, ProbeQuestion
 from cctuning.evaluation.asking.questions import Prompt
 from cctuning.evaluation.items.benchmark import Metric
 from cctuning.evaluation.items.item import Item
@@ -17,7 +17,9 @@ METRIC = Metric("accuracy", "paper", lambda text, item: 0.0)
 
 
 def job(path, text="Mji?", **more):
-    asked = Asked(Item(1, "sw", text, "City?", ("x",)), Prompt(text, [len(text)]), Prompt("City?", [2]))
+    asked = ProbeQuestion(
+        Item(1, "sw", text, "City?", ("x",)), Prompt(text, [len(text)]), Prompt("City?", [2])
+    )
     return Job(Piece(Path(path), "sw", [asked]), Sweeping("ffn", None), METRIC, **more)
 
 
