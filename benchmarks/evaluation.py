@@ -83,7 +83,7 @@ def one_at_a_time(model: Any, prompts: PromptFormat, task: Task, new_tokens: int
     stops = set(stop_tokens(model, prompts))
     responses = []
     for question in task.questions:
-        ids = torch.tensor([question.asked.ids], device=model.device)
+        ids = torch.tensor([question.prompt.ids], device=model.device)
         cache = DynamicCache(config=model.config)
         given: dict[str, Any] = {}
         if model.connected:

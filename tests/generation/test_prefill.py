@@ -10,7 +10,7 @@ from cctuning.generation.prefill import prefill
 from tests.models import build
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
 
-TEXTS = [question.asked.text + " tena" * question.item.number for question in task().questions]
+TEXTS = [question.prompt.text + " tena" * question.item.number for question in task().questions]
 ENGLISH = [f"{text} again" for text in TEXTS]
 
 

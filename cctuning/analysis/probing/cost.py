@@ -22,7 +22,7 @@ def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
 def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
     """The same where each pair is a generation of its own, which reads the asked prompt again."""
     return sum(
-        layers**2 * (len(question.asked.ids) + new_tokens - 1) + layers * len(question.parallel.ids)
+        layers**2 * (len(question.prompt.ids) + new_tokens - 1) + layers * len(question.parallel.ids)
         for question in probe.task.questions
         if question.parallel
     )
@@ -42,7 +42,7 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
                 probe.task.benchmark.title,
                 probe.language,
                 f"{len(questions):,}",
-                lengths([len(question.asked.ids) for question in questions]),
+                lengths([len(question.prompt.ids) for question in questions]),
                 lengths([len(question.parallel.ids) for question in questions if question.parallel]),
                 f"{sublayers * forwards:,}",
                 f"{naive_token_forwards(probe, layers, new_tokens) / forwards:.1f} x",

@@ -131,7 +131,7 @@ def question_rows(probe: ProbeTask) -> list[dict[str, Any]]:
         rows.append(
             {
                 "id": str(item.id),
-                "prompt": question.asked.text,
+                "prompt": question.prompt.text,
                 "source_prompt": question.parallel.text,
                 "answers": list(item.answers),
                 "options": dict(item.options) if item.options else None,

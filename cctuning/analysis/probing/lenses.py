@@ -30,7 +30,7 @@ def draw_lenses(
             study.model,
             study.prompts.tokenizer,
             torch.tensor(question.parallel.ids),
-            torch.tensor(question.asked.ids),
+            torch.tensor(question.prompt.ids),
             [pair],
             sublayer=sublayer,
         )

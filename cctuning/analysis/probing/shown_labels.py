@@ -23,7 +23,7 @@ def unshown_labels(probes: Sequence[ProbeTask]) -> list[str]:
             "source": [
                 (question.parallel.text, item.answers[0]) for question, item in sources if question.parallel
             ],
-            "asked": [(question.asked.text, question.item.answers[0]) for question in probe.task.questions],
+            "asked": [(question.prompt.text, question.item.answers[0]) for question in probe.task.questions],
         }
         warnings += [
             f"{probe.task.benchmark.title} {probe.language}: no {side} prompt shows its gold label, so "

@@ -149,7 +149,7 @@ def source_pieces(folder: Path, probes: Sequence[ProbeTask], size: int) -> list[
 
 def probe_question(question: Question) -> ProbeQuestion:
     """A question of the evaluation as one of a study."""
-    return ProbeQuestion(question.item, question.asked, question.parallel, question.option_ids)
+    return ProbeQuestion(question.item, question.prompt, question.parallel, question.option_ids)
 
 
 def _split(folder: Path, language: str, questions: Sequence[ProbeQuestion], size: int) -> list[Piece]:

@@ -22,18 +22,18 @@ def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequenc
 
     Raises `NonFiniteError` for logits that are not finite.
     """
-    asked = [question.asked.ids for question in questions]
-    with finite_logits(model, prompts.tokenizer, asked), torch.no_grad():
+    prompt_ids = [question.prompt.ids for question in questions]
+    with finite_logits(model, prompts.tokenizer, prompt_ids), torch.no_grad():
         scores = _log_likelihoods(model, prompts, questions)
     for row, question in zip(scores, questions, strict=True):
         if not row[: len(question.option_ids)].isfinite().all():
-            raise NonFiniteError(model, question.asked.text, "log-likelihoods of options")
+            raise NonFiniteError(model, question.prompt.text, "log-likelihoods of options")
     return scores
 
 
 def _log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequence[Question]) -> Tensor:
     parallel = [question.parallel.ids for question in questions if question.parallel]
-    inputs = model_inputs(model, prompts, [question.asked.ids for question in questions], parallel or None)
+    inputs = model_inputs(model, prompts, [question.prompt.ids for question in questions], parallel or None)
     mask = inputs["attention_mask"]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
@@ -79,10 +79,10 @@ def _forward(
 
 def _padded(options: Sequence[Sequence[Sequence[int]]]) -> Tensor:
     """(b, n, t) token ids, -1 where a question has fewer options, or an option fewer tokens."""
-    count = max(len(own) for own in options)
-    length = max(len(option) for own in options for option in own)
+    count = max(len(of_question) for of_question in options)
+    length = max(len(option) for of_question in options for option in of_question)
     table = torch.full((len(options), count, length), -1)
-    for row, own in enumerate(options):
-        for column, option in enumerate(own):
+    for row, of_question in enumerate(options):
+        for column, option in enumerate(of_question):
             table[row, column, : len(option)] = torch.tensor(option)
     return table

@@ -19,16 +19,16 @@ def tasks_table(tasks: Sequence[Task], sets: Sequence[ItemSet]) -> Table:
     count = sum(len(task.questions) for task in tasks)
     head = ["benchmark", "language", "questions", "prompt", "parallel", "left out"]
     rows = []
-    for task, found in zip(tasks, sets, strict=True):
+    for task, item_set in zip(tasks, sets, strict=True):
         parallel = [len(question.parallel.ids) for question in task.questions if question.parallel]
         rows.append(
             [
                 task.benchmark.title,
                 task.language,
                 f"{len(task.questions):,}",
-                lengths([len(question.asked.ids) for question in task.questions]),
+                lengths([len(question.prompt.ids) for question in task.questions]),
                 lengths(parallel) if parallel else "",
-                len({id for ids in found.left_out.values() for id in ids}) or "",
+                len({id for ids in item_set.left_out.values() for id in ids}) or "",
             ]
         )
     title = f"{count:,} questions (tokens: median/95th percentile/longest)"
@@ -38,7 +38,7 @@ def tasks_table(tasks: Sequence[Task], sets: Sequence[ItemSet]) -> Table:
 def question_panel(task: Task, tokenizer: Any, *, parallel: str = "parallel, for the connection:") -> Panel:
     """The first question of a task; brackets mark the response start. `parallel`: said of its parallel."""
     question = task.questions[0]
-    shown: list[Text] = [marked_prompt(tokenizer, question.asked.ids)]
+    shown: list[Text] = [marked_prompt(tokenizer, question.prompt.ids)]
     if question.parallel:
         other = marked_prompt(tokenizer, question.parallel.ids)
         shown += [Text(f"\n{parallel}", style="bold"), other]

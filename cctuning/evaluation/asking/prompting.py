@@ -28,15 +28,15 @@ def prompts_of(item: Item, benchmark: Benchmark, *, prompting: str = "original")
     languages = (item.language, "en")
     if benchmark.asked_in_english:
         texts, languages = texts[::-1], languages[::-1]
-    asked, parallel = texts
+    prompt, parallel = texts
     if prompting == "original":
-        return asked, parallel
+        return prompt, parallel
     if prompting == "cot":
-        return _step_by_step(asked, languages[0]), _step_by_step(parallel, languages[1])
+        return _step_by_step(prompt, languages[0]), _step_by_step(parallel, languages[1])
     if prompting == "pim":
         if not parallel:
             return "", ""
-        return asked if asked == parallel else f"{parallel}\n\n{asked}", parallel
+        return prompt if prompt == parallel else f"{parallel}\n\n{prompt}", parallel
     known = get_args(Prompting)
     raise ValueError(
         f"prompting={prompting!r} is not one of {', '.join(known)}{did_you_mean(prompting, known)}"

@@ -20,7 +20,7 @@ class Question:
     """An item, the prompt that is asked, and its parallel for the connection where the mode needs one."""
 
     item: Item
-    asked: Prompt
+    prompt: Prompt
     parallel: Prompt | None
     option_ids: tuple[tuple[int, ...], ...] = ()  # of the options as they are answered: (1), (2), ...
     untranslated: bool = False  # the parallel is the text itself, for want of a translation
@@ -28,14 +28,14 @@ class Question:
     @property
     def tokens(self) -> int:
         """How many tokens are read, of both prompts."""
-        return len(self.asked.ids) + (len(self.parallel.ids) if self.parallel else 0)
+        return len(self.prompt.ids) + (len(self.parallel.ids) if self.parallel else 0)
 
 
 def encode_questions(
-    items: Sequence[Item], asked: Sequence[str], parallel: Sequence[str] | None, prompts: PromptFormat
+    items: Sequence[Item], texts: Sequence[str], parallel: Sequence[str] | None, prompts: PromptFormat
 ) -> list[Question]:
     """The questions of `items`, through the one tokenisation path of training, fit and inference."""
-    encoded = [Prompt(*pair) for pair in zip(asked, prompts.prompts_ids(asked), strict=True)]
+    encoded = [Prompt(*pair) for pair in zip(texts, prompts.prompts_ids(texts), strict=True)]
     others: list[Prompt | None] = [None] * len(items)
     if parallel is not None:
         others = [Prompt(*pair) for pair in zip(parallel, prompts.prompts_ids(parallel), strict=True)]
@@ -66,14 +66,14 @@ def fault(
 
     `positions`: the model's most, None for any. `both_answered`: the parallel prompt is answered too.
     """
-    texts = [question.asked.text, *([question.parallel.text] if question.parallel else [])]
+    texts = [question.prompt.text, *([question.parallel.text] if question.parallel else [])]
     if not all(text.strip() for text in texts):
         message = (
             "it has no parallel prompt, which inference=bilingual, prompting=pim and a probe need: make the "
             "files with a translator (cctuning prepare benchmarks --help)"
         )
         return Fault("no parallel prompt", message)
-    read = len(question.asked.ids) + new_tokens
+    read = len(question.prompt.ids) + new_tokens
     parallel = len(question.parallel.ids) + both_answered * new_tokens if question.parallel else 0
     longest = max(read, parallel)
     if positions is not None and longest > positions:

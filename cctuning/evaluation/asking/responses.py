@@ -52,10 +52,10 @@ def ask(
     batches, and the first one gets and keeps all responses; the others get none.
     """
     file = ResponseFile(folder, task.name)
-    found: list[dict[str, Any]] = []
+    answered: list[dict[str, Any]] = []
     if shard.rank == 0:
-        found = list(map(response_of, read_task(folder, task.name))) or file.recover()
-    known = set(from_the_first([response["doc_id"] for response in found], shard, model.device))
+        answered = list(map(response_of, read_task(folder, task.name))) or file.recover()
+    known = set(from_the_first([response["doc_id"] for response in answered], shard, model.device))
     progress(len(known))
     remaining = [question for question in task.questions if question.item.id not in known]
     batches = plan_batches(
@@ -68,10 +68,10 @@ def ask(
     for numbers, results in in_turns(batches, compute, shard):
         responses = _responses(prompts, [remaining[number] for number in numbers], results, model)
         file.append(responses)
-        found += responses
+        answered += responses
         progress(len(numbers))
-    by_id = {response["doc_id"]: response for response in found}
-    return [by_id[question.item.id] for question in task.questions if found]
+    by_id = {response["doc_id"]: response for response in answered}
+    return [by_id[question.item.id] for question in task.questions if answered]
 
 
 def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _ask_batch(
     What a connection draws (a random layer, Gumbel noise) depends on the batch alone, and is the same for the
     response and for the options.
     """
-    ids = [question.asked.ids for question in questions]
+    ids = [question.prompt.ids for question in questions]
     parallel = [question.parallel.ids for question in questions if question.parallel]
     with _seeded(questions):
         generated = generate_batch(model, prompts, ids, parallel or None, max_new_tokens=how.max_new_tokens)
@@ -101,7 +101,7 @@ def _ask_batch(
 @contextmanager
 def _seeded(questions: Sequence[Question]) -> Iterator[None]:
     """A block that draws by a seed of its own, made of the questions."""
-    digest = hashlib.sha256(json.dumps([question.asked.ids for question in questions]).encode()).digest()
+    digest = hashlib.sha256(json.dumps([question.prompt.ids for question in questions]).encode()).digest()
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(digest[:6]))
         yield

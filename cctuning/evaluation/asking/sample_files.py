@@ -64,9 +64,9 @@ def object_fault(value: Any, kinds: Mapping[str, Any]) -> str | None:
     if not isinstance(value, dict):
         return f"is {type_name(value)}, must be an object"
     for key, kind in kinds.items():
-        found = value.get(key)
-        if key not in value or not isinstance(found, kind) or isinstance(found, bool) != (kind is bool):
-            return f"{key}: is {type_name(found) if key in value else 'missing'}"
+        field = value.get(key)
+        if key not in value or not isinstance(field, kind) or isinstance(field, bool) != (kind is bool):
+            return f"{key}: is {type_name(field) if key in value else 'missing'}"
     return None
 
 

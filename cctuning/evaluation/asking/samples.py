@@ -54,7 +54,7 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
         "doc": document(item),
         "target": list(item.answers),
         "details": dict(item.details),
-        "prompt": question.asked.text,
+        "prompt": question.prompt.text,
         "parallel": question.parallel and question.parallel.text,
         "untranslated": question.untranslated,
         "resps": [[text]],

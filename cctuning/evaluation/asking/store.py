@@ -143,10 +143,10 @@ def _responses_in(folder: Path) -> list[Path]:
 def _refuse_foreign(folder: Path) -> None:
     """Raises `ResumeError` for a folder with files of something else that would be written over."""
     names = ["config.json"] if _responses_in(folder) else ["config.json", "recipe.yaml", RESULTS_FILE]
-    there = [name for name in names if (folder / name).exists()]
-    if there and not (folder / SETTINGS_FILE).exists():
+    foreign = [name for name in names if (folder / name).exists()]
+    if foreign and not (folder / SETTINGS_FILE).exists():
         raise ResumeError(
-            f"{folder} holds {there[0]}, and no {SETTINGS_FILE} of an evaluation: set another output_dir"
+            f"{folder} holds {foreign[0]}, and no {SETTINGS_FILE} of an evaluation: set another output_dir"
         )
 
 
@@ -158,10 +158,10 @@ def _refuse_others(
     tasks: Mapping[str, StoredTask],
 ) -> None:
     """Raises `ResumeError` where `folder` holds responses that do not belong to this evaluation."""
-    if not known and (found := _responses_in(folder)):
+    if not known and (responses := _responses_in(folder)):
         raise ResumeError(
-            f"{folder} holds {found[0].name} and no {SETTINGS_FILE} that says how it was made: set another "
-            "output_dir, or resume=never to remove it"
+            f"{folder} holds {responses[0].name} and no {SETTINGS_FILE} that says how it was made: set "
+            "another output_dir, or resume=never to remove it"
         )
     changed = changed_settings("evaluate", known_settings, settings) if known else []
     changed += [

@@ -31,20 +31,20 @@ class Task:
     def prompts(self) -> Iterator[list[int]]:
         """The tokens of all prompts, parallel ones too."""
         for question in self.questions:
-            yield from (prompt.ids for prompt in (question.asked, question.parallel) if prompt)
+            yield from (prompt.ids for prompt in (question.prompt, question.parallel) if prompt)
 
     def fingerprint(self) -> str:
         """A hash of all that is asked, to the token, and of the gold answers."""
         digest = hashlib.sha256()
         for question in self.questions:
             item = question.item
-            asked = [item.id, question.asked, question.parallel, question.option_ids]
-            digest.update(json.dumps([*asked, item.answers, dict(item.options or {})]).encode())
+            content = [item.id, question.prompt, question.parallel, question.option_ids]
+            digest.update(json.dumps([*content, item.answers, dict(item.options or {})]).encode())
         return digest.hexdigest()
 
 
 def make_task(
-    found: ItemSet,
+    item_set: ItemSet,
     prompts: PromptFormat,
     *,
     mode: str,
@@ -55,30 +55,34 @@ def make_task(
     `translated` has `translate` make them from what is asked, the other modes need none. Where there is no
     translation the text itself takes its place, as for an English row, and the question says so.
     """
-    benchmark = found.benchmark
-    texts = [prompts_of(item, benchmark, prompting=prompting) for item in found.items]
-    asked = [text for text, _ in texts]
+    benchmark = item_set.benchmark
+    texts = [prompts_of(item, benchmark, prompting=prompting) for item in item_set.items]
+    prompt_texts = [text for text, _ in texts]
     parallel = [text for _, text in texts] if mode == "bilingual" else None
     untranslated: set[int] = set()
     if mode == "translated":
         assert translate is not None
         # In one language: pim puts two into one prompt.
-        own = [
+        texts_to_translate = [
             prompts_of(item, benchmark, prompting="original" if prompting == "pim" else prompting)[0]
-            for item in found.items
+            for item in item_set.items
         ]
-        languages = (found.language, "en")
-        translated = translate(own, *(languages[::-1] if benchmark.asked_in_english else languages))
-        parallel = [text or other for text, other in zip(translated, own, strict=True)]
+        languages = (item_set.language, "en")
+        translated = translate(
+            texts_to_translate, *(languages[::-1] if benchmark.asked_in_english else languages)
+        )
+        parallel = [text or other for text, other in zip(translated, texts_to_translate, strict=True)]
         untranslated = {number for number, text in enumerate(translated) if not text}
-    questions = encode_questions(found.items, asked, parallel, prompts)
-    questions = [replace(one, untranslated=number in untranslated) for number, one in enumerate(questions)]
-    return Task(benchmark, found.language, questions)
+    questions = encode_questions(item_set.items, prompt_texts, parallel, prompts)
+    questions = [
+        replace(question, untranslated=number in untranslated) for number, question in enumerate(questions)
+    ]
+    return Task(benchmark, item_set.language, questions)
 
 
 def split_faulty(
     task: Task,
-    found: ItemSet,
+    item_set: ItemSet,
     prompts: PromptFormat,
     *,
     positions: int | None,
@@ -100,9 +104,9 @@ def split_faulty(
                     f"{reason.message}. Set on_bad_prompt=leave_out to ask the others"
                 )
             faults.setdefault(reason.kind, []).append(item.id)
-    gone = {id for ids in faults.values() for id in ids}
-    kept = [question for question in task.questions if question.item.id not in gone]
+    removed = {id for ids in faults.values() for id in ids}
+    kept = [question for question in task.questions if question.item.id not in removed]
     if not kept:
-        reasons = ", ".join({**found.left_out, **faults})
+        reasons = ", ".join({**item_set.left_out, **faults})
         raise ValueError(f"{task.name}: no question is left that could be asked (left out: {reasons})")
-    return Task(task.benchmark, task.language, kept), found.without(faults)
+    return Task(task.benchmark, task.language, kept), item_set.without(faults)

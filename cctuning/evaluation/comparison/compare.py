@@ -116,28 +116,32 @@ def compare(
     """
     if len(evaluations) < 2:
         raise ValueError(f"a comparison needs two result folders or more, not {len(evaluations)}")
-    folders = [one.folder.resolve() for one in evaluations]
+    folders = [evaluation.folder.resolve() for evaluation in evaluations]
     if twice := next((folder for folder in folders if folders.count(folder) > 1), None):
         raise ValueError(f"{twice} is there twice")
     tasks = common_tasks(evaluations, names)
     warnings = unfair(evaluations, names, tasks)
-    asked: dict[str, list[Id]] = {}
+    questions: dict[str, list[Id]] = {}
     for task in tasks:
-        asked[task], warning = common_questions(task, evaluations, names, common_only=common_only)
+        questions[task], warning = common_questions(task, evaluations, names, common_only=common_only)
         warnings += [warning] if warning else []
-    warnings += small_languages(asked, evaluations[0])
+    warnings += small_languages(questions, evaluations[0])
     scores: list[ComparedScore] = []
     means: list[list[_Mean]] = []
     for benchmark in dict.fromkeys(evaluations[0].tasks[task].benchmark for task in tasks):
-        own = {task: ids for task, ids in asked.items() if evaluations[0].tasks[task].benchmark == benchmark}
+        of_benchmark = {
+            task: ids for task, ids in questions.items() if evaluations[0].tasks[task].benchmark == benchmark
+        }
         random = generator(seed, benchmark)
-        paired = PairedScores(evaluations, own, random=random, resamples=resamples)
-        rows, mean = _benchmark_scores(paired, evaluations[0].tasks[next(iter(own))], names)
+        paired = PairedScores(evaluations, of_benchmark, random=random, resamples=resamples)
+        rows, mean = _benchmark_scores(paired, evaluations[0].tasks[next(iter(of_benchmark))], names)
         scores += rows
         means += [mean] if mean else []
     if len(means) > 1:
         scores += _average_scores(means, names)
-    return Comparison(list(names), [str(one.folder) for one in evaluations], warnings, _with_holm(scores))
+    return Comparison(
+        list(names), [str(evaluation.folder) for evaluation in evaluations], warnings, _with_holm(scores)
+    )
 
 
 class _Mean(NamedTuple):
@@ -154,9 +158,9 @@ def _benchmark_scores(
     rows: list[ComparedScore] = []
     means: list[_Mean] = []
     for metric, (number, name) in itertools.product(paired.metrics, enumerate(names)):
-        found = paired.estimates(number, metric)
+        estimates = paired.estimates(number, metric)
         differences = paired.differences(number, metric) if number else {}
-        for language, estimate in found.items():
+        for language, estimate in estimates.items():
             difference = None
             if number:
                 pair = [paired.scores(n, metric, language) for n in (0, number)] if language else []
@@ -176,15 +180,15 @@ def _benchmark_scores(
                 )
             )
         if metric == task.main_metric:
-            means.append(_Mean(found[None], differences.get(None)))
+            means.append(_Mean(estimates[None], differences.get(None)))
     return rows, means
 
 
 def _average_scores(means: Sequence[Sequence[_Mean]], names: Sequence[str]) -> Iterator[ComparedScore]:
     """The mean over benchmarks of what the papers report, for each model."""
     for number, name in enumerate(names):
-        score = average([own[number].score for own in means])
-        differences = [own[number].difference for own in means]
+        score = average([by_model[number].score for by_model in means])
+        differences = [by_model[number].difference for by_model in means]
         known = [difference for difference in differences if difference is not None]
         yield ComparedScore(
             benchmark=AVERAGE,
@@ -201,13 +205,13 @@ def _average_scores(means: Sequence[Sequence[_Mean]], names: Sequence[str]) -> I
 
 
 def _difference(
-    estimate: MeanScore, baseline: ScoresById | None = None, own: ScoresById | None = None
+    estimate: MeanScore, baseline: ScoresById | None = None, scores: ScoresById | None = None
 ) -> Difference:
     """A difference with its tests; McNemar's where the scores of both are given, and only right or wrong."""
     only_baseline = only_this = p_mcnemar = None
-    if baseline and own and {*baseline.values(), *own.values()} <= {0.0, 1.0}:
-        only_baseline = sum(baseline[id] > own[id] for id in own)
-        only_this = sum(own[id] > baseline[id] for id in own)
+    if baseline and scores and {*baseline.values(), *scores.values()} <= {0.0, 1.0}:
+        only_baseline = sum(baseline[id] > scores[id] for id in scores)
+        only_this = sum(scores[id] > baseline[id] for id in scores)
         p_mcnemar = mcnemar_p(only_baseline, only_this)
     if estimate.unanimous:
         p = unanimous_p(estimate.value, estimate.questions)
@@ -233,8 +237,11 @@ def _with_holm(scores: Sequence[ComparedScore]) -> list[ComparedScore]:
             families.setdefault((score.name, rule, score.language is None), []).append(place)
     corrected = list(scores)
     for places in families.values():
-        found = [difference for place in places if (difference := scores[place].difference)]
-        p_values = [one.p if one.mcnemar_p is None else one.mcnemar_p for one in found]
-        for place, difference, p in zip(places, found, holm(p_values), strict=True):
+        differences = [difference for place in places if (difference := scores[place].difference)]
+        p_values = [
+            difference.p if difference.mcnemar_p is None else difference.mcnemar_p
+            for difference in differences
+        ]
+        for place, difference, p in zip(places, differences, holm(p_values), strict=True):
             corrected[place] = replace(scores[place], difference=replace(difference, p_holm=p))
     return corrected

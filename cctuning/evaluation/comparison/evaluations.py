@@ -80,15 +80,15 @@ def name_evaluations(evaluations: Sequence[Evaluation], names: Sequence[str] = (
         return list(names)
     ways: list[Callable[[Evaluation], str]] = [
         _model_name,
-        lambda one: f"{_model_name(one)}, {one.config.get('inference')}",
-        lambda one: f"{_model_name(one)}, {one.config.get('inference')}, {one.config.get('prompting')}",
-        lambda one: one.folder.resolve().name,
+        lambda run: f"{_model_name(run)}, {run.config.get('inference')}",
+        lambda run: f"{_model_name(run)}, {run.config.get('inference')}, {run.config.get('prompting')}",
+        lambda run: run.folder.resolve().name,
     ]
     for way in ways:
-        found = [way(one) for one in evaluations]
-        if len(set(found)) == len(found):
-            return found
-    return [str(one.folder.resolve()) for one in evaluations]
+        candidates = [way(evaluation) for evaluation in evaluations]
+        if len(set(candidates)) == len(candidates):
+            return candidates
+    return [str(evaluation.folder.resolve()) for evaluation in evaluations]
 
 
 def _model_name(evaluation: Evaluation) -> str:
@@ -108,7 +108,8 @@ def common_tasks(evaluations: Sequence[Evaluation], names: Sequence[str]) -> lis
     common = [task for task in evaluations[0].tasks if all(task in other.tasks for other in evaluations)]
     if not common:
         held = "; ".join(
-            f"{name}: {_listed(list(one.tasks))}" for one, name in zip(evaluations, names, strict=True)
+            f"{name}: {_listed(list(evaluation.tasks))}"
+            for evaluation, name in zip(evaluations, names, strict=True)
         )
         raise ValueError(f"the result folders have no task in common ({held})")
     return common
@@ -121,14 +122,14 @@ def common_questions(
 
     Raises `ValueError` where they were not all asked the same and `common_only` is off, or there are none.
     """
-    asked = [one.tasks[task].questions for one in evaluations]
-    common = [id for id in asked[0] if all(id in other for other in asked)]
-    if all(len(own) == len(common) for own in asked):
+    questions = [evaluation.tasks[task].questions for evaluation in evaluations]
+    common = [id for id in questions[0] if all(id in other for other in questions)]
+    if all(len(ids) == len(common) for ids in questions):
         return common, None
     extra = [
-        f"{len(own) - len(common):,} of {name}: {_listed([id for id in own if id not in set(common)])}"
-        for own, name in zip(asked, names, strict=True)
-        if len(own) > len(common)
+        f"{len(ids) - len(common):,} of {name}: {_listed([id for id in ids if id not in set(common)])}"
+        for ids, name in zip(questions, names, strict=True)
+        if len(ids) > len(common)
     ]
     what = f"{task}: not all were asked the questions ({'; '.join(extra)})"
     if not common:
@@ -138,49 +139,51 @@ def common_questions(
     return common, f"{what}; the {len(common):,} that all were asked are compared"
 
 
-def small_languages(asked: Mapping[str, Sequence[Id]], evaluation: Evaluation) -> list[str]:
+def small_languages(questions: Mapping[str, Sequence[Id]], evaluation: Evaluation) -> list[str]:
     """Warns of benchmarks in which a few questions of a language count as much as many of another, in words.
 
     `asked`: the ids to compare of each task. A mean over languages draws questions within each, and one
     that holds a single question never varies: the mean's interval and test take its answer for certain.
     """
-    found = []
-    for benchmark in dict.fromkeys(evaluation.tasks[task].benchmark for task in asked):
-        own = {name: task for name in asked if (task := evaluation.tasks[name]).benchmark == benchmark}
-        counts = {task.language: len(asked[name]) for name, task in own.items()}
+    warnings = []
+    for benchmark in dict.fromkeys(evaluation.tasks[task].benchmark for task in questions):
+        of_benchmark = {
+            name: task for name in questions if (task := evaluation.tasks[name]).benchmark == benchmark
+        }
+        counts = {task.language: len(questions[name]) for name, task in of_benchmark.items()}
         small = {language: count for language, count in counts.items() if count < _FEW}
-        first = next(iter(own.values()))
+        first = next(iter(of_benchmark.values()))
         if first.parallel or not small or max(counts.values()) < _FEW:
             continue
         listed = ", ".join(f"{language} {count}" for language, count in small.items())
-        found.append(
+        warnings.append(
             f"{first.title}: languages with fewer than {_FEW} questions ({listed}) count as much as the "
             "others in the mean, whose interval and test do not know how little they rest on there"
         )
-    return found
+    return warnings
 
 
 def unfair(evaluations: Sequence[Evaluation], names: Sequence[str], tasks: Sequence[str]) -> list[str]:
     """What makes the comparison with the first one unfair, in words."""
     first, first_name = evaluations[0], names[0]
-    found = []
+    warnings = []
     for other, name in zip(evaluations[1:], names[1:], strict=True):
         for key in _SETTINGS:
-            ours, theirs = first.config.get(key), other.config.get(key)
-            if ours != theirs:
-                found.append(f"{key} is {theirs} in {name}, and {ours} in {first_name}")
+            baseline, value = first.config.get(key), other.config.get(key)
+            if baseline != value:
+                warnings.append(f"{key} is {value} in {name}, and {baseline} in {first_name}")
         for task in tasks:
-            known, asked = first.tasks[task].questions, other.tasks[task].questions
-            differing = [id for id in asked if id in known and asked[id] != known[id]]
+            known, questions = first.tasks[task].questions, other.tasks[task].questions
+            differing = [id for id in questions if id in known and questions[id] != known[id]]
             if differing:
-                found.append(
-                    f"{task}: {len(differing):,} of {len(asked):,} questions differ in text or gold answer "
-                    f"between {first_name} and {name}: {_listed(differing)}"
+                warnings.append(
+                    f"{task}: {len(differing):,} of {len(questions):,} questions differ in text or gold "
+                    f"answer between {first_name} and {name}: {_listed(differing)}"
                 )
-    for one, name in zip(evaluations, names, strict=True):
-        if alone := [task for task in one.tasks if task not in tasks]:
-            found.append(f"not compared, because not all have it: {_listed(alone)} of {name}")
-    return found
+    for evaluation, name in zip(evaluations, names, strict=True):
+        if alone := [task for task in evaluation.tasks if task not in tasks]:
+            warnings.append(f"not compared, because not all have it: {_listed(alone)} of {name}")
+    return warnings
 
 
 def _listed(things: Sequence[Id]) -> str:

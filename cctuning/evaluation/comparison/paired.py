@@ -15,29 +15,33 @@ class PairedScores:
     def __init__(
         self,
         evaluations: Sequence[Evaluation],
-        asked: Mapping[str, Sequence[Id]],
+        questions: Mapping[str, Sequence[Id]],
         *,
         random: Generator,
         resamples: int,
     ) -> None:
-        """`asked`: the ids to compare of each task of the benchmark."""
+        """`questions`: the ids to compare of each task of the benchmark."""
         tasks = evaluations[0].tasks
-        self.parallel = tasks[next(iter(asked))].parallel
+        self.parallel = tasks[next(iter(questions))].parallel
         # Per language the scores of each evaluation, by its number, under each metric.
         self._scores: dict[str, dict[tuple[int, str], ScoresById]] = {
-            tasks[task].language: _common_scores([one.tasks[task].scores for one in evaluations], ids)
-            for task, ids in asked.items()
+            tasks[task].language: _common_scores(
+                [evaluation.tasks[task].scores for evaluation in evaluations], ids
+            )
+            for task, ids in questions.items()
         }
         if not any(self._scores.values()):
-            raise ValueError(f"{', '.join(asked)}: the result folders have no score in common")
+            raise ValueError(f"{', '.join(questions)}: the result folders have no score in common")
         self._drawn = resampled_languages(
             self._scores, parallel=self.parallel, random=random, resamples=resamples
         )
-        self.metrics = list(dict.fromkeys(metric for own in self._scores.values() for _, metric in own))
+        self.metrics = list(
+            dict.fromkeys(metric for by_metric in self._scores.values() for _, metric in by_metric)
+        )
 
     def languages(self, metric: str) -> list[str]:
         """Those in which there are scores of this metric."""
-        return [language for language, own in self._scores.items() if (0, metric) in own]
+        return [language for language, by_metric in self._scores.items() if (0, metric) in by_metric]
 
     def scores(self, number: int, metric: str, language: str) -> ScoresById:
         """By question id."""
@@ -56,8 +60,8 @@ class PairedScores:
         """The same of every question's score less that of evaluation 0."""
         scores, drawn = {}, {}
         for language in self.languages(metric):
-            own, base = self._scores[language][number, metric], self._scores[language][0, metric]
-            scores[language] = {id: own[id] - base[id] for id in own}
+            by_id, base = self._scores[language][number, metric], self._scores[language][0, metric]
+            scores[language] = {id: by_id[id] - base[id] for id in by_id}
             drawn[language] = self._drawn[language][number, metric] - self._drawn[language][0, metric]
         return estimates(scores, drawn, parallel=self.parallel, lowest=-1.0)
 
@@ -69,7 +73,7 @@ def _common_scores(
     common: dict[tuple[int, str], ScoresById] = {}
     for metric in evaluations[0]:
         scores = [metrics.get(metric, {}) for metrics in evaluations]
-        if scored := [id for id in ids if all(id in own for own in scores)]:
-            for number, own in enumerate(scores):
-                common[number, metric] = {id: own[id] for id in scored}
+        if scored := [id for id in ids if all(id in by_id for by_id in scores)]:
+            for number, by_id in enumerate(scores):
+                common[number, metric] = {id: by_id[id] for id in scored}
     return common

@@ -51,7 +51,9 @@ def _panel(
 ) -> RecordTable:
     """A row a model, a column a language, the mean first."""
     means_first = sorted(scores, key=lambda score: score.language is not None)
-    return RecordTable.crossed(corner, {(one.name, _language(one)): write(one) for one in means_first})
+    return RecordTable.crossed(
+        corner, {(score.name, _language(score)): write(score) for score in means_first}
+    )
 
 
 def _overview(
@@ -59,7 +61,7 @@ def _overview(
 ) -> RecordTable:
     """A row a model, a column a benchmark: the mean over its languages."""
     means = [[score for score in panel if score.language is None] for panel in panels]
-    rows = [[own[0].name, *map(write, own)] for own in zip(*means, strict=True)]
+    rows = [[of_model[0].name, *map(write, of_model)] for of_model in zip(*means, strict=True)]
     return RecordTable([corner, *(_heading(panel[0]) for panel in panels)], rows)
 
 
@@ -131,8 +133,8 @@ def markdown_text(comparison: Comparison, *, metric: str | None = None) -> str:
 def _markdown_cell(score: ComparedScore) -> str:
     if (difference := score.difference) is None:
         return percent(score.score)
-    found = change(difference.value, difference.interval)
-    return f"{percent(score.score)} ({found}){_escaped(difference.stars)}"
+    signed = change(difference.value, difference.interval)
+    return f"{percent(score.score)} ({signed}){_escaped(difference.stars)}"
 
 
 def _figures(p: float | None) -> str | None:

@@ -104,17 +104,17 @@ def _file(folder: Path, benchmark: Benchmark, language: str) -> Path:
         )
     place = folder / benchmark.title
     if not place.is_dir():
-        there = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
         raise DataError(
-            f"{folder} has no folder {benchmark.title}, only {', '.join(there) or 'files'}"
-            f"{did_you_mean(benchmark.title, there)}"
+            f"{folder} has no folder {benchmark.title}, only {', '.join(names) or 'files'}"
+            f"{did_you_mean(benchmark.title, names)}"
         )
     files = _files(place)
     if language not in files:
-        there = sorted(files)
+        known = sorted(files)
         raise DataError(
             f"{place} has no file of the language {language!r}, such as {language}.jsonl; "
-            f"its languages: {', '.join(there) or 'none'}"
+            f"its languages: {', '.join(known) or 'none'}"
         )
     if len(files[language]) > 1:
         names = " and ".join(path.name for path in files[language])

@@ -111,7 +111,10 @@ def _translated(
     if translate is None:
         return [_Parallel("")] * len(prompts)
     if benchmark.asked_in_english:  # the whole prompt, since there is no template in the language
-        return [_Parallel(found.text, found.faults) for found in translate(prompts, "en", language)]
+        return [
+            _Parallel(translation.text, translation.faults)
+            for translation in translate(prompts, "en", language)
+        ]
     names = list(questions[0].fields)
     texts = [question.fields[name] for question in questions for name in names]
     translated = translate(texts, language, "en")
@@ -122,8 +125,8 @@ def _translated(
 
 def _joined(template: PromptTemplate, fields: Mapping[str, Translation]) -> _Parallel:
     """The prompt of translated fields; none where one of them has no translation."""
-    faults = tuple(dict.fromkeys(fault for found in fields.values() for fault in found.faults))
-    texts = {name: found.text for name, found in fields.items()}
+    faults = tuple(dict.fromkeys(fault for translation in fields.values() for fault in translation.faults))
+    texts = {name: translation.text for name, translation in fields.items()}
     return _Parallel(stripped(template.render(texts)) if all(texts.values()) else "", faults)
 
 

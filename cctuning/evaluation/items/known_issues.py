@@ -78,10 +78,10 @@ def _object(path: Path, value: Any, name: str) -> dict[str, Any]:
 
 def _reasons(path: Path, reasons: Any, name: str) -> dict[str, Sequence[int | str]]:
     """The lists of ids among the entries of a language."""
-    found: dict[str, Sequence[int | str]] = {}
+    by_reason: dict[str, Sequence[int | str]] = {}
     for reason, ids in _object(path, reasons, name).items():
         if isinstance(ids, list):
             if bad := [id_ for id_ in ids if isinstance(id_, bool) or not isinstance(id_, int | str)]:
                 raise DataError(f"{path}, {name}, {reason}: holds {type_name(bad[0])}, must be ids")
-            found[reason] = ids
-    return found
+            by_reason[reason] = ids
+    return by_reason

@@ -95,5 +95,5 @@ def _templates(name: str) -> dict[str, PromptTemplate]:
 def load_data(name: str) -> dict[str, Any]:
     """The content of a file of the folder `prompt_templates`, by its name without suffix."""
     source = resources.files("cctuning.evaluation").joinpath("prompt_templates", f"{name}.yaml")
-    found: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    return content

@@ -34,8 +34,8 @@ class ItemSet:
 
     def without(self, ids: dict[str, list[int | str]]) -> ItemSet:
         """The same less these ids, by reason."""
-        gone = {id for listed in ids.values() for id in listed}
-        kept = [item for item in self.items if item.id not in gone]
+        removed = {id for listed in ids.values() for id in listed}
+        kept = [item for item in self.items if item.id not in removed]
         return replace(self, items=kept, left_out=self.left_out | ids)
 
 
@@ -55,13 +55,15 @@ def read_item_sets(
     them, and what `read_items` raises.
     """
     has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
-    known = {language for own in has.values() for language in own}
+    known = {language for available in has.values() for language in available}
     if missing := [language for language in languages if language not in known]:
         raise ValueError(
             f"languages: no {missing[0]!r} for {', '.join(has)} in {data}, only "
             f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
         )
-    if without := [name for name, own in has.items() if languages and not set(languages) & set(own)]:
+    if without := [
+        name for name, available in has.items() if languages and not set(languages) & set(available)
+    ]:
         raise ValueError(
             f"languages: {without[0]} has none of {', '.join(languages)} in {data}, only "
             f"{', '.join(has[without[0]])}: leave it out of benchmarks, or name one of its languages"
@@ -75,27 +77,30 @@ def read_item_sets(
                 continue
             load = from_hub if data == HUB else lambda *which: read_items(data, *which)
             items = load(benchmark, language)[:limit]
-            found = ItemSet(benchmark, language, items)
+            item_set = ItemSet(benchmark, language, items)
             if faults is not None:
                 _, left_out = without_known_issues(items, faults, benchmark)
-                found = found.without(left_out)
-            sets.append(found)
+                item_set = item_set.without(left_out)
+            sets.append(item_set)
     return sets
 
 
 def missing_warning(sets: Sequence[ItemSet], languages: Sequence[str], data: str) -> str:
     """Which of `languages` some benchmarks lack that others have, in words; empty where none is missing."""
-    there: dict[str, set[str]] = {}
-    for found in sets:
-        there.setdefault(found.benchmark.title, set()).add(found.language)
-    missing = {title: [one for one in languages if one not in own] for title, own in there.items()}
+    languages_of: dict[str, set[str]] = {}
+    for item_set in sets:
+        languages_of.setdefault(item_set.benchmark.title, set()).add(item_set.language)
+    missing = {
+        title: [language for language in languages if language not in present]
+        for title, present in languages_of.items()
+    }
     parts = [f"{title} has no {', '.join(listed)}" for title, listed in missing.items() if listed]
     return f"{'; '.join(parts)} in {data}: not asked" if parts else ""
 
 
 def _languages(benchmark: Benchmark, data: str) -> list[str]:
-    own = list(benchmark.languages)
+    supported = list(benchmark.languages)
     if data == HUB:
-        return own
+        return supported
     # Where the folder has none, reading any of them says what is missing.
-    return available_languages(data, benchmark) or own[:1]
+    return available_languages(data, benchmark) or supported[:1]

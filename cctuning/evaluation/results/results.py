@@ -65,10 +65,10 @@ def summarise(
     averages = []
     for name in dict.fromkeys(name for name, _ in samples):
         benchmark = find_benchmark(name)
-        own = {language: rows for (other, language), rows in samples.items() if other == name}
-        for language, rows in own.items():
+        by_language = {language: rows for (other, language), rows in samples.items() if other == name}
+        for language, rows in by_language.items():
             _add_task(results, benchmark, language, rows, (left_out or {}).get((name, language), {}))
-        averages.append(_add_scores(results, benchmark, own, seed=seed, resamples=resamples))
+        averages.append(_add_scores(results, benchmark, by_language, seed=seed, resamples=resamples))
     if len(averages) > 1:
         results["average"] = _entries("score,paper", average(averages))
     return results
@@ -88,7 +88,7 @@ def _add_task(
     [(id, count)] = Counter(sample["doc_id"] for sample in samples).most_common(1)
     if count > 1:
         raise ValueError(f"{task} holds the question {id!r} {count} times")
-    gone = {id for reason in left_out.values() for id in reason}
+    not_asked = {id for reason in left_out.values() for id in reason}
     results["results"][task] = {"name": task, "alias": task, "sample_len": len(samples)}
     results["group_subtasks"].setdefault(benchmark.name, []).append(task)
     results["configs"][task] = {
@@ -103,7 +103,7 @@ def _add_task(
     results["versions"][task] = 1
     results["n-shot"][task] = 0
     results["higher_is_better"][task] = {}
-    results["n-samples"][task] = {"original": len(samples) + len(gone), "effective": len(samples)}
+    results["n-samples"][task] = {"original": len(samples) + len(not_asked), "effective": len(samples)}
     results["n-scored"][task] = {}
     results["generation"][task] = generation_of(samples)
     if left_out:
@@ -128,20 +128,22 @@ def _add_scores(
     )
     group = {"name": name, "alias": benchmark.title, "sample_len": sum(map(len, samples.values()))}
     averages = {}
-    for metric in dict.fromkeys([main, *(metric for own in scores.values() for metric in own)]):
-        by_language = {language: own[metric] for language, own in scores.items() if metric in own}
+    for metric in dict.fromkeys([main, *(metric for by_metric in scores.values() for metric in by_metric)]):
+        by_language = {
+            language: by_metric[metric] for language, by_metric in scores.items() if metric in by_metric
+        }
         if not by_language:
             raise ValueError(f"no sample of {name} has the score {metric}")
         draws = {language: drawn[language][metric] for language in by_language}
-        found = estimates(by_language, draws, parallel=benchmark.parallel)
-        averages[metric] = found[None]
-        group |= _entries(metric, found[None])
-        if len({len(own) for own in by_language.values()}) > 1:
+        means = estimates(by_language, draws, parallel=benchmark.parallel)
+        averages[metric] = means[None]
+        group |= _entries(metric, means[None])
+        if len({len(by_id) for by_id in by_language.values()}) > 1:
             results["pooled"].setdefault(name, {})[metric] = pooled(by_language)
         for language in by_language:
             task = f"{name}_{language}"
-            results["results"][task] |= _entries(metric, found[language])
-            results["n-scored"][task][metric] = found[language].questions
+            results["results"][task] |= _entries(metric, means[language])
+            results["n-scored"][task][metric] = means[language].questions
             results["higher_is_better"][task][metric.partition(",")[0]] = True
     results["groups"][name] = group
     return averages[main]

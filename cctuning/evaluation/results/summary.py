@@ -45,21 +45,25 @@ def estimates(
     `drawn`: their resampled means. `parallel`: the same id is the same question in all languages. `lowest`:
     the least a score can be; the highest is 1.
     """
-    found: dict[str | None, MeanScore] = {}
-    for language, own in scores.items():
-        value = math.fsum(own.values()) / len(own)
-        unanimous = len(set(own.values())) == 1
-        sure = unanimous_interval(value, len(own), lowest=lowest) if unanimous else interval(drawn[language])
-        error = standard_error({language: own}, parallel=True)
-        found[language] = MeanScore(value, error, sure, len(own), drawn[language], unanimous)
+    by_language: dict[str | None, MeanScore] = {}
+    for language, by_id in scores.items():
+        value = math.fsum(by_id.values()) / len(by_id)
+        unanimous = len(set(by_id.values())) == 1
+        sure = (
+            unanimous_interval(value, len(by_id), lowest=lowest) if unanimous else interval(drawn[language])
+        )
+        error = standard_error({language: by_id}, parallel=True)
+        by_language[language] = MeanScore(value, error, sure, len(by_id), drawn[language], unanimous)
     error = standard_error(scores, parallel=parallel)
-    questions = len({id for own in scores.values() for id in own}) if parallel else None
-    return found | {None: average(list(found.values()), error=error, questions=questions, lowest=lowest)}
+    questions = len({id for by_id in scores.values() for id in by_id}) if parallel else None
+    return by_language | {
+        None: average(list(by_language.values()), error=error, questions=questions, lowest=lowest)
+    }
 
 
 def pooled(scores: Mapping[str, ScoresById]) -> float:
     """The mean over the questions of all languages, each question counted equally."""
-    every = [score for own in scores.values() for score in own.values()]
+    every = [score for by_id in scores.values() for score in by_id.values()]
     return math.fsum(every) / len(every)
 
 
@@ -87,12 +91,12 @@ def average(
 
 def scores_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[Id, float]]:
     """Scores by question id for every metric key, in the order of the samples. A null is no score."""
-    found: dict[str, dict[Id, float]] = {}
+    by_metric: dict[str, dict[Id, float]] = {}
     for sample in samples:
         for key, score in sample["scores"].items():
             if score is not None:
-                found.setdefault(key, {})[sample["doc_id"]] = float(score)
-    return found
+                by_metric.setdefault(key, {})[sample["doc_id"]] = float(score)
+    return by_metric
 
 
 def generation_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

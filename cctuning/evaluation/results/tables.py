@@ -85,9 +85,11 @@ def _top_layer(layers: Mapping[str, int]) -> str:
 def _below(results: Mapping[str, Any]) -> str:
     """What stands below the table: the average over benchmarks, and how much was not asked."""
     lines = list(filter(None, [average_line(results), pooled_line(results), partial_line(results)]))
-    gone = [n["original"] - n["effective"] for n in results["n-samples"].values()]
-    if any(gone):
-        lines.append(f"{sum(gone):,} questions left out, in {sum(map(bool, gone))} task(s): see results.json")
+    left_out = [n["original"] - n["effective"] for n in results["n-samples"].values()]
+    if any(left_out):
+        lines.append(
+            f"{sum(left_out):,} questions left out, in {sum(map(bool, left_out))} task(s): see results.json"
+        )
     lines += [line for line in [untranslated_line(results)] if line]
     return "\n".join(lines)
 
@@ -96,8 +98,8 @@ def average_line(results: Mapping[str, Any]) -> str:
     """The average over benchmarks in words; empty where there is only one."""
     if not results["average"]:
         return ""
-    found = score(results["average"]["score,paper"], results["average"]["score_ci95,paper"])
-    return f"mean of {len(results['groups'])} benchmarks: {found}"
+    mean = score(results["average"]["score,paper"], results["average"]["score_ci95,paper"])
+    return f"mean of {len(results['groups'])} benchmarks: {mean}"
 
 
 def untranslated_line(results: Mapping[str, Any]) -> str:
@@ -113,12 +115,12 @@ def untranslated_line(results: Mapping[str, Any]) -> str:
 
 def pooled_line(results: Mapping[str, Any]) -> str:
     """The main scores with every question counted equally, of benchmarks whose languages differ in size."""
-    found = []
+    parts = []
     for benchmark, scores in results.get("pooled", {}).items():
         config = results["configs"][results["group_subtasks"][benchmark][0]]
         if config["main_metric"] in scores:
-            found.append(f"{config['title']} {percent(scores[config['main_metric']])}")
-    return f"with every question counted equally: {', '.join(found)}" if found else ""
+            parts.append(f"{config['title']} {percent(scores[config['main_metric']])}")
+    return f"with every question counted equally: {', '.join(parts)}" if parts else ""
 
 
 def partial_line(results: Mapping[str, Any]) -> str:
@@ -174,9 +176,15 @@ def _facts_line(results: Mapping[str, Any], task: str) -> list[Any]:
     total = sum(layers.values())
     chosen = sorted(layers, key=layers.__getitem__, reverse=True)
     shares = ", ".join(f"{layer}: {100 * layers[layer] / total:.0f} %" for layer in chosen[:3])
-    asked, answered = (results["n-samples"][task][name] for name in ("original", "effective"))
+    total_questions, answered = (results["n-samples"][task][name] for name in ("original", "effective"))
     numbers = [f"{facts['new_tokens']:.1f}", percent(facts["stopped"]), percent(facts["connected"])]
-    return [task, answered, asked - answered, *numbers, f"{shares}, ..." if len(chosen) > 3 else shares]
+    return [
+        task,
+        answered,
+        total_questions - answered,
+        *numbers,
+        f"{shares}, ..." if len(chosen) > 3 else shares,
+    ]
 
 
 def csv_text(results: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def probes():
 
 def pairs_of(probe):
     return [
-        (torch.tensor(question.parallel.ids), torch.tensor(question.asked.ids))
+        (torch.tensor(question.parallel.ids), torch.tensor(question.prompt.ids))
         for question in probe.task.questions
     ]
 

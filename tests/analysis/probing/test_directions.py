@@ -92,11 +92,11 @@ def test_the_examples_of_this_repository_are_read_with_their_parallels():
     swahili = by_language["xnli", "sw"]
     english = by_language["xnli", "en"]
     for own, other in zip(swahili.task.questions, english.task.questions, strict=True):
-        assert own.parallel.text == other.asked.text
+        assert own.parallel.text == other.prompt.text
     assert [source.language for source in swahili.sources] == ["en"] * len(swahili.ids)
     culture = by_language["globalopinionqa", "de"]
     assert culture.asked_in == "en"
-    assert culture.task.questions[0].asked.text.startswith("Human: How would someone from Germany")
+    assert culture.task.questions[0].prompt.text.startswith("Human: How would someone from Germany")
     assert culture.task.questions[0].parallel.text.startswith("Mensch:")
 
 

@@ -34,8 +34,8 @@ def asked(name, direction, prompting, centre="en"):
 )
 def test_a_chain_of_thought_begins_in_the_language_of_its_question(name, direction, line):
     plain, thought = asked(name, direction, "cot")
-    assert thought.asked.text.startswith(plain.asked.text)
-    assert line in thought.asked.text[len(plain.asked.text) :]
+    assert thought.prompt.text.startswith(plain.prompt.text)
+    assert line in thought.prompt.text[len(plain.prompt.text) :]
     assert thought.item == plain.item
 
 
@@ -43,4 +43,4 @@ def test_a_chain_of_thought_begins_in_the_language_of_its_question(name, directi
 @pytest.mark.parametrize("direction", ["to_language", "to_centre"])
 def test_prompts_of_both_languages_hold_the_source_and_then_what_is_asked(name, direction):
     plain, both = asked(name, direction, "pim")
-    assert both.asked.text == f"{plain.parallel.text}\n\n{plain.asked.text}"
+    assert both.prompt.text == f"{plain.parallel.text}\n\n{plain.prompt.text}"

@@ -17,8 +17,8 @@ def one_at_a_time(model, question):
     """Each option appended to the prompt and read in one piece, nothing cached."""
     found = []
     for option in question.option_ids:
-        start = len(question.asked.ids)
-        ids = torch.tensor([[*question.asked.ids, *option]])
+        start = len(question.prompt.ids)
+        ids = torch.tensor([[*question.prompt.ids, *option]])
         given = {}
         if question.parallel:
             given = {

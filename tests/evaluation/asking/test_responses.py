@@ -35,7 +35,7 @@ def test_are_those_of_one_question_at_a_time(tmp_path, settings):
     found = ask(model, PROMPTS, questions, tmp_path / "a", HOW)
     for question, response in zip(questions.questions, found, strict=True):
         english = [question.parallel.text] if question.parallel else None
-        [alone] = answer(model, PROMPTS, [question.asked.text], english=english, max_new_tokens=6)
+        [alone] = answer(model, PROMPTS, [question.prompt.text], english=english, max_new_tokens=6)
         assert response["doc_id"] == question.item.id
         assert (response["response"], response["connected"], response["layer"]) == (
             alone.text,
@@ -53,8 +53,8 @@ def test_are_those_of_one_question_at_a_time(tmp_path, settings):
 def test_say_how_long_they_are_and_whether_they_ended(tmp_path):
     model = plain_model()
     [first, *_] = task().questions
-    tokens = model.generate(torch.tensor([first.asked.ids]), max_new_tokens=6, do_sample=False)[0]
-    written = tokens[len(first.asked.ids) :].tolist()
+    tokens = model.generate(torch.tensor([first.prompt.ids]), max_new_tokens=6, do_sample=False)[0]
+    written = tokens[len(first.prompt.ids) :].tolist()
     model.generation_config.eos_token_id = written[3]
     response = ask(model, PROMPTS, task(), tmp_path, HOW)[0]
     assert written[3] not in written[:3]

@@ -22,7 +22,7 @@ def item_set(benchmark, *pairs):
 
 def texts(task):
     return [
-        (question.asked.text, question.parallel and question.parallel.text) for question in task.questions
+        (question.prompt.text, question.parallel and question.parallel.text) for question in task.questions
     ]
 
 
