@@ -189,12 +189,12 @@ def saved_records(folder: Path, split: str) -> Iterator[Record]:
 def _described(path: Path, key: str) -> list[Any]:
     """A list in one of the JSON files of a saved data set."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))[key]
+        value = json.loads(path.read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not what datasets writes: {_reason(error)}") from error
-    if not isinstance(found, list):
+    if not isinstance(value, list):
         raise DataError(f"{path} is not what datasets writes: {key} is no list")
-    return found
+    return value
 
 
 def _inside(folder: Path, name: Any) -> Path:

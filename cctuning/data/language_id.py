@@ -24,7 +24,7 @@ KNOWN = frozenset("gsw" if code == "als" else code for code in _CODES.split())
 
 # Of these the model recognises half of single sentences or fewer (docs/scoring.md): it cannot say that a
 # text is not in them.
-UNTOLD = frozenset({"gl", "ht", "qu", "yo"})
+SELDOM_RECOGNISED = frozenset({"gl", "ht", "qu", "yo"})
 
 # Codes that stand for one language here, each with the code that stands for all of them.
 _SAME = {
@@ -76,14 +76,14 @@ def _detector() -> Any:
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
 
 
-def same_language(one: str, other: str) -> bool:
+def same_language(first: str, second: str) -> bool:
     """Whether two codes mean one language: script, region and variety do not count.
 
     Members of one ISO 639-3 macrolanguage are the same where lid.176 has several of them: zh-Hans, zh-CN,
     yue and wuu; hr, bs, sr and sh; id and ms; no, nb and nn; ar and arz; az and azb. Raises `ValueError` for
     what is no language code.
     """
-    return _base(one) == _base(other)
+    return _base(first) == _base(second)
 
 
 @functools.cache
@@ -96,27 +96,28 @@ def language_consistency(response: str, language: str) -> float | None:
     """1 if `response` is in `language`, 0 if it is in another one, None where that cannot be said.
 
     It cannot be said of fewer than `MIN_LETTERS` letters (a character of Chinese, Japanese or Korean counts
-    as four), and of languages that the model does not know or seldom recognises (`UNTOLD`). A text of
-    Chinese characters alone is both Chinese and Japanese. Raises `ValueError` for what is no language code.
+    as four), and of languages that the model does not know or seldom recognises (`SELDOM_RECOGNISED`). A
+    text of Chinese characters alone is both Chinese and Japanese. Raises `ValueError` for what is no
+    language code.
     """
-    if _base(language) not in _told() or weighted_letters(response) < MIN_LETTERS:
+    if _base(language) not in _recognised() or weighted_letters(response) < MIN_LETTERS:
         return None
-    found = identify([response])[0].code
-    assert found is not None  # it has letters
+    identified = identify([response])[0].code
+    assert identified is not None  # it has letters
     if _is_han(response):
         return float(_base(language) in ("zh", "ja"))
-    return float(same_language(found, language))
+    return float(same_language(identified, language))
 
 
 @functools.cache
-def _told() -> frozenset[str]:
-    return frozenset(_base(code) for code in KNOWN - UNTOLD)
+def _recognised() -> frozenset[str]:
+    return frozenset(_base(code) for code in KNOWN - SELDOM_RECOGNISED)
 
 
 def weighted_letters(text: str) -> int:
     """How many letters `text` has, wide ones (Chinese, Japanese, Korean) as four."""
-    found = [character for character in text if _is_letter(character)]
-    return sum(4 if unicodedata.east_asian_width(letter) == "W" else 1 for letter in found)
+    letters = [character for character in text if _is_letter(character)]
+    return sum(4 if unicodedata.east_asian_width(letter) == "W" else 1 for letter in letters)
 
 
 def _is_han(text: str) -> bool:

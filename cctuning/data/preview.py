@@ -21,24 +21,24 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
     head = ["language", "rows", "prompt", "English prompt", "response", "responses cut"]
     rows = []
     for language in languages_of(examples):
-        own = [example for example in examples if example.row.language == language]
+        of_language = [example for example in examples if example.row.language == language]
         rows.append(
             [
                 language,
-                f"{len(own):,}",
-                lengths([example.prompt_length for example in own]),
-                lengths([len(example.english_input_ids) for example in own]),
-                lengths([len(example.input_ids) - example.prompt_length for example in own]),
-                sum(example.truncated > 0 for example in own),
+                f"{len(of_language):,}",
+                lengths([example.prompt_length for example in of_language]),
+                lengths([len(example.english_input_ids) for example in of_language]),
+                lengths([len(example.input_ids) - example.prompt_length for example in of_language]),
+                sum(example.truncated > 0 for example in of_language),
             ]
         )
     title = f"{_rows(len(examples))} (tokens: median/95th percentile/longest)"
     table = RecordTable(head, rows).screen(title=title)
     counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
-    found = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
+    places = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
     shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
     left_out = len({(problem.file, problem.number) for problem in problems})
-    return Group(table, Text(f"{_rows(left_out)} left out" + (f": {found}" if found else "")), *shown)
+    return Group(table, Text(f"{_rows(left_out)} left out" + (f": {places}" if places else "")), *shown)
 
 
 def _rows(count: int) -> str:
@@ -62,13 +62,13 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
         ("response, labels", _RESPONSE),
     )
     prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
-    own = marked_prompt(tokenizer, prompt) + Text("").join(
+    main = marked_prompt(tokenizer, prompt) + Text("").join(
         Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
     )
     english = marked_prompt(tokenizer, example.english_input_ids)
     return Panel(
         Group(
-            legend, Text(f"\n{row.language}:", style="bold"), own, Text("\nEnglish:", style="bold"), english
+            legend, Text(f"\n{row.language}:", style="bold"), main, Text("\nEnglish:", style="bold"), english
         ),
         title=Text(f"{row.file} row {row.number}"),  # as it is: a name may look like markup
         subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",

@@ -56,29 +56,29 @@ class PromptFormat:
     @property
     def notes(self) -> list[str]:
         """What may surprise in these prompts, a sentence each."""
-        found = []
+        notes = []
         if begins_with_bos(self.tokenizer) and not begins_with_bos(self.tokenizer, self.prompt_ids("a")):
             bos = self.tokenizer.bos_token
-            found.append(
+            notes.append(
                 f"the chat template begins without {bos}, which the tokenizer itself puts before a text, and "
                 "many models do worse without it: begin the template with {{ bos_token }}"
             )
         if date_is_fixed(self.tokenizer):
-            found.append(f"the chat template writes today's date: {DATE:%d %b %Y} stands in its place")
+            notes.append(f"the chat template writes today's date: {DATE:%d %b %Y} stands in its place")
         if self.before_response.strip():
             names = arguments_of(self.tokenizer)
             arguments = f" (template_arguments.KEY=value sets {', '.join(names)})" if names else ""
-            found.append(
+            notes.append(
                 f"the chat template writes {self.before_response!r} before a response and not at a prompt's "
                 f"end, so the prompts here go without{arguments}"
             )
         stop = str(self.tokenizer.convert_ids_to_tokens(self.stop_token_id))
         if self._after_response.strip() and stop not in self._after_response:
-            found.append(
+            notes.append(
                 f"the chat template writes {self._after_response!r} after a response, which holds no special "
                 f"token: responses end in {stop}"
             )
-        return found
+        return notes
 
     @property
     def template_hash(self) -> str:
@@ -119,8 +119,8 @@ class PromptFormat:
 
         The tokenizer would read it as the token itself: a text could end its turn and begin another.
         """
-        found = self._control_tokens.search(text) if self._control_tokens else None
-        return found and found[0]
+        match = self._control_tokens.search(text) if self._control_tokens else None
+        return match and match[0]
 
     def _check_bos(self) -> None:
         bos = self.tokenizer.bos_token_id

@@ -150,9 +150,9 @@ def write_rejects(problems: Sequence[Problem], path: str | Path) -> None:
     for problem in problems:
         by_row.setdefault((problem.file, problem.number), []).append(problem)
     with Path(path).open("w", encoding="utf-8") as file:
-        for (name, number), found in by_row.items():
-            reasons = [f"{problem.field}: {problem.message}".removeprefix(": ") for problem in found]
-            reject = {"file": name, "number": number, "reasons": reasons, "row": found[0].values}
+        for (name, number), of_row in by_row.items():
+            reasons = [f"{problem.field}: {problem.message}".removeprefix(": ") for problem in of_row]
+            reject = {"file": name, "number": number, "reasons": reasons, "row": of_row[0].values}
             try:
                 line = _json_line(reject)
             except RecursionError:
@@ -183,14 +183,14 @@ class _Reader:
 
     def read(self, source: Source, stem: str) -> None:
         """Adds the rows and the problems of one source."""
-        found: set[str] = set()
+        columns: set[str] = set()
         problems: list[Problem] = []
         count = 0
         for record in source.records():
             count += 1
             row, faults = self._check(record, source.name, stem)
             if isinstance(record.values, dict):
-                found.update(record.values)
+                columns.update(record.values)
             if row and not (faults := list(self._duplicates(row))):
                 self.rows.append(row)
             for field, message in faults:
@@ -201,8 +201,8 @@ class _Reader:
             self._check_is_row(source.name, record.values)
         faulty = {problem.field for problem in problems}
         wanted = [field for field in REQUIRED if self.columns[field] in faulty]
-        check_required_columns(source.name, wanted, self.columns, found)
-        self.columns_seen |= found
+        check_required_columns(source.name, wanted, self.columns, columns)
+        self.columns_seen |= columns
         self.problems += problems
 
     def _check(self, record: Record, file: str, stem: str) -> tuple[Row | None, list[tuple[str, str]]]:
@@ -266,25 +266,25 @@ def column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def check_required_columns(
-    file: str, fields: Iterable[str], columns: Mapping[str, str], found: set[str]
+    file: str, fields: Iterable[str], columns: Mapping[str, str], present: set[str]
 ) -> None:
-    """Raises `DataError` where a file, which has the columns `found`, lacks that of one of `fields`.
+    """Raises `DataError` where a file, which has the columns `present`, lacks that of one of `fields`.
 
     A column that no row has is one error about the file, not one per row.
     """
     for column, field in ((columns[field], field) for field in fields):
-        if found and column not in found:
+        if present and column not in present:
             raise DataError(
-                f"{file} has no column {column!r}{did_you_mean(column, found)}\n"
-                f"columns: {', '.join(sorted(found))}; name the right one with columns.{field}=NAME"
+                f"{file} has no column {column!r}{did_you_mean(column, present)}\n"
+                f"columns: {', '.join(sorted(present))}; name the right one with columns.{field}=NAME"
             )
 
 
-def check_renamed_columns(fields: Iterable[str], columns: Mapping[str, str], found: set[str]) -> None:
+def check_renamed_columns(fields: Iterable[str], columns: Mapping[str, str], present: set[str]) -> None:
     """Raises `DataError` for a renamed column of `fields` that no source has: it would be ignored."""
     for field in fields:
-        if columns[field] != field and columns[field] not in found:
-            hint = did_you_mean(columns[field], found)
+        if columns[field] != field and columns[field] not in present:
+            hint = did_you_mean(columns[field], present)
             raise DataError(f"columns.{field}={columns[field]!r}: no source has this column{hint}")
 
 

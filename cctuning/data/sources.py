@@ -139,10 +139,10 @@ def _partition_records(
         if not columns or not isinstance(record.values, dict):
             yield record
             continue
-        own = {key: value for key, value in record.values.items() if value is not None}
-        differing = [key for key, value in columns.items() if str(own.get(key, value)) != value]
+        values = {key: value for key, value in record.values.items() if value is not None}
+        differing = [key for key, value in columns.items() if str(values.get(key, value)) != value]
         fault = f"{differing[0]} is another than in the name of its folder" if differing else record.fault
-        yield Record(record.number, {**record.values, **columns, **own}, fault)
+        yield Record(record.number, {**record.values, **columns, **values}, fault)
 
 
 def _partitions(path: Path, root: Path | None) -> Sequence[str]:
@@ -187,8 +187,8 @@ def _folder(folder: Path, split: str) -> list[Source]:
 def _other_split(name: str, split: str) -> bool:
     """Whether a file's name says that it is of another split than `split`."""
     words = set(re.split(r"[^a-z]+", name.lower()))
-    said = {known for known, synonyms in _SPLIT_WORDS.items() if words & synonyms}
-    return bool(said) and split not in said
+    splits = {known for known, synonyms in _SPLIT_WORDS.items() if words & synonyms}
+    return bool(splits) and split not in splits
 
 
 # --- Data sets ----------------------------------------------------------------------------------------------

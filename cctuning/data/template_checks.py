@@ -43,8 +43,8 @@ def render(
 
 def text_of(tokenizer: Any) -> str:
     """The template itself; of several by name the default one."""
-    own = tokenizer.chat_template
-    return str(own.get("default", "") if isinstance(own, dict) else own or "")
+    template = tokenizer.chat_template
+    return str(template.get("default", "") if isinstance(template, dict) else template or "")
 
 
 def arguments_of(tokenizer: Any) -> list[str]:

@@ -86,11 +86,11 @@ def environment() -> ImmutableSandboxedEnvironment:
     """The library's environment for chat templates, where everything is counted."""
     made: Any = _compile_jinja_template("").environment.overlay(finalize=_written)
     made.__class__ = _Environment
-    made.filters = {name: _counted(name, own) for name, own in made.filters.items()}
+    made.filters = {name: _counted(name, function) for name, function in made.filters.items()}
     made.filters |= {_LOOP: _turns, _JOINED: _joined}
-    made.globals = {name: own for name, own in made.globals.items() if name != "lipsum"}  # text at random
-    found: ImmutableSandboxedEnvironment = made
-    return found
+    made.globals = {name: value for name, value in made.globals.items() if name != "lipsum"}  # text at random
+    sandbox: ImmutableSandboxedEnvironment = made
+    return sandbox
 
 
 class _Environment(ImmutableSandboxedEnvironment):

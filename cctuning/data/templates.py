@@ -119,16 +119,16 @@ def choose_template(
     file.
     """
     if template == "auto":
-        own = tokenizer.chat_template or _built_in(tokenizer, "plain")
+        text = tokenizer.chat_template or _built_in(tokenizer, "plain")
     elif template in TEMPLATES:
-        own = _built_in(tokenizer, template)
+        text = _built_in(tokenizer, template)
     elif template == RAW:
-        own = RAW_TEMPLATE
+        text = RAW_TEMPLATE
     elif Path(template).is_file():
-        own = _read(Path(template))
+        text = _read(Path(template))
     else:
         raise FileNotFoundError(f"template={template} is neither auto, {', '.join(TEMPLATES)} nor a file")
-    tokenizer.chat_template = own
+    tokenizer.chat_template = text
     for name, value in (arguments or {}).items():
         _set_argument(tokenizer, name, value)
     if writes_the_date(tokenizer):
@@ -181,16 +181,16 @@ def _set_argument(tokenizer: PreTrainedTokenizerBase, name: str, value: Any) -> 
 
 def _saved_arguments(template: str) -> dict[str, str]:
     """The arguments that `_set_argument` wrote before a template, as Jinja reads their values."""
-    found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     position = 0
     while match := _WRITTEN.match(template, position):
         if match[1]:
-            found.setdefault(match[1], match[2])
+            arguments.setdefault(match[1], match[2])
         position = match.end()
-    return found
+    return arguments
 
 
 def _replace(tokenizer: PreTrainedTokenizerBase, template: str) -> None:
     """Sets the template; of several by name the default one."""
-    own = tokenizer.chat_template
-    tokenizer.chat_template = {**own, "default": template} if isinstance(own, dict) else template
+    current = tokenizer.chat_template
+    tokenizer.chat_template = {**current, "default": template} if isinstance(current, dict) else template

@@ -27,15 +27,15 @@ def unknown_tokens_warning(
     shares: dict[str, float] = {}
     worst: tuple[float, Sequence[int]] = (0.0, ())
     for name, group in prompts.items():
-        found = total = 0
+        unknown_count = total = 0
         for ids in group:
             count = int(np.count_nonzero(np.asarray(ids) == unknown))
-            found, total = found + count, total + len(ids)
+            unknown_count, total = unknown_count + count, total + len(ids)
             share = count / max(len(ids), 1)
             if share > worst[0]:
                 worst = (share, ids)
-        if found >= _MANY * total > 0:
-            shares[name] = found / total
+        if unknown_count >= _MANY * total > 0:
+            shares[name] = unknown_count / total
     if not shares:
         return None
     largest = sorted(shares.items(), key=lambda entry: -entry[1])

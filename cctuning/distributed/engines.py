@@ -69,11 +69,11 @@ def join_equals(command: str, *, use_cpu: bool) -> Any:
     Raises `LaunchError` where fewer processes run than were asked for: accelerate would not say so.
     """
     state = join_processes(use_cpu=use_cpu or not torch.cuda.is_available())
-    asked = current_engine().processes
-    if state.num_processes != asked:
+    wanted = current_engine().processes
+    if state.num_processes != wanted:
         raise LaunchError(
-            f"{asked} processes were asked for, and {state.num_processes} would run: use accelerate launch "
-            f"--config_file {accelerate_file('ddp')} --num_processes {asked} -m cctuning {command} ..."
+            f"{wanted} processes were asked for, and {state.num_processes} would run: use accelerate launch "
+            f"--config_file {accelerate_file('ddp')} --num_processes {wanted} -m cctuning {command} ..."
         )
     return state
 

@@ -20,37 +20,37 @@ def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
     `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `english_gradient`: whether the
     English pass is differentiated. Joins the processes.
     """
-    asked = current_engine()
-    if english_gradient and asked.name == "fsdp2":
+    engine = current_engine()
+    if english_gradient and engine.name == "fsdp2":
         # Its backward pass frees a layer's weights after the first of the two uses.
         raise LaunchError(
             "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
             f"choose {accelerate_file('zero3')} or ddp.yaml"
         )
-    _check_settings(asked)
-    _check_devices(asked, use_cpu)
+    _check_settings(engine)
+    _check_devices(engine, use_cpu)
     state = join_processes(use_cpu=use_cpu)
-    if state.num_processes != asked.processes:
-        raise LaunchError(_too_few(asked, state.num_processes, use_cpu))
-    if asked.name == "fsdp2" and state.distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
+    if state.num_processes != engine.processes:
+        raise LaunchError(_too_few(engine, state.num_processes, use_cpu))
+    if engine.name == "fsdp2" and state.distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
         raise LaunchError(
-            f"{asked} was asked for, and accelerate would run {Engine('ddp', asked.processes)}: FSDP needs "
+            f"{engine} was asked for, and accelerate would run {Engine('ddp', engine.processes)}: FSDP needs "
             f"GPUs here. On CPUs choose {accelerate_file('ddp')} or zero3.yaml"
         )
 
 
-def check_engine(asked: Engine, accelerator: Any) -> None:
-    """Raises `LaunchError` where the accelerator that was made for `asked` runs something else."""
+def check_engine(engine: Engine, accelerator: Any) -> None:
+    """Raises `LaunchError` where the accelerator that was made for `engine` runs something else."""
     running = running_engine(accelerator)
-    if running != asked:
+    if running != engine:
         raise LaunchError(
-            f"{asked} was asked for, and {running} runs: start with a file such as {accelerate_file('ddp')}"
+            f"{engine} was asked for, and {running} runs: start with a file such as {accelerate_file('ddp')}"
         )
 
 
-def _check_settings(asked: Engine) -> None:
+def _check_settings(engine: Engine) -> None:
     """What an engine's configuration may not say."""
-    if asked.name == "fsdp2":
+    if engine.name == "fsdp2":
         if os.environ.get("FSDP_VERSION") != "2":
             raise LaunchError(
                 f"FSDP1 is not supported: set fsdp_version: 2, as in {accelerate_file('fsdp2')}"
@@ -65,7 +65,7 @@ def _check_settings(asked: Engine) -> None:
                 "fsdp_activation_checkpointing is the recipe's to say: set it to false, and "
                 "gradient_checkpointing=true in the recipe"
             )
-    if asked.name == "zero3":
+    if engine.name == "zero3":
         settings = DeepSpeedPlugin().deepspeed_config["zero_optimization"]
         if not settings.get("stage3_gather_16bit_weights_on_model_save"):
             raise LaunchError(
@@ -74,7 +74,7 @@ def _check_settings(asked: Engine) -> None:
             )
 
 
-def _check_devices(asked: Engine, use_cpu: bool) -> None:
+def _check_devices(engine: Engine, use_cpu: bool) -> None:
     """Whether the GPUs suffice, and whether launcher and recipe agree on using them."""
     gpus = torch.cuda.device_count()
     if not gpus:
@@ -86,13 +86,13 @@ def _check_devices(asked: Engine, use_cpu: bool) -> None:
             "says use_cpu=false: change one of the two"
         )
     if use_cpu:
-        if asked.name.startswith("zero"):
+        if engine.name.startswith("zero"):
             raise LaunchError(
-                f"{asked} takes the GPUs that it finds, and the recipe says use_cpu=true: set it to false, "
+                f"{engine} takes the GPUs that it finds, and the recipe says use_cpu=true: set it to false, "
                 "or hide the GPUs (CUDA_VISIBLE_DEVICES=)"
             )
         return
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", asked.processes))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", engine.processes))
     if here > gpus:
         raise LaunchError(
             f"{here} processes were asked for on a machine with {gpus} GPU{'s' * (gpus > 1)}: "
@@ -106,14 +106,14 @@ def _check_devices(asked: Engine, use_cpu: bool) -> None:
         )
 
 
-def _too_few(asked: Engine, running: int, use_cpu: bool) -> str:
-    said = f"{asked.processes} processes were asked for, and {running} would run"
+def _too_few(engine: Engine, running: int, use_cpu: bool) -> str:
+    problem = f"{engine.processes} processes were asked for, and {running} would run"
     if "LOCAL_RANK" not in os.environ:
         return (
-            f"{said}: accelerate starts one process with --cpu or distributed_type MULTI_CPU. On CPUs, use "
-            f"accelerate launch --config_file {accelerate_file('ddp')} --num_processes {asked.processes} "
-            "-m cctuning train ... use_cpu=true"
+            f"{problem}: accelerate starts one process with --cpu or distributed_type MULTI_CPU. On CPUs, "
+            f"use accelerate launch --config_file {accelerate_file('ddp')} --num_processes "
+            f"{engine.processes} -m cctuning train ... use_cpu=true"
         )
     if not use_cpu and not torch.cuda.is_available():
-        return f"{said}: no GPU was found. On CPUs, set use_cpu=true in the recipe"
-    return f"{said}: start with a file such as {accelerate_file('ddp')}"
+        return f"{problem}: no GPU was found. On CPUs, set use_cpu=true in the recipe"
+    return f"{problem}: start with a file such as {accelerate_file('ddp')}"

@@ -35,8 +35,8 @@ def in_turns(
         return
     for start in range(0, len(pieces), shard.world_size):
         # In the last round some have no piece of their own: they take the last, which nobody waits for.
-        own = compute(pieces[min(start + shard.rank, len(pieces) - 1)])
-        results = [_gather(tensor, shard.world_size) for tensor in own]
+        outputs = compute(pieces[min(start + shard.rank, len(pieces) - 1)])
+        results = [_gather(tensor, shard.world_size) for tensor in outputs]
         if shard.rank == 0:
             for place, piece in enumerate(pieces[start : start + shard.world_size]):
                 yield piece, [tensors[place] for tensors in results]
@@ -62,8 +62,8 @@ def _gather(tensor: Tensor, world_size: int) -> list[Tensor]:
     padded = tensor.new_zeros(torch.stack(sizes).amax(0).tolist())
     padded[tuple(slice(size) for size in tensor.shape)] = tensor
     return [
-        part[tuple(slice(size) for size in own.tolist())]
-        for part, own in zip(_all(padded, world_size), sizes, strict=True)
+        part[tuple(slice(size) for size in shape.tolist())]
+        for part, shape in zip(_all(padded, world_size), sizes, strict=True)
     ]
 
 

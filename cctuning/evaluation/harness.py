@@ -33,8 +33,8 @@ def load_questions(
             'no folder of benchmarks: give its path as --metadata \'{"data": "FOLDER"}\' or in the '
             f"environment variable {FOLDER_VARIABLE}"
         )
-    found = find_benchmark(benchmark)
-    items = read_items(folder, found, language)
+    chosen = find_benchmark(benchmark)
+    items = read_items(folder, chosen, language)
     return {
         "test": Dataset.from_list(
             [
@@ -42,7 +42,7 @@ def load_questions(
                     "id": str(item.id),
                     "benchmark": benchmark,
                     "language": language,
-                    "asked": prompts_of(item, found)[0],
+                    "asked": prompts_of(item, chosen)[0],
                     "answers": list(item.answers),
                     # As text, since a table has the same columns in every row and labels differ.
                     "options": None if item.options is None else json.dumps(item.options, ensure_ascii=False),

@@ -38,8 +38,8 @@ def finite_logits(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) 
             row = int(finite.long().argmin()) // max(1, len(finite) // len(prompts))
             raise NonFiniteError(model, tokenizer.decode(prompts[row]))
 
-    own = model.get_base_model() if hasattr(model, "get_base_model") else model
-    handle = own.register_forward_hook(check)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    handle = base.register_forward_hook(check)
     try:
         yield
     finally:

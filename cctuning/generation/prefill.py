@@ -36,8 +36,8 @@ def prefill(model: Any, ids: Sequence[Sequence[int]]) -> DynamicCache | None:
     parts = [_read(model, [ids[number][:-1] for number in group]) for group in groups]
     order = torch.tensor([number for group in groups for number in group], device=model.device).argsort()
     layers = []
-    for own in zip(*(part.layers for part in parts), strict=True):
-        states = ([layer.keys for layer in own], [layer.values for layer in own])
+    for of_layer in zip(*(part.layers for part in parts), strict=True):
+        states = ([layer.keys for layer in of_layer], [layer.values for layer in of_layer])
         keys, values = (torch.cat([_padded(state, length) for state in part])[order] for part in states)
         layers.append((keys, values))
     return DynamicCache(layers, config=_config(model))

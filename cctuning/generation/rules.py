@@ -28,33 +28,33 @@ def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> Generati
     return greedy(model.generation_config, **ends | settings)
 
 
-def rules_applied(own: GenerationConfig, prompts: PromptFormat) -> dict[str, Any]:
-    """What decides about answers beside the logits, as it is written into results; `own`: the model's."""
-    return {"eos_token_id": _ends(own, prompts), **penalties(own), "passed_over": passed_over(own)}
+def rules_applied(config: GenerationConfig, prompts: PromptFormat) -> dict[str, Any]:
+    """What decides about answers beside the logits, as it is written into results; `config`: the model's."""
+    return {"eos_token_id": _ends(config, prompts), **penalties(config), "passed_over": passed_over(config)}
 
 
-def rules_note(own: GenerationConfig) -> str:
-    """A sentence where a model's `own` configuration asks for something unusual; "" where it does not."""
-    applied = ", ".join(f"{name}={value}" for name, value in penalties(own).items())
-    names = [name for name in passed_over(own) if not (own.do_sample and name in _SAMPLING)]
-    said = [f"generation_config.json sets {applied}, which is applied"] if applied else []
+def rules_note(config: GenerationConfig) -> str:
+    """A sentence where a model's configuration asks for something unusual; "" where it does not."""
+    applied = ", ".join(f"{name}={value}" for name, value in penalties(config).items())
+    names = [name for name in passed_over(config) if not (config.do_sample and name in _SAMPLING)]
+    notes = [f"generation_config.json sets {applied}, which is applied"] if applied else []
     if names:
-        said.append(f"{', '.join(names)} of generation_config.json are passed over: decoding is greedy")
-    return "; ".join(said)
+        notes.append(f"{', '.join(names)} of generation_config.json are passed over: decoding is greedy")
+    return "; ".join(notes)
 
 
 @contextmanager
 def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
     """A block in which `generate` goes by `rules` alone: it fills gaps with what the model came with."""
     models = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]
-    before = [own.generation_config for own in models]
+    before = [part.generation_config for part in models]
     try:
-        for own in models:
-            own.generation_config = rules
+        for part in models:
+            part.generation_config = rules
         yield
     finally:
-        for own, config in zip(models, before, strict=True):
-            own.generation_config = config
+        for part, config in zip(models, before, strict=True):
+            part.generation_config = config
 
 
 def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:

@@ -31,14 +31,14 @@ def end_tokens(config: GenerationConfig) -> list[int]:
 
 def penalties(config: GenerationConfig) -> dict[str, Any]:
     """The penalties that differ from none. Raises `ValueError` for what is no penalty."""
-    found = {name: getattr(config, name, None) for name in _PENALTIES}
-    found = {name: value for name, value in found.items() if value not in (None, _PENALTIES[name])}
-    factor, size = found.get("repetition_penalty", 1.0), found.get("no_repeat_ngram_size", 0)
+    set_values = {name: getattr(config, name, None) for name in _PENALTIES}
+    set_values = {name: value for name, value in set_values.items() if value not in (None, _PENALTIES[name])}
+    factor, size = set_values.get("repetition_penalty", 1.0), set_values.get("no_repeat_ngram_size", 0)
     if not isinstance(factor, int | float) or isinstance(factor, bool) or not 0 < factor < math.inf:
         raise _error("repetition_penalty", factor, "a number above 0")
     if type(size) is not int or size < 0:
         raise _error("no_repeat_ngram_size", size, "a whole number from 0 on")
-    return found
+    return set_values
 
 
 def passed_over(config: GenerationConfig) -> list[str]:

@@ -56,8 +56,8 @@ def _content(model: str, revision: str | None) -> dict[str, Any]:
     if path.is_file():  # GGUF: all parts in one
         return {"weights": _digest(path.parent, [path])}
     if path.is_dir():
-        found = {part: _files_of(path, patterns) for part, patterns in _PARTS.items()}
-        return {part: _digest(path, files) for part, files in found.items() if files}
+        files = {part: _files_of(path, patterns) for part, patterns in _PARTS.items()}
+        return {part: _digest(path, files) for part, files in files.items() if files}
     return {"name": model, "commit": _commit(model, revision)}
 
 
@@ -86,10 +86,10 @@ def check_same_base(adapter: Path, base: str, revision: str | None) -> None:
 
 def _commit(name: str, revision: str | None) -> str | None:
     try:
-        found = try_to_load_from_cache(name, CONFIG_FILE, revision=revision)
+        cached = try_to_load_from_cache(name, CONFIG_FILE, revision=revision)
     except ValueError:  # no name of the hub: where it is loaded, that is said
         return None
-    return Path(found).parent.name if isinstance(found, str) else None
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def _files_of(folder: Path, patterns: Sequence[str]) -> list[Path]:

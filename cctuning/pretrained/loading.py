@@ -308,8 +308,8 @@ def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
 
 
 def _layer_of(name: str) -> int:
-    found = _LAYER.search(name)
-    return int(found[1]) if found else -1
+    match = _LAYER.search(name)
+    return int(match[1]) if match else -1
 
 
 def _others(names: list[Any]) -> str:

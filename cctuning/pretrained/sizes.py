@@ -45,7 +45,8 @@ def check_described(build: Callable[[], nn.Module], config: Any, folder: Path | 
         model = build()
     if folder is None:
         return
-    held, needed = shapes_of(folder), {name: tuple(own.shape) for name, own in model.state_dict().items()}
+    held = shapes_of(folder)
+    needed = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     differing = sorted(name for name in held.keys() & needed.keys() if held[name] != needed[name])
     if differing:
         raise not_together(differing[0], held[differing[0]], needed[differing[0]], len(differing) - 1)

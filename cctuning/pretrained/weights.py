@@ -66,8 +66,8 @@ def check_folder(folder: str | Path) -> None:
                 )
     else:
         pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-        found = f"only {pickles[0]}: {CONVERT}" if pickles else "nor any other weights"
-        raise WeightsError(f"{folder} holds no {SAFE_WEIGHTS_NAME}, {found}")
+        instead = f"only {pickles[0]}: {CONVERT}" if pickles else "nor any other weights"
+        raise WeightsError(f"{folder} holds no {SAFE_WEIGHTS_NAME}, {instead}")
 
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:

@@ -106,7 +106,7 @@ def recipe_settings(
     """
     keys = keys_of(schema)
     assignments = _assignments(*_typed(arguments, schema, folder), keys, folder)
-    assigned = {one.key: one for one in assignments}
+    assigned = {assignment.key: assignment for assignment in assignments}
     try:
         whole = _build(assignments, schema, keys)  # with what follows from other settings
     except RecipeError:
@@ -198,8 +198,10 @@ def _folders(folder: Path) -> list[Path]:
     """`folder`, and before it the same one in the working folder's own `recipes/`, where there is one."""
     if not folder.is_relative_to(RECIPES):
         return [folder]
-    own = Path("recipes") / folder.relative_to(RECIPES)
-    return [own, folder] if own.is_dir() and not (folder.is_dir() and own.samefile(folder)) else [folder]
+    local = Path("recipes") / folder.relative_to(RECIPES)
+    return (
+        [local, folder] if local.is_dir() and not (folder.is_dir() and local.samefile(folder)) else [folder]
+    )
 
 
 def save_recipe(recipe: Any, path: str | Path) -> None:
@@ -244,15 +246,15 @@ def _named(folders: Sequence[Path], keys: Mapping[str, RecipeKey]) -> dict[str, 
 
     Of a folder in a folder those that set no other keys: it may hold recipes of another command.
     """
-    found: dict[str, RecipeFile] = {}
+    by_name: dict[str, RecipeFile] = {}
     for folder in folders:
         inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(RecipeFile(path), keys)]
         for path in [*sorted(folder.glob("*.yaml")), *inside]:
             within = path.parent.relative_to(folder)
             for file in _recipes_of(path, folders):
                 if not file.name.startswith("_"):
-                    found.setdefault((within / file.name).as_posix(), file)
-    return found
+                    by_name.setdefault((within / file.name).as_posix(), file)
+    return by_name
 
 
 def _recipes_of(path: Path, folders: Sequence[Path]) -> list[RecipeFile]:
@@ -262,12 +264,12 @@ def _recipes_of(path: Path, folders: Sequence[Path]) -> list[RecipeFile]:
     chain = [path]
     while True:
         base = f"{_read_yaml(RecipeFile(chain[-1])).get('base')}.yaml"
-        found = [place / base for place in (chain[-1].parent, *folders) if (place / base).is_file()]
-        if not found:
+        bases = [place / base for place in (chain[-1].parent, *folders) if (place / base).is_file()]
+        if not bases:
             break
-        if found[0] in chain:  # recipes that are each other's base are of no model
+        if bases[0] in chain:  # recipes that are each other's base are of no model
             return []
-        chain.append(found[0])  # that is one of every model, too
+        chain.append(bases[0])  # that is one of every model, too
     before, _, behind = base.partition(_MODEL)
     files = [file.relative_to(place) for place in folders for file in place.glob(f"{before}[!_]*{behind}")]
     models = {file.as_posix().removeprefix(before).removesuffix(behind) for file in files}
@@ -318,11 +320,11 @@ def _with_bases(file: RecipeFile, folder: Path, keys: Mapping[str, RecipeKey]) -
     while (base := _read_yaml(chain[0]).get("base")) is not None:
         if not isinstance(base, str):
             raise RecipeError(f"base (in {chain[0]}) must be the name or the path of one recipe")
-        found = _find(base, [chain[0].path.parent, *_folders(folder)], keys, f"base of {chain[0]}")
-        if any(found.path.samefile(seen.path) for seen in chain):
-            names = " -> ".join(str(step) for step in [*reversed(chain), found])
+        parent = _find(base, [chain[0].path.parent, *_folders(folder)], keys, f"base of {chain[0]}")
+        if any(parent.path.samefile(seen.path) for seen in chain):
+            names = " -> ".join(str(step) for step in [*reversed(chain), parent])
             raise RecipeError(f"recipes that are each other's base: {names}")
-        chain.insert(0, found)
+        chain.insert(0, parent)
     return chain
 
 
@@ -371,11 +373,11 @@ def _known(name: str, keys: Mapping[str, RecipeKey]) -> RecipeKey | None:
 
 def _each_once(assignments: Iterable[Assignment]) -> list[Assignment]:
     """The assignments of one file; raises for a key in two spellings, `lora.r: 8` and `lora: {r: 8}`."""
-    found: dict[str, Assignment] = {}
+    by_key: dict[str, Assignment] = {}
     for assignment in assignments:
-        if found.setdefault(assignment.key, assignment) is not assignment:
+        if by_key.setdefault(assignment.key, assignment) is not assignment:
             raise RecipeError(f"{assignment.key} is there twice ({assignment.where})")
-    return list(found.values())
+    return list(by_key.values())
 
 
 def _parsed(key: RecipeKey, name: str, value: Any, where: str) -> Any:

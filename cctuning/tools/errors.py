@@ -35,17 +35,17 @@ def message_of(error: BaseException) -> str:
         return printable(shortened(str(error)))
     file = error.filename2 or error.filename
     place = Path(file) if isinstance(file, str | Path) else None
-    told = error.strerror if place is None else f"{place}: {error.strerror}"
+    message = error.strerror if place is None else f"{place}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        told += f" ({_free(place)} are free there: make room, and give the same command again)"
-    return printable(shortened(told))
+        message += f" ({_free(place)} are free there: make room, and give the same command again)"
+    return printable(shortened(message))
 
 
 def _free(place: Path | None) -> str:
     """Free space where `place` is, or would be."""
     folders = (place or Path()).absolute().parents
-    there = next((folder for folder in folders if folder.is_dir()), Path("/"))
-    return f"{shutil.disk_usage(there).free / 2**20:,.0f} MiB"
+    nearest = next((folder for folder in folders if folder.is_dir()), Path("/"))
+    return f"{shutil.disk_usage(nearest).free / 2**20:,.0f} MiB"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ class BrokenLineError(ValueError):
 def add_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
     """Adds `objects` to the file, and has them on the disk before it returns. Raises `OSError`."""
     with path.open("a", encoding="utf-8") as file:
-        file.write("".join(to_json(one) + "\n" for one in objects))
+        file.write("".join(to_json(item) + "\n" for item in objects))
         file.flush()
         os.fsync(file.fileno())
 
@@ -30,7 +30,7 @@ def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
     """
     if not path.exists():
         return []
-    found: list[T] = []
+    values: list[T] = []
     size = 0
     with path.open("r+b") as file:
         for number, line in enumerate(file, start=1):
@@ -42,10 +42,10 @@ def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
                 raise BrokenLineError(f"{path}, line {number}") from error
             if not line.endswith(b"\n"):
                 break  # what is added next would stand in the same line
-            found.append(value)
+            values.append(value)
             size += len(line)
         file.truncate(size)
-    return found
+    return values
 
 
 def _is_cut(line: bytes) -> bool:

@@ -31,5 +31,5 @@ def non_finite(value: Any, place: str = "") -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else place
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = (non_finite(own, f"{place}.{key}".lstrip(".")) for key, own in pairs)
-    return next(filter(None, found), None)
+    places = (non_finite(item, f"{place}.{key}".lstrip(".")) for key, item in pairs)
+    return next(filter(None, places), None)

@@ -80,16 +80,16 @@ def check(folder: str | Path) -> Checkpoint:
     """
     folder = Path(folder)
     marker = _read_marker(folder)
-    for name, said in marker["files"].items():
+    for name, entry in marker["files"].items():
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{folder}: {name} is missing")
         size = path.stat().st_size
-        if size != said["bytes"]:
-            raise CheckpointError(f"{folder}: {name} has {size:,} bytes, and had {said['bytes']:,}")
+        if size != entry["bytes"]:
+            raise CheckpointError(f"{folder}: {name} has {size:,} bytes, and had {entry['bytes']:,}")
     paths = [folder / name for name in marker["files"]]
-    said = [entry["sha256"] for entry in marker["files"].values()]
-    for path, before, now in zip(paths, said, _each(paths, _digest), strict=True):
+    digests = [entry["sha256"] for entry in marker["files"].values()]
+    for path, before, now in zip(paths, digests, _each(paths, _digest), strict=True):
         if before != now:
             name = path.relative_to(folder).as_posix()
             raise CheckpointError(f"{folder}: {name} is damaged, its checksum is not that of the marker")
@@ -179,7 +179,9 @@ def _read_marker(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder}: {MARKER} is missing, it was not written to its end")
     try:
         marker: dict[str, Any] = from_json(path.read_text(encoding="utf-8"))
-        entries = {name: (int(said["bytes"]), str(said["sha256"])) for name, said in marker["files"].items()}
+        entries = {
+            name: (int(entry["bytes"]), str(entry["sha256"])) for name, entry in marker["files"].items()
+        }
         well_formed = bool(entries) and int(marker["step"]) >= 0 and int(marker["processes"]) > 0
         well_formed = well_formed and isinstance(marker["engine"], str)
     except (ValueError, TypeError, KeyError, AttributeError):

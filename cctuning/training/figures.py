@@ -18,14 +18,14 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
     Raises `ValueError` for a line that is no JSON, or holds a number that is not finite.
     """
-    found = []
+    losses = []
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         try:
             values = from_json(line)
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
-        found += [values] if "loss" in values else []
-    return found
+        losses += [values] if "loss" in values else []
+    return losses
 
 
 @style()

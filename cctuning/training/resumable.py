@@ -64,9 +64,9 @@ class ResumableTrainer(SFTTrainer):
     def _restore(self, checkpoint: Path) -> None:
         state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
         self._resumed_step = self._saved_step = int(state["global_step"])
-        own = checkpoint / self._own_file
-        if own.is_file():  # there may be more processes now than when it was written
-            self.restore_own_state(json.loads(own.read_text(encoding="utf-8")))
+        file = checkpoint / self._own_file
+        if file.is_file():  # there may be more processes now than when it was written
+            self.restore_own_state(json.loads(file.read_text(encoding="utf-8")))
 
     def set_initial_training_values(self, args: Any, dataloader: Any) -> Any:
         """As the Trainer's; a run that is resumed after its last step has no epochs left.

@@ -90,8 +90,8 @@ def check_settings(recipe: dict[str, Any], directory: str | Path) -> None:
         value = recipe.get(name)
         if type(value) not in kinds:
             expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-            found = f"is {value!r}" if name in recipe else "is missing"
-            raise RunError(f"{Path(directory) / RECIPE_FILE}: {name} {found}, and must be {expected}")
+            actual = f"is {value!r}" if name in recipe else "is missing"
+            raise RunError(f"{Path(directory) / RECIPE_FILE}: {name} {actual}, and must be {expected}")
 
 
 def check_trusted(directory: str | Path, trust_remote_code: bool) -> None:

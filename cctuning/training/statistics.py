@@ -95,7 +95,9 @@ def _of_tokens(languages: Sequence[str], sums: RowSums) -> dict[str, float]:
     if not tokens:
         return {}
     values = {"loss": nll / tokens, "entropy": entropy / tokens, "mean_token_accuracy": correct / tokens}
-    for name, own_nll, own in zip(languages, sums.nll.tolist(), sums.tokens.tolist(), strict=True):
-        if own:
-            values |= {f"loss/{name}": own_nll / own, f"tokens/{name}": int(own)}
+    for name, language_nll, language_tokens in zip(
+        languages, sums.nll.tolist(), sums.tokens.tolist(), strict=True
+    ):
+        if language_tokens:
+            values |= {f"loss/{name}": language_nll / language_tokens, f"tokens/{name}": int(language_tokens)}
     return values

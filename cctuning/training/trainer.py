@@ -111,7 +111,9 @@ class CCTuningTrainer(ResumableTrainer):
         )
         languages = languages_of(every)
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
-        sets = {f"{mode}_dataset": training_set(own, languages) for mode, own in self.examples.items()}
+        sets = {
+            f"{mode}_dataset": training_set(examples, languages) for mode, examples in self.examples.items()
+        }
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
         super().__init__(
             model=model,
@@ -150,8 +152,8 @@ class CCTuningTrainer(ResumableTrainer):
         connected = connection_of(self.model if model is None else model)
         module = None if connected is None else connected.pooling_module
         if self.decision_maker_lr_multiplier != 1.0 and module is not None:
-            own = [weight for weight in module.parameters() if weight.requires_grad]
-            _own_learning_rate(optimizer, own, self.decision_maker_lr_multiplier)
+            weights = [weight for weight in module.parameters() if weight.requires_grad]
+            _own_learning_rate(optimizer, weights, self.decision_maker_lr_multiplier)
         return optimizer
 
     def get_batch_samples(
@@ -286,9 +288,9 @@ class CCTuningTrainer(ResumableTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         # The connection lies beside the plain checkpoint; adapters and FSDP's own files hold it themselves.
-        beside = (Path(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
+        has_connection_file = (Path(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
         engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
-        if beside and self.connection_model is not None and not engine_has_it:
+        if has_connection_file and self.connection_model is not None and not engine_has_it:
             load_connection_weights(self.connection_model, resume_from_checkpoint)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:

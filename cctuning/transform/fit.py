@@ -174,10 +174,14 @@ def _languages(
     fitted = Counter(pair.language for pair in sample.fit)
     report: dict[str, dict[str, Any]] = {}
     for language in sorted({pair.language for pair in sample.held_out}):
-        own = [index for index, pair in enumerate(sample.held_out) if pair.language == language]
-        report[language] = {"pairs": fitted[language], "held_out_pairs": len(own), **scores.of(own).summary()}
+        of_language = [index for index, pair in enumerate(sample.held_out) if pair.language == language]
+        report[language] = {
+            "pairs": fitted[language],
+            "held_out_pairs": len(of_language),
+            **scores.of(of_language).summary(),
+        }
         if agreement is not None:
-            report[language]["layer_agreement"] = agreement.of(own).transformed
+            report[language]["layer_agreement"] = agreement.of(of_language).transformed
     return report
 
 

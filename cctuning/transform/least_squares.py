@@ -250,9 +250,9 @@ class LeastSquares:
         self.total.add_rows(inputs, targets)
         scored = targets if self.signs is None else product(targets, self.signs)
         for number, fold in enumerate(self.folds):
-            own = folds == number
-            if own.any():
-                fold.add_rows(inputs[own], scored[own])
+            of_fold = folds == number
+            if of_fold.any():
+                fold.add_rows(inputs[of_fold], scored[of_fold])
 
 
 class _Fold:
@@ -288,9 +288,11 @@ class _FoldErrors:
         if new:
             gram = dense([fold.gram for fold in self.others], self.held_out.gram.d)
             cross: Matrix = np.sum([fold.scored.cross for fold in self.others], axis=0)
-            own = self.held_out.scored
-            changes = held_out_errors(gram, cross, self.held_out.gram, own.cross, self.ridges[new].tolist())
-            self.known |= {place: change + own.target for place, change in zip(new, changes, strict=True)}
+            scored = self.held_out.scored
+            changes = held_out_errors(
+                gram, cross, self.held_out.gram, scored.cross, self.ridges[new].tolist()
+            )
+            self.known |= {place: change + scored.target for place, change in zip(new, changes, strict=True)}
         return [self.known[place] for place in places]
 
 

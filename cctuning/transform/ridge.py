@@ -43,20 +43,20 @@ def held_out_errors(
 
 def coarse_to_fine(errors: Errors, places: int, rounding: float) -> int:
     """The best of `places`, found from every fourth one, then halfway to its neighbours, then next to it."""
-    found = _evaluate(errors, range(0, places, 4), places)
+    by_place = _evaluate(errors, range(0, places, 4), places)
     for step in (2, 1):
-        best = _best(found, rounding)
-        found |= _evaluate(errors, (best - step, best + step), places)
-    return _best(found, rounding)
+        best = _best(by_place, rounding)
+        by_place |= _evaluate(errors, (best - step, best + step), places)
+    return _best(by_place, rounding)
 
 
 def climb(errors: Errors, start: int, places: int, rounding: float) -> tuple[int, dict[int, float]]:
     """From `start` to a place with no better neighbour; returns it, and the errors of all places tried."""
-    best, found = start, _evaluate(errors, (start - 1, start, start + 1), places)
-    while (better := _best(found, rounding)) != best:
+    best, by_place = start, _evaluate(errors, (start - 1, start, start + 1), places)
+    while (better := _best(by_place, rounding)) != best:
         best = better
-        found |= _evaluate(errors, {best - 1, best + 1} - found.keys(), places)
-    return best, found
+        by_place |= _evaluate(errors, {best - 1, best + 1} - by_place.keys(), places)
+    return best, by_place
 
 
 def _evaluate(errors: Errors, wanted: Sequence[int] | set[int] | range, places: int) -> dict[int, float]:
@@ -64,10 +64,10 @@ def _evaluate(errors: Errors, wanted: Sequence[int] | set[int] | range, places: 
     return dict(zip(inside, errors(inside), strict=True)) if inside else {}
 
 
-def _best(found: dict[int, float], rounding: float) -> int:
+def _best(by_place: dict[int, float], rounding: float) -> int:
     """The place with the smallest error; of those that differ by no more than rounding, the first."""
-    least = min(found.values())
-    return min(place for place, error in found.items() if error <= least + rounding)
+    least = min(by_place.values())
+    return min(place for place, error in by_place.items() if error <= least + rounding)
 
 
 def _solve(gram: Matrix, cross: Matrix, ridge: float) -> Matrix | None:

@@ -121,13 +121,13 @@ def _translate(
         for places in plan_batches([len(text) for text in waiting], batch_size=chunk):
             part = [waiting[place] for place in places]
             try:
-                found = translator.translate(part, source=code, target=into)
+                results = translator.translate(part, source=code, target=into)
             except UnknownSourceError as error:
                 if not skip_unknown:
                     raise
                 unknown[code] = str(error)  # not kept in the file: another version may know it
-                found = []
-            known.add(translator.name, part[: len(found)], found, code, into)
+                results = []
+            known.add(translator.name, part[: len(results)], results, code, into)
             done += len(part)
             if progress:
                 progress(done, total)
@@ -157,10 +157,10 @@ def _result(
     key = CacheKey.of(translator, text, source, target)
     if key not in known:
         return Translation("", (unknown[source],), translator)
-    found = known[key]
-    if isinstance(found, Untranslated):
-        return Translation("", (found.reason,), translator)
-    return Translation(found, tuple(faults(text, found, source=source, target=target)), translator)
+    result = known[key]
+    if isinstance(result, Untranslated):
+        return Translation("", (result.reason,), translator)
+    return Translation(result, tuple(faults(text, result, source=source, target=target)), translator)
 
 
 # --- The file -----------------------------------------------------------------------------------------------
@@ -169,14 +169,14 @@ def _result(
 class Cache:
     """What was translated so far: a file that is only ever added to, and what it holds."""
 
-    def __init__(self, path: Path, found: dict[CacheKey, str | Untranslated]) -> None:
-        self._path, self._found = path, found
+    def __init__(self, path: Path, results: dict[CacheKey, str | Untranslated]) -> None:
+        self._path, self._results = path, results
 
     def __contains__(self, key: object) -> bool:
-        return key in self._found
+        return key in self._results
 
     def __getitem__(self, key: CacheKey) -> str | Untranslated:
-        return self._found[key]
+        return self._results[key]
 
     def add(
         self,
@@ -190,7 +190,7 @@ class Cache:
         lines = []
         for text, result in zip(texts, results, strict=True):
             key = CacheKey.of(translator, text, source, target)
-            self._found[key] = result
+            self._results[key] = result
             line = {"translator": translator, "source": source, "target": target, "sha256": key.text}
             line["text"] = text
             name = "reason" if isinstance(result, Untranslated) else "translation"

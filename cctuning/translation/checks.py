@@ -33,8 +33,8 @@ def faults(text: str, translation: str, *, source: str, target: str) -> list[str
         return []
     if _same(text, translation):
         return [] if _only_names(text, source, target) else ["is copied"]
-    found = [_loop(text, translation), _length(text, translation, source, target)]
-    return [fault for fault in (*found, _language(translation, target)) if fault]
+    candidates = [_loop(text, translation), _length(text, translation, source, target)]
+    return [fault for fault in (*candidates, _language(translation, target)) if fault]
 
 
 def _same(text: str, translation: str) -> bool:
@@ -61,8 +61,8 @@ def _loop(text: str, translation: str) -> str | None:
 
 def _repeated(text: str) -> str | None:
     """What a text has four times in a row or more."""
-    found = (match[1] for match in _LOOP.finditer(text) if len(match[0]) >= _LOOP_CHARACTERS)
-    return next(found, None)
+    repeats = (match[1] for match in _LOOP.finditer(text) if len(match[0]) >= _LOOP_CHARACTERS)
+    return next(repeats, None)
 
 
 def _length(text: str, translation: str, source: str, target: str) -> str | None:
@@ -78,5 +78,5 @@ def _density(code: str) -> float:
 def _language(translation: str, target: str) -> str | None:
     if language_consistency(translation, target) != 0:  # None: it cannot be said
         return None
-    [found] = identify([translation])
-    return f"is in {found.code}" if found.confidence >= _MIN_CONFIDENCE else None
+    [identified] = identify([translation])
+    return f"is in {identified.code}" if identified.confidence >= _MIN_CONFIDENCE else None

@@ -54,9 +54,9 @@ class Madlad:
 
     def control_token(self, sentence: str) -> str | None:
         """As `Nllb.control_token`."""
-        found = _MADLAD_CODE.search(sentence)
+        match = _MADLAD_CODE.search(sentence)
         special = (token for token in self.tokenizer.all_special_tokens if token in sentence)
-        return found[0] if found else next(special, None)
+        return match[0] if match else next(special, None)
 
 
 Family = Nllb | Madlad

@@ -71,8 +71,8 @@ class LanguageModelTranslator:
             for limit, numbers in sorted(by_limit.items(), reverse=True):
                 wanted = [ids[number] for number in numbers]
                 generate = partial(self._generate, limit=limit)
-                found = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=self.batch_size)
-                results |= zip(numbers, found, strict=True)
+                outputs = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=self.batch_size)
+                results |= zip(numbers, outputs, strict=True)
         return [results[number] for number in range(len(texts))]
 
     def _fault(self, text: str, tokens: int) -> str | None:

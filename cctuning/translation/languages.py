@@ -44,20 +44,20 @@ def find_language(code: str) -> Language:
         tag = langcodes.Language.get(langcodes.standardize_tag(code, macro=macro))
         language = table.get(str(tag.language))
         script = tag.script or (tag.maximize().script if tag.territory else None)
-        if script and (found := table.get(f"{tag.language}-{script}")):
-            return found
+        if script and (of_script := table.get(f"{tag.language}-{script}")):
+            return of_script
         if language and script in (None, language.script):
             return language
-    same = [one for one in table if one.split("-")[0] == tag.language]
+    same = [name for name in table if name.split("-")[0] == tag.language]
     raise TranslationError(f"{code} is no language of {_TABLE.name}{_near(code, same, table)}")
 
 
 def _near(code: str, same: list[str], table: dict[str, Language]) -> str:
     """What a mistyped code may stand for: its language in other scripts, or else what is spelled alike."""
-    by_name = {one.name.lower(): one.code for one in table.values()}
+    by_name = {language.name.lower(): language.code for language in table.values()}
     spelled = by_name.get(str(nearest(code, by_name))) if len(code) > 3 else nearest(code, table)
     near = same or [name for name in [spelled] if name]
-    return f"; near: {', '.join(f'{one} ({table[one].name})' for one in near)}" if near else ""
+    return f"; near: {', '.join(f'{name} ({table[name].name})' for name in near)}" if near else ""
 
 
 @functools.cache

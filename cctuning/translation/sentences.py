@@ -55,9 +55,9 @@ def take_apart(text: str, source: str) -> list[Piece]:
 
 
 def _line(line: str, language: str) -> Iterator[Piece]:
-    found = _LINE.fullmatch(line)
-    assert found  # all of it is optional
-    start, words, end = found.groups()
+    match = _LINE.fullmatch(line)
+    assert match  # all of it is optional
+    start, words, end = match.groups()
     yield Piece(start, stays=True)
     for sentence in sentencex.segment(language, words) if words else []:
         core = sentence.strip()
@@ -74,12 +74,12 @@ def put_together(pieces: Sequence[Piece], translations: Sequence[str], source: s
     Sentences of Chinese and Japanese have no blanks between them, others have.
     """
     gap = _gap(target) if _gap(source) == "" else ""
-    found = iter(translations)
+    remaining = iter(translations)
     parts: list[str] = []
     for number, piece in enumerate(pieces):
         follows_sentence = number > 0 and not pieces[number - 1].stays
         if not piece.stays:
-            parts += [gap if follows_sentence else "", next(found)]
+            parts += [gap if follows_sentence else "", next(remaining)]
         elif piece.text == " " and follows_sentence and number + 1 < len(pieces):
             parts.append(_gap(target))
         else:
@@ -132,8 +132,8 @@ def translate_by_sentence(
     """
     plans = [_plan(text, lengths, source, limit) for text in texts]
     wanted = dict.fromkeys(part for plan in plans if not plan.fault for parts in plan.parts for part in parts)
-    found = dict(zip(wanted, translate(list(wanted)) if wanted else [], strict=True))
-    return [_finished(plan, found, source, target) for plan in plans]
+    by_sentence = dict(zip(wanted, translate(list(wanted)) if wanted else [], strict=True))
+    return [_finished(plan, by_sentence, source, target) for plan in plans]
 
 
 def _plan(text: str, lengths: Callable[[Sequence[str]], list[int]], source: str, limit: int) -> _Plan:
@@ -150,7 +150,7 @@ def _plan(text: str, lengths: Callable[[Sequence[str]], list[int]], source: str,
 
 
 def _finished(
-    plan: _Plan, found: dict[str, str | Untranslated], source: str, target: str
+    plan: _Plan, by_sentence: dict[str, str | Untranslated], source: str, target: str
 ) -> str | Untranslated:
     if plan.fault:
         return plan.fault
@@ -158,7 +158,7 @@ def _finished(
     for parts in plan.parts:
         translated = []
         for part in parts:
-            result = found[part]
+            result = by_sentence[part]
             if isinstance(result, Untranslated):
                 return result
             if not result:

@@ -67,18 +67,18 @@ class Seq2SeqTranslator:
         ids = self.family.encode(sentences, source=source, target=target)
         first = self.family.first_token(target)
         results: dict[int, str | Untranslated] = {}
-        asked = []
+        translatable = []
         for number, sentence in enumerate(sentences):
             if token := self.family.control_token(sentence):
                 reason = f"holds {token}, which the translator would read as a token of its own"
                 results[number] = Untranslated(reason)
             else:
-                asked.append(number)
+                translatable.append(number)
 
         def limit(number: int) -> int:
             return min(output_limit(len(ids[number])), self.engine.limit)
 
-        for most, numbers in groupby(sorted(asked, key=limit, reverse=True), key=limit):
+        for most, numbers in groupby(sorted(translatable, key=limit, reverse=True), key=limit):
             alike = list(numbers)
             generate = partial(
                 self.engine.generate, first_token=first, max_new_tokens=most, beam_size=self.beam_size

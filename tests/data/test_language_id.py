@@ -8,7 +8,7 @@ from cctuning.data import language_id
 from cctuning.data.language_id import (
     KNOWN,
     MIN_LETTERS,
-    UNTOLD,
+    SELDOM_RECOGNISED,
     Language,
     identify,
     language_consistency,
@@ -133,7 +133,7 @@ def test_letters_are_weighed():
     assert weighted_letters("東京 x") == 9
     assert language_consistency("a" * (MIN_LETTERS - 1), "en") is None
     assert language_consistency("a" * MIN_LETTERS, "en") is not None
-    assert UNTOLD <= KNOWN
+    assert SELDOM_RECOGNISED <= KNOWN
 
 
 def test_without_the_package(monkeypatch):

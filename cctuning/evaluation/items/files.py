@@ -104,10 +104,10 @@ def _file(folder: Path, benchmark: Benchmark, language: str) -> Path:
         )
     place = folder / benchmark.title
     if not place.is_dir():
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        folders = sorted(path.name for path in folder.iterdir() if path.is_dir())
         raise DataError(
-            f"{folder} has no folder {benchmark.title}, only {', '.join(names) or 'files'}"
-            f"{did_you_mean(benchmark.title, names)}"
+            f"{folder} has no folder {benchmark.title}, only {', '.join(folders) or 'files'}"
+            f"{did_you_mean(benchmark.title, folders)}"
         )
     files = _files(place)
     if language not in files:

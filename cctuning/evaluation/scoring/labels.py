@@ -57,12 +57,12 @@ class LabelReader:
             is no label in a response.
     """
 
-    def __init__(self, options: Mapping[str, str], language: str, asked: str) -> None:
+    def __init__(self, options: Mapping[str, str], language: str, prompt: str) -> None:
         self.spellings = _spellings(options, language)
         language = language.partition("-")[0]
         self.patterns = _patterns(tuple(self.spellings), language)
         self.words = {word for key in ("en", language) for word in ONE_LETTER_WORDS.get(key, "").split()}
-        self.asked = _single_blanks(_plain(asked))
+        self.prompt = _single_blanks(_plain(prompt))
 
     def read(self, response: str, *, at_start: bool = True) -> list[str]:
         """The labels that `response` names, in the order of their last mention; none where it names none.
@@ -92,17 +92,17 @@ class LabelReader:
         in_brackets, at_end = self._in_brackets(text), self._at_end(text)
         if in_brackets and at_end and in_brackets[-1][0] >= len(text) - len(_last_sentence(text)):
             at_end = []  # "(B), not D"
-        found = opening + in_brackets + at_end
-        if not found:
+        places = opening + in_brackets + at_end
+        if not places:
             named = [labels for labels in map(self._beside_words, _sentences(text)) if labels]
             counted = named if at_start else named[-1:]
             return by_last_mention(enumerate(label for labels in counted for _, label in sorted(labels)))
-        return by_last_mention(found)
+        return by_last_mention(places)
 
     def _in_brackets(self, text: str) -> Found:
         labels = {spelling.casefold(): label for spelling, label in self.spellings.items()}
-        found = self.patterns["in brackets"].finditer(text.casefold())
-        return [(match.start(), labels[match[1]]) for match in found]
+        matches = self.patterns["in brackets"].finditer(text.casefold())
+        return [(match.start(), labels[match[1]]) for match in matches]
 
     def _opening(self, text: str) -> Found:
         return self._labels("opening", text)
@@ -111,8 +111,8 @@ class LabelReader:
         """The labels that the last sentence ends with, and in it those behind a verb."""
         last = _last_sentence(text)
         closing = self._labels("closing", last)
-        found = closing + (self._labels("behind a verb", last) if closing else [])
-        return [(len(text) - len(last) + place, label) for place, label in found]
+        places = closing + (self._labels("behind a verb", last) if closing else [])
+        return [(len(text) - len(last) + place, label) for place, label in places]
 
     def _beside_words(self, sentence: str) -> Found:
         speaks_of_answers = self.patterns["noun"].search(sentence)
@@ -145,14 +145,14 @@ class LabelReader:
         ignored = "" if label in self.words else "i"  # the question's "a" is an article, and no "A"
         before_it, after_it = (regex.escape(_single_blanks(part)) for part in (before, after))
         spelt = rf"(?i:{before_it})(?{ignored}:{regex.escape(label)})(?i:{after_it})"
-        if regex.search(rf"(?<!\w){spelt}(?!\w)", self.asked) is None:
+        if regex.search(rf"(?<!\w){spelt}(?!\w)", self.prompt) is None:
             return match[0]
         return before + _NO_LABEL * len(label) + after
 
 
-def by_last_mention(found: Iterable[tuple[int, str]]) -> list[str]:
+def by_last_mention(mentions: Iterable[tuple[int, str]]) -> list[str]:
     """Labels, each once, in the order of the last place that each was found at."""
-    last = {label: place for place, label in sorted(found)}
+    last = {label: place for place, label in sorted(mentions)}
     return sorted(last, key=lambda label: last[label])
 
 
@@ -210,7 +210,7 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
         rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}){_in_english(language)})"
     )
     own_word = rf"(?!{verb}|{noun}|{reason}){_LETTER}{{4,}}"
-    spelt = _any_of(one.casefold() for one in spellings)
+    spelt = _any_of(spelling.casefold() for spelling in spellings)
     behind_opening = (
         rf"(?:$|\n|\s*[):;、。،؛।—–=]|[.,](?!\d)|{ending}\W*(?:{verb}|{noun})"
         rf"|(?<=[A-Z])\s+(?={_LETTER})|(?<=[A-Z\d])(?={_LETTER}))"

@@ -22,21 +22,21 @@ def named_options(response: str, item: Item, *, at_start: bool = True) -> list[s
     """
     if not item.options:
         raise ValueError(f"{item.file or 'item'}, id {item.id}: a choice has options, and this item has none")
-    asked = "\n".join([item.prompt, item.prompt_en, *item.options.values()])
-    reader = LabelReader(item.options, item.language, asked)
+    prompt = "\n".join([item.prompt, item.prompt_en, *item.options.values()])
+    reader = LabelReader(item.options, item.language, prompt)
     return reader.read(response, at_start=at_start) or _by_text(response, item.options, item.language)
 
 
 def _by_text(response: str, options: Mapping[str, str], language: str) -> list[str]:
-    found = words(equated(response, language))
+    response_words = words(equated(response, language))
     spans = []
     for label, text in options.items():
         wanted = words(equated(text, language))
-        starts = range(len(found) - len(wanted) + 1) if wanted else ()
+        starts = range(len(response_words) - len(wanted) + 1) if wanted else ()
         spans += [
             (start, start + len(wanted), label)
             for start in starts
-            if found[start : start + len(wanted)] == wanted
+            if response_words[start : start + len(wanted)] == wanted
         ]
     return by_last_mention(
         (start, label)

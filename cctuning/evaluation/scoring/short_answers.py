@@ -17,8 +17,8 @@ from cctuning.evaluation.scoring.words import equated, words
 
 def exact_match(response: str, item: Item) -> float:
     """1 if the response has the words of one of the gold answers, all and in order, and no other."""
-    found = answer_words(response, item.language)
-    return float(any(found == answer_words(answer, item.language) for answer in item.answers))
+    response_words = answer_words(response, item.language)
+    return float(any(response_words == answer_words(answer, item.language) for answer in item.answers))
 
 
 def f1(response: str, item: Item) -> float:
@@ -26,8 +26,8 @@ def f1(response: str, item: Item) -> float:
 
     Words are counted as often as they occur.
     """
-    found = answer_words(response, item.language)
-    return max(_f1(found, answer_words(answer, item.language)) for answer in item.answers)
+    response_words = answer_words(response, item.language)
+    return max(_f1(response_words, answer_words(answer, item.language)) for answer in item.answers)
 
 
 def answer_words(text: str, language: str) -> list[str]:
@@ -50,8 +50,8 @@ def _without_prefix(word: str, prefixes: Sequence[str]) -> str:
     return word
 
 
-def _f1(found: list[str], gold: list[str]) -> float:
-    if not found or not gold:
-        return float(found == gold)
-    common = (Counter(found) & Counter(gold)).total()
-    return 2 * common / (len(found) + len(gold))
+def _f1(predicted: list[str], gold: list[str]) -> float:
+    if not predicted or not gold:
+        return float(predicted == gold)
+    common = (Counter(predicted) & Counter(gold)).total()
+    return 2 * common / (len(predicted) + len(gold))

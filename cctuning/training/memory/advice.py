@@ -30,13 +30,13 @@ def knobs(step: Step, engine: Engine, device: Device, *, lora: PeftConfig) -> li
     that help are put together, one after the other, until the run fits.
     """
     now = total_memory(step, engine).total
-    found = [Knob(change, total_memory(other, engine)) for change, other in _settings(step, lora)]
-    found = [knob for knob in found if knob.estimate.total < _WORTH_SAYING * now]
-    found.sort(key=lambda knob: knob.estimate.total)
-    if not any(device.holds(knob.estimate) for knob in found):
-        found += _together(step, engine, device, lora, [knob.change for knob in found])
-    found += [knob for knob in _engines(step, engine, device) if knob.estimate.total < _WORTH_SAYING * now]
-    return sorted(found, key=lambda knob: (not device.holds(knob.estimate), knob.estimate.total))
+    helpful = [Knob(change, total_memory(other, engine)) for change, other in _settings(step, lora)]
+    helpful = [knob for knob in helpful if knob.estimate.total < _WORTH_SAYING * now]
+    helpful.sort(key=lambda knob: knob.estimate.total)
+    if not any(device.holds(knob.estimate) for knob in helpful):
+        helpful += _together(step, engine, device, lora, [knob.change for knob in helpful])
+    helpful += [knob for knob in _engines(step, engine, device) if knob.estimate.total < _WORTH_SAYING * now]
+    return sorted(helpful, key=lambda knob: (not device.holds(knob.estimate), knob.estimate.total))
 
 
 def _settings(step: Step, lora: PeftConfig) -> Iterator[tuple[str, Step]]:
@@ -62,14 +62,14 @@ def _settings(step: Step, lora: PeftConfig) -> Iterator[tuple[str, Step]]:
 def _together(
     step: Step, engine: Engine, device: Device, lora: PeftConfig, changes: Sequence[str]
 ) -> list[Knob]:
-    said: list[str] = []
+    taken: list[str] = []
     for change in changes:
         options = dict(_settings(step, lora))
         if change in options:  # Adafactor is none where adapters are trained
-            step, said = options[change], [*said, change]
+            step, taken = options[change], [*taken, change]
             estimate = total_memory(step, engine)
             if device.holds(estimate):
-                return [Knob(" ".join(said), estimate)] if len(said) > 1 else []
+                return [Knob(" ".join(taken), estimate)] if len(taken) > 1 else []
     return []
 
 

@@ -42,11 +42,13 @@ def estimate_memory(step: Step, engine: Engine = ONE) -> MemoryEstimate:
     gradients that they cause. Raises `UnknownMemoryError` for a model with operators that need values, such
     as some mixtures of experts.
     """
-    own = total_memory(step, engine)
+    connected = total_memory(step, engine)
     if step.connection is None:
-        return own
+        return connected
     plain = total_memory(dataclasses.replace(step, connection=None), engine)
-    return dataclasses.replace(plain, connection=own.total - plain.total, main_memory=own.main_memory)
+    return dataclasses.replace(
+        plain, connection=connected.total - plain.total, main_memory=connected.main_memory
+    )
 
 
 def total_memory(step: Step, engine: Engine = ONE) -> MemoryEstimate:

@@ -100,14 +100,19 @@ def _fsdp2(engine: Engine, step: Step, sizes: _Sizes) -> Held:
         "rest": int(trained * embedding),
         "end": 0,
     }
-    own = {"weights": weights, "gradients": gradients, "optimizer": optimizer}
+    state = {"weights": weights, "gradients": gradients, "optimizer": optimizer}
     main_memory = 0
     if engine.offload:
-        main_memory = sum(own.values()) * share
-        own, working = dict.fromkeys(own, 0), 0
+        main_memory = sum(state.values()) * share
+        state, working = dict.fromkeys(state, 0), 0
     traced = dataclasses.replace(step, dtype="bfloat16" if step.bf16 else step.dtype)
     return Held(
-        **own, working=working, gathered=gathered, main_memory=main_memory, step=traced, gradients_leave=True
+        **state,
+        working=working,
+        gathered=gathered,
+        main_memory=main_memory,
+        step=traced,
+        gradients_leave=True,
     )
 
 

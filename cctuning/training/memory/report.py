@@ -76,19 +76,19 @@ def _beside(step: Step) -> str:
     return "Not in it: Python and its libraries (0.5 to 1 GiB)."
 
 
-def _knobs_table(found: Sequence[Knob], device: Device) -> RenderableType:
-    if not found:
+def _knobs_table(changes: Sequence[Knob], device: Device) -> RenderableType:
+    if not changes:
         return Text("No single setting helps: take a smaller model or more devices.")
     rows = [
         [knob.change, size(knob.estimate.total), "yes" if device.holds(knob.estimate) else "no"]
-        for knob in found
+        for knob in changes
     ]
     table = RecordTable(["change", "total", "fits"], rows)
     notes = []
-    if any(".yaml" in knob.change for knob in found):
+    if any(".yaml" in knob.change for knob in changes):
         notes.append("A .yaml file goes to accelerate launch --config_file.")
-    if any(knob.estimate.main_memory for knob in found):
-        most = max(knob.estimate.main_memory for knob in found)
+    if any(knob.estimate.main_memory for knob in changes):
+        most = max(knob.estimate.main_memory for knob in changes)
         notes.append(f"Offloading takes {size(most)} of main memory.")
     shown = table.screen(title=f"what helps, on {device.name}", title_justify="left")
     return Group(shown, *(Text(note) for note in notes))
