@@ -42,8 +42,8 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
             f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
         )
     if recipe.question:
-        said = reply(model, prompts, recipe, recipe.question, recipe.english)
-        return Result(report=dataclasses.asdict(said))
+        response = reply(model, prompts, recipe, recipe.question, recipe.english)
+        return Result(report=dataclasses.asdict(response))
     converse(model, prompts, recipe)
     return Result()
 
@@ -78,21 +78,21 @@ def reply(
     model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None
 ) -> Answer:
     """Prints the answer and the layer that was chosen, and returns it."""
-    [said] = answer(
+    [response] = answer(
         model,
         prompts,
         [question],
         english=[english] if english else None,
         max_new_tokens=recipe.max_new_tokens,
     )
-    console.say(said.text or "(an empty answer)")
-    console.say(origin(said, english), style="dim")
-    return said
+    console.say(response.text or "(an empty answer)")
+    console.say(origin(response, english), style="dim")
+    return response
 
 
-def origin(said: Answer, english: str | None) -> str:
+def origin(response: Answer, english: str | None) -> str:
     """Where the connection came from, in words."""
-    if not said.connected:
+    if not response.connected:
         return "not connected"
     source = "the English prompt" if english else "the model's own outputs, transformed"
-    return f"{'all layers' if said.layer is None else f'layer {said.layer}'} of {source}"
+    return f"{'all layers' if response.layer is None else f'layer {response.layer}'} of {source}"

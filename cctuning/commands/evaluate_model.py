@@ -91,9 +91,9 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
                 trust_remote_code=recipe.trust_remote_code,
             ).to(state.device)
         set_mode(model, mode)
-        asked = list(zip(tasks, sets, strict=True))
+        pairs = list(zip(tasks, sets, strict=True))
         settings = how_asked(recipe, mode) | {"generation_rules": rules}
-        return Result(folder, evaluate(recipe, mode, folder, model, prompts, asked, settings, shard))
+        return Result(folder, evaluate(recipe, mode, folder, model, prompts, pairs, settings, shard))
 
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
@@ -105,9 +105,9 @@ def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> N
     for note in filter(None, notes):
         console.warn(note)
     others: dict[str, list[str]] = {}
-    for found in sets:
-        if found.language not in found.benchmark.languages:
-            others.setdefault(found.benchmark.title, []).append(found.language)
+    for item_set in sets:
+        if item_set.language not in item_set.benchmark.languages:
+            others.setdefault(item_set.benchmark.title, []).append(item_set.language)
     for title, languages in others.items() if not recipe.languages else ():
         listed = ", ".join(languages)
         console.say(f"{title}: {listed} beside the paper's languages; languages=[...] chooses")
@@ -115,8 +115,8 @@ def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> N
 
 def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any) -> Translate:
     """What translates prompts: the first process does, with a cache in `folder`, and tells the others."""
-    own = recipe.translator.kind == "self"
-    if not own and recipe.translator.model is None:
+    translates_itself = recipe.translator.kind == "self"
+    if not translates_itself and recipe.translator.model is None:
         raise ValueError(
             f"translator.kind={recipe.translator.kind} needs translator.model=: a "
             + ("file of translations" if recipe.translator.kind == "file" else "folder or hub name")
@@ -138,7 +138,7 @@ def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any)
         translated: list[str | None] = []
         if translator is not None:
             with progress_bar(f"{source} -> {target}", len(texts), console=console) as bar:
-                found = translate_all(
+                translations = translate_all(
                     translator,
                     texts,
                     sources=[source] * len(texts),
@@ -146,13 +146,13 @@ def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any)
                     cache=folder / TRANSLATIONS_FILE,
                     progress=bar.update,
                 )
-            faulty = [one for one in found if one.faults]
+            faulty = [translation for translation in translations if translation.faults]
             if faulty:
                 console.warn(
-                    f"{len(faulty):,} of {len(found):,} translations from {source} are faulty "
+                    f"{len(faulty):,} of {len(translations):,} translations from {source} are faulty "
                     f"({faulty[0].faults[0]}); {folder / TRANSLATIONS_FILE} holds them"
                 )
-            translated = [one.text or None for one in found]
+            translated = [translation.text or None for translation in translations]
         return list(from_the_first(translated, shard, device))
 
     return translate
@@ -168,19 +168,19 @@ def make_tasks(
 ) -> tuple[list[Task], list[ItemSet]]:
     """What is asked of each set of items, and the sets less what cannot be asked."""
     made = []
-    for found in sets:
-        task = make_task(found, prompts, mode=mode, prompting=recipe.prompting, translate=translate)
+    for item_set in sets:
+        task = make_task(item_set, prompts, mode=mode, prompting=recipe.prompting, translate=translate)
         made.append(
             split_faulty(
                 task,
-                found,
+                item_set,
                 prompts,
                 positions=positions,
                 new_tokens=recipe.max_new_tokens,
                 leave_out=recipe.on_bad_prompt == "leave_out",
             )
         )
-    return [task for task, _ in made], [found for _, found in made]
+    return [task for task, _ in made], [item_set for _, item_set in made]
 
 
 def evaluate(
@@ -201,8 +201,8 @@ def evaluate(
     known: dict[str, StoredTask] = {}
     if shard.rank == 0:
         stored = {
-            task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), found.left_out)
-            for task, found in tasks
+            task.name: StoredTask(task.benchmark.name, task.language, task.fingerprint(), item_set.left_out)
+            for task, item_set in tasks
         }
         known = open_folder(folder, settings, stored, resume=recipe.resume, warn=console.warn)
         save_recipe(recipe, folder / "recipe.yaml")

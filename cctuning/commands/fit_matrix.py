@@ -207,7 +207,8 @@ def summary(report: dict[str, Any]) -> Table:
     rows |= {f"F · W_T, {language}": values for language, values in report["languages"].items()}
     numbers = {name: map(values.get, _SHOWN.values()) for name, values in rows.items()}
     cells = [
-        [name, *("" if one is None else f"{one:.3f}" for one in found)] for name, found in numbers.items()
+        [name, *("" if value is None else f"{value:.3f}" for value in values)]
+        for name, values in numbers.items()
     ]
     chosen = "chosen by cross-validation" if "cross_validation" in report else "given"
     return RecordTable(["F_en predicted by", *_SHOWN], cells).screen(

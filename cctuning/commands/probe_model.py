@@ -74,12 +74,12 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     if recipe.unseen is not None:
         unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
         check_same_sets(pilot, unseen)
-    # Before anything is asked, which takes long.
+    # Before the questions are asked, which takes long.
     otherwise = baseline_tasks(recipe, unseen, prompts, positions)
-    beside = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
+    baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
     warn_of_known_issues(recipe, pilot, unseen)
-    asked = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
-    if unknown := unknown_tokens_warning(tokenizer, asked):
+    token_ids = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
+    if unknown := unknown_tokens_warning(tokenizer, token_ids):
         console.warn(unknown)
     folder = StudyFolder(recipe.output_dir or beside_model(recipe.model, "probing", recipe.run_name))
     if recipe.dry_run:
@@ -105,7 +105,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             recipe.rows,
             shard,
         )
-        return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, beside))
+        return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, baselines))
 
 
 def check_packages() -> None:
@@ -197,7 +197,7 @@ def probe(
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
     otherwise: Mapping[str, tuple[list[Task], GenerationSettings]],
-    beside: Mapping[str, Evaluation],
+    baselines: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both.
 
@@ -218,7 +218,7 @@ def probe(
         ask_baselines(study, otherwise)
     if study.shard.rank != 0:
         return {}
-    return write_findings(recipe, study, pilot, unseen, pairs, beside)
+    return write_findings(recipe, study, pilot, unseen, pairs, baselines)
 
 
 def write_findings(
@@ -227,7 +227,7 @@ def write_findings(
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
     pairs: Mapping[GridKey, StrategyPairs],
-    beside: Mapping[str, Evaluation],
+    baselines: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     """Writes everything that is made of the cells, from their files; returns the summary."""
     folder = study.folder.path
@@ -235,15 +235,15 @@ def write_findings(
         for task in probes:
             study.folder.write_questions(which, task)
     with console.status("measures and pair selectors"):
-        found = gather(recipe, study, pilot, unseen, pairs, beside)
+        cells = gather(recipe, study, pilot, unseen, pairs, baselines)
         summary, judgements = measure(
-            found, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
+            cells, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
         )
         summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
         study.folder.clear_findings()
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
-        shown = shown_by_lens(found, recipe.centre) if recipe.lens else {}
+        shown = shown_by_lens(cells, recipe.centre) if recipe.lens else {}
         lenses = {}
         try:
             lenses = draw_lenses(study, pilot, shown, folder / "figures")
@@ -252,7 +252,7 @@ def write_findings(
         questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
         write_report(
             folder,
-            found.grids.values(),
+            cells.grids.values(),
             summary,
             questions,
             judgements,
@@ -274,13 +274,13 @@ def write_findings(
 
 def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
     """What a reader of the report has to know."""
-    said = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
+    lines = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
     for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
         languages = dict.fromkeys(task.language for task in probes)
         left_out = sum(len({id for ids in task.item_set.left_out.values() for id in ids}) for task in probes)
         faulty = sum(count_known_issues(probes, str(data)).values())
         if probes:
-            said.append(
+            lines.append(
                 f"{count(probes):,} {which} questions in {len(languages)} languages, from "
                 f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
                 "take part."
@@ -292,8 +292,8 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
         (into_centre, f"asked in {recipe.centre}, with activations from each language"),
     ):
         if titles:
-            said.append(f"{', '.join(sorted(titles))}: {direction}.")
-    return [*said, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
+            lines.append(f"{', '.join(sorted(titles))}: {direction}.")
+    return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
 
 
 def gather(
@@ -302,9 +302,9 @@ def gather(
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
     pairs: Mapping[GridKey, StrategyPairs],
-    beside: Mapping[str, Evaluation],
+    baselines: Mapping[str, Evaluation],
 ) -> StudyCells:
-    """All that the study has found, and what was evaluated beside it."""
+    """All measurements of the study, and the evaluations to compare with."""
     folder = study.folder.path / "prompting"
     prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
     whole = recipe.unseen_cells == "all"
@@ -320,7 +320,7 @@ def gather(
         applied=applied,
         unseen=study.grids(UNSEEN, unseen) if whole else applied,
         unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
-        others={**prompted, **beside},
+        others={**prompted, **baselines},
     )
 
 
@@ -342,7 +342,7 @@ def baseline_tasks(
     recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
 ) -> dict[str, tuple[list[Task], GenerationSettings]]:
     """The unseen questions under the other promptings, and how those are asked."""
-    found = {}
+    by_prompting = {}
     for prompting in others_than_original(recipe) if unseen else ():
         new_tokens = recipe.cot_new_tokens if prompting == "cot" else recipe.max_new_tokens
         tasks = prompted_tasks(
@@ -353,8 +353,11 @@ def baseline_tasks(
             new_tokens=new_tokens,
             leave_out=recipe.on_bad_prompt == "leave_out",
         )
-        found[prompting] = tasks, GenerationSettings(new_tokens, recipe.batch_size, log_likelihood=False)
-    return found
+        by_prompting[prompting] = (
+            tasks,
+            GenerationSettings(new_tokens, recipe.batch_size, log_likelihood=False),
+        )
+    return by_prompting
 
 
 def ask_baselines(study: Study, otherwise: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
@@ -393,6 +396,6 @@ def show(
     console.print(settings_table(recipe, output_dir=str(folder.path)))
     if unseen:
         console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
-    said = "source, where activations come from:"
-    console.print(question_panel(pilot[0].task, tokenizer, parallel=said))
+    heading = "source, where activations come from:"
+    console.print(question_panel(pilot[0].task, tokenizer, parallel=heading))
     console.print("Nothing was asked.")

@@ -28,5 +28,5 @@ class Result:
 
 def beside_model(model: str, *names: str) -> Path:
     """Where results lie by default: in the model's folder, or for a model on the hub under outputs/."""
-    own = Path(model)
-    return (own if own.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)
+    folder = Path(model)
+    return (folder if folder.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)

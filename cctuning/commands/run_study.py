@@ -75,10 +75,10 @@ def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) ->
         if states[step.name].changed
     ]
     if lines:
-        asked = all(step.kind == "evaluate" for step in steps if states[step.name].changed)
+        only_evaluations = all(step.kind == "evaluate" for step in steps if states[step.name].changed)
         elsewhere = (
             "Keep both with evaluate=[run_name=NAME,...], which names other folders in those of the models"
-            if asked
+            if only_evaluations
             else "Write elsewhere with runs=FOLDER"
         )
         raise RunError(
@@ -123,11 +123,11 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
 
 def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Collection[str]) -> list[Line]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
-    there = [row for row in rows if row.step not in missing]
-    if not there:
+    present = [row for row in rows if row.step not in missing]
+    if not present:
         return []
     with console.status("comparing the rows"):
-        lines, warnings = read_lines(there)
+        lines, warnings = read_lines(present)
     folder = Path(recipe.output_dir)
     write_tables(lines, folder, title=recipe.run_name)
     console.print(screen_table(lines, recipe.run_name))

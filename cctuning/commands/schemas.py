@@ -375,14 +375,14 @@ class ProbeRecipe:
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
         if self.unseen is None:
-            asked = {
+            set_keys = {
                 "beside=": self.beside,
                 "unseen_limit=": self.unseen_limit,
                 "unseen_cells=": self.unseen_cells == "all",
                 "prompting=": set(self.prompting) - {"original"},
             }
-            if said := next((key for key, value in asked.items() if value), None):
-                raise ValueError(f"{said} is about unseen questions: set unseen= too")
+            if key_set := next((key for key, value in set_keys.items() if value), None):
+                raise ValueError(f"{key_set} is about unseen questions: set unseen= too")
 
 
 @dataclass

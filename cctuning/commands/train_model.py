@@ -95,14 +95,14 @@ def train_model(recipe: TrainRecipe) -> Result:
     check_vocabulary(
         examples, tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=config.get_text_config().vocab_size
     )
-    found = preflight(recipe, config, prompts, examples)
+    errors = preflight(recipe, config, prompts, examples)
     if recipe.dry_run:
         show(recipe, examples, problems, tokenizer)
-        for error in found:
+        for error in errors:
             console.say(f"This would stop the run: {error}")
         return Result()
-    if found:
-        raise found[0]
+    if errors:
+        raise errors[0]
 
     with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
         return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, problems))
@@ -143,7 +143,7 @@ def preflight(
 ) -> list[ValueError]:
     """Errors that would come later, with the model loaded or trained; what is done otherwise is said."""
     generation_config = load_generation_config(recipe.model_name_or_path, **source_options(recipe))
-    found: list[ValueError] = []
+    errors: list[ValueError] = []
 
     def saving() -> None:
         if names := prepare_to_save(generation_config, prompts):
@@ -163,11 +163,11 @@ def preflight(
         try:
             check_one()
         except ValueError as error:
-            found.append(error)
+            errors.append(error)
     dtype = weights_dtype(recipe, config)
     if recipe.dtype == "auto" and dtype != stored_dtype(config):
         console.say(f"dtype=auto: weights stored in {stored_dtype(config)} are trained in {dtype}")
-    return found
+    return errors
 
 
 def source_options(recipe: TrainRecipe) -> dict[str, Any]:

@@ -111,10 +111,10 @@ def draw(
         console.print(moved_table(moved, texts))
         console.say(f"{folder} holds moved.csv, .png and .svg")
     report = {
-        "representations": {one.name: one.means for one in maps},
-        "moved": {name: [dataclasses.asdict(one) for one in layers] for name, layers in moved.items()},
-        "layers": {one.name: dataclasses.asdict(one) for one in choices},
-        "losses": {one.name: dataclasses.asdict(one) for one in losses},
+        "representations": {model.name: model.means for model in maps},
+        "moved": {name: [dataclasses.asdict(layer) for layer in layers] for name, layers in moved.items()},
+        "layers": {choice.name: dataclasses.asdict(choice) for choice in choices},
+        "losses": {run.name: dataclasses.asdict(run) for run in losses},
     }
     return Result(folder, {name: numbers for name, numbers in report.items() if numbers})
 
@@ -200,14 +200,16 @@ def read_model(
         }
     with console.status(f"t-SNE, {shown.name}"):
         drawn = map_model(shown.name, shown.mode, vectors, perplexity=recipe.perplexity, seed=recipe.seed)
-    prompts = {ENGLISH: texts.english} | {name: own for name, own in texts.texts.items() if name != ENGLISH}
+    prompts = {ENGLISH: texts.english} | {
+        name: prompts_of_language for name, prompts_of_language in texts.texts.items() if name != ENGLISH
+    }
     total = len(texts) * len(prompts)
     with progress_bar(f"layers' outputs, {shown.name}", total, console=console, transient=True) as bar:
         outputs = {
             language: sublayer_outputs(
-                model, shown.prompts, own, batch_size=recipe.batch_size, progress=bar.advance
+                model, shown.prompts, of_language, batch_size=recipe.batch_size, progress=bar.advance
             )
-            for language, own in prompts.items()
+            for language, of_language in prompts.items()
         }
     F_en = outputs.pop(ENGLISH)
     return drawn, measure_moved(outputs, F_en, transform_matrix(model))
@@ -227,11 +229,11 @@ def means_table(maps: list[ModelMap], texts: ParallelTexts) -> Table:
     names = {"cosine, parallel": "parallel", "cosine, other": "other", "difference": "difference"}
     rows = [
         [
-            *(one.name, one.connection),
-            *(f"{one.means[name]:.3f}" for name in names.values()),
-            f"{one.means['retrieval']:.1%}",
+            *(model.name, model.connection),
+            *(f"{model.means[name]:.3f}" for name in names.values()),
+            f"{model.means['retrieval']:.1%}",
         ]
-        for one in maps
+        for model in maps
     ]
     return RecordTable(["model", "connection", *names, "retrieval"], rows).screen(
         text=(0, 1),
@@ -245,13 +247,18 @@ def moved_table(moved: Mapping[str, Sequence[MovedLayer]], texts: ParallelTexts)
     """Of each model the layer in which the most sentences find their own F_en, and the last one."""
     rows = []
     for name, layers in moved.items():
-        best = max(layers, key=lambda one: one.retrieval_centred)
-        for what, one in (("best match", best), ("last", layers[-1])):
-            found = [
+        best = max(layers, key=lambda layer: layer.retrieval_centred)
+        for what, layer in (("best match", best), ("last", layers[-1])):
+            shares = [
                 "" if share is None else f"{share:.1%}"
-                for share in (one.differs, one.retrieval, one.retrieval_centred, one.transformed_centred)
+                for share in (
+                    layer.differs,
+                    layer.retrieval,
+                    layer.retrieval_centred,
+                    layer.transformed_centred,
+                )
             ]
-            rows.append([f"{name}, {what}", one.layer, f"{one.size_over_first:.2f}", *found])
+            rows.append([f"{name}, {what}", layer.layer, f"{layer.size_over_first:.2f}", *shares])
     columns = ["model", "layer", "size", "differs", "nearest", "less mean", "F·W_T"]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
@@ -281,10 +288,12 @@ def show(
         sentences = f"{len(texts):,} sentences in {', '.join(texts.texts)}"
         rows.append(["representations", f"{named}\n{sentences}; {layer}"])
     if choices:
-        evaluations = (f"{one.name}: {len(one.tasks)} tasks, {one.layers} layers" for one in choices)
+        evaluations = (
+            f"{choice.name}: {len(choice.tasks)} tasks, {choice.layers} layers" for choice in choices
+        )
         rows.append(["layers", "\n".join(evaluations)])
     if losses:
-        runs = (f"{one.name}: {len(one.losses):,} values up to step {one.steps[-1]:,}" for one in losses)
+        runs = (f"{run.name}: {len(run.losses):,} values up to step {run.steps[-1]:,}" for run in losses)
         rows.append(["losses", "\n".join(runs)])
     title = f"would be written to {folder}"
     table = RecordTable(["figure", "of"], rows)

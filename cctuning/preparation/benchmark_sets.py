@@ -38,10 +38,10 @@ def benchmark_set(benchmark: Benchmark, name: str, *, seed: int) -> BenchmarkSet
         )
     if benchmark.name not in _XTRANSPLANT:
         raise ValueError(f"{benchmark.name} has no set {name!r}: XTransplant used {', '.join(_XTRANSPLANT)}")
-    own = f"xtransplant_{benchmark.name}"
-    templates = own if benchmark.name in ("xnli", "xquad") else benchmark.name
+    of_xtransplant = f"xtransplant_{benchmark.name}"
+    templates = of_xtransplant if benchmark.name in ("xnli", "xquad") else benchmark.name
     available = benchmark.languages if benchmark.asked_in_english else languages_of(templates)
-    languages = available if templates == own else benchmark.languages
+    languages = available if templates == of_xtransplant else benchmark.languages
 
     def pilot(total: int) -> list[int]:
         return sample_positions(range(total), _PILOT, seed=seed)

@@ -75,14 +75,14 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
 def _check_source(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Raises `ValueError` for arguments that belong to the other source."""
     authors = options.source == "authors"
-    hubs = {
+    of_hub = {
         "--set": options.set != "benchmarks",
         "--root": options.root is not None,
         "--seed": options.seed != SEED,
         "--translator": options.translator is not None,
     }
-    theirs = {"--url": options.url is not None, "--commit": options.commit != COMMIT}
-    for name, given in (hubs if authors else theirs).items():
+    of_authors = {"--url": options.url is not None, "--commit": options.commit != COMMIT}
+    for name, given in (of_hub if authors else of_authors).items():
         if given:
             raise ValueError(f"{name} is of --from {'hub' if authors else 'authors'}: take it away")
     for benchmark in benchmarks:
@@ -122,23 +122,23 @@ def _write_benchmark(
         if _is_made(path, folder, settings):
             console.say(f"{path} is there")
         else:
-            found = load(language)
-            if not found.items:
+            loaded = load(language)
+            if not loaded.items:
                 console.say(f"{path}: the set leaves no question")
                 continue
-            write_items(path, found.items)
+            write_items(path, loaded.items)
             write_manifest(
                 folder,
                 command=command,
-                inputs=found.inputs,
+                inputs=loaded.inputs,
                 outputs=[path],
-                counts={language: len(found.items)},
+                counts={language: len(loaded.items)},
                 seed=options.seed if options.source == "hub" else None,
                 settings=settings,
                 packages=["datasets"] if options.source == "hub" else [],
-                checksums=found.checksums,
+                checksums=loaded.checksums,
             )
-            console.say(f"{path}: {len(found.items)} items")
+            console.say(f"{path}: {len(loaded.items)} items")
         items[language] = read_items(folder, benchmark, language)
     return items
 
@@ -199,10 +199,10 @@ def _table(benchmark: Benchmark, items: dict[str, list[Item]], faults: dict[str,
     rows = [
         [
             language,
-            len(own),
+            len(of_language),
             ", ".join(f"{name} {len(ids)}" for name, ids in faults.get(language, {}).items()),
         ]
-        for language, own in items.items()
+        for language, of_language in items.items()
     ]
     return RecordTable(["language", "items", "faults"], rows).screen(text=(0, 2), title=benchmark.title)
 

@@ -96,14 +96,14 @@ def _table(reports: Sequence[LanguageReport]) -> Table:
     counted = ("rows", "repeated", "same_as_english")
     rows = [
         [
-            one.language,
-            *(getattr(one, name) for name in counted),
-            *("/".join(map(str, one.lengths[field])) for field in FIELDS),
+            report.language,
+            *(getattr(report, name) for name in counted),
+            *("/".join(map(str, report.lengths[field])) for field in FIELDS),
         ]
-        for one in reports
+        for report in reports
     ]
     if len(reports) > 1:
-        rows += [[], ["all", *(sum(getattr(one, name) for one in reports) for name in counted)]]
+        rows += [[], ["all", *(sum(getattr(report, name) for report in reports) for name in counted)]]
     head = ["language", "rows", "repeated", "= en", "prompt", "English", "response"]
     return RecordTable(head, rows).screen(
         box=box.SIMPLE,

@@ -79,20 +79,25 @@ def _held(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[Overla
     return overlaps(rows, questions, threshold=options.overlap), short
 
 
-def _without(rows: Sequence[Row], found: Iterable[Overlap | NearDuplicate]) -> list[Row]:
-    removed = {id(one.row) for one in found}
+def _without(rows: Sequence[Row], faulty: Iterable[Overlap | NearDuplicate]) -> list[Row]:
+    removed = {id(match.row) for match in faulty}
     return [row for row in rows if id(row) not in removed]
 
 
-def _held_record(found: Overlap) -> dict[str, Any]:
-    question = found.question
+def _held_record(overlap: Overlap) -> dict[str, Any]:
+    question = overlap.question
     of = {"file": question.file, "id": question.id, "column": question.column, "text": question.text}
-    return _record(HELD, found.containment, found.row, of)
+    return _record(HELD, overlap.containment, overlap.row, of)
 
 
-def _near_record(found: NearDuplicate) -> dict[str, Any]:
-    of = {"file": found.of.file, "number": found.of.number, "id": found.of.id, "text": found.of.instruction}
-    return _record(NEAR, found.similarity, found.row, of)
+def _near_record(duplicate: NearDuplicate) -> dict[str, Any]:
+    of = {
+        "file": duplicate.of.file,
+        "number": duplicate.of.number,
+        "id": duplicate.of.id,
+        "text": duplicate.of.instruction,
+    }
+    return _record(NEAR, duplicate.similarity, duplicate.row, of)
 
 
 def _record(reason: str, similarity: float, row: Row, of: dict[str, Any]) -> dict[str, Any]:
@@ -108,16 +113,16 @@ def _line(record: dict[str, Any]) -> str:
 def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole) -> None:
     """What was removed of which language, and which benchmark files the questions are from."""
     if removed:
-        counts = Counter((one["language"], one["reason"]) for one in removed)
+        counts = Counter((record["language"], record["reason"]) for record in removed)
         rows = [
             [language, *(counts[language, reason] for reason in (NEAR, HELD))]
             for language in sorted({language for language, _ in counts})
         ]
-        totals = (sum(one["reason"] == reason for one in removed) for reason in (NEAR, HELD))
+        totals = (sum(record["reason"] == reason for record in removed) for reason in (NEAR, HELD))
         rows += [[], ["all", *totals]]
         table = RecordTable(["language", NEAR, HELD], rows).screen(box=box.SIMPLE, pad_edge=False)
         console.print(table)
-    files = Counter(one["of"]["file"] for one in removed if one["reason"] == HELD)
+    files = Counter(record["of"]["file"] for record in removed if record["reason"] == HELD)
     for file, count in files.most_common():
         console.say(f"{count} with questions of {file}")
     if short:

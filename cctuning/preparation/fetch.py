@@ -66,13 +66,13 @@ def fetch(
 
 
 def _check(url: str, path: Path, expected: str, who: str) -> None:
-    if (found := sha256(path)) != expected:
+    if (checksum := sha256(path)) != expected:
         path.unlink()
-        raise _another(url, found, f"{who} {expected}", "the file there is another one, or came damaged")
+        raise _another(url, checksum, f"{who} {expected}", "the file there is another one, or came damaged")
 
 
-def _another(url: str, found: str, expected: str, hint: str) -> DownloadError:
-    return DownloadError(f"{url} has the SHA-256 {found}, but {expected}: {hint}")
+def _another(url: str, checksum: str, expected: str, hint: str) -> DownloadError:
+    return DownloadError(f"{url} has the SHA-256 {checksum}, but {expected}: {hint}")
 
 
 def _checksum_file(path: Path) -> Path:
@@ -82,17 +82,17 @@ def _checksum_file(path: Path) -> Path:
 def _noted(path: Path) -> str | None:
     """The checksum that stands beside a file."""
     try:
-        found = re.match(r"[0-9a-f]{64}\b", _checksum_file(path).read_text(encoding="utf-8"))
+        match = re.match(r"[0-9a-f]{64}\b", _checksum_file(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
-    return found[0] if found else None
+    return match[0] if match else None
 
 
 def _pointed(path: Path) -> str | None:
     """The SHA-256 that a pointer of Git LFS names; None where the file is none."""
     with path.open("rb") as file:
-        found = _POINTER.match(file.read(_LONGEST_POINTER))
-    return found[1].decode() if found else None
+        match = _POINTER.match(file.read(_LONGEST_POINTER))
+    return match[1].decode() if match else None
 
 
 def _media_url(url: str, media_url: str | None) -> str:

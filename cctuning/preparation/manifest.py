@@ -75,7 +75,11 @@ def write_manifest(
     }
     written = {output["file"] for output in entry["outputs"]}
     entries = read_manifest(path) if path.exists() else []
-    kept = [one for one in entries if _is_there(one, folder) and not written & _names(one["outputs"])]
+    kept = [
+        earlier
+        for earlier in entries
+        if _is_there(earlier, folder) and not written & _names(earlier["outputs"])
+    ]
     write_whole(path, json.dumps([*kept, entry], ensure_ascii=False, indent=2) + "\n")
     return entry
 
@@ -100,17 +104,19 @@ def changed_files(path: str | Path) -> list[str]:
     Inputs count where they are still there. Raises `ManifestError` and `OSError`.
     """
     path = manifest_path(path)
-    found = []
+    changes = []
     for entry in read_manifest(path):
         for described in entry["outputs"]:
             if fault := _fault(described, path.parent):
-                found.append(f"{described['file']} {fault} ({entry.get('command', 'of an unknown command')})")
+                changes.append(
+                    f"{described['file']} {fault} ({entry.get('command', 'of an unknown command')})"
+                )
         made = ", ".join(sorted(_names(entry["outputs"])))
         for described in entry["inputs"]:
             fault = _fault(described, path.parent) if "file" in described else None
             if fault and fault != _MISSING:
-                found.append(f"{described['file']} {fault}, after {made} was made from it")
-    return list(dict.fromkeys(found))
+                changes.append(f"{described['file']} {fault}, after {made} was made from it")
+    return list(dict.fromkeys(changes))
 
 
 def count_languages(rows: Iterable[Row]) -> dict[str, int]:
@@ -142,8 +148,8 @@ def _files(name: str | Path) -> list[str | Path]:
     folder = Path(name)
     if not folder.is_dir():
         return [name]
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
-    return [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
+    return [path for path in paths if not any(part[0] == "." for part in path.relative_to(folder).parts)]
 
 
 def _described(name: str | Path, folder: Path, checksums: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cctuning.data.rows import Row
-from cctuning.preparation.shingles import Shingles, frame, grams, jaccard, own, shingles
+from cctuning.preparation.shingles import Shingles, distinctive, frame, grams, jaccard, shingles
 from cctuning.tools.extras import extra
 from cctuning.tools.progress import ProgressBar, progress_bar
 
@@ -47,9 +47,9 @@ def near_duplicates(rows: Sequence[Row], *, threshold: float, seed: int = 1) -> 
     bands = _bands(threshold)
     with progress_bar("near duplicates", len(rows), transient=True) as bar:
         return [
-            found
+            duplicate
             for language in sorted(by_language)
-            for found in _of_language(by_language[language], threshold, bands, seed, bar)
+            for duplicate in _of_language(by_language[language], threshold, bands, seed, bar)
         ]
 
 
@@ -89,7 +89,7 @@ def _texts(rows: Sequence[Row]) -> list[_Text]:
     """The rows as shingles, without the frame of their prompts; a prompt that is nothing else stays whole."""
     prompts = [grams(row.instruction) for row in rows]
     shared = frame(prompts)
-    rests = [own(prompt, shared) for prompt in prompts]
+    rests = [distinctive(prompt, shared) for prompt in prompts]
     return [
         _Text(rest if rest.size else whole, whole, shingles(row.output), _numbers(row))
         for row, rest in zip(rows, rests, strict=True)

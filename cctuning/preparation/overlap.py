@@ -19,7 +19,16 @@ from cctuning.data.rows import Row
 from cctuning.data.sources import Source, find_sources
 from cctuning.evaluation.items import known_issues
 from cctuning.preparation.files import BENCHMARK_TRANSLATIONS
-from cctuning.preparation.shingles import WIDE_WIDTH, WIDTH, Grams, Shingles, frame, grams, own, shingles
+from cctuning.preparation.shingles import (
+    WIDE_WIDTH,
+    WIDTH,
+    Grams,
+    Shingles,
+    distinctive,
+    frame,
+    grams,
+    shingles,
+)
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.progress import ProgressBar, progress_bar, tracked
 
@@ -66,7 +75,7 @@ def read_questions(names: Sequence[str]) -> tuple[list[Question], int]:
     The lists of faults and of translations beside the files are left out.
     Raises `DataError` for a file that cannot be read or has neither column.
     """
-    sources = [one for one in find_sources(names) if Path(one.name).name not in _NO_QUESTIONS]
+    sources = [source for source in find_sources(names) if Path(source.name).name not in _NO_QUESTIONS]
     if not sources:
         raise DataError(f"{', '.join(names)}: no benchmark file, only {' or '.join(sorted(_NO_QUESTIONS))}")
     questions: dict[str, Question] = {}
@@ -92,13 +101,13 @@ def overlaps(rows: Sequence[Row], questions: Sequence[Question], *, threshold: f
     seen = np.bincount(np.concatenate([text.indices for text in texts]), minlength=vocabulary.size)
     needed = np.array([math.ceil(threshold * question.shingles.size - 1e-9) for question in questions])
     rarest = _rarest(of_questions, seen, needed)
-    found: dict[int, Overlap] = {}
+    by_row: dict[int, Overlap] = {}
     for text in texts:
         for number, question, shared in _held(text, of_questions, rarest, needed):
             share = shared / questions[question].shingles.size
-            if number not in found or share > found[number].containment:
-                found[number] = Overlap(rows[number], questions[question], share)
-    return [found[number] for number in sorted(found)]
+            if number not in by_row or share > by_row[number].containment:
+                by_row[number] = Overlap(rows[number], questions[question], share)
+    return [by_row[number] for number in sorted(by_row)]
 
 
 def _rarest(of_questions: csr_array, seen: Counts, needed: Counts) -> csr_array:
@@ -108,9 +117,9 @@ def _rarest(of_questions: csr_array, seen: Counts, needed: Counts) -> csr_array:
     """
     columns, ends = [], [0]
     for number, (start, end) in enumerate(pairwise(of_questions.indptr)):
-        own = of_questions.indices[start:end]
-        order = np.lexsort((own, seen[own]))
-        columns.append(own[order[: own.size - needed[number] + 1]])
+        of_question = of_questions.indices[start:end]
+        order = np.lexsort((of_question, seen[of_question]))
+        columns.append(of_question[order[: of_question.size - needed[number] + 1]])
         ends.append(ends[-1] + columns[-1].size)
     places = np.concatenate(columns)
     return _csr(places, ends, of_questions.shape)
@@ -123,20 +132,20 @@ def _held(
     by_shingle = rarest.T.tocsr()
     for start in range(0, texts.shape[0], _AT_ONCE):
         candidates = (texts[start : start + _AT_ONCE] @ by_shingle).tocoo()
-        numbers, asked = candidates.row + start, candidates.col
-        for first in range(0, asked.size, _AT_ONCE):
+        numbers, questions = candidates.row + start, candidates.col
+        for first in range(0, questions.size, _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
-            shared = texts[numbers[part]].multiply(of_questions[asked[part]]).sum(axis=1)
-            for place in np.flatnonzero(shared >= needed[asked[part]]):
-                yield int(numbers[part][place]), int(asked[part][place]), int(shared[place])
+            shared = texts[numbers[part]].multiply(of_questions[questions[part]]).sum(axis=1)
+            for place in np.flatnonzero(shared >= needed[questions[part]]):
+                yield int(numbers[part][place]), int(questions[part][place]), int(shared[place])
 
 
 def _shingled(rows: Sequence[Row], text: Callable[[Row], str], bar: ProgressBar) -> list[Shingles]:
-    found = []
+    of_rows = []
     for row in rows:
-        found.append(shingles(text(row)))
+        of_rows.append(shingles(text(row)))
         bar.advance()
-    return found
+    return of_rows
 
 
 def _text(row: Row) -> str:
@@ -181,11 +190,11 @@ def _of_file(source: Source, cut: Callable[[str], Grams]) -> Iterator[Question]:
             f"{did_you_mean('prompt', columns)}"
         )
     for column in COLUMNS:
-        with_text = [one for one in records if isinstance(one.values.get(column), str)]
+        with_text = [record for record in records if isinstance(record.values.get(column), str)]
         texts = [cut(record.values[column]) for record in with_text]
         shared = frame(texts)
         for record, text in zip(with_text, texts, strict=True):
             identity = str(record.values.get("id", record.number))
-            found = own(text, shared)
-            is_long = found.size >= FEWEST[text.width]
-            yield Question(source.name, identity, column, record.values[column], found, is_long)
+            kept = distinctive(text, shared)
+            is_long = kept.size >= FEWEST[text.width]
+            yield Question(source.name, identity, column, record.values[column], kept, is_long)

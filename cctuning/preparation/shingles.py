@@ -78,7 +78,7 @@ def frame(texts: Sequence[Grams]) -> Shingles:
     return hashes[counts >= max(FRAME_COUNT, FRAME_SHARE * len(texts))]
 
 
-def own(text: Grams, shared: Shingles) -> Shingles:
+def distinctive(text: Grams, shared: Shingles) -> Shingles:
     """The different n-grams of a text without those of a frame, and without those that straddle its edges.
 
     Only a longer stretch of the frame has edges: a frequent word within a question has none.

@@ -80,7 +80,9 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
             "field": options.field,
             "to_field": options.to_field,
             "target": options.target,
-            "translators": sorted({one.translator for one in translations if one.translator}),
+            "translators": sorted(
+                {translation.translator for translation in translations if translation.translator}
+            ),
             "translated": len(missing),
         },
         left_out=dict(reasons),
@@ -126,7 +128,7 @@ def source_languages(rows: Sequence[dict[str, Any]], options: argparse.Namespace
     if options.field.endswith("_en"):
         return ["en"] * len(rows)
     if options.source == "auto":
-        return [found.code or options.target for found in identify([row[options.field] for row in rows])]
+        return [guess.code or options.target for guess in identify([row[options.field] for row in rows])]
     if options.source != "column":
         return [find_language(options.source).code] * len(rows)
     return [row["language"] for row in rows]
@@ -170,15 +172,15 @@ def apply(
 
     A row with a fault is left out, except with `on_fault="keep"` where it has a translation at all.
     """
-    found = dict(zip(missing, translations, strict=True))
+    by_number = dict(zip(missing, translations, strict=True))
     kept: list[Row] = []
     problems: list[Problem] = []
     for number, values in enumerate(rows):
         row = dict(values)
         faults: tuple[str, ...] = ()
-        if number in found:
-            row[options.to_field] = found[number].text or None
-            faults = found[number].faults
+        if number in by_number:
+            row[options.to_field] = by_number[number].text or None
+            faults = by_number[number].faults
         problems += [Problem(row["file"], row["number"], options.to_field, fault, row) for fault in faults]
         if not faults or (options.on_fault == "keep" and row[options.to_field]):
             kept.append(Row(**row))

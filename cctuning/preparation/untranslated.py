@@ -31,11 +31,11 @@ def read_candidates(
     names = column_names(columns)
     seen: set[str] = set()
     for source in find_sources(data, split=split):
-        found: set[str] = set()
+        columns_seen: set[str] = set()
         faulty: set[str] = set()
         for record in source.records():
             row = _row(record, names, language, source.name, source.stem)
-            found.update(record.values if row else ())
+            columns_seen.update(record.values if row else ())
             faults = [("", record.fault or "is no object")] if row is None else _faults(row, field, to_field)
             problems += [
                 Problem(source.name, record.number, name, why, record.values) for name, why in faults
@@ -44,8 +44,8 @@ def read_candidates(
             if row is not None and not faults:
                 rows.append(row)
         needed = [name for name in (*REQUIRED, field) if name in faulty and name != to_field]
-        check_required_columns(source.name, needed, names, found)
-        seen |= found
+        check_required_columns(source.name, needed, names, columns_seen)
+        seen |= columns_seen
     check_renamed_columns((to_field, *OPTIONAL), names, seen)
     return rows, problems
 
@@ -64,9 +64,9 @@ def _row(
 def _faults(row: dict[str, Any], field: str, to_field: str) -> list[tuple[str, str]]:
     """What is wrong with a row's fields; the one to fill in may be missing or empty."""
     checked = [name for name in _FIELDS if name != to_field and (row[name] is not None or name in REQUIRED)]
-    found = [(name, field_fault(name, row[name], is_there=True)) for name in checked]
+    faults = [(name, field_fault(name, row[name], is_there=True)) for name in checked]
     if is_blank(row[field]) and field not in REQUIRED:
-        found.append((field, "is missing"))
+        faults.append((field, "is missing"))
     if row[to_field] is not None and not isinstance(row[to_field], str):
-        found.append((to_field, "is no text"))
-    return [(name, fault) for name, fault in found if fault]
+        faults.append((to_field, "is no text"))
+    return [(name, fault) for name, fault in faults if fault]

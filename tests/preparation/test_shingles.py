@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cctuning.preparation.shingles import FRAME_COUNT, frame, grams, jaccard, normalised, own, shingles
+from cctuning.preparation.shingles import (
+    FRAME_COUNT,
+    distinctive,
+    frame,
+    grams,
+    jaccard,
+    normalised,
+    shingles,
+)
 from tests.preparation.texts import grams as naive_grams
 from tests.preparation.texts import jaccard as naive_jaccard
 from tests.preparation.texts import story
@@ -69,15 +77,15 @@ def test_the_frame_is_what_many_texts_share():
     assert frame(texts[: FRAME_COUNT - 1]).size == 0
     assert frame([]).size == 0
     # What is left of each is the question, and nothing of its seams.
-    assert [own(text, shared).tolist() for text in texts] == [shingles(one).tolist() for one in asked]
+    assert [distinctive(text, shared).tolist() for text in texts] == [shingles(one).tolist() for one in asked]
 
 
 def test_a_frequent_word_leaves_no_gap_around_it():
     text, word = "where the silver bridge crosses the river", "silver"
-    assert set(own(grams(text), shingles(word)).tolist()) == set(shingles(text)) - set(shingles(word))
+    assert set(distinctive(grams(text), shingles(word)).tolist()) == set(shingles(text)) - set(shingles(word))
 
 
 @given(st.text("ab ", max_size=40), st.text("ab ", max_size=40))
 def test_what_is_own_is_in_the_text_and_not_in_the_frame(text, left_out):
-    assert set(own(grams(text), shingles(left_out))) <= set(shingles(text)) - set(shingles(left_out))
-    assert own(grams(text), shingles("")).tolist() == shingles(text).tolist()
+    assert set(distinctive(grams(text), shingles(left_out))) <= set(shingles(text)) - set(shingles(left_out))
+    assert distinctive(grams(text), shingles("")).tolist() == shingles(text).tolist()

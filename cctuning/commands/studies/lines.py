@@ -44,11 +44,11 @@ def read_lines(
     benchmarks of a row, and apart from it over the averages. Raises `ResultsError` for a folder without
     results.
     """
-    found, warnings = _differences(rows, resamples)
+    differences, warnings = _differences(rows, resamples)
     lines = []
     for row in rows:
-        own = found.get(row.title, {})
-        lines.append(Line(row.title, read_scores(row.results), row.baseline if own else None, own))
+        of_row = differences.get(row.title, {})
+        lines.append(Line(row.title, read_scores(row.results), row.baseline if of_row else None, of_row))
     return lines, warnings
 
 
@@ -72,7 +72,7 @@ def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Di
     titles = {row.title for row in rows}
     compared = [row for row in rows if row.baseline in titles or row.title in {row.baseline for row in rows}]
     read = {row.title: read_evaluation(row.results) for row in compared}
-    found: dict[str, Differences] = {}
+    by_row: dict[str, Differences] = {}
     warnings: dict[str, None] = {}
     for baseline in compared:
         names = [baseline.title, *(row.title for row in rows if row.baseline == baseline.title)]
@@ -83,5 +83,5 @@ def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Di
         for score in comparison.scores:
             if score.is_main and score.language is None and score.difference is not None:
                 column = MEAN if score.benchmark == AVERAGE else score.title
-                found.setdefault(score.name, {})[column] = score.difference
-    return found, list(warnings)
+                by_row.setdefault(score.name, {})[column] = score.difference
+    return by_row, list(warnings)

@@ -87,21 +87,21 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
     steps: list[Step] = []
     rows: list[TableRow] = []
     for names in _recipes_by_model(study):
-        own: list[TableRow] = []
+        of_model: list[TableRow] = []
         plain: str | None = None
         for name in names:
             train = _training(study, name)
             steps.append(train)
             is_plain = not train.settings["connection"]["enabled"]
-            first = len(own)
+            first = len(of_model)
             for title, evaluation, before in _evaluations(study, train, is_plain):
                 steps += [*before, evaluation]
-                baseline = own[0].title if own else None
+                baseline = of_model[0].title if of_model else None
                 if study.baseline == "plain" and plain and not is_plain:
                     baseline = plain
-                own.append(TableRow(title, evaluation.name, evaluation.output, baseline))
-            plain = own[first].title if is_plain else plain
-        rows += own
+                of_model.append(TableRow(title, evaluation.name, evaluation.output, baseline))
+            plain = of_model[first].title if is_plain else plain
+        rows += of_model
     _check_names(steps)
     return steps, rows
 
@@ -166,15 +166,18 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
 def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:
     """Of the model that `after` leaves. It is written where cctuning evaluate would write it by default."""
     arguments = [f"recipe={study.evaluation}", f"model={after.output}", f"inference={inference}"]
-    own = study.evaluate
+    settings_given = study.evaluate
     if prompting != "original":
         arguments.append(f"prompting={prompting}")
     if prompting == "cot":
         keys = {_key(setting) for setting in study.evaluate_cot}
-        own = [*(setting for setting in own if _key(setting) not in keys), *study.evaluate_cot]
-    named = _load("evaluate", [*arguments, *own], EvaluateRecipe)
+        settings_given = [
+            *(setting for setting in settings_given if _key(setting) not in keys),
+            *study.evaluate_cot,
+        ]
+    named = _load("evaluate", [*arguments, *settings_given], EvaluateRecipe)
     output = after.output / "evaluation" / folder_name(named.run_name, inference, named.prompting)
-    arguments += [f"output_dir={output}", *own]
+    arguments += [f"output_dir={output}", *settings_given]
     recipe = _load("evaluate", arguments, EvaluateRecipe)
     for benchmark in recipe.benchmarks:
         find_benchmark(benchmark)  # known before the trainings, not behind them

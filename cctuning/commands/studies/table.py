@@ -24,7 +24,7 @@ _CSV: Columns = {
     "score": "score.value",
     "low": "score.interval.low",
     "high": "score.interval.high",
-    "baseline": lambda one: one["line"].baseline if one["difference"] else None,
+    "baseline": lambda record: record["line"].baseline if record["difference"] else None,
     "difference": "difference.value",
     "difference_low": "difference.interval.low",
     "difference_high": "difference.interval.high",

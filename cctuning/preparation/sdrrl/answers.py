@@ -92,8 +92,8 @@ def question_faults(
 
 def answer_faults(answers: Mapping[str, EnglishAnswer]) -> dict[str, str]:
     """The questions whose answer is of no use, and why."""
-    found = ((question, answer_fault(answer)) for question, answer in answers.items())
-    return {question: fault for question, fault in found if fault}
+    faults = ((question, answer_fault(answer)) for question, answer in answers.items())
+    return {question: fault for question, fault in faults if fault}
 
 
 def answer_fault(answer: EnglishAnswer) -> str | None:

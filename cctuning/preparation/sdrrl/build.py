@@ -13,7 +13,7 @@ from cctuning.preparation.sdrrl.kinds import (
     ANSWERED,
     NO_EXCHANGE,
     SWITCHED,
-    Said,
+    TranslatedAnswer,
     answered_row,
     halved_row,
     halved_text,
@@ -100,11 +100,11 @@ def parallel_texts(rows: Iterable[Row]) -> dict[str, list[ParallelText]]:
     for row in rows:
         if is_english(row.language):
             continue
-        found = texts.setdefault(row.language, {})
+        of_language = texts.setdefault(row.language, {})
         pairs = [ParallelText(row.instruction_en, row.instruction)]
         if row.output_en is not None:
             pairs.append(ParallelText(row.output_en, row.output))
-        found |= {text: None for text in pairs if text.english != text.other}
+        of_language |= {text: None for text in pairs if text.english != text.other}
     return {language: list(found) for language, found in texts.items()}
 
 
@@ -166,11 +166,13 @@ def build(
         seed: of the alignment, and of what is drawn.
         progress: of a language, what is told of its alignment's progress.
     """
-    said: list[Said | Problem | None] = [_said(pick, answers, translations) for pick in picks]
+    answered: list[TranslatedAnswer | Problem | None] = [
+        _answer_to(pick, answers, translations) for pick in picks
+    ]
     wanted: dict[str, list[ParallelText]] = {}
-    for pick, one in zip(picks, said, strict=True):
-        if pick.kind in SWITCHED and isinstance(one, Said):
-            wanted.setdefault(pick.row.language, []).append(_switched_text(pick, one))
+    for pick, result in zip(picks, answered, strict=True):
+        if pick.kind in SWITCHED and isinstance(result, TranslatedAnswer):
+            wanted.setdefault(pick.row.language, []).append(_switched_text(pick, result))
     bilingual: dict[str, Bilingual] = dict(lexicons)
     word_pairs = {}
     for language in sorted(wanted.keys() - lexicons.keys()):
@@ -178,8 +180,8 @@ def build(
         bilingual[language] = alignment
         word_pairs[language] = alignment.word_pairs
     built = Built([], [], [], word_pairs)
-    for pick, one in zip(picks, said, strict=True):
-        made = one if isinstance(one, Problem) else _row(pick, one, bilingual, switched, seed)
+    for pick, result in zip(picks, answered, strict=True):
+        made = result if isinstance(result, Problem) else _row(pick, result, bilingual, switched, seed)
         if isinstance(made, Problem):
             built.problems.append(made)
         else:
@@ -188,7 +190,7 @@ def build(
     return built
 
 
-def _said(pick: Pick, answers: Answers, translations: Translations) -> Said | Problem | None:
+def _answer_to(pick: Pick, answers: Answers, translations: Translations) -> TranslatedAnswer | Problem | None:
     """What the model said for a pick; why that is of no use; None for the kinds that need no answer."""
     if pick.kind not in ANSWERED:
         return None
@@ -197,32 +199,36 @@ def _said(pick: Pick, answers: Answers, translations: Translations) -> Said | Pr
         return pick.row.problem("answer", f"of the model to the English prompt ({pick.kind}) {fault}")
     answer = answers.good[question]
     if not needs_translation(pick):
-        return Said(answer, None)
+        return TranslatedAnswer(answer, None)
     translation = translations[pick.row.language, answer]
     if translation.faults:
         return pick.row.problem("translation", f"of the answer ({pick.kind}) {'; '.join(translation.faults)}")
-    return Said(answer, translation.text)
+    return TranslatedAnswer(answer, translation.text)
 
 
-def _switched_text(pick: Pick, said: Said) -> ParallelText:
+def _switched_text(pick: Pick, answer: TranslatedAnswer) -> ParallelText:
     """The parallel texts of which one is switched."""
     if pick.kind == "switched_prompt":
         return ParallelText(pick.row.instruction_en, pick.row.instruction)
-    assert said.translation is not None
-    return ParallelText(said.answer, said.translation)
+    assert answer.translation is not None
+    return ParallelText(answer.answer, answer.translation)
 
 
 def _row(
-    pick: Pick, said: Said | None, bilingual: Mapping[str, Bilingual], switched: float, seed: int
+    pick: Pick,
+    answer: TranslatedAnswer | None,
+    bilingual: Mapping[str, Bilingual],
+    switched: float,
+    seed: int,
 ) -> Row | Problem:
     language = find_language(pick.row.language).name
     rng = random.Random(f"{seed}:{pick.kind}:{pick.row.language}:{pick.row.id}")
-    if said is None:
+    if answer is None:
         text = halved_text(pick.row)
         assert text is not None, "a pick that cannot be halved"
         return halved_row(pick, text, language, rng=rng)
     if pick.kind not in SWITCHED:
-        return answered_row(pick, said, language)
-    texts = bilingual[pick.row.language].switchable(_switched_text(pick, said))
-    row = switched_row(pick, said, texts, share=switched, rng=rng)
+        return answered_row(pick, answer, language)
+    texts = bilingual[pick.row.language].switchable(_switched_text(pick, answer))
+    row = switched_row(pick, answer, texts, share=switched, rng=rng)
     return row or pick.row.problem(pick.kind, NO_EXCHANGE)

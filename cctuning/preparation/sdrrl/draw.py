@@ -38,7 +38,7 @@ class Shortage:
     language: str
     kind: str
     wanted: int
-    found: int
+    drawn: int
 
 
 def draw(
@@ -57,25 +57,25 @@ def draw(
     short: list[Shortage] = []
     in_english: set[str] = set()  # English prompts that are taken, and the ids of their items
     for language in sorted(by_language):
-        own = by_language[language]
-        random.Random(f"{seed}:draw:{language}").shuffle(own)
+        of_language = by_language[language]
+        random.Random(f"{seed}:draw:{language}").shuffle(of_language)
         start = 0
         for kind, share in shares.items():
             if is_english(language) and kind != "english":
                 continue
-            wanted = round(share * len(own))
-            found: list[Row] = []
-            for row in _from(own, start):
-                if len(found) == wanted:
+            wanted = round(share * len(of_language))
+            drawn: list[Row] = []
+            for row in _from(of_language, start):
+                if len(drawn) == wanted:
                     break
                 start += 1
                 same = {row.instruction_en, row.id} if kind == "english" else set()
                 if serves(kind, row) and not same & in_english:
-                    found.append(row)
+                    drawn.append(row)
                     in_english |= same
-            picks += [Pick(kind, row, english_first=bool(place % 2)) for place, row in enumerate(found)]
-            if len(found) < wanted:
-                short.append(Shortage(language, kind, wanted, len(found)))
+            picks += [Pick(kind, row, english_first=bool(place % 2)) for place, row in enumerate(drawn)]
+            if len(drawn) < wanted:
+                short.append(Shortage(language, kind, wanted, len(drawn)))
     return picks, short
 
 

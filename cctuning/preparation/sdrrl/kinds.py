@@ -31,7 +31,7 @@ _SHORTEST_START, _LONGEST_START = 0.3, 0.7  # of its words
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TranslatedAnswer:
     """The model's English answer to a row's English prompt, and its translation where one was needed."""
 
     answer: str
@@ -45,23 +45,28 @@ def needs_translation(pick: Pick) -> bool:
     return pick.kind in ("target", "switched_response")
 
 
-def answered_row(pick: Pick, said: Said, language: str) -> Row:
+def answered_row(pick: Pick, answer: TranslatedAnswer, language: str) -> Row:
     """A row of the kinds english, target and cross. `language`: the English name of the row's language."""
     row = pick.row
     if pick.kind == "english":
-        return _english(pick, row.instruction_en, row.instruction_en, said.answer, said.answer)
+        return _english(pick, row.instruction_en, row.instruction_en, answer.answer, answer.answer)
     if pick.kind == "target":
-        return _other(pick, row.instruction, row.instruction_en, said.translation, said.answer)
+        return _other(pick, row.instruction, row.instruction_en, answer.translation, answer.answer)
     wanted = language if pick.english_first else "English"
-    asked = _REQUEST.format(prompt=row.instruction_en, language=wanted)
+    request = _REQUEST.format(prompt=row.instruction_en, language=wanted)
     if pick.english_first:
-        return _english(pick, asked, asked, said.translation, said.answer)
+        return _english(pick, request, request, answer.translation, answer.answer)
     prompt = _REQUEST.format(prompt=row.instruction, language=wanted)
-    return _other(pick, prompt, asked, said.answer, said.answer)
+    return _other(pick, prompt, request, answer.answer, answer.answer)
 
 
 def switched_row(
-    pick: Pick, said: Said, texts: tuple[Switchable, Switchable], *, share: float, rng: random.Random
+    pick: Pick,
+    answer: TranslatedAnswer,
+    texts: tuple[Switchable, Switchable],
+    *,
+    share: float,
+    rng: random.Random,
 ) -> Row | None:
     """A row of the kinds switched_prompt and switched_response; None where no word can be exchanged.
 
@@ -73,10 +78,10 @@ def switched_row(
     row = pick.row
     make = _english if pick.english_first else _other
     if pick.kind == "switched_prompt":
-        response = said.answer if pick.english_first else said.translation
-        return make(pick, switched.text, row.instruction_en, response, said.answer)
+        response = answer.answer if pick.english_first else answer.translation
+        return make(pick, switched.text, row.instruction_en, response, answer.answer)
     prompt = row.instruction_en if pick.english_first else row.instruction
-    return make(pick, prompt, row.instruction_en, switched.text, said.answer)
+    return make(pick, prompt, row.instruction_en, switched.text, answer.answer)
 
 
 def halved_row(pick: Pick, text: ParallelText, language: str, *, rng: random.Random) -> Row:
@@ -89,7 +94,8 @@ def halved_row(pick: Pick, text: ParallelText, language: str, *, rng: random.Ran
     else:
         template = _PARTIAL
     prompt, prompt_en = (
-        template.format(language=language, english=text.english, start=one) for one in (start, start_en)
+        template.format(language=language, english=text.english, start=beginning)
+        for beginning in (start, start_en)
     )
     return _other(pick, prompt, prompt_en, rest, rest_en)
 

@@ -26,8 +26,8 @@ class Lexicon:
 
 
 def _looked_up(pieces: Sequence[str], words: Mapping[str, str]) -> Switchable:
-    found = ((place, words.get(pieces[place].casefold())) for place in word_places(pieces))
-    return Switchable(pieces, {place: with_case_of(word, pieces[place]) for place, word in found if word})
+    entries = ((place, words.get(pieces[place].casefold())) for place in word_places(pieces))
+    return Switchable(pieces, {place: with_case_of(word, pieces[place]) for place, word in entries if word})
 
 
 def read_lexicon(path: str | Path) -> Lexicon:

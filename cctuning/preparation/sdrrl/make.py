@@ -124,8 +124,8 @@ def _write(
 
 def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
     """The model's answers; the model is let go of before a translator is loaded."""
-    asked = questions(picks)
-    if not asked:
+    prompts_en = questions(picks)
+    if not prompts_en:
         return Answers({}, {})
     with naming_model("--model", options.model):
         tokenizer = load_tokenizer(options.model, trust_remote_code=options.trust_remote_code)
@@ -134,20 +134,20 @@ def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
             options.model, dtype=options.dtype, trust_remote_code=options.trust_remote_code
         ).to(_device(options))
     prompts = PromptFormat(tokenizer)
-    faults = question_faults(model, prompts, asked, max_new_tokens=options.max_new_tokens)
+    faults = question_faults(model, prompts, prompts_en, max_new_tokens=options.max_new_tokens)
     with progress_bar("answers", transient=True) as bar:
-        found = english_answers(
+        answers = english_answers(
             model,
             prompts,
-            [question for question in asked if question not in faults],
+            [question for question in prompts_en if question not in faults],
             model_name=model_name(options.model),
-            kept=_beside(options.output, ".answers.jsonl"),
+            kept=_kept_path(options.output, ".answers.jsonl"),
             max_new_tokens=options.max_new_tokens,
             batch_size=options.batch_size,
             progress=bar.update,
         )
-    faults |= answer_faults(found)
-    good = {question: answer.text for question, answer in found.items() if question not in faults}
+    faults |= answer_faults(answers)
+    good = {question: answer.text for question, answer in answers.items() if question not in faults}
     return Answers(good, faults)
 
 
@@ -165,7 +165,7 @@ def _translations(
         template=options.template,
         trust_remote_code=options.trust_remote_code,
     )
-    found: dict[tuple[str, str], Translation] = {}
+    translations: dict[tuple[str, str], Translation] = {}
     for language, wanted in texts.items():
         with progress_bar(f"translations: {language}", transient=True) as bar:
             translated = translate_all(
@@ -173,18 +173,20 @@ def _translations(
                 wanted,
                 sources=["en"] * len(wanted),
                 target=language,
-                cache=_beside(options.output, ".translations.jsonl"),
+                cache=_kept_path(options.output, ".translations.jsonl"),
                 progress=bar.update,
             )
-        found |= {(language, text): one for text, one in zip(wanted, translated, strict=True)}
-    return found
+        translations |= {
+            (language, text): translation for text, translation in zip(wanted, translated, strict=True)
+        }
+    return translations
 
 
 def _device(options: argparse.Namespace) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() and not options.use_cpu else "cpu")
 
 
-def _beside(output: Path, suffix: str) -> Path:
+def _kept_path(output: Path, suffix: str) -> Path:
     return output.with_suffix(suffix)
 
 

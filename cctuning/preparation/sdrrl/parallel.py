@@ -115,4 +115,4 @@ def _split(text: str) -> _Text:
 def most_linked(pairs: Mapping[WordPair, int]) -> list[tuple[WordPair, int]]:
     """The pairs that were linked more than once, the most frequent first."""
     counted = [(pair, count) for pair, count in pairs.items() if count >= _TIMES_LINKED]
-    return sorted(counted, key=lambda one: (-one[1], one[0]))
+    return sorted(counted, key=lambda entry: (-entry[1], entry[0]))

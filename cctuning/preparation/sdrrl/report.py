@@ -68,7 +68,7 @@ def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
     added = Counter(languages[row.file, row.number] for row in built.rows)
     counts = [(language, base[language], added[language]) for language in sorted(base)]
     counts.append(("all", len(rows), len(built.rows)))
-    lines = [[name, own, more, f"{1 + more / own:.2f}"] for name, own, more in counts]
+    lines = [[name, base_rows, more, f"{1 + more / base_rows:.2f}"] for name, base_rows, more in counts]
     lines.insert(-1, [])
     table = RecordTable(["language", "base", "added", "ratio"], lines)
     caption = "ratio: base and added rows to base rows"
@@ -77,8 +77,9 @@ def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
 
 def remarks(built: Built, short: Sequence[Shortage], output: Path) -> Iterator[str]:
     """What came out less than wanted, and where the rows are."""
-    for one in short:
-        yield f"{one.language}, {one.kind}: {one.found} of {one.wanted} rows, no more base rows can serve it"
+    for shortage in short:
+        counted = f"{shortage.drawn} of {shortage.wanted} rows"
+        yield f"{shortage.language}, {shortage.kind}: {counted}, no more base rows can serve it"
     if built.problems:
         counted = ", ".join(f"{reason} {count}" for reason, count in left_out(built.problems).items())
         yield f"left out: {len(built.problems)} ({counted}) -> {rejects_path(output)}"

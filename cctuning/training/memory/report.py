@@ -35,7 +35,7 @@ def memory_report(step: Step, engine: Engine, device: Device | None, *, lora: Pe
         lines.append(Text(f"In main memory, of all processes: {size(estimate.main_memory)}."))
     if not is_known(step.optim):
         lines.append(Text(f"optim={step.optim} is taken for Adam: what it keeps is not known."))
-    lines.append(Text(_beside(step)))
+    lines.append(Text(_not_counted(step)))
     target = device or smallest_card(estimate) or card(_CARD)
     fits = target.holds(estimate)
     if target.here:
@@ -70,7 +70,7 @@ def memory_table(estimate: MemoryEstimate, engine: Engine) -> Table:
     return table.screen(text=(0, 2), title=f"memory estimate per device: {engine}", title_justify="left")
 
 
-def _beside(step: Step) -> str:
+def _not_counted(step: Step) -> str:
     if step.gpu:
         return "Not in it: the CUDA context (0.5 to 1 GiB), and a few per cent lost between blocks."
     return "Not in it: Python and its libraries (0.5 to 1 GiB)."

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cctuning.data.rows import Row
 from cctuning.preparation.sdrrl.draw import SHARES, Pick, draw
 from cctuning.preparation.sdrrl.kinds import (
-    Said,
+    TranslatedAnswer,
     answered_row,
     halved_row,
     halved_text,
@@ -69,7 +69,7 @@ def test_an_english_item_is_asked_once_and_english_rows_serve_that_kind_alone():
     picks, short = draw(rows, {"english": 0.5, "target": 0.5}, everything, seed=0)
     english = [pick.row.instruction_en for pick in picks if pick.kind == "english"]
     assert len(set(english)) == len(english) == 50
-    assert [(one.language, one.kind, one.wanted, one.found) for one in short] == [("th", "english", 25, 0)]
+    assert [(one.language, one.kind, one.wanted, one.drawn) for one in short] == [("th", "english", 25, 0)]
     assert {pick.row.language for pick in picks if pick.kind == "target"} == {"sw", "th"}
 
 
@@ -77,12 +77,12 @@ def test_what_cannot_serve_is_passed_over_and_counted():
     rows = [row(number) for number in range(20)]
     picks, short = draw(rows, {"target": 0.5}, lambda kind, one: int(one.id) < 4, seed=0)
     assert {pick.row.id for pick in picks} == {"0", "1", "2", "3"}
-    assert (short[0].wanted, short[0].found) == (10, 4)
+    assert (short[0].wanted, short[0].drawn) == (10, 4)
 
 
 # --- Rows ---------------------------------------------------------------------------------------------------
 
-SAID = Said("the answer", "jibu lenyewe")
+SAID = TranslatedAnswer("the answer", "jibu lenyewe")
 
 
 def made(kind: str, english_first: bool = False) -> Row:
@@ -142,7 +142,7 @@ def test_a_translation_is_asked_for_exactly_where_a_row_needs_it(kind, english_f
     if kind == "switched_response":  # the aligner needs both versions of the answer
         assert needs_translation(pick)
         return
-    said = Said("the answer", None)
+    said = TranslatedAnswer("the answer", None)
     texts = (Switchable(["a"], {0: "b"}), Switchable(["b"], {0: "a"}))
     try:
         if kind == "switched_prompt":
