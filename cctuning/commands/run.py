@@ -62,7 +62,7 @@ def run(work: Callable[[], object], *, stopped: str = "stopped", failed: int = 1
 
 
 def _explained(error: Exception, stopped: str) -> str | None:
-    """What a user is told of an error that their input or machine can cause; None for a defect of ours."""
+    """The message for an error that a user's input or machine can cause; None for a defect of ours."""
     if is_out_of_memory(error):
         return f"out of memory: {message_of(error) or type(error).__name__}\n{_SMALLER}"
     if isinstance(error, RuntimeError) and any(text in str(error) for text in _LOST):
@@ -82,7 +82,7 @@ def quiet_libraries() -> None:
     # What a library will rename is our business, not the user's.
     renamed = r"(transformers|peft|trl|torch\.distributed)\."
     warnings.filterwarnings("ignore", category=FutureWarning, module=renamed)
-    # The Trainer counts passes itself, so accelerate is told another number than DeepSpeed.
+    # The Trainer counts passes itself, so accelerate gets another number than DeepSpeed.
     logging.getLogger("accelerate.accelerator").addFilter(
         lambda record: "accumulation steps mismatch" not in record.getMessage()
     )

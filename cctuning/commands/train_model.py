@@ -295,7 +295,7 @@ def find_checkpoint(recipe: TrainRecipe, origin: dict[str, Any]) -> str | None:
     """The checkpoint to resume from. Raises `ValueError` where `output_dir` cannot be gone on with."""
     state = join_processes(use_cpu=recipe.use_cpu)
     checkpoint = None
-    # The first process reads every byte of a checkpoint before it counts; the others are told its step.
+    # The first process reads every byte of a checkpoint before it counts; the others get its step.
     if state.is_main_process:
         checkpoint = checkpoint_to_resume(
             recipe.output_dir, dataclasses.asdict(recipe), recipe.resume, origin=origin, warn=console.warn

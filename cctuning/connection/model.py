@@ -156,8 +156,8 @@ def _exported_class(directory: Path) -> Any:
         raise ModelError(f"{directory / CONFIG_NAME}: architectures={names} names no model of transformers")
     check_exported(config["cctuning"], f"{directory / CONFIG_NAME}: cctuning")
     mixin: Any = MonolingualConnection
-    found: Any = base
-    return connected_class(mixin, found)
+    exported: Any = base
+    return connected_class(mixin, exported)
 
 
 def _load_base(directory: Path, **kwargs: Any) -> Any:
@@ -195,8 +195,8 @@ def _pooling_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the pooling's weights, whatever an engine or PEFT has made of the module."""
     hidden_size, layers = model.config.get_text_config().hidden_size, len(model.decoder_layers)
     module = model.pooling.module(hidden_size, layers, device="meta")
-    own = {} if module is None else module.state_dict()
-    return {f"{model.connection.pooling}.{name}": tuple(tensor.shape) for name, tensor in own.items()}
+    weights = {} if module is None else module.state_dict()
+    return {f"{model.connection.pooling}.{name}": tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def load_connection_weights(model: Any, directory: str | Path) -> None:

@@ -334,9 +334,9 @@ def response_starts(input_ids: Tensor, marker: Sequence[int]) -> Tensor:
     if not marker or length < len(marker):
         return input_ids.new_full((batch,), -1)
     wanted = torch.tensor(marker, device=input_ids.device)
-    found = (input_ids.unfold(1, len(marker), 1) == wanted).all(-1)
+    matches = (input_ids.unfold(1, len(marker), 1) == wanted).all(-1)
     ends = torch.arange(len(marker) - 1, length, device=input_ids.device)
-    return torch.where(found, ends, -1).amax(-1)
+    return torch.where(matches, ends, -1).amax(-1)
 
 
 def _first_tokens(attention_mask: Tensor | None) -> Tensor | int:
@@ -756,14 +756,14 @@ class CrossLingualConnection:
         """
         ids, past = inputs.get("input_ids"), inputs.get("past_key_values")
         index = None if ids is None else response_starts(ids, self.response_marker)
-        found = torch.zeros(1, dtype=torch.bool) if index is None else index >= 0
-        if bool(found.all()):
+        marked = torch.zeros(1, dtype=torch.bool) if index is None else index >= 0
+        if bool(marked.all()):
             return index
         lies_behind = past is not None and past.get_seq_length() > 0  # and a response goes on
-        if lies_behind and not bool(found.any()):
+        if lies_behind and not bool(marked.any()):
             return None
         raise ValueError(
-            f"no response marker in row {int(found.long().argmin())} of the input, so it is not known where "
+            f"no response marker in row {int(marked.long().argmin())} of the input, so it is not known where "
             "to connect: apply the chat template with add_generation_prompt=True, pass connection_index (-1: "
             "not connected), or switch the connection off (model.connected = False)"
         )

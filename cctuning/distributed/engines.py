@@ -57,7 +57,7 @@ class LaunchError(ValueError):
 def join_processes(*, use_cpu: bool) -> Any:
     """This process's place among those that were started together: accelerate's `PartialState`.
 
-    `use_cpu`: on CPUs accelerate has to be told, or sees no others. They wait long for one another: while
+    `use_cpu`: on CPUs accelerate needs it, or sees no others. They wait long for one another: while
     the first one reads every byte of a checkpoint, or solves for a large matrix.
     """
     return PartialState(cpu=use_cpu, timeout=_PATIENCE)
@@ -84,7 +84,7 @@ def current_engine() -> Engine:
     A plain `cctuning train` asks for one device. Raises `LaunchError` for an engine that does not serve.
     """
     processes = get_int_from_env(_WORLD_SIZES, 0)
-    if not processes:  # one process alone, whatever its launcher was told
+    if not processes:  # one process alone, whatever its launcher's options
         launcher = launcher_options()
         processes = (launcher and launcher.processes) or 1
     if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):

@@ -1,4 +1,4 @@
-"""What `accelerate launch` was told, read from the command line of the process that started this one."""
+"""The options of `accelerate launch`, read from the command line of the process that started this one."""
 
 import argparse
 import os

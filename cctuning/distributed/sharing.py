@@ -34,7 +34,7 @@ def in_turns(
             yield piece, list(compute(piece))
         return
     for start in range(0, len(pieces), shard.world_size):
-        # In the last round some have no piece of their own: they take the last, which nobody waits for.
+        # In the last round some have no piece of their own: they take the last, whose result is dropped.
         outputs = compute(pieces[min(start + shard.rank, len(pieces) - 1)])
         results = [_gather(tensor, shard.world_size) for tensor in outputs]
         if shard.rank == 0:

@@ -37,7 +37,7 @@ def near_duplicates(rows: Sequence[Row], *, threshold: float, seed: int = 1) -> 
     """The rows whose prompt and response are both nearly those of an earlier, kept row of their language.
 
     Nearly: the Jaccard similarity of their character n-grams is `threshold` or more, and the prompts hold the
-    same numbers: sums are told as the same story with other ones. What many rows of a language share
+    same numbers: word problems repeat one story with others. What many rows of a language share
     (`shingles.frame`) does not make them alike. A pair is found with a probability that grows with its
     similarity; none is reported that is less similar. The seed is that of the hash functions.
     """

@@ -17,7 +17,7 @@ _LARGEST = 2**25
 _MOST_LAYERS = 1000
 _LAYERS = re.compile(r"(num_(\w+_)?layers|n_layers?|\w+_layers)")
 _SIZES = re.compile(r"(num|n|d|max)_\w+|\w+_(size|dim|length|positions|embeddings|rank|heads)")
-_TIMES_LARGER = 2  # what a model may need beside its weights: what is missing is told by name
+_TIMES_LARGER = 2  # what a model may need beside its weights: what is missing is named
 
 
 def check_sizes(config: Mapping[str, Any], group: str = "") -> None:

@@ -100,7 +100,7 @@ def check(folder: str | Path) -> Checkpoint:
 def newest_complete(
     output_dir: str | Path, passed_over: Callable[[CheckpointError], object] = lambda error: None
 ) -> Checkpoint | None:
-    """The newest checkpoint of a run that counts; `passed_over` is told of every newer one that does not."""
+    """The newest checkpoint of a run that counts; `passed_over` is called with each newer one."""
     for folder in checkpoint_folders(output_dir):
         try:
             return check(folder)

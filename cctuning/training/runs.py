@@ -136,10 +136,10 @@ def checkpoint_to_resume(
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
     `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `origin`: what the
-    run depends on beside its recipe, as `ORIGIN_FILE` keeps it. `warn` is told of each newer checkpoint that
-    is incomplete or damaged, and of settings that may move the rest by rounding. Raises `RunError` where the
-    folder holds a finished run, or one with other settings or of another base model, and `CheckpointError`
-    where the checkpoint that was named does not count.
+    run depends on beside its recipe, as `ORIGIN_FILE` keeps it. `warn` is called for each newer checkpoint
+    that is incomplete or damaged, and for settings that may move the rest by rounding. Raises `RunError`
+    where the folder holds a finished run, or one with other settings or of another base model, and
+    `CheckpointError` where the checkpoint that was named does not count.
     """
     output_dir = Path(output_dir)
     if resume == "never":

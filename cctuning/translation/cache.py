@@ -67,7 +67,7 @@ def translate_all(
         skip_unknown: texts in a language that the table or the translator lacks get that as their fault;
             otherwise it is an error, as it always is of `target`.
         chunk: texts that are translated between two savings.
-        progress: is told how many texts are done, of how many that are not in the cache.
+        progress: is called with how many texts are done, of how many that are not in the cache.
 
     Raises `TranslationError` for an unknown language or a broken cache, `LockedError` where another process
     uses the cache, `ValueError` for a blank text, and `OSError`.
@@ -77,7 +77,7 @@ def translate_all(
     if blank := [number for number, text in enumerate(texts) if is_blank(text)]:
         raise ValueError(f"texts[{blank[0]}] is blank: there is nothing to translate")
     for language in dict.fromkeys([target, *([] if skip_unknown else sources)]):
-        find_language(language)  # an unknown one is told before a file is made
+        find_language(language)  # an error before a file is made
     with open_cache(cache) as known:
         results = _translate(translator, texts, sources, target, known, skip_unknown, chunk, progress)
         if retry is None:
@@ -138,7 +138,7 @@ def _translate(
 
 
 def _codes(sources: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The table's code of each source language, and of those that it lacks what is told about them."""
+    """The table's code of each source language, and for those that it lacks the reason."""
     codes: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for source in dict.fromkeys(sources):

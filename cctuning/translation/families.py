@@ -1,4 +1,4 @@
-"""Families of translation models: how they are told the languages. The tokenizers are transformers' own."""
+"""Families of translation models: how they are given the languages. The tokenizers are transformers' own."""
 
 import re
 from collections.abc import Sequence

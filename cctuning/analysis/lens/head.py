@@ -22,7 +22,7 @@ def lens_logits(model: Any, layers: Sequence[Tensor], logits: Tensor) -> Iterato
     """
     norm = final_norm(model)
     read = logits
-    ids = torch.zeros(1, len(logits), dtype=torch.long, device=model.device)  # nobody looks at them
+    ids = torch.zeros(1, len(logits), dtype=torch.long, device=model.device)  # their values have no effect
     shape = model.get_decoder()(input_ids=ids[:, :1], use_cache=False)  # what a decoder's result is here
     for output in layers:
         result = type(shape)(**{**shape, "last_hidden_state": norm(output.unsqueeze(0))})

@@ -1,4 +1,4 @@
-"""Input-output language consistency: are answers in the language that the question was asked in?"""
+"""Input-output language consistency: are answers in the language of the question?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Consistency:
 
 
 def consistency(grid: Grid) -> Consistency:
-    """Whether answers are in the language that was asked in, by `cctuning.data.language_id`, each text once.
+    """Whether answers are in the question's language, by `cctuning.data.language_id`, each text once.
 
     It cannot be said of short answers, such as a label alone. Raises `ValueError` for what is no language.
     """
@@ -41,7 +41,7 @@ def measure_consistency(grids: Mapping[str, Grid], resampling: Resampling) -> di
     """Consistency of a benchmark by quantity and language.
 
     `consistency`: of all transplanted answers of which it can be said (their share is `told`) the share that
-    is in the language that was asked in; `original` and `original_told`: the same of the model as it is.
+    is in the question's language; `original` and `original_told`: the same of the model as it is.
     `difference`: the former less the latter, over the questions of whose original answer it can be said too.
     `_by_source_layer`, `_by_target_layer`: (L,). `_by_pair`: (L, L).
     """

@@ -35,7 +35,7 @@ def compare_unseen(
     so, except of a prompting that it is named after. Returns `scores`, in
     the shape of `cctuning.evaluation.comparison.compare.ComparedScore` (a language of None is the mean over
     languages, the benchmark `average` that over benchmarks), `consistency` in the same shape, and `warnings`.
-    Consistency is the share of answers in the language that was asked in, of those of which that can be
+    Consistency is the share of answers in the question's language, of those of which that can be
     said, in all languages but `centre`. Raises `ValueError` for another
     evaluation that has a strategy's name, and for one without any of the same questions.
     """
@@ -87,7 +87,7 @@ def _evaluation(
 
 
 def _consistency(applied: Applied, answers: Answers) -> ScoresById:
-    """By question whether the answer is in the language that was asked in, where that can be said."""
+    """By question whether the answer is in the question's language, where that can be said."""
     texts = [distinct[place] for distinct, place in zip(applied.texts, answers.text, strict=True)]
     scores = (language_consistency(text, applied.asked_in) for text in texts)
     return {id: score for id, score in zip(applied.questions, scores, strict=True) if score is not None}

@@ -1,1 +1,1 @@
-"""What is asked in a study, how it is shared by processes, and how it goes on after a kill."""
+"""The questions of a study, how processes share them, and how it goes on after a kill."""

@@ -1,7 +1,7 @@
-"""A model's attention in our hands for the length of a `with` block, by transformers' own interfaces.
+"""Replaces a model's attention for the length of a `with` block, by transformers' own interfaces.
 
-`AttentionInterface` and `AttentionMaskInterface` hold one function each under our name; both hand on to
-whoever is in charge at the moment. The model's own forward stays as it is.
+`AttentionInterface` and `AttentionMaskInterface` hold one function each under our name; both call the
+object that is in charge at the moment. The model's own forward stays as it is.
 """
 
 from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ AttentionMaskInterface.register(NAME, _mask)
 def attention_by(model: PreTrainedModel, in_charge: InCharge) -> Iterator[None]:
     """Inside the block the model's decoder computes attention through `in_charge`.
 
-    In a block within a block the decoder need not be told again, which takes as long as some of its layers.
+    In a block within a block the decoder need not be set again, which takes as long as some of its layers.
     Raises `GoesPast` where the decoder has attention of its own that cannot be set.
     """
     decoder = model.get_decoder()

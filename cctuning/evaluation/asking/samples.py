@@ -19,7 +19,7 @@ def make_samples(
 
     Under the prompting `cot` the end of a response is judged, else all of it. Beside the benchmark's metrics
     a choice is scored by the log-likelihoods of its options, where the responses have them, and a free text
-    by whether it is in the language that was asked in; that score is missing where nobody could tell.
+    by whether it is in the question's language; that score is missing where it cannot be identified.
     """
     return [
         _sample(task, question, response, prompting)

@@ -107,10 +107,10 @@ def open_folder(
     """Makes `folder` ready for an evaluation of `tasks` under `settings`; returns all tasks that it has now.
 
     What was made of the samples so far goes: it is made again at the end, and says until then that nothing
-    is missing. With resume=never the responses go too. `warn` is told what may move the rest by rounding.
-    Raises `ResumeError` where the folder holds responses
-    that were made in another way, to other questions, or nobody knows how, or damaged ones, and where it is
-    the folder of a model or of another script.
+    is missing. With resume=never the responses go too. `warn` is called with what may move the rest by
+    rounding. Raises `ResumeError` where the folder holds responses that were made in another way, to other
+    questions, or in an unknown way, or damaged ones, and where it is the folder of a model or of another
+    script.
     """
     folder = Path(folder)
     path = folder / SETTINGS_FILE

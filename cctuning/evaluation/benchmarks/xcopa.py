@@ -14,17 +14,17 @@ def _questions(read: Read, language: str) -> list[RawQuestion]:
     from COPA, since some translations have it wrong (th, tr, sw, id, it).
     """
     english = read(parquet_of_script("aps/super_glue", "copa", "test"))
-    asked = {row["idx"]: row["question"] for row in english}
+    kinds = {row["idx"]: row["question"] for row in english}
     rows = read(HubSet("cambridgeltl/xcopa", "test", "it" if language == "en" else language))
     labels = {row["idx"]: row["label"] for row in rows}
     return [
-        _question(row, asked[row["idx"]], labels[row["idx"]])
+        _question(row, kinds[row["idx"]], labels[row["idx"]])
         for row in sorted(english if language == "en" else rows, key=lambda row: row["idx"])
-        if row["idx"] in labels and row["idx"] in asked
+        if row["idx"] in labels and row["idx"] in kinds
     ]
 
 
-def _question(row: dict[str, Any], asked: str, label: int) -> RawQuestion:
+def _question(row: dict[str, Any], kind: str, label: int) -> RawQuestion:
     choices = {"1": row["choice1"], "2": row["choice2"]}
     return RawQuestion(
         id=row["idx"],
@@ -32,11 +32,11 @@ def _question(row: dict[str, Any], asked: str, label: int) -> RawQuestion:
             "premise": row["premise"],
             "choice1": row["choice1"],
             "choice2": row["choice2"],
-            "question": asked,
+            "question": kind,
         },
         answers=(str(label + 1),),
         options=choices,
-        details={"question": asked},
+        details={"question": kind},
     )
 
 

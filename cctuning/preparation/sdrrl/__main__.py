@@ -18,7 +18,7 @@ _STOPPED = "stopped; the same command goes on from here"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the rows, prints what became of them, and returns the exit status."""
+    """Makes the rows, prints how many there are, and returns the exit status."""
     options = _parser().parse_args(arguments)
 
     def work() -> int:

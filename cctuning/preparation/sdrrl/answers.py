@@ -97,7 +97,7 @@ def answer_faults(answers: Mapping[str, EnglishAnswer]) -> dict[str, str]:
 
 
 def answer_fault(answer: EnglishAnswer) -> str | None:
-    """Why an answer is of no use; None where it is. The language of a short one cannot be told."""
+    """Why an answer is of no use; None where it is. The language of a short one cannot be identified."""
     if is_blank(answer.text):
         return "is empty"
     if not answer.stopped:

@@ -105,7 +105,7 @@ def parallel_texts(rows: Iterable[Row]) -> dict[str, list[ParallelText]]:
         if row.output_en is not None:
             pairs.append(ParallelText(row.output_en, row.output))
         of_language |= {text: None for text in pairs if text.english != text.other}
-    return {language: list(found) for language, found in texts.items()}
+    return {language: list(of_language) for language, of_language in texts.items()}
 
 
 def serving(switchable: Iterable[str]) -> Serves:
@@ -164,7 +164,7 @@ def build(
         lexicons: for languages that are not aligned.
         switched: the share of a text's words that are exchanged.
         seed: of the alignment, and of what is drawn.
-        progress: of a language, what is told of its alignment's progress.
+        progress: of a language, the function that is called with its alignment's progress.
     """
     answered: list[TranslatedAnswer | Problem | None] = [
         _answer_to(pick, answers, translations) for pick in picks

@@ -39,7 +39,7 @@ from cctuning.translation import Translation, load_translator, translate_all
 
 
 def make(options: argparse.Namespace, command: list[str]) -> int:
-    """Reads base rows, makes the others, writes them with a manifest, and says what became of them."""
+    """Reads base rows, makes the others, writes them with a manifest, and prints how many there are."""
     console = new_console()
     output: Path = options.output
 
