@@ -21,7 +21,7 @@ def test_nothing_is_said_where_prompts_show_their_labels():
     assert unshown_labels(probes()) == []
 
 
-@pytest.mark.parametrize(("side", "said"), [("asked", "asked"), ("parallel", "source")])
+@pytest.mark.parametrize(("side", "said"), [("prompt", "asked"), ("parallel", "source")])
 def test_the_language_and_the_side_are_named(side, said):
     (probe,) = probes()
     other = with_text(probe, side, lambda text: text.replace("1", "አ").replace("2", "ለ"))
