@@ -448,9 +448,10 @@ def _connected_at(cache: Cache | None) -> int | None:
 
     A cache that was cropped behind it, or emptied, forgets it: tokens that come later are others.
     """
-    start: int | None = getattr(cache, "cctuning_connected_at", None)
-    if cache is not None and start is not None and start >= cache.get_seq_length():
-        cache.cctuning_connected_at = start = None
+    marked: Any = cache
+    start: int | None = getattr(marked, "cctuning_connected_at", None)
+    if start is not None and start >= marked.get_seq_length():
+        marked.cctuning_connected_at = start = None
     return start
 
 

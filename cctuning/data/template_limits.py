@@ -106,7 +106,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         _allowance.get().take(_bound(operator, [left, right]))
         return _taken(super().call_binop(context, operator, left, right))
 
-    def call(self, context: Any, called: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, called: Any, *args: Any, **kwargs: Any) -> Any:
         owner = getattr(getattr(called, "__wrapped__", called), "__self__", None)  # the x of x.center(3)
         size = _bound(getattr(called, "__name__", ""), [owner, *args, *kwargs.values()])
         _allowance.get().take(_CALL + size)
@@ -119,7 +119,8 @@ class _Counting(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.For:
         self.generic_visit(node)
         written = sum(len(text.data) for text in node.find_all(nodes.TemplateData))  # in each turn
-        node.iter = _filter(node.iter, _LOOP, nodes.Const(written))
+        items: Any = node.iter
+        node.iter = _filter(items, _LOOP, nodes.Const(written))
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:

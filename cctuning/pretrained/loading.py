@@ -296,7 +296,8 @@ def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
     layers = model.config.get_text_config().num_hidden_layers
     beyond = [name for name in sorted(report["unexpected_keys"]) if _layer_of(name) >= layers]
     if mismatched:
-        raise not_together(*mismatched[0], len(mismatched) - 1)
+        name, held, needed = mismatched[0]
+        raise not_together(name, held, needed, len(mismatched) - 1)
     if missing:
         raise ModelError(
             f"the weights lack {missing[0]}{_others(missing)}: {type(model).__name__} would start random"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
-from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
+from omegaconf.grammar_parser import OmegaConfGrammarParser, parse  # type: ignore[attr-defined]
 
 from cctuning.settings.keys import RecipeKey, help_lines, keys_of
 from cctuning.settings.near_matches import did_you_mean
