@@ -23,7 +23,7 @@ from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import kind_of
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -65,9 +65,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         raise RunError(
             f"{directory} was trained without a connection (ML-SFT), or not to its end: nothing to fit"
         )
-    output_dir = Path(recipe.output_dir or directory / "monolingual")
-    if output_dir.resolve() == directory.resolve():
-        raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
+    output_dir = output_of(recipe, directory)
     check_settings(run_recipe, directory)
     check_trusted(directory, recipe.trust_remote_code)
     with naming_model("model", str(directory)):
@@ -103,6 +101,17 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
     console.say(f"Next: cctuning chat model={output_dir}")
     return Result(output_dir, report)
+
+
+def output_of(recipe: FitRecipe, directory: Path) -> Path:
+    """Where the export goes. Raises `RunError` for a folder of another model, which it would overwrite."""
+    output_dir = Path(recipe.output_dir or directory / "monolingual")
+    if output_dir.resolve() == directory.resolve():
+        raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
+    is_model = any((output_dir / name).is_file() for name in (CONFIG_FILE, ADAPTER_FILE))
+    if is_model and not kind_of(output_dir).exported:
+        raise RunError(f"output_dir={output_dir} holds another model, which the export would overwrite")
+    return output_dir
 
 
 def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:

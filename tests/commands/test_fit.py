@@ -25,7 +25,7 @@ from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RECIPE_FILE
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import pairs_of, sample_pairs
 from tests.processes import start, start_two
-from tests.scripts import call
+from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
@@ -183,6 +183,15 @@ def test_a_fit_that_was_killed_leaves_no_model(folder, monkeypatch, killed):
         load_model(output)
     fit(monkeypatch, "pairs=20")
     assert load_model(output).transform_matrix.weight.isfinite().all()
+
+
+@pytest.mark.parametrize(("name", "said"), [("base", "another model"), ("outputs/mine", "the run itself")])
+def test_an_export_does_not_overwrite_another_model(folder, monkeypatch, name, said):
+    write_base(folder / "base")
+    before = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+    with pytest.raises(ValueError, match=said):
+        fit(monkeypatch, "model=outputs/mine", "pairs=20", f"output_dir={name}")
+    assert {path.name: path.read_bytes() for path in (folder / name).iterdir()} == before
 
 
 def test_a_fit_that_fails_leaves_what_was_there(folder, monkeypatch):
