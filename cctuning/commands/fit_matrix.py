@@ -23,7 +23,7 @@ from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, kind_of
+from cctuning.pretrained.kinds import holds_model, kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -108,8 +108,7 @@ def output_of(recipe: FitRecipe, directory: Path) -> Path:
     output_dir = Path(recipe.output_dir or directory / "monolingual")
     if output_dir.resolve() == directory.resolve():
         raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
-    is_model = any((output_dir / name).is_file() for name in (CONFIG_FILE, ADAPTER_FILE))
-    if is_model and not kind_of(output_dir).exported:
+    if holds_model(output_dir) and not kind_of(output_dir).exported:
         raise RunError(f"output_dir={output_dir} holds another model, which the export would overwrite")
     return output_dir
 

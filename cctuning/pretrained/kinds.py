@@ -42,6 +42,11 @@ def kind_of(folder: str | Path) -> ModelKind:
     )
 
 
+def holds_model(folder: str | Path) -> bool:
+    """Whether there is a model of any kind in `folder`, as far as its configuration says."""
+    return any((Path(folder) / name).is_file() for name in (CONFIG_FILE, ADAPTER_FILE))
+
+
 def check_whole(folder: str | Path) -> None:
     """Raises `ModelError` for a folder that a training or a fit has begun to write, and not finished."""
     if mark := missing_mark(folder):

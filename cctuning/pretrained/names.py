@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, GGUF_SUFFIX, check_whole
+from cctuning.pretrained.kinds import GGUF_SUFFIX, check_whole, holds_model
 from cctuning.settings.near_matches import did_you_mean
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_MODEL_FILES = (CONFIG_FILE, ADAPTER_FILE)
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def check_model_path(key: str, name: str) -> None:
     """
     path = Path(name)
     if path.is_dir():
-        if not any((path / file).is_file() for file in _MODEL_FILES):
+        if not holds_model(path):
             begun = "; its training has not finished" if (path / "recipe.yaml").is_file() else ""
             raise FileNotFoundError(f"{key}={name} holds no config.json, so it is no model's folder{begun}")
         check_whole(path)

@@ -10,7 +10,7 @@ import yaml
 from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
 from cctuning.pretrained.identity import ORIGIN_FILE
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, kind_of, read_json_object
+from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, holds_model, kind_of, read_json_object
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.marks import begin
 from cctuning.training.callbacks import METRICS_FILE
@@ -109,7 +109,7 @@ def check_trusted(directory: str | Path, trust_remote_code: bool) -> None:
 
 
 def check_base_model(model: str, output_dir: str | Path) -> None:
-    """Raises `RunError` where `model`, if it is a folder, is none to train from into `output_dir`."""
+    """Raises `RunError` where `model`, if it is a folder, is none to train from, or not into `output_dir`."""
     path = Path(model)
     if path.is_dir() and path.resolve() == Path(output_dir).resolve():
         raise RunError(f"{model} is the model to train from and output_dir too, and would be overwritten")
@@ -118,6 +118,8 @@ def check_base_model(model: str, output_dir: str | Path) -> None:
             f"{model} is the model to train from and lies in output_dir={output_dir}, whose old checkpoints "
             "are removed: move it, or choose another output_dir"
         )
+    if holds_model(output_dir) and not (Path(output_dir) / RECIPE_FILE).is_file():
+        raise RunError(f"output_dir={output_dir} holds another model, which the run would overwrite")
     kind = kind_of(path)
     if kind.exported:
         raise RunError(f"{model} is an exported model: train from the run that it was made of")
