@@ -1,4 +1,4 @@
-"""What comes of a study: measures, pair selectors and tables, all out of the saved cells."""
+"""Findings of a study: measures, pair selectors and tables, all out of the saved cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -105,5 +105,5 @@ def _features(activations: Mapping[GridKey, Activations], seed: int) -> dict[Gri
 
 
 def _of(by_key: Mapping[GridKey, Any], sublayer: str, benchmark: str) -> dict[str, Any]:
-    """What is there of a sub-layer and a benchmark, by language."""
+    """The values of a sub-layer and a benchmark, by language."""
     return {key[2]: value for key, value in by_key.items() if key[:2] == (sublayer, benchmark)}

@@ -66,7 +66,7 @@ def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
 
 
 def describe(directory: str, model: Any) -> str:
-    """What kind of model it is, in words."""
+    """The kind of model, in words."""
     if kind_of(directory).exported:
         return "monolingual, connected through its Transform Matrix"
     if is_connected(model):
@@ -91,7 +91,7 @@ def reply(
 
 
 def origin(response: Answer, english: str | None) -> str:
-    """Where the connection came from, in words."""
+    """The source of the connection, in words."""
     if not response.connected:
         return "not connected"
     source = "the English prompt" if english else "the model's own outputs, transformed"

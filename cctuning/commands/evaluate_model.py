@@ -114,7 +114,7 @@ def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> N
 
 
 def translation(recipe: EvaluateRecipe, folder: Path, shard: Shard, device: Any) -> Translate:
-    """What translates prompts: the first process does, with a cache in `folder`, and tells the others."""
+    """The function that translates prompts: in the first process, with a cache in `folder`, for all."""
     translates_itself = recipe.translator.kind == "self"
     if not translates_itself and recipe.translator.model is None:
         raise ValueError(
@@ -166,7 +166,7 @@ def make_tasks(
     positions: int | None,
     translate: Translate | None,
 ) -> tuple[list[Task], list[ItemSet]]:
-    """What is asked of each set of items, and the sets less what cannot be asked."""
+    """The tasks of each set of items, and the sets less the questions that cannot be asked."""
     made = []
     for item_set in sets:
         task = make_task(item_set, prompts, mode=mode, prompting=recipe.prompting, translate=translate)
@@ -273,7 +273,7 @@ def show(
     sets: Sequence[ItemSet],
     tokenizer: Any,
 ) -> None:
-    """What an evaluation would ask, without asking it."""
+    """Prints what an evaluation would ask, without asking it."""
     console.print(tasks_table(tasks, sets))
     console.print(settings_table(recipe, inference=mode, output_dir=str(folder)))
     console.print(question_panel(tasks[0], tokenizer))

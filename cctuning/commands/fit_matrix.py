@@ -114,7 +114,7 @@ def output_of(recipe: FitRecipe, directory: Path) -> Path:
 
 
 def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:
-    """What is to know of a fit: the run, what was measured, and how it was made."""
+    """Facts about a fit: the run, what was measured, and how it was made."""
     settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
     run = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
     return {**run, **fit.report, "settings": settings}
@@ -142,7 +142,7 @@ def load_examples(
 
 
 def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> None:
-    """Which pairs are used, and what stands in the way of more."""
+    """The pairs that are used, and what stands in the way of more."""
     counts = Counter(pair.language for pair in sample.fit)
     languages = ", ".join(f"{language} {count}" for language, count in sorted(counts.items()))
     console.print(
@@ -162,7 +162,7 @@ def show(
     sample: PairSample,
     tokenizer: Any,
 ) -> None:
-    """What a fit would do, without doing it."""
+    """Prints what a fit would do, without doing it."""
     config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     d, layers = config.hidden_size, config.num_hidden_layers
     # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.

@@ -175,7 +175,7 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
 
 
 def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
-    """How a study asks, by the names that the settings have in the results of evaluations."""
+    """The settings of a study, by the names that the settings have in the results of evaluations."""
     names = ("max_new_tokens", "template", "dtype")
     return {"prompting": "original"} | {name: getattr(recipe, name) for name in names}
 
@@ -273,7 +273,7 @@ def write_findings(
 
 
 def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
-    """What a reader of the report has to know."""
+    """Notes for a reader of the report."""
     lines = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
     for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
         languages = dict.fromkeys(task.language for task in probes)
@@ -379,7 +379,7 @@ def ask_baselines(study: Study, otherwise: Mapping[str, tuple[list[Task], Genera
 
 
 def count(probes: Sequence[ProbeTask]) -> int:
-    """How many questions there are."""
+    """The number of questions."""
     return sum(len(probe.task.questions) for probe in probes)
 
 
@@ -391,7 +391,7 @@ def show(
     layers: int,
     tokenizer: Any,
 ) -> None:
-    """What a study would ask and what that costs, without asking it."""
+    """Prints what a study would ask and what that costs, without asking it."""
     console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
     console.print(settings_table(recipe, output_dir=str(folder.path)))
     if unseen:

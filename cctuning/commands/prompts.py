@@ -29,7 +29,7 @@ def choose_prompts(
 def choose_rules(
     model: str, prompts: PromptFormat, *, trust_remote_code: bool = False, warn: Say
 ) -> dict[str, Any]:
-    """What decides about the model's answers beside its logits; what its files ask for besides is said.
+    """The rules that decide about answers beside the logits; prints what else the model's files ask for.
 
     Raises `ValueError` for an end token or a penalty that is none.
     """

@@ -40,11 +40,11 @@ class Command:
 
     @property
     def recipes(self) -> Path:
-        """Where its recipes lie."""
+        """The folder of its recipes."""
         return RECIPES / self.folder
 
     def function(self) -> Callable[[Any], Result]:
-        """What carries it out: a recipe in, a result out. Imports torch and what else it needs."""
+        """The function behind it: a recipe in, a result out. Imports torch and what else it needs."""
         module = importlib.import_module(f"cctuning.commands.{self.module}")
         function: Callable[[Any], Result] = getattr(module, self.module)
         return function

@@ -1,4 +1,4 @@
-"""What a command leaves behind."""
+"""Result of a command."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """What a command wrote.
+    """Output folder and report of a command.
 
     Attributes:
         folder: where it wrote; None where nothing was written, as in a dry run.
@@ -27,6 +27,6 @@ class Result:
 
 
 def beside_model(model: str, *names: str) -> Path:
-    """Where results lie by default: in the model's folder, or for a model on the hub under outputs/."""
+    """The default folder of results: in the model's folder, or for a model on the hub under outputs/."""
     folder = Path(model)
     return (folder if folder.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)

@@ -1,4 +1,4 @@
-"""How a command ends: with its result, or with one clear line in place of a traceback."""
+"""End of a command: with its result, or with one clear line in place of a traceback."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What may be set in a recipe: one dataclass per command.
+"""Settings of recipes: one dataclass per command.
 
 They need no torch, so that `--help` and misspelt keys are answered at once.
 """
@@ -53,7 +53,7 @@ class ColumnNames:
 
 @dataclass
 class OtherColumnNames:
-    """Where the data of a fit names its columns unlike the run's data."""
+    """Columns of a fit's data, where they differ from the run's."""
 
     instruction: str | None = setting(None, "the prompt x; null: as in the run")
     instruction_en: str | None = setting(None, "its English parallel x_en; null: as in the run")
@@ -65,7 +65,7 @@ class OtherColumnNames:
 
 @dataclass
 class ConnectionSettings:
-    """What the model itself needs to know of the connection: the settings of `ConnectionConfig`."""
+    """The model's own part of the connection's settings: those of `ConnectionConfig`."""
 
     pooling: str = setting(
         "decision_maker", "of the L English outputs: decision_maker | mean | random | layer"
@@ -249,7 +249,7 @@ class FitRecipe:
 
 @dataclass
 class TranslatorRecipe:
-    """What puts prompts into English where inference=translated."""
+    """The translator of prompts into English where inference=translated."""
 
     kind: str = one_of(
         "self", "nllb", "madlad", "ctranslate2", "file", help="self: a language model, asked to"
@@ -422,7 +422,7 @@ class ChatRecipe:
 
 @dataclass
 class LaunchRecipe:
-    """What the commands of a study begin with: `python`, or `accelerate launch` with its arguments."""
+    """Beginning of a study's commands: `python`, or `accelerate launch` with its arguments."""
 
     train: str = setting(
         "python", "training, such as accelerate launch --config_file recipes/accelerate/fsdp2.yaml"

@@ -59,7 +59,7 @@ def _of_a_recipe(arguments: Sequence[str], commands: Sequence[Command]) -> list[
 
 
 def _of_a_file(path: str, overrides: Sequence[str], commands: Sequence[Command]) -> list[str]:
-    """What each command makes of a file. Raises the first error where none can read it."""
+    """The content of a file for each command. Raises the first error where none can read it."""
     shown, errors = [], []
     for command in commands:
         try:

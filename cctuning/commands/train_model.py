@@ -171,7 +171,7 @@ def preflight(
 
 
 def source_options(recipe: TrainRecipe) -> dict[str, Any]:
-    """Which version of the model is meant, and whether its own code may run."""
+    """The model's version, and whether its own code may run."""
     return {"revision": recipe.model_revision, "trust_remote_code": recipe.trust_remote_code}
 
 
@@ -218,7 +218,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
 
 
 def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
-    """What a run would do, without doing it."""
+    """Prints what a run would do, without doing it."""
     processes = current_engine().processes
     accumulation = recipe.accumulation_steps(processes)
     per_step = recipe.per_device_train_batch_size * accumulation * processes
@@ -242,7 +242,7 @@ def base_config(recipe: TrainRecipe) -> Any:
 
 
 def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
-    """What each device will need; with `warn_only` nothing unless the run will not fit into a GPU."""
+    """The memory of each device; with `warn_only` nothing unless the run will not fit into a GPU."""
     device = device_at_hand(use_cpu=recipe.use_cpu, processes=current_engine().processes)
     if warn_only and (device is None or not device.gpu):
         return
@@ -259,7 +259,7 @@ def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool
 
 
 def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig) -> Step:
-    """What one process does in a step, with the longest rows that there are."""
+    """The step of one process, with the longest rows that there are."""
     config = base_config(recipe)
     return Step(
         config,
@@ -312,7 +312,7 @@ def find_checkpoint(recipe: TrainRecipe, origin: dict[str, Any]) -> str | None:
 
 
 def origin_of(recipe: TrainRecipe) -> dict[str, Any]:
-    """What a run depends on beside its recipe: what the base model is, and the rows of a step."""
+    """The origin of a run beside its recipe: the base model's identity, and the rows of a step."""
     return {
         "base_model": identity_of(recipe.model_name_or_path, revision=recipe.model_revision),
         "rows_of_a_step": rows_of_a_step(dataclasses.asdict(recipe), current_engine().processes),
@@ -320,7 +320,7 @@ def origin_of(recipe: TrainRecipe) -> dict[str, Any]:
 
 
 def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[str, Any]) -> None:
-    """What a run leaves in `output_dir` before its first step, once all else is ready for it."""
+    """Writes what stands in `output_dir` before its first step, once all else is ready for it."""
     output_dir = Path(recipe.output_dir)
     clear_output_dir(output_dir, recipe.resume)
     save_recipe(recipe, output_dir / RECIPE_FILE)
@@ -331,7 +331,7 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[s
 
 
 def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
-    """What is said when a signal has stopped a run."""
+    """The message when a signal has stopped a run."""
     step = state.global_step
     again = "the same command" if recipe.resume == "auto" else "the same command with resume=auto"
     return (
@@ -429,7 +429,7 @@ def lora_config(recipe: TrainRecipe) -> LoraConfig:
 def finished_report(
     recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int
 ) -> dict[str, Any]:
-    """What is to know of a finished run: steps, rows, languages, the last loss (nats), times."""
+    """Facts about a finished run: steps, rows, languages, the last loss (nats), times."""
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
     times = {name: value for name, value in metrics.items() if name != "train_loss"}  # of the last part alone
     return {"steps": steps, "rows": len(examples), "languages": languages_of(examples), "loss": loss, **times}

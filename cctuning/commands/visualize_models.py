@@ -143,7 +143,7 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
 
 
 def connection_mode(recipe: VisualizeRecipe, folder: str) -> str:
-    """How a model is connected. A plain one is not; `auto` takes the English prompts for want of a matrix."""
+    """The mode of a model's connection: none for a plain one; without a matrix `auto` is bilingual."""
     kind = kind_of(folder)
     if not kind.connected:
         return "none"
@@ -216,7 +216,7 @@ def read_model(
 
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:
-    """What the representations depend on, beside the models' own connections."""
+    """The settings that the representations depend on, beside the models' connections."""
     keys = (
         "data", "benchmark", "layer", "pooling", "template", "template_arguments",
         "perplexity", "seed", "dtype",

@@ -40,7 +40,7 @@ _CHOICES = {
 
 @dataclasses.dataclass
 class ConnectionConfig:
-    """What the connection does. The defaults are the paper's method.
+    """Settings of the connection. The defaults are the paper's method.
 
     Raises `ValueError` for a value that is not accepted, naming the field and what is.
     """
@@ -73,7 +73,7 @@ class ConnectionConfig:
 
 
 class SublayerPaths(NamedTuple):
-    """Where an architecture keeps what is connected, as dotted module paths."""
+    """Places of an architecture's connected modules, as dotted module paths."""
 
     layers: str  # the ModuleList of decoder layers, in the decoder
     record: str  # the module in a layer whose output is the sub-layer's; "" is the layer itself
@@ -81,7 +81,7 @@ class SublayerPaths(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What a pooling chose."""
+    """Choice of a pooling."""
 
     weights: Tensor  # (B, L), one-hot where one layer was picked
     logits: Tensor | None  # (B, L), the scores behind it (H of eq. 3); None where the outputs play no part
@@ -132,7 +132,7 @@ class LayerOutputs:
 
 
 class Pooling:
-    """How the layers are weighed. A new one is a subclass in this file under `register_pooling`; no more.
+    """Pooling of the layers. A new one is a subclass in this file under `register_pooling`; no more.
 
     Where it has parameters, `module` makes the module that holds them. It becomes the model's submodule of
     the pooling's name, and by that name it is trained, in full also beside an adapter, saved, loaded and
@@ -467,7 +467,7 @@ def _empty(cache: Cache, config: Any) -> None:
 
 
 class _Generation(NamedTuple):
-    """What a running `generate` knows of its prompts."""
+    """State of a running `generate` about its prompts."""
 
     model: Any
     start: int  # the column of the response start in the whole prompt

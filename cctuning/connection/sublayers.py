@@ -1,4 +1,4 @@
-"""Where a loaded model keeps what can be connected, by its line of the architecture table."""
+"""Sub-layers of a loaded model that can be connected, by its line of the architecture table."""
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -21,7 +21,7 @@ def final_norm(model: PreTrainedModel) -> nn.Module:
 
 
 def sublayer_paths(model: PreTrainedModel, sublayer: str = "ffn") -> SublayerPaths:
-    """Where `model` keeps its layers' `sublayer` outputs: "ffn", "attention" or "block".
+    """The modules of `model` that hold its layers' `sublayer` outputs: "ffn", "attention" or "block".
 
     Raises `ValueError` for an architecture that is not in the table, or that does not look as the table says.
     """

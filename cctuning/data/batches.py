@@ -37,7 +37,7 @@ def plan_batches(
 def map_in_batches(
     run: Callable[[list[T]], Iterable[R]], items: Sequence[T], lengths: Sequence[int], *, batch_size: int
 ) -> list[R]:
-    """What `run` makes of each item, in the items' order; it is given the batches of `plan_batches`."""
+    """The results of `run`, in the items' order; it is called with the batches of `plan_batches`."""
     results: dict[int, R] = {}
     for places in plan_batches(lengths, batch_size=batch_size):
         results |= zip(places, run([items[place] for place in places]), strict=True)

@@ -153,7 +153,7 @@ def check_labels(examples: Sequence[Example]) -> None:
 
 
 def fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
-    """How many rows there are, and a digest of their tokens in their order."""
+    """The number of rows, and a digest of their tokens in their order."""
     digest = hashlib.sha256()
     for example in examples:
         for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):

@@ -33,7 +33,7 @@ _TYPE_NAMES = {
 
 
 def field_fault(field: str, value: Any, is_there: bool) -> str | None:
-    """What is wrong with a field's value; None where nothing is.
+    """The fault of a field's value; None for none.
 
     `is_there`: whether the row has the field's column.
     """

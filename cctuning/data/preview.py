@@ -1,4 +1,4 @@
-"""What `dry_run=true` shows of a run: rows and lengths per language, and how an example is tokenised."""
+"""Output of `dry_run=true` for a run: rows and lengths per language, and how an example is tokenised."""
 
 import statistics
 from collections import Counter

@@ -55,7 +55,7 @@ class PromptFormat:
 
     @property
     def notes(self) -> list[str]:
-        """What may surprise in these prompts, a sentence each."""
+        """Notes on what may surprise in these prompts, a sentence each."""
         notes = []
         if begins_with_bos(self.tokenizer) and not begins_with_bos(self.tokenizer, self.prompt_ids("a")):
             bos = self.tokenizer.bos_token

@@ -36,7 +36,7 @@ _INPUT_IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a row, or with number 0 a whole file, was rejected."""
+    """Reason why a row, or with number 0 a whole file, was rejected."""
 
     file: str
     number: int
@@ -68,7 +68,7 @@ class Row:
 
 
 def listed(problems: Sequence[Problem], kind: str) -> str:
-    """How many rows or items, `kind`, are bad, and the first problems."""
+    """The number of bad rows or items, `kind`, and the first problems."""
     count = len({(problem.file, problem.number) for problem in problems})
     lines = [f"{count} bad {kind}{'s' * (count != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
     if len(problems) > _SHOWN:

@@ -1,4 +1,4 @@
-"""Where rows come from: JSONL, JSON and Parquet files, folders and globs of them, and hub data sets.
+"""Sources of rows: JSONL, JSON and Parquet files, folders and globs of them, and hub data sets.
 
 This file finds; `formats.py` decodes, and what a training row must hold is in `rows.py`.
 """

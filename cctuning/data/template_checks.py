@@ -1,4 +1,4 @@
-"""What a chat template must do for training, tried out on a sample conversation.
+"""Checks of what a chat template must do for training, on a sample conversation.
 
 A template comes with a tokenizer or from a file. Jinja runs it in a sandbox and within limits: it can name no
 file and no code, and it ends, but it can raise anything.
@@ -61,7 +61,7 @@ def begins_with_bos(tokenizer: Any, prompt: Sequence[int] | None = None) -> bool
 
 
 def around_response(tokenizer: Any) -> tuple[str, str]:
-    """What the template writes between a prompt and its response, and behind that, where its stop token is.
+    """The template's texts between a prompt and its response, and behind that, where its stop token is.
 
     The first is empty for most templates, or blank; Qwen 3's writes an empty thought there. Raises
     `ValueError` for a template that cannot be trained with: one that leaves out or changes the texts,

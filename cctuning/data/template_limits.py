@@ -34,7 +34,7 @@ _FORMATS = frozenset({"%", "format", "format_map"})
 
 
 class _Allowance:
-    """What a rendering may still make."""
+    """The limit of what a rendering may still make."""
 
     def __init__(self, amount: int) -> None:
         self.left: float = amount
@@ -75,7 +75,7 @@ def compiled(text: str) -> Template:
 
 
 def rendered(template: Template, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> str:
-    """What the template writes. Raises `TemplateError` beyond the limits, and what Python raises inside."""
+    """The template's text. Raises `TemplateError` beyond the limits, and what Python raises inside."""
     given = sum(len(str(value)) for message in messages for value in message.values())
     with _allowing(_ALLOWED + _PER_CHARACTER * given):
         return template.render(_plain_template_data({"messages": list(messages), **variables}))

@@ -26,7 +26,7 @@ _PATIENCE = datetime.timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Engine:
-    """How training is spread over processes, one per device.
+    """Kind of training on several processes, one per device.
 
     Raises `ValueError` for a name that is none of `ENGINES`.
     """
@@ -51,7 +51,7 @@ class Engine:
 
 
 class LaunchError(ValueError):
-    """What runs is not what was asked for; the message names both and says what to do."""
+    """Error for another engine than was asked for; the message names both and says what to do."""
 
 
 def join_processes(*, use_cpu: bool) -> Any:

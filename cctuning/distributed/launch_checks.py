@@ -49,7 +49,7 @@ def check_engine(engine: Engine, accelerator: Any) -> None:
 
 
 def _check_settings(engine: Engine) -> None:
-    """What an engine's configuration may not say."""
+    """Raises `LaunchError` for what an engine's configuration may not say."""
     if engine.name == "fsdp2":
         if os.environ.get("FSDP_VERSION") != "2":
             raise LaunchError(

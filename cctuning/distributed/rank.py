@@ -7,7 +7,7 @@ _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 def process_number() -> int:
-    """Which of the processes that were launched this is, from 0; known before they have met."""
+    """The rank of this process among those that were launched, from 0; known before they have met."""
     values = (os.environ.get(name, "") for name in _RANKS)
     return next((int(value) for value in values if value.isdecimal()), 0)
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Shard(NamedTuple):
-    """Which of how many processes this is. The one of rank 0 gets all results."""
+    """Rank and number of processes. The one of rank 0 gets all results."""
 
     rank: int = 0
     world_size: int = 1

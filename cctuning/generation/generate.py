@@ -28,7 +28,7 @@ class Answer:
 
 
 class Generated(NamedTuple):
-    """What a model wrote for a batch of prompts."""
+    """Output of a model for a batch of prompts."""
 
     tokens: Tensor  # (b, new), padded after the end of each response
     layers: Tensor  # (b,), the layer chosen, from 0; MIXTURE or NOT_CONNECTED

@@ -41,7 +41,7 @@ def _exported(model: str) -> str:
 
 
 def folder_name(run_name: str, mode: str, prompting: str) -> str:
-    """What the folder of an evaluation is called: no two ways to ask a model write to one."""
+    """The name of an evaluation's folder: no two ways to ask a model write to one."""
     return f"{run_name}-{mode}" if prompting == "original" else f"{run_name}-{mode}-{prompting}"
 
 

@@ -59,7 +59,7 @@ def _padded(state: Tensor, length: int) -> Tensor:
 
 
 def tokens_at_once(device: str) -> int:
-    """How many prompt tokens a kind of device reads fastest, padding included."""
+    """The number of prompt tokens that a kind of device reads fastest, padding included."""
     return _TOKENS.get(device, _MOST_TOKENS)
 
 

@@ -1,4 +1,4 @@
-"""How tokens are chosen and where a response ends, the same for all that ask a model."""
+"""Rules of choosing tokens and of ending a response, the same for all that ask a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def greedy_rules(model: Any, prompts: PromptFormat, **settings: Any) -> Generati
 
 
 def rules_applied(config: GenerationConfig, prompts: PromptFormat) -> dict[str, Any]:
-    """What decides about answers beside the logits, as it is written into results; `config`: the model's."""
+    """The rules that decide about answers beside the logits, as results hold them; `config`: the model's."""
     return {"eos_token_id": _ends(config, prompts), **penalties(config), "passed_over": passed_over(config)}
 
 

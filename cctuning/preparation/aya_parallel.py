@@ -121,7 +121,7 @@ def rows_name(setting: str, model: str | None = None) -> str:
 
 
 def contents(path: Path, *, base: Path | None) -> dict[str, Any]:
-    """What a file of the authors holds: rows, columns with how many rows have each, and which rows are known.
+    """Content of a file of the authors: rows, columns with how many rows have each, and which rows are known.
 
     `base`: the prepared rows of the setting without additions, which are counted in the file.
     """

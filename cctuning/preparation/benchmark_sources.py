@@ -1,4 +1,4 @@
-"""Where the questions of benchmarks come from: sets on the hub, or the authors' published files."""
+"""Sources of benchmarks' questions: sets on the hub, or the authors' published files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -144,14 +144,14 @@ def _write_benchmark(
 
 
 def _address(options: argparse.Namespace) -> str:
-    """Where the authors' repository is served."""
+    """The address of the authors' repository."""
     return (options.url or REPOSITORY.format(commit=options.commit)).rstrip("/")
 
 
 def _settings(
     benchmark: Benchmark, language: str, options: argparse.Namespace, translator: Translator | None
 ) -> dict[str, Any]:
-    """What a file's content depends on, beside the sets on the hub."""
+    """The settings that a file's content depends on, beside the sets on the hub."""
     if options.source == "authors":
         return {"benchmark": benchmark.name, "language": language, "from": _address(options)}
     return {

@@ -25,7 +25,7 @@ FIELDS = ("instruction", "instruction_en", "output")
 
 @dataclass(frozen=True)
 class LanguageReport:
-    """What the rows of one language look like. Lengths are in characters."""
+    """Statistics of one language's rows. Lengths are in characters."""
 
     language: str
     rows: int

@@ -111,7 +111,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole) -> None:
-    """What was removed of which language, and which benchmark files the questions are from."""
+    """Prints how much was removed of which language, and which benchmark files the questions are from."""
     if removed:
         counts = Counter((record["language"], record["reason"]) for record in removed)
         rows = [

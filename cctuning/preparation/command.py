@@ -1,4 +1,4 @@
-"""How the scripts of this folder are called, and how they end."""
+"""Call and end of this folder's scripts."""
 
 import argparse
 import sys

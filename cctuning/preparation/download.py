@@ -41,7 +41,7 @@ class _Interrupted(Exception):
 
 @dataclass(frozen=True)
 class _Part:
-    """What is there of a file: its bytes, and which version of the server's file they are of."""
+    """Part of a file that is there: its bytes, and which version of the server's file they are of."""
 
     path: Path
     notes: Path

@@ -49,12 +49,12 @@ def write_records(records: Sequence[Record], path: Path) -> None:
 
 
 def rejects_path(path: Path) -> Path:
-    """Where the rows that did not make it into `path` are listed."""
+    """The list of the rows that did not make it into `path`."""
     return path.with_suffix(".rejects.jsonl")
 
 
 def removed_path(path: Path) -> Path:
-    """Where the good rows that were removed from `path` are listed."""
+    """The list of the good rows that were removed from `path`."""
     return path.with_suffix(".removed.jsonl")
 
 

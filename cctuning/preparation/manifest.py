@@ -1,4 +1,4 @@
-"""What made the files of a data folder: `manifest.json` beside them, one entry for each script that ran.
+"""Origin of the files of a data folder: `manifest.json` beside them, one entry for each script that ran.
 
 An entry holds the command, the versions, the seed and the settings, the files that were read and written with
 their SHA-256, the rows per language, and how many rows were left out, by reason.
@@ -163,7 +163,7 @@ def _described(name: str | Path, folder: Path, checksums: Mapping[str, str] | No
 
 
 def _fault(described: Mapping[str, Any], folder: Path) -> str | None:
-    """What is wrong with a file that a manifest describes."""
+    """The fault of a file that a manifest describes."""
     path = folder / described["file"]
     if not path.is_file():
         return _MISSING

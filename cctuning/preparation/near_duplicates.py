@@ -54,7 +54,7 @@ def near_duplicates(rows: Sequence[Row], *, threshold: float, seed: int = 1) -> 
 
 
 def _bands(threshold: float) -> tuple[int, int]:
-    """How many bands of how many hashes find pairs above the threshold: a search that takes a second."""
+    """The numbers of bands and hashes that find pairs above the threshold: a search that takes a second."""
     # More weight on misses: what is found too much is seen by the exact similarity.
     with extra("preparation"):
         from datasketch import MinHashLSH

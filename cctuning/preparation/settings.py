@@ -138,7 +138,7 @@ def translation_rows(rows: Sequence[Row], direction: str = DIRECTIONS[0]) -> Add
 
 
 def _translation(row: Row, source: str, target: str) -> dict[str, str | None]:
-    """What differs in the row that asks for a row's prompt in another language."""
+    """The fields that differ in the row that asks for a row's prompt in another language."""
     texts = row.instruction_en, row.instruction
     text, translation = texts if target != "en" else texts[::-1]
     prompt = translation_prompt(text, source=source, target=target)

@@ -68,7 +68,7 @@ def shingles(text: str) -> Shingles:
 
 
 def frame(texts: Sequence[Grams]) -> Shingles:
-    """What many of the texts share: the words of a template around the questions of a data set.
+    """The frame that many of the texts share: the words of a template around the questions of a data set.
 
     Two questions are not alike, nor is one contained in a text, because of it.
     """

@@ -62,7 +62,7 @@ def _row(
 
 
 def _faults(row: dict[str, Any], field: str, to_field: str) -> list[tuple[str, str]]:
-    """What is wrong with a row's fields; the one to fill in may be missing or empty."""
+    """The faults of a row's fields; the one to fill in may be missing or empty."""
     checked = [name for name in _FIELDS if name != to_field and (row[name] is not None or name in REQUIRED)]
     faults = [(name, field_fault(name, row[name], is_there=True)) for name in checked]
     if is_blank(row[field]) and field not in REQUIRED:

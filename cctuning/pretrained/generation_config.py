@@ -1,4 +1,4 @@
-"""What counts of a model's generation_config.json: its end tokens and its penalties, and nothing else.
+"""Keys that count of a model's generation_config.json: its end tokens and its penalties, and nothing else.
 
 The file may ask for beams, sampling, several sequences, suppressed tokens, a watermark: each of them gives
 other answers than greedy decoding does, and some give answers to other questions.

@@ -1,4 +1,4 @@
-"""What a model is, told by the content of its files: the same for a copy, another where it was changed.
+"""Identity of a model, by the content of its files: the same for a copy, another where it was changed.
 
 Every command compares this, and no path or time, before it goes on with what was made by a model.
 """
@@ -32,7 +32,7 @@ _BLOCKS = 256  # of a large file that is no safetensors file
 
 
 def identity_of(model: str | Path, *, revision: str | None = None) -> dict[str, Any]:
-    """What `model`, a folder or a hub name, is made of, as JSON values; equal for equal models.
+    """The parts of `model`, a folder or a hub name, as JSON values; equal for equal models.
 
     Of a folder a digest of each part: weights, config, generation_config, tokenizer (with its chat template)
     and code. Of an adapter also `base`: the name in its configuration, and what that is. Of a hub name
@@ -126,7 +126,7 @@ def _header(file: IO[bytes]) -> bytes:
 
 
 def _tensor_samples(header: bytes) -> list[int]:
-    """Where the samples of a safetensors file begin; none for another file."""
+    """The places where the samples of a safetensors file begin; none for another file."""
     try:
         tensors = json.loads(header[8:])
         offsets = [entry["data_offsets"] for name, entry in tensors.items() if name != "__metadata__"]

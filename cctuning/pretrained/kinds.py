@@ -1,4 +1,4 @@
-"""What kind of model a folder holds, told by its files alone: nothing is loaded, and torch is not needed."""
+"""Kind of model that a folder holds, by its files alone: nothing is loaded, and torch is not needed."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class ModelKind:
-    """What a folder is besides a plain checkpoint; all false for a plain one, and for a hub name."""
+    """Kinds of a folder besides a plain checkpoint; all false for a plain one, and for a hub name."""
 
     run: bool  # of CC-Tuning: holds the connection that was trained, which needs English prompts
     exported: bool  # a monolingual model: holds the connection and its Transform Matrix

@@ -264,7 +264,7 @@ def _unquantised(model: Any, config: Any) -> Any:
 
 
 def from_library(load: Callable[[], Any]) -> Any:
-    """What `load` returns. Whatever a library raises over somebody's files becomes an error to show."""
+    """The result of `load`. Whatever a library raises over somebody's files becomes an error to show."""
     try:
         return load()
     except ImportError as error:  # the files ask for it, so it is no defect here

@@ -1,4 +1,4 @@
-"""How figures look, and how they become files: one style, and the same bytes each time.
+"""Style and files of figures: one style, and the same bytes each time.
 
 Figures are made without pyplot: no screen is needed, a notebook keeps its own backend, and none has to be
 closed.

@@ -141,7 +141,7 @@ def stacked(tables: Sequence[RecordTable], *, width: int, **style: Any) -> Table
 
 
 def leaves(content: Mapping[str, Any], depth: int) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What stands below `depth` levels of keys, with its keys: the records in nested dictionaries."""
+    """The values below `depth` levels of keys, with their keys: the records in nested dictionaries."""
     for key, inner in content.items():
         for keys, leaf in leaves(inner, depth - 1) if depth > 1 else [((), inner)]:
             yield (key, *keys), leaf

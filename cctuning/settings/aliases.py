@@ -1,4 +1,4 @@
-"""What other programs call our settings."""
+"""Names of settings in other programs."""
 
 OTHER_NAMES = {
     "learning_rate": "lr",

@@ -44,7 +44,7 @@ def changed_settings(command: str, saved: Mapping[str, Any], wanted: Mapping[str
 
 
 def rounding_note(command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What is to be said where settings differ that move the rest of the work by rounding; "" for none."""
+    """The warning where settings differ that move the rest of the work by rounding; "" for none."""
     names = sorted(ROUNDING[command] & saved.keys() & wanted.keys())
     changed = [
         f"{name}: {saved[name]!r} -> {wanted[name]!r}" for name in names if saved[name] != wanted[name]

@@ -29,7 +29,7 @@ class Choice:
         return " | ".join([*self.values, *(["PATH"] if self.or_path else [])])
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with `value`, a string or a list of them; None where nothing is."""
+        """The fault of `value`, a string or a list of them; None for none."""
         for item in value if isinstance(value, list) else [value]:
             if item not in self.values and not (self.or_path and Path(item).exists()):
                 return f"{item!r} is not one of {self}{did_you_mean(item, self.values)}"
@@ -53,7 +53,7 @@ class Range:
         )
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with `value`, a number or a list of them; None where nothing is."""
+        """The fault of `value`, a number or a list of them; None for none."""
         items = value if isinstance(value, list) else [value]
         return next((problem for item in items if (problem := self._problem(item))), None)
 
@@ -82,7 +82,7 @@ class LibraryChoice:
         return " | ".join([*self.common, "..."])
 
     def problem(self, value: str) -> str | None:
-        """What is wrong with `value`; None where nothing is."""
+        """The fault of `value`; None for none."""
         return None if value in self.common else Choice(self.all_values()).problem(value)
 
     def all_values(self) -> tuple[str, ...]:

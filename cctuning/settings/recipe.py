@@ -64,7 +64,7 @@ class RecipeFile:
         return self._filled(self.path.stem)
 
     def text(self) -> str:
-        """What it says. Raises `RecipeError` for a file that cannot be read as text."""
+        """The text of the file. Raises `RecipeError` for a file that cannot be read as text."""
         try:
             return self._filled(self.path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
@@ -140,7 +140,7 @@ def recipe_from_call(
 
 
 def _held(recipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a recipe holds, less an output folder that follows from the `run_name` that `settings` replace."""
+    """A recipe's content, less an output folder that follows from the `run_name` that `settings` replace."""
     held = dataclasses.asdict(recipe)
     if "run_name" in settings and held.get("output_dir"):
         derived = dataclasses.replace(recipe, output_dir=type(recipe).output_dir)
@@ -183,7 +183,7 @@ def _assignments(
 
 
 def help_text(description: str, schema: type[Any], folder: Path) -> str:
-    """What `--help` prints of a command: `description`, its recipes, its keys."""
+    """The `--help` text of a command: `description`, its recipes, its keys."""
     recipes = ", ".join(recipe_files(schema, folder)) or "none"
     lines = [description, "", f"recipes (recipe=NAME or a path): {recipes}"]
     return "\n".join([*lines, "", "keys (key=value):", *help_lines(keys_of(schema)), ""])

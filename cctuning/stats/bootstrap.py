@@ -1,4 +1,4 @@
-"""How sure a score is: draws of questions, and the intervals and standard errors of means over them.
+"""Uncertainty of a score: draws of questions, and the intervals and standard errors of means over them.
 
 Everything rests on resampled means: draw as many questions as there are, with replacement, and take the mean
 again. The mean of several benchmarks or languages is resampled by averaging theirs. Where the languages hold
@@ -44,7 +44,7 @@ def generator(seed: int, *names: str) -> Generator:
 
 
 def draws(questions: int, random: Generator, resamples: int = RESAMPLES) -> Iterator[Array]:
-    """How often each question is in each draw of as many: pieces of (draws, questions)."""
+    """The number of times each question is in each draw of as many: pieces of (draws, questions)."""
     chunk = max(1, _CELLS // questions)
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)

@@ -1,4 +1,4 @@
-"""How sure means over questions are, for arrays of any shape: 95 % intervals by resampling the questions.
+"""Uncertainty of means over questions, for arrays of any shape: 95 % intervals by resampling the questions.
 
 Where the languages of a benchmark hold the same questions, a question is drawn for all of them at once.
 """
@@ -111,7 +111,7 @@ class Resampling:
         return estimates | means.together(self._distinct(scores))
 
     def _distinct(self, languages: Iterable[str]) -> int:
-        """How many questions these languages have together."""
+        """The number of questions that these languages have together."""
         ids = [self._ids[language] for language in languages]
         return len({id for questions in ids for id in questions}) if self._parallel else sum(map(len, ids))
 

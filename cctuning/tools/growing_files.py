@@ -23,7 +23,7 @@ def add_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
 
 
 def recover_lines(path: Path, read: Callable[[Any], T]) -> list[T]:
-    """What `read` makes of each line's value; half a last line is cut off, and a missing file has no lines.
+    """Returns `read` of each line's value; half a last line is cut off, and a missing file has no lines.
 
     Raises `BrokenLineError` for the first line that is no JSON or that `read` cannot do with, and leaves such
     a file as it is.

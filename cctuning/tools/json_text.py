@@ -27,7 +27,7 @@ def _finite(text: str) -> float:
 
 
 def non_finite(value: Any, place: str = "") -> str | None:
-    """Where the first number that is not finite stands in a decoded value, as `scores.f1`; None for none."""
+    """The place of the first number that is not finite in a decoded value, as `scores.f1`; None for none."""
     if isinstance(value, float):
         return None if math.isfinite(value) else place
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass
 class Outcome:
-    """What became of stages: names of those that ran, and of those that did not for want of another one."""
+    """Result of stages: names of those that ran, and of those that did not for want of another one."""
 
     ran: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # with the end of their logs
@@ -106,7 +106,7 @@ def run_stages(
 
 
 def log_file(logs: Path, name: str) -> Path:
-    """Where the output of the stage `name` goes."""
+    """The file of the output of the stage `name`."""
     return logs / f"{name.replace('/', '-')}.log"
 
 
@@ -183,7 +183,7 @@ class _Display:
         self.progress.stop()
 
     def show(self, stage: Stage) -> None:
-        """How far a running stage is, from the metrics that it writes."""
+        """The progress of a running stage, from the metrics that it writes."""
         if stage.name not in self.tasks:
             self.tasks[stage.name] = self.progress.add_task(stage.name, total=stage.steps or None, note="")
         if (last := _last_metrics(stage.output / "metrics.jsonl")) is not None:

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: temperature schedule, noise per rank, metrics file, progress."""
+"""Callbacks of training: temperature schedule, noise per rank, metrics file, progress."""
 
 import json
 import math

@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def checkpoint_folder(output_dir: str | Path, step: int) -> Path:
-    """Where the checkpoint of a step belongs."""
+    """The folder of a step's checkpoint."""
     return Path(output_dir) / f"checkpoint-{step}"
 
 

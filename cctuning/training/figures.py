@@ -58,7 +58,7 @@ def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str
 
 @style()
 def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
-    """Which layer was chosen over the steps (share of rows), and the entropy of the choice in nats.
+    """The chosen layers over the steps (share of rows), and the entropy of the choice in nats.
 
     Returns whether there was anything to draw: a run without a connection has no choices.
     """

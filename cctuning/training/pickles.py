@@ -1,4 +1,4 @@
-"""What the pickles of a checkpoint would import, known without unpickling them.
+"""Imports of a checkpoint's pickles, known without unpickling them.
 
 Models are read from safetensors only. A run's own checkpoints hold pickles: optimizer, schedule and random
 states, under FSDP2 and DeepSpeed the weights too. A pickle names functions, and reading it calls them.

@@ -1,4 +1,4 @@
-"""What would stop a training run after its first step, or after its last, looked for before it begins."""
+"""Checks before a training run for what would stop it after its first step, or after its last."""
 
 import tempfile
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ class ResumableTrainer(SFTTrainer):
         super().__init__(args=args, **options)
 
     def own_state(self) -> dict[str, Any]:
-        """What this process has to remember, as JSON values."""
+        """The state that this process has to keep, as JSON values."""
         raise NotImplementedError
 
     def restore_own_state(self, state: dict[str, Any]) -> None:

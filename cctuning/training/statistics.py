@@ -1,4 +1,4 @@
-"""What a training run tells: the loss, in all and per language, and the Decision Maker's choices."""
+"""Statistics of a training run: the loss, in all and per language, and the Decision Maker's choices."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -90,7 +90,7 @@ class RunningStatistics:
 
 
 def _of_tokens(languages: Sequence[str], sums: RowSums) -> dict[str, float]:
-    """What is logged of sums per language, each (languages,)."""
+    """The numbers to log of sums per language, each (languages,)."""
     nll, entropy, correct, tokens = (float(values.sum()) for values in sums)
     if not tokens:
         return {}

@@ -1,4 +1,4 @@
-"""How often the layer that the pooling chooses is the same without the English prompt as with it."""
+"""Agreement on the layer that the pooling chooses, without the English prompt and with it."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def fit_transform(
 def run_shard(
     model: Any, sample: PairSample, *, pad_token_id: int, batch_size: int = 8, shard: Shard
 ) -> None:
-    """What the processes beside the first one do of `fit_transform`: their forward passes, in its order."""
+    """The part of `fit_transform` of all processes but the first: their forward passes, in its order."""
     parts = [sample.fit[start:stop] for start, stop in _parts(curve_sizes(len(sample.fit)))]
     for pairs in (sample.held_out, *parts):
         for _ in stream_pairs(model, pairs, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard):
@@ -109,7 +109,7 @@ def run_shard(
 
 
 def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Where each part begins and ends, of pairs that grow to these sizes."""
+    """The begin and end of each part, of pairs that grow to these sizes."""
     return list(pairwise([0, *sizes]))
 
 

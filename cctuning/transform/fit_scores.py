@@ -1,4 +1,4 @@
-"""How well F_en is predicted on pairs that a fit has not seen, per pair and layer, and in sum.
+"""Scores of predicting F_en on pairs that a fit has not seen, per pair and layer, and in sum.
 
 Letters: n pairs, L decoder layers, d hidden size.
 """
@@ -17,7 +17,7 @@ from cctuning.transform.pairs import PairBatch
 
 @dataclass(frozen=True)
 class FitScores:
-    """What a prediction P of F_en comes to; (n, L) float64 each, pairs in the order of their indices."""
+    """Scores of a prediction P of F_en; (n, L) float64 each, pairs in the order of their indices."""
 
     squared_error: Tensor  # ‖P - F_en‖²
     target: Tensor  # ‖F_en‖²

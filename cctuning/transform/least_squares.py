@@ -33,7 +33,7 @@ DIRECTIONS = 128
 
 @dataclass(frozen=True)
 class RidgeChoice:
-    """What cross-validation found."""
+    """Result of cross-validation."""
 
     ridge: float  # the penalty with the smallest held-out error
     ridges: tuple[float, ...]  # the penalties that were tried on all folds, ascending
@@ -317,7 +317,7 @@ class _Buffer:
         return count
 
     def empty(self) -> tuple[Rows, Rows, NDArray[np.int64]]:
-        """What was in it: rows of F and F_en, (pairs * L, d) each, and their folds."""
+        """The content so far: rows of F and F_en, (pairs * L, d) each, and their folds."""
         count, self.pairs = self.pairs, 0
         layers, d = self.F.shape[1:]
         inputs, targets = (part[:count].reshape(-1, d) for part in (self.F, self.F_en))

@@ -25,7 +25,7 @@ from cctuning.translation.translator import (
 
 
 class CacheKey(NamedTuple):
-    """What a translation is kept under."""
+    """Key of a translation."""
 
     translator: str
     source: str
@@ -167,7 +167,7 @@ def _result(
 
 
 class Cache:
-    """What was translated so far: a file that is only ever added to, and what it holds."""
+    """Cache of translations: a file that is only ever added to, and what it holds."""
 
     def __init__(self, path: Path, results: dict[CacheKey, str | Untranslated]) -> None:
         self._path, self._results = path, results

@@ -1,4 +1,4 @@
-"""What is wrong with a translation, as far as that shows without knowing both languages."""
+"""Faults of a translation, as far as they show without knowing both languages."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ _MIN_CONFIDENCE = 0.3  # of the identification of another language: of texts lef
 
 
 def faults(text: str, translation: str, *, source: str, target: str) -> list[str]:
-    """What is wrong with `translation`, each as a few words; empty where nothing was found.
+    """The faults of `translation`, each in a few words; empty for none.
 
     - `is empty`;
     - `is copied`: the text itself, unless it holds only names, numbers and signs;
@@ -60,7 +60,7 @@ def _loop(text: str, translation: str) -> str | None:
 
 
 def _repeated(text: str) -> str | None:
-    """What a text has four times in a row or more."""
+    """The stretch that a text has four times in a row or more."""
     repeats = (match[1] for match in _LOOP.finditer(text) if len(match[0]) >= _LOOP_CHARACTERS)
     return next(repeats, None)
 

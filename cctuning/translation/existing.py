@@ -24,7 +24,7 @@ from cctuning.translation.translator import TranslationError, Untranslated
 
 
 class _Key(NamedTuple):
-    """What a translation is found by; a language is None where its row says none."""
+    """Key to find a translation by; a language is None where its row says none."""
 
     text: str
     source: str | None

@@ -53,7 +53,7 @@ def find_language(code: str) -> Language:
 
 
 def _near(code: str, same: list[str], table: dict[str, Language]) -> str:
-    """What a mistyped code may stand for: its language in other scripts, or else what is spelled alike."""
+    """Near matches of a mistyped code: its language in other scripts, or else what is spelled alike."""
     by_name = {language.name.lower(): language.code for language in table.values()}
     spelled = by_name.get(str(nearest(code, by_name))) if len(code) > 3 else nearest(code, table)
     near = same or [name for name in [spelled] if name]

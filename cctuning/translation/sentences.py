@@ -88,7 +88,7 @@ def put_together(pieces: Sequence[Piece], translations: Sequence[str], source: s
 
 
 def _gap(language: str) -> str:
-    """What stands between two sentences of a language."""
+    """The gap between two sentences of a language."""
     return "" if find_language(language).script in _UNSPACED else " "
 
 
@@ -109,7 +109,7 @@ def clauses(sentence: str, lengths: Callable[[Sequence[str]], list[int]], limit:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be translated of a text, or why it cannot be."""
+    """The parts of a text to translate, or why it cannot be."""
 
     pieces: list[Piece]
     parts: list[list[str]]  # of each piece that does not stay

@@ -1,4 +1,4 @@
-"""What a translator is, and what comes out of one."""
+"""Interface of translators, and their results."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Translator(Protocol):
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of one text."""
+    """Result of translating one text."""
 
     text: str  # "" where there is no translation
     faults: tuple[str, ...]  # what `checks.faults` found, or why there is none; empty: as it should be
@@ -47,7 +47,7 @@ class Translation:
 
 
 def output_limit(tokens: int) -> int:
-    """How many tokens the translation of a text of that many may have.
+    """The most tokens that the translation of a text of so many may have.
 
     In steps, so that texts of like length share a batch whose limit is the limit of each of them.
     """

@@ -1,1 +1,1 @@
-"""What CC-Tuning does to a model: representations of parallel sentences, chosen layers, losses of runs."""
+"""Effects of CC-Tuning on a model: representations of parallel sentences, chosen layers, losses of runs."""

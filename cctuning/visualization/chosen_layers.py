@@ -1,4 +1,4 @@
-"""Which layer the connection took: per benchmark and language, from the samples of evaluations."""
+"""Layers that the connection chose: per benchmark and language, from the samples of evaluations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _choices(evaluation: Evaluation, name: str) -> LayerChoices:
 
 
 def _layers_of(evaluation: Evaluation) -> int:
-    """How many layers the model of an evaluation has; 0 where its folder is no longer there."""
+    """The number of layers of an evaluation's model; 0 where its folder is no longer there."""
     # A model that was moved took its evaluations with it: they lie in MODEL/evaluation/NAME.
     for folder in (Path(str(evaluation.config.get("model_path"))), evaluation.folder.resolve().parents[1]):
         layers = read_json_object(folder / CONFIG_NAME).get("num_hidden_layers")

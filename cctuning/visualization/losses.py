@@ -114,7 +114,7 @@ def _read(folder: Path) -> _Run:
 
 
 def _fault(values: Any) -> str | None:
-    """What keeps a line from being one that cctuning train writes."""
+    """The fault that keeps a line from being one that cctuning train writes."""
     if not isinstance(values, Mapping):
         return f"is {type_name(values)}, must be an object"
     numbers = {
@@ -129,7 +129,7 @@ def _fault(values: Any) -> str | None:
 
 
 def _what_is_there(folder: Path) -> str:
-    """Why a folder is none of a run with a metrics file, and what to do."""
+    """The message for a folder without the metrics file of a run, with what to do."""
     if not folder.exists():
         names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
         return f"does not exist{did_you_mean(folder.name, names)}"

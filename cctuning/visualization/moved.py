@@ -1,4 +1,4 @@
-"""What the connection moves, by layer: F_en against the stream that it is added to, and F beside it.
+"""Sizes of what the connection moves, by layer: F_en against the stream that it is added to, and F beside it.
 
 Letters: n sentences, L decoder layers, d hidden size. F (n, L, d) are a layer's outputs at the response start
 of prompts in another language, F_en those of their English parallels (eq. 2 of the CC-Tuning paper).

@@ -1,4 +1,4 @@
-"""What the connection moves, layer by layer, in one figure for all models."""
+"""Figure of what the connection moves, layer by layer, for all models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How near the same sentence lies in two languages, in numbers: a picture alone convinces nobody."""
+"""Similarity of the same sentence in two languages, in numbers: a picture alone convinces nobody."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def retrieval(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """How often the nearest of `b` (cosine) to a row of `a` is the one in its place, both (n, d); in [0, 1].
+    """The share of rows of `a` whose nearest of `b` (cosine) is in their place, both (n, d); in [0, 1].
 
     Where several are equally near, each counts its share, so vectors that are all the same retrieve by
     chance, 1 / n.

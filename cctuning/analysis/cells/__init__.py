@@ -1,1 +1,1 @@
-"""What sweeps leave behind: Parquet files of cells, and the grids that measures are computed from."""
+"""Results of sweeps: Parquet files of cells, and the grids that measures are computed from."""

@@ -1,4 +1,4 @@
-"""What was moved, and what it took the place of: the activations of cells, for probes to learn from."""
+"""Activations that were moved, and those that they replaced, by cell, for probes to learn from."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -8,7 +8,7 @@ from cctuning.analysis.cells.grid import Answers
 
 @dataclass(frozen=True)
 class Applied:
-    """What strategies answered to the Q unseen questions of a benchmark in one language.
+    """Answers of strategies to the Q unseen questions of a benchmark in one language.
 
     A strategy is a layer pair that was chosen on the pilot grid of the same language. `target` and `source`
     are what the model answers as it is, as in `Grid`: `target` is the papers' "original".

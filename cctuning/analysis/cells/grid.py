@@ -15,7 +15,7 @@ Measured = TypeVar("Measured")
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model answered, with any leading dimensions `...`; the first is the question's.
+    """Answers of a model, with any leading dimensions `...`; the first is the question's.
 
     An answer is a place in the texts of its question (`Grid.texts`). Log-probabilities are in nats, summed
     over the answer's tokens and its end token.
@@ -54,5 +54,5 @@ class Grid:
 
 
 def each(measure: Callable[[Grid], Measured], grids: Mapping[str, Grid]) -> dict[str, Measured]:
-    """What is measured of every language's grid."""
+    """A measure of every language's grid."""
     return {language: measure(grid) for language, grid in grids.items()}

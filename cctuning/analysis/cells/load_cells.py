@@ -16,7 +16,7 @@ from cctuning.analysis.cells.store import CellsError, read_cells
 
 @dataclass(frozen=True)
 class CellFiles:
-    """Where the cells of a benchmark in one language lie, and what the questions are."""
+    """Files of a benchmark's cells in one language, and its questions."""
 
     benchmark: str
     language: str
@@ -46,7 +46,7 @@ def read_grid(files: CellFiles) -> Grid:
 
 
 def read_applied(files: CellFiles, pairs: Mapping[str, LayerPair], fingerprints: Sequence[str]) -> Applied:
-    """What the layer pairs of strategies answered. Raises `CellsError` as `read_grid`.
+    """Answers under the layer pairs of strategies. Raises `CellsError` as `read_grid`.
 
     `fingerprints`: of the questions (`evaluation.comparison.evaluations.fingerprint`).
     """

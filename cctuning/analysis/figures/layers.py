@@ -40,7 +40,7 @@ def draw_bounds(bounds: Content, title: str) -> Figure:
 
 
 def draw_gains(outcomes: Mapping[str, Content], title: str) -> Figure:
-    """How a layer changes accuracy on average, by source and by target layer; `outcomes` by sub-layer."""
+    """The average change of accuracy by layer, by source and by target layer; `outcomes` by sub-layer."""
     figure, panels = subplots((WIDTH, 2.9), 1, 2, sharey=True)
     figure.suptitle(title)
     for axes, side in zip(panels, _SIDES, strict=True):

@@ -1,4 +1,4 @@
-"""What the figures of a study have in common: languages and their mean, shares in %, and a title above."""
+"""Parts that the figures of a study share: languages and their mean, shares in %, and a title above."""
 
 import math
 from collections.abc import Mapping, Sequence

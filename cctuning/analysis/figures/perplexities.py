@@ -1,4 +1,4 @@
-"""How likely a model finds its answers, with and without transplants."""
+"""Perplexities of a model's answers, with and without transplants."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the number of tries does to an upper bound: pairs drawn at random, from one to all."""
+"""Upper bound by number of tries: pairs drawn at random, from one to all."""
 
 from collections.abc import Sequence
 

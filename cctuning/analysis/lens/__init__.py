@@ -1,4 +1,4 @@
-"""What the layers of a model would say, with and without a transplant: a logit lens as a picture."""
+"""Logit lens as a picture: predictions of a model's layers, with and without a transplant."""
 
 from cctuning.analysis.lens.logit_lens import Lens, logit_lens
 from cctuning.analysis.lens.page import draw

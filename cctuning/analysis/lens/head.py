@@ -1,4 +1,4 @@
-"""What a model would predict from any layer: its own final norm and LM head on that layer's output."""
+"""Predictions from any layer of a model: its own final norm and LM head on that layer's output."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -29,7 +29,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class LensPanel:
-    """What one model says at n places: the last token of the prompt, and its answer but for the last token.
+    """A model's predictions at n places: the last token of the prompt, and its answer but for the last token.
 
     A place is a token that is read; what is written there is the token that follows.
     """

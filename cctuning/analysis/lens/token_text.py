@@ -43,7 +43,7 @@ def _raw_text(tokenizer: Any, token: int, name: str) -> str:
 
 @functools.cache
 def _bytes_of_characters() -> dict[str, int]:
-    """How byte-level tokenizers write bytes, read off their own pre-tokenizer: character -> byte."""
+    """Byte-level tokenizers' characters for bytes, read off their own pre-tokenizer: character -> byte."""
     write = ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
     # A text with every byte of UTF-8 in it: all of one and two bytes, and every start of longer ones.
     starts = [*range(0x800), *range(0x800, 0xD800, 0x400), *range(0xE000, 0x110000, 0x1000)]

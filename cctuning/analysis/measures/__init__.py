@@ -1,1 +1,1 @@
-"""What grids of answers say: one file per measure, each quantity per language with 95 % intervals."""
+"""Measures of grids of answers: one file per measure, each quantity per language with 95 % intervals."""

@@ -1,4 +1,4 @@
-"""What the best choice of layer pairs would give: the papers' upper bounds, and what is behind them.
+"""Upper bounds of the papers, under the best choice of layer pairs, and their parts.
 
 C_q[i, j] says whether the model answers question q right when source layer i goes into target layer j. An
 upper bound is a maximum over many tries; `tries` and `independent_bound` show what their number does, and

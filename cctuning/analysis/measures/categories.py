@@ -23,7 +23,7 @@ CATEGORIES: dict[tuple[bool, bool, bool], str] = {
 
 
 def members(grid: Grid) -> dict[str, Right]:
-    """Which questions are in each category, (Q,): every question is in one."""
+    """The questions in each category, (Q,): every question is in one."""
     places = np.stack([grid.source.correct, grid.target.correct, answered(grid)])
     return {name: (places == np.array(rights)[:, None]).all(0) for rights, name in CATEGORIES.items()}
 

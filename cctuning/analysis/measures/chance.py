@@ -1,4 +1,4 @@
-"""What an upper bound is worth: the same answers, judged by the gold answers of other questions.
+"""Upper bounds by chance: the same answers, judged by the gold answers of other questions.
 
 With three labels to name, pairs that name all of them reach an upper bound of 1 on any question without
 knowing anything. Judged by another question's gold answer, what a grid answers knows nothing of it, so the

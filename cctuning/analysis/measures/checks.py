@@ -38,7 +38,7 @@ def _name(grid: Grid) -> str:
 
 
 def _fault(grid: Grid) -> str | None:
-    """What is wrong with a grid, in words."""
+    """The fault of a grid, in words; None for none."""
     count, shape = len(grid.questions), grid.cells.correct.shape
     if not count:
         return "has no question, so there is nothing to measure"

@@ -1,4 +1,4 @@
-"""How likely a model finds what it answers: the perplexity of answers, and of those under transplants.
+"""Perplexity of a model's answers, and of those under transplants.
 
 exp(-log p / n) of an answer of n tokens, its end token too, with a log-probability of log p nats. Answers of
 five tokens or fewer are left out, as in the paper.
@@ -114,7 +114,7 @@ def _quantiles(values: Array) -> Array:
 
 
 def _binned(values: Array) -> Array:
-    """How many of a question's answers are in each bin: (Q, answers) to (Q, bins)."""
+    """The number of a question's answers in each bin: (Q, answers) to (Q, bins)."""
     question, answer = np.nonzero(~np.isnan(values))
     # Rounding may put a perplexity of 1 just below the first edge.
     bins = np.searchsorted(np.log(EDGES), values[question, answer], side="right").clip(1) - 1

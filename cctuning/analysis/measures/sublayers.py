@@ -1,4 +1,4 @@
-"""Which sub-layer to transplant: the same questions with the feed-forward outputs and with attention's."""
+"""Comparison of sub-layers: the same questions with the feed-forward outputs and with attention's."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ from cctuning.stats.estimates import Estimates, Resampling, ScoreArray
 def measure_sublayers(
     grids: Mapping[str, Grid], others: Mapping[str, Grid], resampling: Resampling
 ) -> dict[str, Estimates]:
-    """How two sub-layers differ, by quantity and language; both hold the same questions in the same order.
+    """Differences of sub-layers, by quantity and language; both hold the same questions in the same order.
 
     `upper_bound_difference`, `accuracy_difference` (of the average over all pairs) and those of each layer:
     what `others` reach less what `grids` do. `both`, `only_` with a sub-layer's name, `neither`: the shares

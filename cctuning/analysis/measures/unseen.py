@@ -1,4 +1,4 @@
-"""What the chosen pairs give on unseen questions, beside the original and other evaluations of them."""
+"""Scores of the chosen pairs on unseen questions, beside the original and other evaluations of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

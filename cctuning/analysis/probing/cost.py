@@ -1,4 +1,4 @@
-"""What a study will cost, in tokens that go through the model's layers."""
+"""Cost of a study, in tokens that go through the model's layers."""
 
 from collections.abc import Sequence
 

@@ -14,7 +14,7 @@ TO_LANGUAGE, TO_CENTRE = "to_language", "to_centre"
 
 @dataclass(frozen=True)
 class Direction:
-    """Where activations come from, and where they go.
+    """Source and target languages of activations.
 
     `to_language`: the prompt in each language is asked, with activations of its parallel in the centre
     language (En -> X). `to_centre`: the other way round (X -> En). XTransplant takes the first for

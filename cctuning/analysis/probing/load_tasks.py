@@ -82,7 +82,7 @@ def _centre_items(
 
 
 def count_known_issues(probes: Sequence[ProbeTask], data: str) -> dict[str, int]:
-    """How many questions have a known issue, by benchmark and language (`evaluation.items.known_issues`)."""
+    """Questions with a known issue, by benchmark and language (`evaluation.items.known_issues`)."""
     issues = {} if data == HUB else read_known_issues(data)
     counts = {}
     for probe in probes:

@@ -89,7 +89,7 @@ class Study:
         *,
         whole_grid: bool,
     ) -> dict[GridKey, Applied]:
-        """What the chosen pairs answered to all tasks, read from their files, or from whole grids."""
+        """The answers of the chosen pairs to all tasks, read from their files, or from whole grids."""
         by_key = {}
         for sublayer in self.sublayers:
             for probe in probes:
@@ -101,7 +101,7 @@ class Study:
     def activations(
         self, which: str, probes: Sequence[ProbeTask], *, whole_grid: bool
     ) -> dict[GridKey, Activations]:
-        """What was moved into the questions of all tasks, where `keep_activations` has it kept."""
+        """The activations moved into the questions of all tasks, where `keep_activations` has it kept."""
         return {
             (sublayer, probe.benchmark, probe.language): read_activations(
                 [

@@ -27,7 +27,7 @@ _LOOK_AGAIN = 0.5  # seconds after which a process that is done looks again for 
 
 @dataclass(frozen=True)
 class Sweeping:
-    """How questions are swept: all that their cells depend on beside model and questions."""
+    """Settings of a sweep: all that their cells depend on beside model and questions."""
 
     sublayer: str
     cells: tuple[Cell, ...] | None  # None: all pairs of layers, and the model as it is
@@ -141,7 +141,7 @@ def grid_cells(layers: int) -> tuple[Cell, ...]:
 
 
 class _Swept(NamedTuple):
-    """What came of a piece."""
+    """Result of a piece."""
 
     cells: list[dict[str, Any]]  # rows
     activations: dict[str, tuple[Tensor, Tensor]]  # of each question, where they are kept

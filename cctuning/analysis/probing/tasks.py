@@ -1,4 +1,4 @@
-"""What a study asks: the questions of each set as the engine takes them, in pieces that are kept whole."""
+"""Questions of a study: each set as the engine takes them, in pieces that are kept whole."""
 
 import hashlib
 import json

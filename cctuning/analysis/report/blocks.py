@@ -1,4 +1,4 @@
-"""What the report holds of each grid: a short overview for the pictures, and a block with every answer."""
+"""Data of each grid in the report: a short overview for the pictures, and a block with every answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ QuestionTexts: TypeAlias = Mapping[str, Any]
 def overview(
     grid: Grid, pairs: Mapping[str, Sequence[int]] | None = None, chance: float | None = None
 ) -> dict[str, Any]:
-    """What the heatmap and the bounds of a grid show: counts of right answers out of its questions.
+    """The numbers of a grid's heatmap and bounds: counts of right answers out of its questions.
 
     `cells` has source layer i into target layer j at i * L + j; `best` is the first pair to look at. `pairs`:
     what the strategies choose, without those to which all their candidates are equally good. `chance` is the

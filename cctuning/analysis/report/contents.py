@@ -118,7 +118,7 @@ def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]
 
 
 def _question_count(estimates: Mapping[str, Content]) -> TableCell:
-    """How many questions a language has."""
+    """The number of a language's questions."""
     return count(max(estimate["questions"] for estimate in estimates.values()))
 
 

@@ -12,7 +12,7 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
 
 @dataclass(frozen=True)
 class TableCell:
-    """What is written in a cell, and the number that it sorts by; without one it sorts by its text."""
+    """Text of a cell, and the number that it sorts by; without one it sorts by its text."""
 
     text: str
     value: float | None = None

@@ -1,4 +1,4 @@
-"""Which pair for this question? Pair selectors pick a layer pair per question without knowing the answer."""
+"""Pair selectors, which pick a layer pair per question without knowing the answer."""
 
 from cctuning.analysis.selectors.features import features
 from cctuning.analysis.selectors.judge import Judgement, judge_pilot, judge_unseen

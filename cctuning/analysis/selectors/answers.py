@@ -1,4 +1,4 @@
-"""What selectors see of questions: everything but which answers are right; and pilot questions, with that."""
+"""Input of selectors: everything but which answers are right; and pilot questions, with that."""
 
 import itertools
 from collections.abc import Collection, Sequence

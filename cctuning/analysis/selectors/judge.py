@@ -1,4 +1,4 @@
-"""How good selectors are: beside the original, the best fixed pair, and the instance-aware upper bound."""
+"""Judgement of selectors: beside the original, the best fixed pair, and the instance-aware upper bound."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Judgement:
 
     @property
     def candidates_text(self) -> str:
-        """How many pairs were chosen from in all languages: "9", "2 to 3"."""
+        """The number of pairs to choose from in all languages: "9", "2 to 3"."""
         least, most = min(self.candidates.values()), max(self.candidates.values())
         return f"{least} to {most}" if least < most else str(most)
 
@@ -154,7 +154,7 @@ def _scores(
 
 
 def _distinct(places: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """How many distinct pairs were chosen in each language, and in all together."""
+    """The number of distinct pairs chosen in each language, and in all together."""
     if not places:
         return {}
     together = len({place for by_id in places.values() for place in by_id.values()})

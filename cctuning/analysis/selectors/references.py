@@ -1,4 +1,4 @@
-"""What pair selectors stand beside: the model as it is, any pair, one pair for all, and the upper bound."""
+"""References for pair selectors: the model as it is, any pair, one pair for all, and the upper bound."""
 
 from collections.abc import Callable, Sequence
 

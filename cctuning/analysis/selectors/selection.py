@@ -1,4 +1,4 @@
-"""Which pairs the pair selectors pick: learnt on the pilot, and asked about other questions."""
+"""Picks of the pair selectors: learnt on the pilot, and asked about other questions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cctuning.analysis.selectors.selector import PairSelector
 
 @dataclass(frozen=True)
 class Split:
-    """What to learn from, and what to choose for, by language. No question is in both."""
+    """Questions to learn from, and questions to choose for, by language. No question is in both."""
 
     pilot: Mapping[str, LabelledAnswers]
     judged: Mapping[str, LabelledAnswers]

@@ -1,4 +1,4 @@
-"""What a selector is: something that learns from the pilot questions, and then picks a cell per question."""
+"""Interface of selectors, which learn from the pilot questions and then pick a cell per question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class AccuracyEstimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one pair selector, or one of the references, is worth."""
+    """Accuracy of one pair selector, or of one of the references."""
 
     name: str
     accuracy: AccuracyEstimate
@@ -36,7 +36,7 @@ class Verdict:
 def verdicts(
     name: str, scores: ScoresByName, resampling: Resampling, pairs: Mapping[str, int]
 ) -> dict[str, Verdict]:
-    """What is known of one pair selector by language, and of all together under `MEAN` and `POOLED`.
+    """Verdicts on one pair selector by language, and of all together under `MEAN` and `POOLED`.
 
     `pairs`: how many distinct ones it chose, likewise.
     """

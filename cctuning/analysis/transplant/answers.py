@@ -1,4 +1,4 @@
-"""How probable answers are to a prompt under the model as it is."""
+"""Log-probabilities of answers to a prompt under the model as it is."""
 
 from collections.abc import Sequence
 from typing import Any

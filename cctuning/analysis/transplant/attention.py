@@ -17,7 +17,7 @@ _MOST_SCORES = 2**25
 
 @dataclass(frozen=True)
 class Visible:
-    """What new tokens may look at. A mask of None is all of it."""
+    """Positions that new tokens may attend to. A mask of None is all of it."""
 
     start: int  # the first prefix token that any of them sees
     prefix: Tensor | None  # (Q or 1, n, P - start), True where it is seen

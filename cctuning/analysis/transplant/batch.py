@@ -29,7 +29,7 @@ from cctuning.analysis.transplant.trees import trees_of
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done with every question."""
+    """Cells and settings of a sweep, the same for every question."""
 
     cells: Sequence[Cell]
     sublayer: str
@@ -78,7 +78,7 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
 
 
 class _Part(NamedTuple):
-    """What some cells gave for Q questions."""
+    """Results of some cells for Q questions."""
 
     decoded: Decoded
     option_log_probabilities: list[Tensor]  # Q times (C, options)

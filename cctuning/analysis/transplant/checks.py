@@ -1,4 +1,4 @@
-"""What cannot be swept is said before anything is read."""
+"""Checks of what is to be swept, before anything is read."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral

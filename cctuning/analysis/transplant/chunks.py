@@ -1,4 +1,4 @@
-"""How many rows and questions are read at once: as many as memory holds and the device is fast with."""
+"""Numbers of rows and questions to read at once: as many as memory holds and the device is fast with."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -50,13 +50,13 @@ def need(model: PreTrainedModel, *, prompt: int, suffix: int, nodes: int, copied
 
 
 def rows_that_fit(model: PreTrainedModel, bytes_of_row: int, most: int | None = None) -> int:
-    """How many rows of so many bytes are read at once: what fits, and is not more than is of use."""
+    """The number of rows of so many bytes to read at once: what fits, and is not more than is of use."""
     most = most or _ROWS.get(model.device.type, _MOST_ROWS)
     return max(1, min(most, int(_SHARE * free_memory(model.device)) // bytes_of_row))
 
 
 def questions_that_fit(model: PreTrainedModel, needed: MemoryNeed, cells: int) -> int:
-    """How many questions with so many cells each share a batch."""
+    """The number of questions with so many cells each that share a batch."""
     most = _ROWS_OF_SEVERAL.get(model.device.type, _MOST_ROWS_OF_SEVERAL)
     rows = rows_that_fit(model, needed.row + needed.question // cells, most)
     return max(1, rows // cells)

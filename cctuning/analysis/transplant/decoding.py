@@ -54,7 +54,7 @@ class Decoded(NamedTuple):
 def decode(
     batch: Rows, logits: Tensor, states: Sequence[int], rules: Sequence[Rules], max_new_tokens: int
 ) -> Decoded:
-    """What the rows write after their first logits (R, V).
+    """The tokens that rows write after their first logits (R, V).
 
     Rows of one state (R,) have the same keys and values so far: where they choose the same first token, one
     of them is read on for all.

@@ -49,7 +49,7 @@ class InCharge(Protocol):
         """The outputs (rows, n, heads, v) of the queries (rows, heads, n, d)."""
 
     def mask(self, mask_function: Callable[..., Tensor], **given: Any) -> Any:
-        """What `attend` gets as `mask` in layers of this kind."""
+        """The `mask` that `attend` gets in layers of this kind."""
 
 
 _IN_CHARGE: ContextVar[InCharge | None] = ContextVar("cctuning_transplant", default=None)

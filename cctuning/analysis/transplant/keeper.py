@@ -32,7 +32,7 @@ class Keeper:
         self._calls = []
 
     def prefix(self, layers: int) -> Prefix:
-        """What was kept. Raises `GoesPast` unless each of so many layers computed attention once."""
+        """The kept states. Raises `GoesPast` unless each of so many layers computed attention once."""
         if not len(self._calls) == len(set(self._calls)) == len(self._states) == layers:
             raise GoesPast(f"{layers} layers called the attention function {len(self._calls)} times")
         return Prefix(self._states, self._lengths)

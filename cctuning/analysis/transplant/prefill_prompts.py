@@ -28,7 +28,7 @@ class Prefill(NamedTuple):
 
 
 def prefill_sources(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> Prefill:
-    """What is moved out of source prompts."""
+    """Activations to move out of source prompts."""
     decoder = model.get_decoder()
     return _read(model, prompts, sublayer, lambda ids, _: decoder(input_ids=ids, use_cache=False))
 

@@ -1,4 +1,4 @@
-"""What a sweep is asked, and what it gives."""
+"""Input and result of a sweep."""
 
 from dataclasses import dataclass
 

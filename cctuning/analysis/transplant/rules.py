@@ -1,4 +1,4 @@
-"""What a model's generation configuration says of choosing tokens and of stopping."""
+"""Rules of a model's generation configuration for choosing tokens and for stopping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Rules:
 
 
 def rules_of(model: Any, prompt: Tensor, max_new_tokens: int) -> Rules:
-    """What `generate` would go by after this prompt (P,), greedily, without generating.
+    """The rules of `generate` after this prompt (P,), greedily, without generating.
 
     Raises `ValueError` where the generation configuration asks for something else than greedy decoding of one
     row at a time.

@@ -22,7 +22,7 @@ from cctuning.analysis.transplant.trees import Trees
 
 @dataclass(frozen=True)
 class Prefix:
-    """What Q questions' rows have in common: P tokens, padded on the left where some are shorter."""
+    """Prefix that Q questions' rows share: P tokens, padded on the left where some are shorter."""
 
     states: dict[nn.Module, States]  # by attention module: keys (Q, K, P, d), values (Q, K, P, v)
     lengths: tuple[int, ...]  # Q
@@ -85,15 +85,15 @@ class SuffixLayer(CacheLayerMixin):
             setattr(self, name, kept)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """How many tokens attention looks at, prefix and all, and that the first is the prompt's."""
+        """The number of tokens that attention reads, prefix and all, and that the first is the prompt's."""
         return self.get_seq_length() + query_length, 0
 
     def get_seq_length(self) -> int:
-        """How many tokens were read, those of the prefix included."""
+        """The number of tokens that were read, those of the prefix included."""
         return self.prefix + self.length
 
     def get_max_length(self) -> int:
-        """How many tokens there is room for."""
+        """The number of tokens that there is room for."""
         return self.prefix + self.capacity
 
 

@@ -1,4 +1,4 @@
-"""What is moved: sub-layers' outputs are read at one token, and put in place of others at another.
+"""Sub-layers' outputs: read at one token, and put in place of others at another.
 
 Letters: B prompts or R rows, L layers, d hidden size.
 """

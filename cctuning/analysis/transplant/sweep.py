@@ -59,7 +59,7 @@ def sweep(
     max_new_tokens: int = 20,
     rows: int | None = None,
 ) -> Iterator[Sweep]:
-    """What the model answers to each question in each cell, in the questions' order.
+    """The model's answers to each question in each cell, in the questions' order.
 
     The tokens are those of a hook and a greedy `generate` for each cell, logits processors and stopping
     criteria of the generation configuration included; sampling and beams of it are not. `cells` are all L * L
@@ -102,7 +102,7 @@ def _sweep(model: Any, questions: Sequence[PromptPair], plan: Plan) -> Iterator[
 
 
 def _questions_at_once(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan) -> int:
-    """How many questions share a batch: more than one where their cells leave room for it."""
+    """The number of questions that share a batch: more than one where their cells leave room for it."""
     if depends_on_the_longest(model):
         return 1
     cells = len(plan.cells)

@@ -1,4 +1,4 @@
-"""What a study's table holds: the scores of each row, and its differences to the row's baseline."""
+"""Lines of a study's table: the scores of each row, and its differences to the row's baseline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

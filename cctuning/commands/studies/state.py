@@ -1,4 +1,4 @@
-"""Which steps of a study are done: their results are complete, and were made with the same settings."""
+"""Steps of a study that are done: their results are complete, and were made with the same settings."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ from cctuning.training.runs import RECIPE_FILE, RunError
 
 @dataclass(frozen=True)
 class State:
-    """How far a step is."""
+    """Progress of a step."""
 
     done: bool
     outdated: bool = False  # what is there was made of a result that has been, or will be, made anew
@@ -54,7 +54,7 @@ def _state(step: Step, identity: Callable[..., dict[str, Any]], *, outdated: boo
 
 
 def _other_model(step: Step, identity: Callable[..., dict[str, Any]]) -> list[str]:
-    """What differs between the model that a complete result was made by and the one that is there now."""
+    """The differences between the model that a complete result was made by and the one that is there now."""
     mark = read_json_object(step.mark)
     if step.kind == "train":
         then = read_json_object(step.output / ORIGIN_FILE).get("base_model")

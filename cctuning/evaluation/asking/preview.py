@@ -1,4 +1,4 @@
-"""What `dry_run=true` shows of an evaluation: how many questions, how long, and one as the model reads it."""
+"""Output of `dry_run=true` for an evaluation: questions, lengths, and one as the model reads it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is asked, in which wording: the prompting baselines of XTransplant."""
+"""Wording of questions: the prompting baselines of XTransplant."""
 
 from typing import Literal, get_args
 

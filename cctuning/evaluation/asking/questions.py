@@ -27,7 +27,7 @@ class Question:
 
     @property
     def tokens(self) -> int:
-        """How many tokens are read, of both prompts."""
+        """The number of tokens of both prompts."""
         return len(self.prompt.ids) + (len(self.parallel.ids) if self.parallel else 0)
 
 
@@ -48,7 +48,7 @@ def encode_questions(
 
 
 class Fault(NamedTuple):
-    """Why a question cannot be asked."""
+    """Reason why a question cannot be asked."""
 
     kind: str
     message: str
@@ -62,7 +62,7 @@ def fault(
     *,
     both_answered: bool = False,
 ) -> Fault | None:
-    """Why a question cannot be asked; None where it can.
+    """The reason why a question cannot be asked; None where it can.
 
     `positions`: the model's most, None for any. `both_answered`: the parallel prompt is answered too.
     """

@@ -27,7 +27,7 @@ from cctuning.tools.progress import Advance
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How questions are asked."""
+    """Settings for asking questions."""
 
     max_new_tokens: int = 40
     batch_size: int = 32
@@ -75,7 +75,7 @@ def ask(
 
 
 def response_of(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """What a sample keeps of the response itself."""
+    """The fields of a sample that come from the response itself."""
     keys = [*RESPONSE_KINDS, *(key for key in ("log_likelihoods",) if key in sample)]
     return {key: sample[key] for key in keys} | {"response": sample["resps"][0][0]}
 

@@ -60,7 +60,7 @@ def read_sample_file(path: Path) -> list[dict[str, Any]]:
 
 
 def object_fault(value: Any, kinds: Mapping[str, Any]) -> str | None:
-    """What a decoded line lacks to be an object with values of these kinds."""
+    """The fault of a decoded line that should be an object with values of these kinds."""
     if not isinstance(value, dict):
         return f"is {type_name(value)}, must be an object"
     for key, kind in kinds.items():
@@ -71,7 +71,7 @@ def object_fault(value: Any, kinds: Mapping[str, Any]) -> str | None:
 
 
 def _sample_fault(sample: Any) -> str | None:
-    """What a line of a samples file lacks."""
+    """The fault of a line of a samples file."""
     if fault := object_fault(sample, _SAMPLE_KINDS):
         return fault
     if [type(text) for response in sample["resps"] for text in response] != [str]:

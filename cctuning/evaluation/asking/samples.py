@@ -28,7 +28,7 @@ def make_samples(
 
 
 def document(item: Item) -> dict[str, Any]:
-    """What a sample holds of its question, without the gold answers."""
+    """The fields of a sample that come from its question, without the gold answers."""
     return {"prompt": item.prompt, "prompt_en": item.prompt_en, "options": item.options}
 
 

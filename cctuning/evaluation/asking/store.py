@@ -88,7 +88,7 @@ def read_task(folder: str | Path, task: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class StoredTask:
-    """What a folder knows of a task beside its responses."""
+    """Record of a task in a folder, beside its responses."""
 
     benchmark: str
     language: str

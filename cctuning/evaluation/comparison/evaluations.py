@@ -164,7 +164,7 @@ def small_languages(questions: Mapping[str, Sequence[Id]], evaluation: Evaluatio
 
 
 def unfair(evaluations: Sequence[Evaluation], names: Sequence[str], tasks: Sequence[str]) -> list[str]:
-    """What makes the comparison with the first one unfair, in words."""
+    """The reasons why the comparison with the first one is unfair, in words."""
     first, first_name = evaluations[0], names[0]
     warnings = []
     for other, name in zip(evaluations[1:], names[1:], strict=True):

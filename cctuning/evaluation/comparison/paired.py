@@ -10,7 +10,7 @@ from cctuning.stats.bootstrap import Id, ScoresById, resampled_languages
 
 
 class PairedScores:
-    """What each evaluation, by its number, scored on the questions of a benchmark that all have scored."""
+    """Scores of each evaluation, by its number, on the questions of a benchmark that all have scored."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class PairedScores:
         )
 
     def languages(self, metric: str) -> list[str]:
-        """Those in which there are scores of this metric."""
+        """The languages with scores of this metric."""
         return [language for language, by_metric in self._scores.items() if (0, metric) in by_metric]
 
     def scores(self, number: int, metric: str, language: str) -> ScoresById:

@@ -92,7 +92,7 @@ def details_table(comparison: Comparison, *, metric: str | None = None, width: i
 
 
 def legend(comparison: Comparison) -> str:
-    """What the numbers of the tables on screen are."""
+    """The legend of the tables on screen."""
     return f"below a score: difference to {comparison.names[0]}, half its 95 % interval, stars: {_STARS}"
 
 

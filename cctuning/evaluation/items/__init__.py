@@ -1,1 +1,1 @@
-"""What is asked: benchmarks, their items, and where these are read from."""
+"""Questions: benchmarks, their items, and where these are read from."""

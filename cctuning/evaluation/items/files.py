@@ -137,7 +137,7 @@ def _files(place: Path) -> dict[str, list[Path]]:
 
 
 def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tuple[str, str]]:
-    """What keeps a record from being an item: field and message."""
+    """The faults that keep a record from being an item: field and message."""
     values = record.values
     if record.fault:
         yield "", record.fault

@@ -1,4 +1,4 @@
-"""What one question of a benchmark is."""
+"""One question of a benchmark."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

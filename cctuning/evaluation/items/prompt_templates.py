@@ -1,4 +1,4 @@
-"""How a question is put into words: one template for each language, data in the folder `prompt_templates`."""
+"""Prompts of questions: one template for each language, data in the folder `prompt_templates`."""
 
 import functools
 import re

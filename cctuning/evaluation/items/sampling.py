@@ -1,4 +1,4 @@
-"""Which questions of a benchmark the papers took: drawn by Python's generator, in their old order."""
+"""Samples of the papers from benchmarks: drawn by Python's generator, in their old order."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which items are asked: the benchmarks and languages of a recipe, less those that are left out."""
+"""Selection of items: the benchmarks and languages of a recipe, less those that are left out."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read_item_sets(
 
 
 def missing_warning(sets: Sequence[ItemSet], languages: Sequence[str], data: str) -> str:
-    """Which of `languages` some benchmarks lack that others have, in words; empty where none is missing."""
+    """A warning of `languages` that some benchmarks lack and others have; empty where none is missing."""
     languages_of: dict[str, set[str]] = {}
     for item_set in sets:
         languages_of.setdefault(item_set.benchmark.title, set()).add(item_set.language)

@@ -1,1 +1,1 @@
-"""What came out of an evaluation: scores, tables, figures."""
+"""Results of an evaluation: scores, tables, figures."""

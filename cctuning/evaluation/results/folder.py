@@ -30,7 +30,7 @@ def write_results(folder: str | Path, results: Mapping[str, Any]) -> None:
 
 
 def read_results(folder: str | Path) -> dict[str, Any]:
-    """What `write_results` wrote to `results.json`. Raises `ResultsError` that says what is there instead."""
+    """The content of `results.json`. Raises `ResultsError` that says what is there instead."""
     path = Path(folder) / RESULTS_FILE
     if not path.is_file():
         raise ResultsError(f"{folder} {_what_is_there(Path(folder))}")
@@ -63,7 +63,7 @@ def _check(results: Mapping[str, Any], rows: Sequence[ScoreRow]) -> None:
 
 
 def _what_is_there(folder: Path) -> str:
-    """What is wrong with a folder without results, and what to do."""
+    """The message for a folder without results, with what to do."""
     if not folder.exists():
         parent = folder.parent
         names = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []

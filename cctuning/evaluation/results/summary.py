@@ -100,7 +100,7 @@ def scores_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[Id, float]
 
 
 def generation_of(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How the responses came about: their length, end, connection, and how often which layer was chosen.
+    """Generation in numbers: responses' length, end, connection, and how often which layer was chosen.
 
     `layers` counts the rows of each layer, from 0; it is empty where the connection was a mixture or none.
     """

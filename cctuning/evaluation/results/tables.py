@@ -83,7 +83,7 @@ def _top_layer(layers: Mapping[str, int]) -> str:
 
 
 def _below(results: Mapping[str, Any]) -> str:
-    """What stands below the table: the average over benchmarks, and how much was not asked."""
+    """The lines below the table: the average over benchmarks, and how much was not asked."""
     lines = list(filter(None, [average_line(results), pooled_line(results), partial_line(results)]))
     left_out = [n["original"] - n["effective"] for n in results["n-samples"].values()]
     if any(left_out):
@@ -103,7 +103,7 @@ def average_line(results: Mapping[str, Any]) -> str:
 
 
 def untranslated_line(results: Mapping[str, Any]) -> str:
-    """How many questions had no translation, in words; empty where all had one."""
+    """The number of questions without a translation, in words; empty where all had one."""
     count, tasks = sum(map(len, results["untranslated"].values())), len(results["untranslated"])
     if not count:
         return ""
@@ -124,7 +124,7 @@ def pooled_line(results: Mapping[str, Any]) -> str:
 
 
 def partial_line(results: Mapping[str, Any]) -> str:
-    """How many responses stand behind scores that only some of them have, such as an answer's language."""
+    """The number of responses behind scores that only some of them have, such as an answer's language."""
     parts = []
     for rows in _by_benchmark(results).values():
         means = [row for row in rows if row.language is None]

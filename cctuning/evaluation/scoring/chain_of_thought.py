@@ -1,4 +1,4 @@
-"""What is judged of a response that was asked to think step by step."""
+"""The part to judge of a response with a chain of thought."""
 
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.options import named_options

@@ -186,7 +186,7 @@ def _spellings(options: Iterable[str], language: str) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Pattern[str]]:
-    """What is looked for in responses to questions of a language, by what it finds.
+    """The patterns for responses to questions of a language, by what they find.
 
     Latin letters and digits may stand right behind a word of another script ("答案是B"), local letters may
     not; right before one they need an ending of `answer_phrases` ("B입니다", but not the blood type "B형").

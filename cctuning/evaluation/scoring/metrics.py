@@ -1,4 +1,4 @@
-"""Which scores each kind of question gets; the first is the one that the papers report."""
+"""Metrics of each kind of question; the first is the one that the papers report."""
 
 from cctuning.evaluation.items.benchmark import Metric
 from cctuning.evaluation.scoring import paper, rouge, strict

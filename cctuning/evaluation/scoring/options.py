@@ -1,4 +1,4 @@
-"""Which options of a choice a response names, read strictly."""
+"""Options of a choice that a response names, read strictly."""
 
 from collections.abc import Mapping
 

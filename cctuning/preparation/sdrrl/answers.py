@@ -23,7 +23,7 @@ class AnswersError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EnglishAnswer:
-    """What the model said, and whether it came to an end by itself."""
+    """Answer of the model, and whether it came to an end by itself."""
 
     text: str
     stopped: bool
@@ -97,7 +97,7 @@ def answer_faults(answers: Mapping[str, EnglishAnswer]) -> dict[str, str]:
 
 
 def answer_fault(answer: EnglishAnswer) -> str | None:
-    """Why an answer is of no use; None where it is. The language of a short one cannot be identified."""
+    """The fault of an answer; None for none. The language of a short one cannot be identified."""
     if is_blank(answer.text):
         return "is empty"
     if not answer.stopped:

@@ -30,7 +30,7 @@ Translations = Mapping[tuple[str, str], Translation]  # by language and English 
 
 
 class Bilingual(Protocol):
-    """What says which words of parallel texts can be exchanged: an alignment, or a lexicon."""
+    """Source of the words of parallel texts that can be exchanged: an alignment, or a lexicon."""
 
     def switchable(self, text: ParallelText) -> tuple[Switchable, Switchable]:
         """The English text and the other one."""
@@ -109,7 +109,7 @@ def parallel_texts(rows: Iterable[Row]) -> dict[str, list[ParallelText]]:
 
 
 def serving(switchable: Iterable[str]) -> Serves:
-    """Which kinds a row can serve. `switchable`: the languages with an alignment or a lexicon."""
+    """The kinds that a row can serve. `switchable`: the languages with an alignment or a lexicon."""
     languages = set(switchable)
 
     def serves(kind: str, row: Row) -> bool:
@@ -191,7 +191,7 @@ def build(
 
 
 def _answer_to(pick: Pick, answers: Answers, translations: Translations) -> TranslatedAnswer | Problem | None:
-    """What the model said for a pick; why that is of no use; None for the kinds that need no answer."""
+    """The model's answer for a pick; why it is of no use; None for the kinds that need no answer."""
     if pick.kind not in ANSWERED:
         return None
     question = pick.row.instruction_en

@@ -1,4 +1,4 @@
-"""Which base rows serve which kind of added row."""
+"""Draw of base rows for each kind of added row."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence

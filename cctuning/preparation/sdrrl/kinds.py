@@ -101,7 +101,7 @@ def halved_row(pick: Pick, text: ParallelText, language: str, *, rng: random.Ran
 
 
 def halved_text(row: Row) -> ParallelText | None:
-    """What of a row is cut in two: the response, or else the prompt; None where both are too short."""
+    """The text of a row to cut in two: the response, or else the prompt; None where both are too short."""
     texts = [ParallelText(row.instruction_en, row.instruction)]
     if row.output_en is not None:
         texts.insert(0, ParallelText(row.output_en, row.output))

@@ -1,4 +1,4 @@
-"""What a run of `cctuning prepare sdrrl` leaves beside its rows, and what it says at the end."""
+"""Report of `cctuning prepare sdrrl`: the files beside its rows, and the lines at its end."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _STAGES = {"answer": "answers of no use", "translation": "faulty translations"}
 
 
 def words_path(output: Path) -> Path:
-    """Where the word pairs that the aligner found are listed."""
+    """The list of the word pairs that the aligner found."""
     return output.with_suffix(".words.tsv")
 
 
@@ -37,7 +37,7 @@ def write_files(built: Built, output: Path) -> list[Path]:
 
 
 def left_out(problems: Sequence[Problem]) -> dict[str, int]:
-    """How many rows were lost where."""
+    """The number of rows that were lost, by reason."""
     return dict(Counter(map(_reason, problems)).most_common())
 
 
@@ -76,7 +76,7 @@ def tables(rows: Sequence[Row], built: Built) -> Iterator[Table]:
 
 
 def remarks(built: Built, short: Sequence[Shortage], output: Path) -> Iterator[str]:
-    """What came out less than wanted, and where the rows are."""
+    """Remarks on shortages, on rows that were left out, and on where the rows are."""
     for shortage in short:
         counted = f"{shortage.drawn} of {shortage.wanted} rows"
         yield f"{shortage.language}, {shortage.kind}: {counted}, no more base rows can serve it"

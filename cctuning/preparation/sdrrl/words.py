@@ -26,7 +26,7 @@ def split_pieces(text: str) -> list[str]:
 
 
 def word_places(pieces: Sequence[str]) -> list[int]:
-    """Which of the pieces are words: those with a letter or a digit."""
+    """The places of the pieces that are words: those with a letter or a digit."""
     return [place for place, piece in enumerate(pieces) if _WORD.search(piece)]
 
 

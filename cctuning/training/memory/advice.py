@@ -1,4 +1,4 @@
-"""Which settings make a run fit that does not, and what it would take with each of them."""
+"""Settings that make a run fit that does not, and what it would take with each of them."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

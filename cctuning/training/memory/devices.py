@@ -1,4 +1,4 @@
-"""How much memory the device has that a run would train on."""
+"""Memory of the device that a run would train on."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a training step will take on each device, before any weight is loaded."""
+"""Memory of a training step on each device, before any weight is loaded."""
 
 import dataclasses
 from dataclasses import dataclass

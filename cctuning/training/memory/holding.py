@@ -1,4 +1,4 @@
-"""What each process of an engine keeps of a model, and what it gathers and sends on top of that."""
+"""Memory that each process of an engine keeps of a model, and gathers and sends on top of that."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class _Sizes:
 
 
 def held_by(engine: Engine, step: Step, model: Any) -> Held:
-    """What a process of `engine` holds of `model`, which is on the meta device."""
+    """The memory that a process of `engine` holds of `model`, which is on the meta device."""
     sizes = _sizes(model)
     if engine.name == "fsdp2":
         return _fsdp2(engine, step, sizes)

@@ -1,4 +1,4 @@
-"""What optimizers keep for every weight that they train, and what they need while they step."""
+"""Memory of optimizers for every weight that they train, kept and while they step."""
 
 from collections.abc import Sequence
 from math import prod

@@ -51,7 +51,7 @@ def memory_report(step: Step, engine: Engine, device: Device | None, *, lora: Pe
 
 
 def memory_warning(step: Step, engine: Engine, device: Device, *, lora: PeftConfig) -> Group | None:
-    """What to say before a run on `device` whose estimate it does not hold; None where it fits."""
+    """The report before a run on `device` whose estimate it does not hold; None where it fits."""
     estimate = total_memory(step, engine)
     if device.holds(estimate):
         return None

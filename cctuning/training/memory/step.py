@@ -1,4 +1,4 @@
-"""What one process does in a training step, as far as memory depends on it, and the model that does it."""
+"""A training step of one process, as far as memory depends on it, and the model that does it."""
 
 import copy
 from dataclasses import dataclass, field

@@ -67,7 +67,7 @@ class LiveStorages(TorchDispatchMode):
 
 
 class FusedHead(torch.autograd.Function):
-    """What TRL's LM head allocates on a GPU, where Triton kernels work inside of one tile of logits."""
+    """Memory that TRL's LM head allocates on a GPU, where Triton kernels work inside one tile of logits."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor) -> Tensor:
