@@ -1,10 +1,12 @@
 """Batches of rows of like length, so that little of a batch is padding."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,6 +55,8 @@ def pad(
     penalty looks at all tokens of a row, and must not find one there that the prompt does not have: say the
     end token.
     """
+    import torch  # only here: commands plan batches before they need it
+
     length = -(-max(map(len, sequences)) // multiple) * multiple
     rows, mask = [], []
     for sequence in sequences:
