@@ -56,8 +56,8 @@ class LanguageModelTranslator:
 
     def translate(self, texts: Sequence[str], *, source: str, target: str) -> list[str | Untranslated]:
         """As `Translator.translate`."""
-        asked = [translation_prompt(text, source=source, target=target) for text in texts]
-        ids = self.prompts.prompts_ids(asked)
+        wordings = [translation_prompt(text, source=source, target=target) for text in texts]
+        ids = self.prompts.prompts_ids(wordings)
         sizes = map(len, self.prompts.responses_ids(texts))  # of the texts without the words around them
         results: dict[int, str | Untranslated] = {}
         by_limit: dict[int, list[int]] = {}
