@@ -145,7 +145,7 @@ def test_a_base_model_that_would_be_overwritten_or_is_no_plain_model_is_refused(
     check_base_model("org/name", "org/name")  # of the hub
     (tmp_path / "other").mkdir()
     (tmp_path / "other/config.json").write_text("{}")
-    with pytest.raises(RunError, match="output_dir=.*other holds another model"):
+    with pytest.raises(RunError, match=r"output_dir=.*other holds another model"):
         check_base_model(str(base), tmp_path / "other")
     (tmp_path / "other/recipe.yaml").write_text("")
     check_base_model(str(base), tmp_path / "other")
