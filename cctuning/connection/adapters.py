@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
     check_same_base(directory, name, config.revision)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below
+        _check_rank(config, tensors, directory)
         adapted = from_library(lambda: PeftModel.from_pretrained(base, str(directory), config=config))
     differing = sorted(get_peft_model_state_dict(adapted).keys() ^ tensors.keys())
     if differing:
@@ -141,7 +143,10 @@ def _lora_config(directory: Path) -> LoraConfig:
         raise ModelError(
             f"{path}: init_lora_weights={settings['init_lora_weights']!r} changes the base model: merge it"
         )
-    if others := sorted({*(settings.get("modules_to_save") or ())} - POOLINGS.keys()):
+    saved = settings.get("modules_to_save") or []
+    if not isinstance(saved, list) or not all(isinstance(name, str) for name in saved):
+        raise ModelError(f"{path}: modules_to_save={saved!r} must be a list of names")
+    if others := sorted(set(saved) - POOLINGS.keys()):
         raise ModelError(
             f"{path}: modules_to_save={others} is not supported, as it replaces weights of the base model: "
             "merge the adapter into it (merge_and_unload of PEFT), and name the merged model"
@@ -152,6 +157,16 @@ def _lora_config(directory: Path) -> LoraConfig:
             raise ModelError(f"{path}: {name}={value!r} is not supported in an adapter that is loaded")
     kept = {name: value for name, value in settings.items() if name in _SETTINGS}
     return from_library(lambda: LoraConfig(task_type="CAUSAL_LM", **kept))
+
+
+def _check_rank(config: LoraConfig, tensors: Mapping[str, Any], directory: Path) -> None:
+    """Raises `ModelError` for a rank that no weight of the adapter has, before memory is taken for it."""
+    held = {tensor.shape[0] for name, tensor in tensors.items() if re.search("lora_(embedding_)?A", name)}
+    for rank in (config.r, *config.rank_pattern.values()):
+        if not isinstance(rank, int) or (held and rank > max(held)):
+            raise ModelError(
+                f"{directory / CONFIG_NAME}: a rank of {rank!r}, and its weights have {sorted(held)}"
+            )
 
 
 def _adapter_tensors(directory: Path) -> dict[str, Any]:

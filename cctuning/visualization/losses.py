@@ -1,20 +1,18 @@
 """Training losses of runs, from their metrics files: as they were logged, and smoothed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from cctuning.data.fields import type_name
 from cctuning.data.formats import json_records
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.training.callbacks import METRICS_FILE
+from cctuning.training.callbacks import METRICS_FILE, TOKENS, metrics_fault
 from cctuning.training.runs import RECIPE_FILE, RunError, read_run_recipe
 
-_TOKENS = "tokens/"  # then a language
 _WINDOW = 10  # the running mean goes over a tenth of a run's lines
 
 
@@ -54,12 +52,12 @@ class _Run:
 
 def _values(run: _Run) -> tuple[Any, ...]:
     tokens = accumulate(
-        sum(int(value) for key, value in line.items() if key.startswith(_TOKENS)) for line in run.lines
+        sum(int(value) for key, value in line.items() if key.startswith(TOKENS)) for line in run.lines
     )
     points = [
         (line["step"], so_far, float(line["loss"]))
         for line, so_far in zip(run.lines, tokens, strict=True)
-        if math.isfinite(line["loss"])
+        if line["loss"] is not None and math.isfinite(line["loss"])
     ]
     if not points:
         raise RunError(f"{run.name}: no loss is finite: the training has diverged from its first step")
@@ -103,7 +101,7 @@ def _read(folder: Path) -> _Run:
     for record in records:
         if record.fault and record is records[-1]:
             continue
-        if fault := record.fault or _fault(record.values):
+        if fault := record.fault or metrics_fault(record.values):
             raise RunError(f"{path}, line {record.number}: {fault}")
         if "loss" in record.values:
             lines.append(record.values)
@@ -111,21 +109,6 @@ def _read(folder: Path) -> _Run:
         raise RunError(f"{path} holds no training loss yet")
     recipe = read_run_recipe(folder) if (folder / RECIPE_FILE).is_file() else {}
     return _Run(str(recipe.get("run_name", folder.name)), lines)
-
-
-def _fault(values: Any) -> str | None:
-    """The fault that keeps a line from being one that cctuning train writes."""
-    if not isinstance(values, Mapping):
-        return f"is {type_name(values)}, must be an object"
-    numbers = {
-        key: value for key, value in values.items() if key in ("step", "loss") or key.startswith(_TOKENS)
-    }
-    if "step" not in numbers:
-        return "step: is missing"
-    for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{key}: is {type_name(value)}, must be a number"
-    return None
 
 
 def _what_is_there(folder: Path) -> str:

@@ -290,7 +290,19 @@ row(
     adapter,
     weights(lambda tensors: {n.replace("q_proj", "v_proj"): t for n, t in tensors.items()}, ADAPTER_WEIGHTS),
 )
-row("an adapter of another rank", "model=adapter: … RuntimeError", adapter, edited("adapter_config", r=4))
+for rank in (4, 10**9):
+    row(
+        f"an adapter of rank {rank}",
+        f"{CONFIGURATION}: a rank of {rank} … weights have [2]",
+        adapter,
+        edited("adapter_config", r=rank),
+    )
+row(
+    "a number for modules",
+    f"{CONFIGURATION}: modules_to_save=5 … list of names",
+    adapter,
+    edited("adapter_config", modules_to_save=5),
+)
 row(
     "NaN in an adapter",
     f"model=adapter: {LORA_A} … adapter/{ADAPTER_WEIGHTS} … {DIVERGED}",

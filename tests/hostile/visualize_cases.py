@@ -93,4 +93,6 @@ def logged(folder: Path, *content: object, runs: str = "a", more: tuple[str, ...
 LOSS = {"step": 1, "loss": 1.0}
 
 row("a run that does not exist", "aa does not exist … did you mean 'a'", logged, runs="aa")
+for line in ({}, [], None):
+    row(f"{line} in place of a loss", "a/metrics.jsonl, line 2: …", logged, LOSS, line, LOSS)
 row("tokens that were not logged", "runs: a … tokens … x=step", logged, LOSS, more=("x=tokens",))

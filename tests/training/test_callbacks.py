@@ -6,6 +6,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.training.callbacks import MetricsFile, NoisePerRank, TemperatureSchedule, scheduled_temperature
+from cctuning.training.figures import read_metrics
 
 
 def state(step, **changes):
@@ -90,3 +91,22 @@ def test_ranks_draw_different_noise_and_the_first_keeps_the_trainers_seed(args, 
     torch.manual_seed(args.seed)
     assert torch.equal(draws[0], torch.rand(4))
     assert not torch.equal(draws[0], draws[1]) and not torch.equal(draws[1], draws[2])
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "null", "1", '"x"', '{"step": "x"}', '{"step": 1, "loss": []}'])
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_line_of_another_kind_is_named(tmp_path, args, line, place):
+    callback = MetricsFile(tmp_path)
+    logged = ['{"step": 1, "loss": 2.0}', '{"step": 2, "loss": null}']
+    callback.path.write_text("\n".join([*logged[:place], line, *logged[place:]]) + "\n")
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl, line {place + 1}: "):
+        callback.on_train_begin(args, state(2), TrainerControl())
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl, line {place + 1}: "):
+        read_metrics(callback.path)
+
+
+def test_a_line_that_a_kill_has_cut_short_is_dropped(tmp_path, args):
+    callback = MetricsFile(tmp_path)
+    callback.path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    callback.on_train_begin(args, state(2), TrainerControl())
+    assert lines(callback.path) == [{"step": 1, "loss": 2.0}]
