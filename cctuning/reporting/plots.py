@@ -12,6 +12,8 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 WIDTH = 7.0  # inches: both columns of a paper
 COLUMN = 3.4  # one column
@@ -61,7 +63,17 @@ def subplots(size: tuple[float, float], rows: int = 1, columns: int = 1, **grid:
 
 
 def save(figure: Figure, *paths: str | Path) -> None:
-    """Writes a figure to each path, in the format that its ending names, without a date."""
+    """Writes a figure to each path, in the format that its ending names, without a date.
+
+    A dollar sign begins no formula: names and languages come from outside.
+    """
+    axes = [axis for own in figure.axes for axis in (own.xaxis, own.yaxis)]
+    powers = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
+    formulas = {
+        label for axis in powers for label in (*axis.get_majorticklabels(), *axis.get_minorticklabels())
+    }
+    for text in set(figure.findobj(Text)) - formulas:
+        text.set_parse_math(False)
     for path in map(Path, paths):
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(path, dpi=200, metadata=metadata)

@@ -39,3 +39,16 @@ def test_layers_on_an_axis(layers):
     assert ticks[0] == 0 and ticks[-1] < layers
     assert len(ticks) <= 8
     assert len(set(np.diff(ticks))) <= 1
+
+
+def test_a_dollar_sign_begins_no_formula_but_powers_stay(tmp_path):
+    with style():
+        figure, axes = subplots((4, 3))
+        axes.plot([1, 1e6], [0, 1], label="$\\frac$")
+        axes.set(xscale="log", title="$x^", xlabel="$$")
+        axes.set_yticks([0, 1], ["$\\y$", "b"])
+        axes.legend()
+        figure.suptitle("a $\\x$")
+        save(figure, tmp_path / "a.svg", tmp_path / "a.png")
+    assert axes.get_xticklabels()[0].get_parse_math()
+    assert not axes.title.get_parse_math() and not axes.get_yticklabels()[0].get_parse_math()

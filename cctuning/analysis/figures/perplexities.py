@@ -77,7 +77,7 @@ def perplexity_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def _number(tick: float) -> str:
-    return f"{tick:g}" if tick < 1e5 else f"$10^{{{round(math.log10(tick))}}}$"
+    return f"{tick:g}" if tick < 1e5 else f"1e{round(math.log10(tick))}"
 
 
 def _has_values(quantiles: Content, language: str) -> bool:
