@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cctuning.tools.files import whole
@@ -37,13 +38,15 @@ class CellsError(ValueError):
 
 
 def write_cells(path: str | Path, rows: Iterable[Mapping[str, Any]], *, fingerprint: str) -> None:
-    """Writes rows of `SCHEMA` to a Parquet file that is whole or not there. Raises `OSError`.
+    """Writes rows of `SCHEMA` to a Parquet file that is whole or not there.
 
-    `fingerprint` is kept in the file, for `has_cells`.
+    `fingerprint` is kept in the file, for `has_cells`. Raises `OSError`, and `CellsError` for a number that
+    is not finite.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA.with_metadata({_FINGERPRINT: fingerprint}))
+    _check_finite(table, path)
     with whole(path) as part:
         pq.write_table(table, part, compression="zstd")
 
@@ -65,7 +68,10 @@ def has_cells(path: str | Path, fingerprint: str) -> bool:
 
 
 def read_cells(paths: Sequence[str | Path]) -> pa.Table:
-    """All rows of some files. Raises `CellsError` for one that is missing, damaged or no file of cells."""
+    """All rows of some files. Raises `CellsError` for one that is missing, damaged or no file of cells.
+
+    A number that is not finite is damage too.
+    """
     tables = []
     for path in paths:
         try:
@@ -82,4 +88,17 @@ def read_cells(paths: Sequence[str | Path]) -> pa.Table:
                 "and it is made again"
             )
         tables.append(table.cast(SCHEMA))
+        _check_finite(tables[-1], path)
     return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+
+def _check_finite(table: pa.Table, path: str | Path) -> None:
+    for field in table.schema:
+        values = table[field.name]
+        if pa.types.is_list(field.type):
+            values = pc.list_flatten(values)
+        if pa.types.is_floating(values.type) and pc.all(pc.is_finite(values)).as_py() is False:
+            raise CellsError(
+                f"{path}, column {field.name}: a number is not finite (NaN or infinity), so a model that "
+                "overflowed made it: try dtype=float32. Take the file away, and it is made again"
+            )

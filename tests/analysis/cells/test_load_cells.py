@@ -14,7 +14,7 @@ def rows_of(grid, question, kinds=("transplant", "target", "source")):
     """A question's rows, one by one, as the runner would write them."""
 
     def row(kind, answers, place, pair=(None, None)):
-        options = answers.option_log_probabilities
+        options, plain = answers.option_log_probabilities, answers.plain_log_probability[place]
         return {
             "question": grid.questions[question],
             "language": grid.language,
@@ -24,8 +24,10 @@ def rows_of(grid, question, kinds=("transplant", "target", "source")):
             "tokens": list(range(answers.new_tokens[place])),
             "text": grid.texts[question][answers.text[place]],
             "log_probability": answers.log_probability[place],
-            "plain_log_probability": answers.plain_log_probability[place],
-            "option_log_probabilities": None if options is None else options[place].tolist(),
+            "plain_log_probability": None if np.isnan(plain) else plain,
+            "option_log_probabilities": None
+            if options is None
+            else options[place][~np.isnan(options[place])].tolist(),
             "score": float(answers.correct[place]),
             "correct": bool(answers.correct[place]),
         }

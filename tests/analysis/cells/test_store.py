@@ -29,6 +29,24 @@ def test_rows_come_back(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"score": float("nan")},
+        {"log_probability": float("-inf")},
+        {"option_log_probabilities": [-1.0, float("nan")]},
+    ],
+)
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, broken):
+    path = tmp_path / "1.parquet"
+    with pytest.raises(CellsError, match=f"1.parquet, column {next(iter(broken))}: .*not finite"):
+        write_cells(path, [ROW, ROW | broken], fingerprint="a")
+    assert not path.exists()
+    pq.write_table(pa.Table.from_pylist([ROW, ROW | broken], schema=SCHEMA), path)
+    with pytest.raises(CellsError, match="not finite"):
+        read_cells([path])
+
+
 def test_any_reader_of_parquet_reads_them(tmp_path):
     write_cells(tmp_path / "1.parquet", [ROW], fingerprint="a")
     assert pq.read_table(tmp_path / "1.parquet").column_names == SCHEMA.names
