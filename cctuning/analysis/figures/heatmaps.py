@@ -1,4 +1,4 @@
-"""Heatmaps: how each pair changes accuracy, one small map per language with one scale for all."""
+"""Heatmaps: how each pair, and each layer, changes accuracy in each language, on one scale."""
 
 import math
 from typing import Any
@@ -46,6 +46,26 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label="change of accuracy, points")
     handles = [Line2D([], [], linestyle="", marker=marker, **_LOOK) for marker in _SIGNS.values()]
     head(figure, title, handles, list(_SIGNS), columns=len(handles))
+    return figure
+
+
+def draw_layer_gains(outcomes: Content, title: str) -> Figure:
+    """The average change of accuracy by source and by target layer, a row a language, their mean last."""
+    sides = {side: outcomes[f"gain_by_{side}_layer"] for side in ("source", "target")}
+    languages = shown_languages(sides["source"])
+    maps = {
+        side: np.array([percents(gains[language]["value"]) for language in languages], dtype=float)
+        for side, gains in sides.items()
+    }
+    limit = max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
+    figure, panels = subplots((WIDTH, 1.5 + 0.17 * len(languages)), 1, 2, sharey=True)
+    figure.suptitle(title)
+    for axes, (side, values) in zip(panels, maps.items(), strict=True):
+        image = axes.imshow(values, cmap=CHANGES, vmin=-limit, vmax=limit, aspect="auto")
+        axes.set(xlabel=f"{side} layer, from 0", xticks=layer_ticks(values.shape[1]))
+        axes.spines[:].set_visible(True)
+    panels[0].set_yticks(range(len(languages)), languages)
+    figure.colorbar(image, ax=panels, aspect=30, pad=0.02, label="change of accuracy,\npoints")
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
-from cctuning.analysis.figures.heatmaps import draw_heatmaps
+from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
@@ -70,6 +70,7 @@ def figures(summary, judgement):
     with plots.style():
         return {
             "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs"), TITLE),
+            "layer_gains": draw_layer_gains(outcomes, TITLE),
             "bounds": draw_bounds(of(summary, "bounds"), TITLE),
             "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}, TITLE),
             "tries": draw_tries(of(summary, "bounds"), axes["tries"], TITLE),
@@ -99,7 +100,7 @@ def test_every_axis_says_what_it_is(figures):
         said = " ".join(text.get_text() for text in figure.findobj(Text))
         assert "%" in said or "points" in said, name
         assert TITLE in said, name
-        if name in ("heatmaps", "bounds", "gains"):
+        if name in ("heatmaps", "layer_gains", "bounds", "gains"):
             assert "source layer, from 0" in said and "target layer, from 0" in said, name
 
 
@@ -330,13 +331,23 @@ def test_selectors_beside_the_upper_bound(style, judgement):
         assert np.isnan(found) if wanted is None else abs(found - 100 * wanted.value) < 1e-9
 
 
+def test_gains_by_layer_have_a_row_a_language(figures, grids):
+    source, target, *_ = figures["layer_gains"].axes
+    assert [label.get_text() for label in source.get_yticklabels()] == [*LANGUAGES, "mean"]
+    for row, language in enumerate(LANGUAGES):
+        grid = next(grid for grid in grids if (grid.language, grid.sublayer) == (language, "ffn"))
+        change = grid.cells.correct.astype(float) - grid.target.correct[:, None, None]
+        assert np.allclose(source.images[0].get_array()[row], 100 * change.mean((0, 2)))
+        assert np.allclose(target.images[0].get_array()[row], 100 * change.mean((0, 1)))
+
+
 def test_files_have_their_names_and_the_same_bytes_each_time(summary, judgement, tmp_path):
     small = {
         measure: {"ffn": content["ffn"]} if "ffn" in content else content
         for measure, content in summary.items()
     }
     paths = draw_figures(tmp_path / "one", small, [judgement])
-    kinds = ["bounds", "categories", "heatmaps", "outcomes", "perplexities", "tries", "unseen"]
+    kinds = ["bounds", "categories", "heatmaps", "layer_gains", "outcomes", "perplexities", "tries", "unseen"]
     names = [f"{kind}_xnli_ffn" for kind in kinds] + ["selectors_xnli_ffn_pilot", "gains_xnli"]
     assert sorted(path.name for path in paths) == sorted(
         f"{name}.{ending}" for name in names for ending in ("png", "svg")
