@@ -25,6 +25,7 @@ from transformers import (
     GenerationConfig,
     PreTrainedConfig,
 )
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.tokenization_utils_base import FULL_TOKENIZER_FILE, TOKENIZER_CONFIG_FILE
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
@@ -111,6 +112,8 @@ def _check_described(source: str | Path, config: Any, model_class: Any, trust_re
     """Whether the weights of a folder can be those that the configuration describes; see `sizes`."""
     if getattr(config, "quantization_config", None) is not None:
         return  # whose weights have other shapes
+    if is_deepspeed_zero3_enabled():
+        return  # under which a model is made in parts, in memory; loading says what differs
     folder = Path(source) if Path(source).is_dir() else None
     if folder is not None:
         check_floating(folder)
