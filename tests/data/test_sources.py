@@ -139,7 +139,11 @@ def test_broken_lines_are_kept_as_text_beside_the_good_ones(tmp_path):
         ("rows.json", b'["caf\xe9"]', ["not UTF-8", "byte 5"]),
         ("rows.jsonl", '{"a": 1}'.encode("utf-16"), ["UTF-16", "save it as UTF-8"]),
         ("rows.jsonl.gz", b"no gzip", ["not compressed"]),
-        ("rows.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99999, mtime=0)[:200], ["cannot be read", "end-of-stream"]),
+        (
+            "rows.jsonl.gz",
+            gzip.compress(b'{"a": 1}\n' * 99999, mtime=0)[:200],
+            ["cannot be read", "end-of-stream"],
+        ),
         ("rows.parquet", b"no parquet", ["Parquet"]),
         ("rows.csv", b"a,b", ["suffix", ".jsonl"]),
     ],
