@@ -70,11 +70,7 @@ def imported(path):
                     yield inner if inner in MODULES else node.module
 
 
-# The type of what is drawn stands beside the function that writes the files of it.
-FOR_TYPES = {"cctuning.visualization.map_figure": {"cctuning.visualization.maps"}}
-IMPORTS = {
-    module: set(imported(path)) - {module} - FOR_TYPES.get(module, set()) for module, path in MODULES.items()
-}
+IMPORTS = {module: set(imported(path)) - {module} for module, path in MODULES.items()}
 
 
 def test_every_module_is_in_a_room():

@@ -120,7 +120,7 @@ def _missing(path: Path) -> str:
 
 
 def _file(path: Path, root: Path | None = None) -> Source:
-    """A file, with the columns that the names of its folders hold: those in `root`, or right above it."""
+    """A file, with the columns that the names of its folders hold: in `root`, and those right above."""
     name, columns = path.name.lower(), _partition_columns(_partitions(path, root))
     if not path.is_file():  # a pipe would be waited for without end
         raise DataError(_missing(path))
@@ -146,10 +146,13 @@ def _partition_records(
 
 
 def _partitions(path: Path, root: Path | None) -> Sequence[str]:
-    """The folders of a file that may be partitions: all in `root`, else the unbroken run right above it."""
-    if root is not None:
-        return path.relative_to(root).parent.parts
-    return [*takewhile(_PARTITION.fullmatch, reversed(path.parent.parts))]
+    """The folders of a file that may be partitions: all in `root`, and the unbroken run that ends in it.
+
+    Without a `root` that is the file's own folder.
+    """
+    root = root or path.parent
+    above = [*takewhile(_PARTITION.fullmatch, reversed(root.parts))]
+    return [*above[::-1], *path.relative_to(root).parent.parts]
 
 
 def _partition_columns(folders: Iterable[str]) -> dict[str, str]:

@@ -7,9 +7,8 @@ from cctuning.preparation.manifest import manifest_path, read_manifest, sha256
 
 REPOSITORY = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{commit}"
 COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"
-DOWNLOADS = (
-    ".downloads"  # beside what is made of them; what starts with a dot is read as neither rows nor items
-)
+# Beside what is made of them; what starts with a dot is read as neither rows nor items.
+DOWNLOADS = ".downloads"
 
 # The names of models in recipes, and in the authors' files.
 MODELS = {"llama31": "Llama-3.1-8B", "qwen25": "Qwen2.5-7B", "mistral": "Mistral-7B-v0.3"}

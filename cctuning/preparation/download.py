@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import json
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.files import write_whole
 from cctuning.tools.locks import LockedError, only_run_in
@@ -104,7 +104,7 @@ def _complete(url: str, part: _Part, wait: float) -> None:
                     f"{kept if part.size else 'nothing came'}"
                 ) from error
             pause = wait * 2 ** (failures - 1)
-            print(f"{error}; again in {pause:g} s, from byte {part.size:,}", file=sys.stderr)
+            new_console(stderr=True).say(f"{error}; again in {pause:g} s, from byte {part.size:,}")
             time.sleep(pause)
         except OSError as error:
             raise _for_user(error, url, part) from error

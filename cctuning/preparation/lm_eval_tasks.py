@@ -12,6 +12,7 @@ from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.preparation.command import ended
+from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
 # `until` names nothing, so that a response ends where the model ends it.
@@ -54,7 +55,7 @@ def _write(folder: Path) -> int:
     files = task_files()
     for name, text in files.items():
         write_whole(folder / name, text)
-    print(f"{len(files)} tasks and groups in {folder}: lm_eval --include_path {folder}")
+    new_console().say(f"{len(files)} tasks and groups in {folder}: lm_eval --include_path {folder}")
     return 0
 
 

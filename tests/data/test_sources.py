@@ -272,5 +272,8 @@ def test_folders_above_the_data_are_no_columns(tmp_path):
         path.write_text('{"instruction": "a"}\n')
     found = [record.values for source in find_sources([str(folder)]) for record in source.records()]
     assert found == [{"instruction": "a"}, {"instruction": "a", "language": "sw"}]
+    for named in ("language=sw", "language=*", "language=sw/1.jsonl"):
+        [partition] = find_sources([str(folder / named)])
+        assert [record.values for record in partition.records()] == [{"instruction": "a", "language": "sw"}]
     [alone] = find_sources([str(folder / "0.jsonl")])
     assert [record.values for record in alone.records()] == [{"instruction": "a"}]
