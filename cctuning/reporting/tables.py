@@ -86,7 +86,7 @@ class RecordTable:
     @classmethod
     def crossed(cls, corner: str, cells: Mapping[tuple[str, str], Any], missing: str = "") -> RecordTable:
         """Cells by the names of their row and column, both in the order in which they first occur."""
-        rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+        rows, columns = (list(dict.fromkeys(names[side] for names in cells)) for side in (0, 1))
         body = [[row, *(cells.get((row, column), missing) for column in columns)] for row in rows]
         return cls([corner, *columns], body)
 

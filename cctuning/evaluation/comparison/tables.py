@@ -114,7 +114,7 @@ def markdown_text(comparison: Comparison, *, metric: str | None = None) -> str:
     """The overview, each benchmark's languages, and every test."""
     panels = comparison.panels(metric)
     named = zip(comparison.names, comparison.folders, strict=True)
-    facts = [f"- {in_markdown(name)}: `{in_markdown(str(folder))}`" for name, folder in named]
+    facts = [f"- {in_markdown(name)}: {in_markdown(str(folder))}" for name, folder in named]
     tested = [score for panel in panels for score in panel if score.difference]
     parts = [
         f"# Compared with {in_markdown(comparison.names[0])}",

@@ -126,6 +126,6 @@ REASONS: dict[str, str] = {
 }
 
 # Words by which a sentence is known to be English: only there the letters A and I are English words.
-ENGLISH = ("the", "of", "and", "are", "has", "have", "that", "this", "with", "it")
+ENGLISH_WORDS = ("the", "of", "and", "are", "has", "have", "that", "this", "with", "it")
 
 WITHOUT_BLANKS = frozenset({"ja", "th", "zh"})

@@ -8,7 +8,7 @@ import regex
 from cctuning.evaluation.scoring.answer_phrases import (
     ENDINGS,
     ENDINGS_OF_LOCAL_LETTERS,
-    ENGLISH,
+    ENGLISH_WORDS,
     NOUNS,
     ONE_LETTER_WORDS,
     REASONS,
@@ -53,16 +53,16 @@ class LabelReader:
     Args:
         options: labels and texts.
         language: of the question; what is said in English is read as well.
-        asked: the question and its options. What stands there behind or before the same word ("vitamin A")
-            is no label in a response.
+        question_text: both prompts and the options. What stands there behind or before the same word
+            ("vitamin A") is no label in a response.
     """
 
-    def __init__(self, options: Mapping[str, str], language: str, prompt: str) -> None:
-        self.spellings = _spellings(options, language)
+    def __init__(self, options: Mapping[str, str], language: str, question_text: str) -> None:
         language = language.partition("-")[0]
+        self.spellings = _spellings(options, language)
         self.patterns = _patterns(tuple(self.spellings), language)
         self.words = {word for key in ("en", language) for word in ONE_LETTER_WORDS.get(key, "").split()}
-        self.prompt = _single_blanks(_plain(prompt))
+        self.question_text = _single_blanks(_plain(question_text))
 
     def read(self, response: str, *, at_start: bool = True) -> list[str]:
         """The labels that `response` names, in the order of their last mention; none where it names none.
@@ -90,7 +90,7 @@ class LabelReader:
     def _in_text(self, text: str, *, at_start: bool) -> list[str]:
         opening = self._opening(text) if at_start else []
         in_brackets, at_end = self._in_brackets(text), self._at_end(text)
-        if in_brackets and at_end and in_brackets[-1][0] >= len(text) - len(_last_sentence(text)):
+        if in_brackets and at_end and in_brackets[-1][0] >= _last_sentence_start(text):
             at_end = []  # "(B), not D"
         places = opening + in_brackets + at_end
         if not places:
@@ -101,18 +101,19 @@ class LabelReader:
 
     def _in_brackets(self, text: str) -> Found:
         labels = {spelling.casefold(): label for spelling, label in self.spellings.items()}
-        matches = self.patterns["in brackets"].finditer(text.casefold())
-        return [(match.start(), labels[match[1]]) for match in matches]
+        matches = self.patterns["in brackets"].finditer(text)
+        return [(match.start(), labels[match[1].casefold()]) for match in matches]
 
     def _opening(self, text: str) -> Found:
         return self._labels("opening", text)
 
     def _at_end(self, text: str) -> Found:
         """The labels that the last sentence ends with, and in it those behind a verb."""
-        last = _last_sentence(text)
+        start = _last_sentence_start(text)
+        last = text[start:]
         closing = self._labels("closing", last)
         places = closing + (self._labels("behind a verb", last) if closing else [])
-        return [(len(text) - len(last) + place, label) for place, label in places]
+        return [(start + place, label) for place, label in places]
 
     def _beside_words(self, sentence: str) -> Found:
         speaks_of_answers = self.patterns["noun"].search(sentence)
@@ -135,17 +136,17 @@ class LabelReader:
         """`text` without what looks like a label and is none: words of one letter, and what was asked."""
         text = self.patterns["word of one letter"].sub(_NO_LABEL, text)
         for pattern in ("after a word", "with a word after"):
-            text = self.patterns[pattern].sub(self._unless_asked, text)
+            text = self.patterns[pattern].sub(self._unless_in_question, text)
         return text
 
-    def _unless_asked(self, match: regex.Match[str]) -> str:
+    def _unless_in_question(self, match: regex.Match[str]) -> str:
         """The match as it is, or without its label where the question has the same words."""
         start, end = (place - match.start() for place in match.span("label"))
         before, label, after = match[0][:start], match[0][start:end], match[0][end:]
         ignored = "" if label in self.words else "i"  # the question's "a" is an article, and no "A"
         before_it, after_it = (regex.escape(_single_blanks(part)) for part in (before, after))
         spelt = rf"(?i:{before_it})(?{ignored}:{regex.escape(label)})(?i:{after_it})"
-        if regex.search(rf"(?<!\w){spelt}(?!\w)", self.prompt) is None:
+        if regex.search(rf"(?<!\w){spelt}(?!\w)", self.question_text) is None:
             return match[0]
         return before + _NO_LABEL * len(label) + after
 
@@ -168,8 +169,10 @@ def _sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(text) if regex.search(r"\w", sentence)]
 
 
-def _last_sentence(text: str) -> str:
-    return (_sentences(text) or [""])[-1]
+def _last_sentence_start(text: str) -> int:
+    """The place where the last sentence with a word begins; behind it there may be signs."""
+    starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
+    return next((start for start in reversed(starts) if regex.search(r"\w", text[start:])), 0)
 
 
 def _spellings(options: Iterable[str], language: str) -> dict[str, str]:
@@ -216,7 +219,7 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
         rf"|(?<=[A-Z])\s+(?={_LETTER})|(?<=[A-Z\d])(?={_LETTER}))"
     )
     patterns = {
-        "in brackets": rf"[{_OPEN}]\s*({spelt})\s*[{_CLOSED}]",
+        "in brackets": rf"[{_OPEN}]\s*((?i:{spelt}))\s*[{_CLOSED}]",
         "opening": rf"^\W*?[{_OPEN}]\s*{any_label}\s*[{_CLOSED}]|^[^\w{_OPEN}]*{labels}{behind_opening}",
         "closing": rf"{labels}{ending}(?:\W*+(?:{verb}|{noun}|{article}(?={noun}))){{0,4}}\W*+$",
         "behind a verb": rf"{verb}\W*{article}{labels}",
@@ -233,8 +236,8 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
 
 
 def _in_english(language: str) -> str:
-    """Looks ahead for an English word in the sentence; of questions in English it finds nothing amiss."""
-    return "" if language == "en" else rf"(?=[^.!?\n]*\b(?i:{'|'.join(ENGLISH)})\b)"
+    """A lookahead for an English word in the sentence; empty for questions in English, which need none."""
+    return "" if language == "en" else rf"(?=[^.!?\n]*\b(?i:{'|'.join(ENGLISH_WORDS)})\b)"
 
 
 def _end_of_label(language: str) -> str:

@@ -22,8 +22,8 @@ def named_options(response: str, item: Item, *, at_start: bool = True) -> list[s
     """
     if not item.options:
         raise ValueError(f"{item.file or 'item'}, id {item.id}: a choice has options, and this item has none")
-    prompt = "\n".join([item.prompt, item.prompt_en, *item.options.values()])
-    reader = LabelReader(item.options, item.language, prompt)
+    question_text = "\n".join([item.prompt, item.prompt_en, *item.options.values()])
+    reader = LabelReader(item.options, item.language, question_text)
     return reader.read(response, at_start=at_start) or _by_text(response, item.options, item.language)
 
 

@@ -110,10 +110,10 @@ function look() {
   };
 }
 
-const MARKS = { symbols: ["star", "square", "diamond", "triangle-up", "cross"], size: 11 };
+const MARKS = { symbols: { overall: "star", source_last: "square", target_first: "diamond" }, size: 11 };
 
 function strategyMarks(grid) {
-  return Object.entries(grid.strategies).map(([name, [source, target]], place) => ({
+  return Object.entries(grid.strategies).map(([name, [source, target]]) => ({
     type: "scatter",
     mode: "markers",
     name: label(name),
@@ -122,7 +122,7 @@ function strategyMarks(grid) {
     hoverinfo: "skip",
     cliponaxis: false,
     marker: {
-      symbol: MARKS.symbols[place % MARKS.symbols.length],
+      symbol: MARKS.symbols[name] ?? "cross",
       size: MARKS.size,
       color: "#ffffff",
       line: { color: "#000000", width: 1.5 },
