@@ -20,7 +20,12 @@ from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.items.selection import ItemSet, missing_warning, read_item_sets, without_effect
+from cctuning.evaluation.items.selection import (
+    ItemSet,
+    missing_warning,
+    no_known_issues_warning,
+    read_item_sets,
+)
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
@@ -99,7 +104,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
     """Says where settings have no effect, and where means are over other languages than the papers'."""
     notes = (
-        without_effect(recipe.data, recipe.leave_out_faults),
+        no_known_issues_warning(recipe.data, recipe.leave_out_faults),
         missing_warning(sets, recipe.languages, recipe.data),
     )
     for note in filter(None, notes):

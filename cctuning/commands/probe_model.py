@@ -35,7 +35,7 @@ from cctuning.evaluation.asking.responses import GenerationSettings
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
-from cctuning.evaluation.items.selection import missing_warning, without_effect
+from cctuning.evaluation.items.selection import missing_warning, no_known_issues_warning
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.identity import identity_of, model_name
@@ -155,7 +155,7 @@ def warn_of_known_issues(
     """Says how many questions with known faults take part, or that none are known."""
     for key, probes in (("pilot", pilot), ("unseen", unseen)):
         data = str(getattr(recipe, key))
-        if probes and (note := without_effect(data, recipe.leave_out_faults)):
+        if probes and (note := no_known_issues_warning(data, recipe.leave_out_faults)):
             console.warn(note)
         if faults := count_known_issues(probes, data):
             listed = ", ".join(f"{name} {number:,}" for name, number in faults.items())

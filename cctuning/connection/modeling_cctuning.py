@@ -541,14 +541,15 @@ class CrossLingualConnection:
 
         Raises `ValueError` where the pooling's name is taken by something of the base model.
         """
+        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
+        if module is None:
+            return
         name = self.connection.pooling
         # PEFT takes each module whose path ends in the name for the one to train in full.
         taken = [path for path, _ in self.named_modules() if path.endswith(name)]
         if taken or getattr(self, name, None) is not None:
             raise ValueError(f"pooling={name!r}: the model has {(taken or [name])[0]}; give it another name")
-        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
-        if module is not None:
-            setattr(self, name, module)
+        setattr(self, name, module)
 
     @property
     def pooling(self) -> Pooling:

@@ -68,6 +68,17 @@ def model_name(model: str | Path, *, revision: str | None = None) -> str:
     return f"{Path(model).name if Path(model).is_dir() else model}@{digest}"
 
 
+def comparable(parts: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity's `parts`, less what is known of only one of both, such as a commit without a cache."""
+    return {
+        part: comparable(value, others[part])
+        if isinstance(value, Mapping) and isinstance(others.get(part), Mapping)
+        else value
+        for part, value in parts.items()
+        if value is not None and (part not in others or others[part] is not None)
+    }
+
+
 def check_same_base(adapter: Path, base: str, revision: str | None) -> None:
     """Raises `ModelError` where `base` is not the model that the adapter in the folder was trained on.
 

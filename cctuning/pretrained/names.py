@@ -25,6 +25,8 @@ def naming_model(key: str, name: str) -> Iterator[None]:
     except (OSError, ValueError, ImportError) as error:
         if isinstance(error, ImportError) and error.name is not None:
             raise  # a defect; that a model needs a package is an error without the attribute
+        if str(error).startswith(f"{key}={name}: "):
+            raise  # a block inside of this one has said so
         place = "" if Path(name).exists() else "there is no such folder, and as a hub name: "
         raise OSError(f"{key}={name}: {place}{error}") from error
 

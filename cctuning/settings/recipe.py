@@ -117,7 +117,9 @@ def recipe_settings(
             value = _shown(get_value(whole, name)).strip("'")
         else:
             value = _shown(assigned[name].value).strip("'") if name in assigned else key.default
-        rows.append((name, value, assigned[name].where if name in assigned else "default"))
+        inside = f"{name}." if key.is_open else name  # keys of an open group are a template's own
+        places = [where.where for own, where in assigned.items() if own == name or own.startswith(inside)]
+        rows.append((name, value, places[-1] if places else "default"))
     return rows
 
 
@@ -131,7 +133,7 @@ def recipe_from_call(
     """
     keys, given = keys_of(schema), _escaped(_plain(settings))
     if isinstance(recipe, schema):
-        held = _escaped(_plain(_held(recipe, settings)))
+        held = _escaped(_plain(_held(recipe)))
         return _build([*_flatten(held, _CALL, keys), *_flatten(given, _CALL, keys)], schema, keys)
     if dataclasses.is_dataclass(recipe):
         raise RecipeError(f"a {type(recipe).__name__} is given where a {schema.__name__} is needed")
@@ -139,10 +141,10 @@ def recipe_from_call(
     return _build(_assignments(name, given, _CALL, keys, folder), schema, keys)
 
 
-def _held(recipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's content, less an output folder that follows from the `run_name` that `settings` replace."""
+def _held(recipe: Any) -> dict[str, Any]:
+    """A recipe's content, less an output folder that follows from its other settings."""
     held = dataclasses.asdict(recipe)
-    if "run_name" in settings and held.get("output_dir"):
+    if held.get("output_dir"):
         derived = dataclasses.replace(recipe, output_dir=type(recipe).output_dir)
         if derived.output_dir == held["output_dir"]:
             del held["output_dir"]

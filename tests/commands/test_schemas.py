@@ -15,7 +15,15 @@ from cctuning.commands.schemas import (
 )
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe, recipe_files, save_recipe
+from cctuning.settings.recipe import (
+    RECIPES,
+    RecipeError,
+    load_recipe,
+    recipe_files,
+    recipe_from_call,
+    recipe_settings,
+    save_recipe,
+)
 
 OF_THE_PAPER = {
     "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),
@@ -251,3 +259,15 @@ def test_the_connection_has_the_settings_and_defaults_of_the_model():
 @pytest.mark.parametrize("rule", [SCHEDULES, OPTIMIZERS])
 def test_common_values_are_those_of_the_library(rule):
     assert set(rule.common) < set(rule.all_values())
+
+
+def test_a_folder_that_follows_from_other_settings_follows_them_in_a_call():
+    study = load_recipe(["recipe=tiny"], StudyRecipe, folder=RECIPES / "studies")
+    moved = recipe_from_call(StudyRecipe, study, {"runs": "elsewhere"}, folder=RECIPES / "studies")
+    assert moved == load_recipe(["recipe=tiny", "runs=elsewhere"], StudyRecipe, folder=RECIPES / "studies")
+
+
+def test_arguments_of_a_template_are_shown_with_their_place():
+    rows = recipe_settings(["recipe=tiny", "template_arguments.enable_thinking=false"], TrainRecipe)
+    [(value, place)] = [row[1:] for row in rows if row[0] == "template_arguments"]
+    assert "enable_thinking" in value and place == "on the command line"

@@ -7,7 +7,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from cctuning.pretrained import identity
-from cctuning.pretrained.identity import check_same_base, identity_of, model_name
+from cctuning.pretrained.identity import check_same_base, comparable, identity_of, model_name
 from cctuning.pretrained.kinds import ModelError
 
 FILES = {
@@ -117,3 +117,11 @@ def test_a_hub_name_is_the_commit_in_the_cache(tmp_path, monkeypatch):
     before = model_name("org/name")
     (repository / "refs" / "main").write_text("b" * 40)
     assert model_name("org/name") != before and before.startswith("org/name@")
+
+
+def test_a_commit_that_only_one_side_knows_is_not_compared():
+    then = {"weights": "a", "base": {"name": "org/name", "commit": "abc"}}
+    now = {"weights": "b", "base": {"name": "org/name", "commit": None}}
+    assert comparable(then, now) == {"weights": "a", "base": {"name": "org/name"}}
+    assert comparable(now, then) == {"weights": "b", "base": {"name": "org/name"}}
+    assert comparable({"code": "a"}, {}) == {"code": "a"}  # a part that is gone is a change

@@ -66,3 +66,13 @@ def test_what_a_library_says_gets_key_and_name(tmp_path):
 def test_other_errors_are_left_alone():
     with pytest.raises(KeyError), naming_model("model", "org/x"):
         raise KeyError("a defect")
+
+
+def test_a_block_in_a_block_says_it_once(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+
+    def inside():
+        with naming_model("model", str(tmp_path)):
+            raise ValueError("broken")
+
+    assert message(tmp_path, inside) == f"model={tmp_path}: broken"

@@ -11,7 +11,7 @@ import yaml
 
 from cctuning.commands.studies.plan import Step
 from cctuning.evaluation.asking.store import SETTINGS_FILE
-from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
+from cctuning.pretrained.identity import ORIGIN_FILE, comparable, identity_of
 from cctuning.pretrained.kinds import read_json_object
 from cctuning.settings.changes import changed_settings
 from cctuning.training.runs import RECIPE_FILE, RunError
@@ -55,17 +55,18 @@ def _state(step: Step, identity: Callable[..., dict[str, Any]], *, outdated: boo
 
 def _other_model(step: Step, identity: Callable[..., dict[str, Any]]) -> list[str]:
     """The differences between the model that a complete result was made by and the one that is there now."""
-    mark = read_json_object(step.mark)
     if step.kind == "train":
         then = read_json_object(step.output / ORIGIN_FILE).get("base_model")
         name, revision = step.settings["model_name_or_path"], step.settings["model_revision"]
     else:
+        mark = read_json_object(step.mark)
         then = (mark if step.kind == "fit" else mark.get("config", {})).get("model_parts")
         name, revision = step.settings["model"], None
-    now = identity(name, revision=revision) if then else {}
-    if not then or now.get("commit", "") is None:  # an older version wrote it; nothing is there to compare
+    if not then:  # an older version wrote it
         return []
-    return changed_settings(step.kind, {"model_parts": then}, {"model_parts": now})
+    now = identity(name, revision=revision)
+    parts = comparable(then, now), comparable(now, then)
+    return changed_settings(step.kind, *({"model_parts": known} for known in parts))
 
 
 def _begun(step: Step) -> Path:

@@ -16,7 +16,7 @@ from cctuning.settings.near_matches import did_you_mean
 HUB = "hub"
 
 
-def without_effect(data: str, leave_out_faults: bool) -> str | None:
+def no_known_issues_warning(data: str, leave_out_faults: bool) -> str | None:
     """A warning where `leave_out_faults` leaves out nothing, as no known faults lie beside the data."""
     if not leave_out_faults or (data != HUB and known_issues_file(data)):
         return None
