@@ -9,7 +9,7 @@ import argcomplete
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import Choice, LibraryChoice, keys_of
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe_files import recipe_files
 
 
 def complete() -> None:

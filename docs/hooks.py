@@ -19,7 +19,7 @@ from mkdocs.structure.pages import Page
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS, load_script
 from cctuning.settings.keys import Choice, LibraryChoice, Range, RecipeKey, keys_of
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe_files import recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,7 +16,7 @@ import pytest
 from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe_files import recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}

@@ -14,7 +14,7 @@ from mkdocs.config import load_config
 from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe_files import recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ from typing import Any
 from cctuning.commands.registry import Command
 from cctuning.commands.run import quiet_libraries, run
 from cctuning.pretrained.names import check_model_path
+from cctuning.settings.assignments import RecipeError
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import RecipeError, get_value, help_text, load_recipe
+from cctuning.settings.recipe import get_value, help_text, load_recipe
 from cctuning.tools.errors import printable, write_error
 
 

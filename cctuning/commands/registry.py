@@ -11,7 +11,7 @@ from typing import Any
 
 from cctuning.commands import schemas
 from cctuning.commands.result import Result
-from cctuning.settings.recipe import RECIPES
+from cctuning.settings.recipe_files import RECIPES
 
 _GO_ON = "stopped: the same command goes on from here"
 

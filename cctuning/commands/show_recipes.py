@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cctuning.commands.registry import COMMANDS, Command
+from cctuning.settings.assignments import RecipeError
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.settings.recipe import RecipeError, recipe_files, recipe_settings
+from cctuning.settings.recipe import recipe_settings
+from cctuning.settings.recipe_files import recipe_files
 from cctuning.tools.errors import printable, write_error
 
 _USAGE = """\

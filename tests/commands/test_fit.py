@@ -20,7 +20,8 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.distributed import engines
 from cctuning.distributed.engines import Engine, LaunchError
 from cctuning.pretrained.kinds import ModelError
-from cctuning.settings.recipe import RECIPES, load_recipe, save_recipe
+from cctuning.settings.recipe import load_recipe, save_recipe
+from cctuning.settings.recipe_files import RECIPES
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RECIPE_FILE
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import pairs_of, sample_pairs

@@ -14,16 +14,10 @@ from cctuning.commands.schemas import (
     TrainRecipe,
 )
 from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.settings.assignments import RecipeError
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import (
-    RECIPES,
-    RecipeError,
-    load_recipe,
-    recipe_files,
-    recipe_from_call,
-    recipe_settings,
-    save_recipe,
-)
+from cctuning.settings.recipe import load_recipe, recipe_from_call, recipe_settings, save_recipe
+from cctuning.settings.recipe_files import RECIPES, recipe_files
 
 OF_THE_PAPER = {
     "llama31": ("meta-llama/Llama-3.1-8B", "llama3"),

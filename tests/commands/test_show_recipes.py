@@ -3,7 +3,7 @@
 import pytest
 
 from cctuning.commands.registry import COMMANDS
-from cctuning.settings.recipe import recipe_files
+from cctuning.settings.recipe_files import recipe_files
 from tests.scripts import call
 
 

@@ -10,7 +10,8 @@ import yaml
 from cctuning.commands import run_study as study
 from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.plan import make_plan
-from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 from cctuning.tools.locks import only_run_in
 from tests.samples import samples, write_evaluation
 from tests.scripts import call

@@ -11,7 +11,8 @@ from cctuning.commands import train_model as train
 from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.plan import make_plan
 from cctuning.commands.studies.state import states_of
-from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 from tests.scripts import call, write_base, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]

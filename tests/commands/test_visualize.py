@@ -12,7 +12,8 @@ from cctuning.commands import visualize_models as visualize
 from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import load_model
 from cctuning.export import export_monolingual
-from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 from cctuning.tools.locks import only_run_in
 from demo.stages import RUNS
 from tests.hostile import models

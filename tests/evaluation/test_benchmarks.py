@@ -4,7 +4,8 @@ import pytest
 
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
-from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 from tests.evaluation.clones import WITH_EXAMPLES
 
 CC_TUNING = ("xnli", "xstorycloze", "mmmlu", "mkqa", "xquad", "xlsum")

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cctuning.commands.schemas import TrainRecipe
+from cctuning.settings.assignments import RecipeError
 from cctuning.settings.keys import Choice, LibraryChoice, keys_of
-from cctuning.settings.recipe import RecipeError, load_recipe, save_recipe
+from cctuning.settings.recipe import load_recipe, save_recipe
 
 KEYS = keys_of(TrainRecipe)
 NEEDED = ["model_name_or_path=m", "data=rows.jsonl"]

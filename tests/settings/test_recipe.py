@@ -10,17 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cctuning.commands.schemas import EvaluateRecipe, TrainRecipe
+from cctuning.settings.assignments import RecipeError
 from cctuning.settings.keys import keys_of, list_of, number, numbers, one_of, required, setting
-from cctuning.settings.recipe import (
-    RECIPES,
-    RecipeError,
-    help_text,
-    load_recipe,
-    recipe_files,
-    recipe_from_call,
-    recipe_settings,
-    save_recipe,
-)
+from cctuning.settings.recipe import help_text, load_recipe, recipe_from_call, recipe_settings, save_recipe
+from cctuning.settings.recipe_files import RECIPES, recipe_files
 
 
 @dataclass

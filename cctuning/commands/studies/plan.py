@@ -15,7 +15,8 @@ from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, Tr
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.generation.modes import folder_name
-from cctuning.settings.recipe import RecipeError, load_recipe
+from cctuning.settings.assignments import RecipeError
+from cctuning.settings.recipe import load_recipe
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models

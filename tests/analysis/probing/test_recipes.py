@@ -7,7 +7,8 @@ import pytest
 
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.settings.recipe import RECIPES, load_recipe
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 
 FOLDER = RECIPES / "probing"
 BENCHMARKS = ("xnli", "xquad", "xcopa", "globalopinionqa")

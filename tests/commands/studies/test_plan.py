@@ -8,7 +8,9 @@ import pytest
 
 from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
 from cctuning.commands.studies.plan import make_plan
-from cctuning.settings.recipe import RECIPES, RecipeError, load_recipe
+from cctuning.settings.assignments import RecipeError
+from cctuning.settings.recipe import load_recipe
+from cctuning.settings.recipe_files import RECIPES
 
 pytestmark = pytest.mark.slow
 
