@@ -30,7 +30,7 @@ from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name, set_mode
-from cctuning.pretrained.identity import identity_of, model_name
+from cctuning.pretrained.identity import identity_of, model_settings
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -228,8 +228,7 @@ def evaluate(
 def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
     """All that responses depend on beside the questions, be it by rounding: what a folder is compared in."""
     settings: dict[str, Any] = {
-        "model": model_name(recipe.model),
-        "model_parts": identity_of(recipe.model),
+        **model_settings(recipe.model),
         "inference": mode,
         "prompting": recipe.prompting,
         "max_new_tokens": recipe.max_new_tokens,

@@ -3,24 +3,18 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 from cctuning.analysis.cells.grid import GridKey
-from cctuning.analysis.figures import draw_figures
-from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
-from cctuning.analysis.measures.screen import screen_tables
 from cctuning.analysis.measures.strategies import STRATEGIES, choose
 from cctuning.analysis.probing.baselines import read_baselines
 from cctuning.analysis.probing.cost import cost_table
-from cctuning.analysis.probing.folder import StudyFolder, question_rows
-from cctuning.analysis.probing.lenses import draw_lenses
+from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_tasks
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
-from cctuning.analysis.probing.shown_labels import unshown_labels
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
-from cctuning.analysis.report import write_report
+from cctuning.commands.probe_findings import count, others_than_original, write_findings
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result, beside_model
 from cctuning.commands.schemas import ProbeRecipe
@@ -34,11 +28,11 @@ from cctuning.evaluation.asking.preview import question_panel
 from cctuning.evaluation.asking.responses import GenerationSettings
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
+from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.selection import missing_warning, no_known_issues_warning
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
-from cctuning.pretrained.identity import identity_of, model_name
+from cctuning.pretrained.identity import model_settings
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -170,14 +164,7 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
     settings = {name: getattr(recipe, name) for name in (*names, "activations", *sorted(ROUNDING["probe"]))}
     settings["template_arguments"] = dict(recipe.template_arguments)
-    model = {"model": model_name(recipe.model), "model_parts": identity_of(recipe.model)}
-    return model | settings | {"generation_rules": rules}
-
-
-def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
-    """The settings of a study, by the names that the settings have in the results of evaluations."""
-    names = ("max_new_tokens", "template", "dtype")
-    return {"prompting": "original"} | {name: getattr(recipe, name) for name in names}
+    return model_settings(recipe.model) | settings | {"generation_rules": rules}
 
 
 def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
@@ -221,109 +208,6 @@ def probe(
     return write_findings(recipe, study, pilot, unseen, pairs, baselines)
 
 
-def write_findings(
-    recipe: ProbeRecipe,
-    study: Study,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
-    pairs: Mapping[GridKey, StrategyPairs],
-    baselines: Mapping[str, Evaluation],
-) -> dict[str, Any]:
-    """Writes everything that is made of the cells, from their files; returns the summary."""
-    folder = study.folder.path
-    for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
-        for task in probes:
-            study.folder.write_questions(which, task)
-    with console.status("measures and pair selectors"):
-        cells = gather(recipe, study, pilot, unseen, pairs, baselines)
-        summary, judgements = measure(
-            cells, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
-        )
-        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
-        study.folder.clear_findings()
-    with console.status("figures and report"):
-        draw_figures(folder / "figures", summary, judgements)
-        shown = shown_by_lens(cells, recipe.centre) if recipe.lens else {}
-        lenses = {}
-        try:
-            lenses = draw_lenses(study, pilot, shown, folder / "figures")
-        except ValueError as error:  # a picture more or less
-            console.warn(f"no logit lens: {error}")
-        questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
-        write_report(
-            folder,
-            cells.grids.values(),
-            summary,
-            questions,
-            judgements,
-            title=f"XTransplant: {Path(recipe.model).name}",
-            notes=[*notes(recipe, pilot, unseen), *warnings],
-            links=[
-                (f"Logit lens: {title}", page.relative_to(folder).as_posix())
-                for title, page in lenses.items()
-            ],
-        )
-        whole = write_summary(folder, summary, judgements)
-    for warning in warnings:
-        console.warn(warning)
-    for table in screen_tables(summary):
-        console.print(table)
-    console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
-    return whole
-
-
-def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
-    """Notes for a reader of the report."""
-    lines = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
-    for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
-        languages = dict.fromkeys(task.language for task in probes)
-        left_out = sum(len({id for ids in task.item_set.left_out.values() for id in ids}) for task in probes)
-        faulty = sum(count_known_issues(probes, str(data)).values())
-        if probes:
-            lines.append(
-                f"{count(probes):,} {which} questions in {len(languages)} languages, from "
-                f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
-                "take part."
-            )
-    into_centre = {task.task.benchmark.title for task in pilot if task.asked_in != task.language}
-    from_centre = {task.task.benchmark.title for task in pilot} - into_centre
-    for titles, direction in (
-        (from_centre, f"asked in each language, with activations from {recipe.centre}"),
-        (into_centre, f"asked in {recipe.centre}, with activations from each language"),
-    ):
-        if titles:
-            lines.append(f"{', '.join(sorted(titles))}: {direction}.")
-    return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
-
-
-def gather(
-    recipe: ProbeRecipe,
-    study: Study,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
-    pairs: Mapping[GridKey, StrategyPairs],
-    baselines: Mapping[str, Evaluation],
-) -> StudyCells:
-    """All measurements of the study, and the evaluations to compare with."""
-    folder = study.folder.path / "prompting"
-    prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
-    whole = recipe.unseen_cells == "all"
-    applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
-    kept = recipe.activations
-    return StudyCells(
-        grids=study.grids(PILOT, pilot),
-        items={
-            (task.benchmark, task.language): [question.item for question in task.task.questions]
-            for task in pilot
-        },
-        activations=study.activations(PILOT, pilot, whole_grid=True) if kept else {},
-        applied=applied,
-        unseen=study.grids(UNSEEN, unseen) if whole else applied,
-        unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
-        others={**prompted, **baselines},
-    )
-
-
 def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, StrategyPairs]:
     """The pairs of all strategies for each task; of several processes the first one reads the grids."""
     listed = []
@@ -331,11 +215,6 @@ def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, Stra
         listed = [[*key, choose(grid)] for key, grid in study.grids(PILOT, pilot).items()]
     listed = from_the_first(listed, study.shard, study.model.device)
     return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
-
-
-def others_than_original(recipe: ProbeRecipe) -> list[str]:
-    """The promptings that have to be asked for themselves: every file of cells has the original."""
-    return [prompting for prompting in recipe.prompting if prompting != "original"]
 
 
 def baseline_tasks(
@@ -376,11 +255,6 @@ def ask_baselines(study: Study, otherwise: Mapping[str, tuple[list[Task], Genera
                 shard=study.shard,
                 progress=bar.advance,
             )
-
-
-def count(probes: Sequence[ProbeTask]) -> int:
-    """The number of questions."""
-    return sum(len(probe.task.questions) for probe in probes)
 
 
 def show(

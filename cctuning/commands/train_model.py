@@ -10,16 +10,23 @@ from typing import Any
 
 import torch
 from accelerate.utils import broadcast
-from peft import LoraConfig
 from transformers import set_seed
-from trl import SFTConfig
 
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
 from cctuning.commands.schemas import TrainRecipe
+from cctuning.commands.train_setup import (
+    load_base_model,
+    lora_config,
+    make_trainer,
+    source_options,
+    stored_dtype,
+    training_arguments,
+    training_step,
+    weights_dtype,
+)
 from cctuning.connection.adapters import make_plain_adapter
-from cctuning.connection.model import CCTuningModel
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
@@ -29,16 +36,10 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
-from cctuning.generation.rules import prepare_to_save, set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
-from cctuning.pretrained.loading import (
-    check_model,
-    load_causal_lm,
-    load_config,
-    load_generation_config,
-    load_tokenizer,
-)
+from cctuning.pretrained.loading import check_model, load_generation_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import rows_of_a_step
@@ -48,20 +49,14 @@ from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import finish
-from cctuning.training.callbacks import METRICS_FILE, MetricsFile, TemperatureSchedule
 from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
-from cctuning.training.figures import plot_layers, plot_loss, read_metrics
+from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.interruption import StopOnSignal
-from cctuning.training.memory import Step, UnknownMemoryError, device_at_hand, memory_report, memory_warning
+from cctuning.training.memory import UnknownMemoryError, device_at_hand, memory_report, memory_warning
+from cctuning.training.metrics import METRICS_FILE, read_metrics
 from cctuning.training.model_cards import training_card
 from cctuning.training.pickles import restricted_loading
-from cctuning.training.preflight import (
-    check_attention,
-    check_positions,
-    check_saving,
-    check_targets,
-    trained_dtype,
-)
+from cctuning.training.preflight import check_attention, check_positions, check_saving, check_targets
 from cctuning.training.runs import (
     FINISHED_FILE,
     RECIPE_FILE,
@@ -70,7 +65,6 @@ from cctuning.training.runs import (
     checkpoint_to_resume,
     clear_output_dir,
 )
-from cctuning.training.trainer import CCTuningTrainer
 
 REJECTS_FILE = "rejects.jsonl"
 console = new_console(highlight=True)
@@ -170,11 +164,6 @@ def preflight(
     return errors
 
 
-def source_options(recipe: TrainRecipe) -> dict[str, Any]:
-    """The model's version, and whether its own code may run."""
-    return {"revision": recipe.model_revision, "trust_remote_code": recipe.trust_remote_code}
-
-
 def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
     if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
@@ -236,11 +225,6 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     )
 
 
-def base_config(recipe: TrainRecipe) -> Any:
-    """The base model's configuration."""
-    return load_config(recipe.model_name_or_path, **source_options(recipe))
-
-
 def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool) -> None:
     """The memory of each device; with `warn_only` nothing unless the run will not fit into a GPU."""
     device = device_at_hand(use_cpu=recipe.use_cpu, processes=current_engine().processes)
@@ -256,39 +240,6 @@ def show_memory(recipe: TrainRecipe, examples: list[Example], *, warn_only: bool
     except UnknownMemoryError as error:
         if not warn_only:
             console.say(f"No memory estimate: {error}")
-
-
-def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig) -> Step:
-    """The step of one process, with the longest rows that there are."""
-    config = base_config(recipe)
-    return Step(
-        config,
-        rows=recipe.per_device_train_batch_size,
-        tokens=max(len(example.input_ids) for example in examples),
-        response_tokens=max(len(example.input_ids) - example.prompt_length for example in examples),
-        english_tokens=max(len(example.english_input_ids) for example in examples),
-        connection=recipe.connection.config() if recipe.connection.enabled else None,
-        lora=lora if recipe.lora.enabled else None,
-        dtype=weights_dtype(recipe, config),
-        bf16=recipe.bf16,
-        checkpointing=recipe.gradient_checkpointing,
-        reentrant=recipe.gradient_checkpointing_reentrant,
-        attention=recipe.attn_implementation,
-        accumulation=recipe.accumulation_steps(current_engine().processes),
-        optim=recipe.optim,
-        gpu=not recipe.use_cpu,
-        trust_remote_code=recipe.trust_remote_code,
-    )
-
-
-def stored_dtype(config: Any) -> str:
-    """The dtype that the weights are stored in, as a name: float32 where the configuration does not say."""
-    return str(config.dtype or torch.float32).removeprefix("torch.")
-
-
-def weights_dtype(recipe: TrainRecipe, config: Any) -> str:
-    """The dtype that the weights are loaded and trained in, as a name."""
-    return trained_dtype(recipe.dtype, stored_dtype(config), adapter=recipe.lora.enabled)
 
 
 def find_checkpoint(recipe: TrainRecipe, origin: dict[str, Any]) -> str | None:
@@ -337,92 +288,6 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
     return (
         f"stopped at step {step:,} of {state.max_steps:,}; {checkpoint_folder(recipe.output_dir, step)} is "
         f"complete, and {again} goes on from there"
-    )
-
-
-def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
-    """The base model, connected unless the recipe says otherwise."""
-    with naming_model("model_name_or_path", recipe.model_name_or_path):
-        model = load_causal_lm(
-            recipe.model_name_or_path,
-            **source_options(recipe),
-            attn_implementation=recipe.attn_implementation,
-            dtype=weights_dtype(recipe, base_config(recipe)),
-        )
-    set_generation_tokens(model, prompts)
-    set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
-    if recipe.connection.enabled:
-        model = CCTuningModel.wrap(model, recipe.connection.config())
-        model.response_marker = tuple(prompts.response_marker)
-    return model
-
-
-def make_trainer(
-    recipe: TrainRecipe, arguments: SFTConfig, examples: list[Example], tokenizer: Any, model: Any
-) -> CCTuningTrainer:
-    """The trainer for a recipe."""
-    callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
-    connection = recipe.connection
-    if connection.enabled and connection.final_temperature is not None:
-        schedule = (connection.final_temperature, connection.temperature_schedule)
-        callbacks.append(TemperatureSchedule(model.connection, *schedule))
-    tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
-    return CCTuningTrainer(
-        model,
-        arguments,
-        train_dataset=examples,
-        processing_class=tokenizer,
-        english_buckets=recipe.english_buckets,
-        decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
-        peft_config=lora_config(recipe) if recipe.lora.enabled else None,
-        callbacks=callbacks,
-    )
-
-
-def training_arguments(recipe: TrainRecipe) -> SFTConfig:
-    """TRL's arguments for a recipe."""
-    return SFTConfig(
-        output_dir=recipe.output_dir,
-        run_name=recipe.run_name,
-        num_train_epochs=recipe.num_train_epochs,
-        max_steps=recipe.max_steps or -1,
-        per_device_train_batch_size=recipe.per_device_train_batch_size,
-        gradient_accumulation_steps=recipe.accumulation_steps(current_engine().processes),
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.lr_scheduler_type,
-        warmup_steps=recipe.warmup_ratio,  # below 1 it is a share of all steps
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        adam_beta1=recipe.adam_beta1,
-        adam_beta2=recipe.adam_beta2,
-        optim=recipe.optim,
-        seed=recipe.seed,
-        bf16=recipe.bf16,
-        use_cpu=recipe.use_cpu,
-        ddp_find_unused_parameters=False,  # every weight is used in every pass; looking for others takes time
-        activation_checkpointing=recipe.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
-        dataloader_num_workers=recipe.dataloader_num_workers,
-        train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
-        logging_steps=recipe.logging_steps,
-        logging_first_step=True,
-        save_strategy=recipe.save_strategy,
-        save_steps=recipe.save_steps,
-        save_total_limit=recipe.save_total_limit,
-        report_to=[name for name in recipe.report_to if name != "none"],
-    )
-
-
-def lora_config(recipe: TrainRecipe) -> LoraConfig:
-    """PEFT's adapter configuration for a recipe."""
-    modules = recipe.lora.target_modules
-    return LoraConfig(
-        r=recipe.lora.r,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        target_modules="all-linear" if modules == ["all-linear"] else modules,
-        revision=recipe.model_revision,  # of the base model that the fit and the export merge it into
-        task_type="CAUSAL_LM",
     )
 
 

@@ -33,13 +33,7 @@ from cctuning.visualization.loss_figure import plot_losses
 from cctuning.visualization.losses import Losses, check_tokens, losses_csv, read_losses
 from cctuning.visualization.map_files import FILES, MAPS_FILE, write_maps
 from cctuning.visualization.maps import ModelMap, map_model
-from cctuning.visualization.moved import (
-    MovedLayer,
-    measure_moved,
-    moved_csv,
-    sublayer_outputs,
-    transform_matrix,
-)
+from cctuning.visualization.moved import MovedLayer, measure_moved, moved_csv
 from cctuning.visualization.moved_figure import plot_moved
 from cctuning.visualization.parallel_texts import (
     ENGLISH,
@@ -48,7 +42,7 @@ from cctuning.visualization.parallel_texts import (
     texts_of_items,
     texts_of_rows,
 )
-from cctuning.visualization.representations import check_layer, represent
+from cctuning.visualization.representations import check_layer, represent, sublayer_outputs, transform_matrix
 
 console = new_console()
 
@@ -200,9 +194,7 @@ def read_model(
         }
     with console.status(f"t-SNE, {shown.name}"):
         drawn = map_model(shown.name, shown.mode, vectors, perplexity=recipe.perplexity, seed=recipe.seed)
-    prompts = {ENGLISH: texts.english} | {
-        name: prompts_of_language for name, prompts_of_language in texts.texts.items() if name != ENGLISH
-    }
+    prompts = {**texts.texts, ENGLISH: texts.english}
     total = len(texts) * len(prompts)
     with progress_bar(f"layers' outputs, {shown.name}", total, console=console, transient=True) as bar:
         outputs = {

@@ -100,13 +100,13 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
     check_whole(directory)
     config = _lora_config(directory)
     tensors = _adapter_tensors(directory)
+    _check_rank(config, tensors, directory)
     name = str(config.base_model_name_or_path)
     with naming_model(f"{directory / CONFIG_NAME}: base_model_name_or_path", name):
         base = load_causal_lm(name, revision=config.revision, trust_remote_code=trust_remote_code, **kwargs)
     check_same_base(directory, name, config.revision)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below
-        _check_rank(config, tensors, directory)
         adapted = from_library(lambda: PeftModel.from_pretrained(base, str(directory), config=config))
     differing = sorted(get_peft_model_state_dict(adapted).keys() ^ tensors.keys())
     if differing:

@@ -63,7 +63,16 @@ def _content(model: str, revision: str | None) -> dict[str, Any]:
 
 def model_name(model: str | Path, *, revision: str | None = None) -> str:
     """The name of a model with a digest of its `identity_of`, or of the commit of a hub name."""
-    identity = identity_of(model, revision=revision)
+    return _named(model, identity_of(model, revision=revision))
+
+
+def model_settings(model: str | Path) -> dict[str, Any]:
+    """The name and the parts of a model, as results keep them."""
+    parts = identity_of(model)
+    return {"model": _named(model, parts), "model_parts": parts}
+
+
+def _named(model: str | Path, identity: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return f"{Path(model).name if Path(model).is_dir() else model}@{digest}"
 

@@ -58,7 +58,11 @@ def held_alone(file: Path) -> Iterator[None]:
 
     Raises `OSError`.
     """
-    with _opened(file, str(file), f"writes {file}"):
+    opened = None
+    while opened is None:
+        with suppress(LockedError):  # another process looks, for a moment, whether somebody holds it
+            opened = _opened(file, str(file), f"writes {file}")
+    with opened:
         yield
 
 

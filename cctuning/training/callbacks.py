@@ -1,7 +1,5 @@
 """Callbacks of training: temperature schedule, noise per rank, metrics file, progress."""
 
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +8,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ProgressCallback
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig
-from cctuning.data.fields import type_name
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import non_finite, to_json
+from cctuning.training.metrics import METRICS_FILE, metric_steps
 
-METRICS_FILE = "metrics.jsonl"
-TOKENS = "tokens/"  # begins a name in it: label tokens, then a language
 _DURATIONS = ("_runtime", "_per_second")
 
 
@@ -59,42 +55,6 @@ class NoisePerRank(TrainerCallback):
             torch.manual_seed(args.seed + args.process_index)
 
 
-def metrics_fault(values: Any) -> str | None:
-    """What keeps a decoded line from being one of a metrics file; None where nothing does."""
-    if not isinstance(values, Mapping):
-        return f"is {type_name(values)}, must be an object"
-    numbers = {
-        key: value for key, value in values.items() if key in ("step", "loss") or key.startswith(TOKENS)
-    }
-    if "step" not in numbers:
-        return "step: is missing"
-    if numbers.get("loss", 0) is None:  # it was not finite
-        del numbers["loss"]
-    for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{key}: is {type_name(value)}, must be a number"
-    return None
-
-
-def _steps(path: Path) -> Iterator[tuple[str, float]]:
-    """The lines of a metrics file and their steps; a last one that a kill has cut short has none.
-
-    Raises `ValueError` for another line that is none of a metrics file.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            values = json.loads(line)
-            fault = metrics_fault(values)
-        except ValueError as error:
-            if number == len(lines):
-                return
-            fault = f"no JSON ({error})"
-        if fault:
-            raise ValueError(f"{path}, line {number}: {fault}: take the line away, and the run goes on")
-        yield line, values["step"]
-
-
 class MetricsFile(TrainerCallback):
     """Appends what is logged to `metrics.jsonl`, an object per log; a resumed run drops what it repeats."""
 
@@ -108,7 +68,7 @@ class MetricsFile(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = _steps(self.path) if self.path.is_file() and state.global_step else ()
+        lines = metric_steps(self.path) if self.path.is_file() and state.global_step else ()
         kept = [line for line, step in lines if step <= state.global_step]
         write_whole(self.path, "".join(f"{line}\n" for line in kept))
 

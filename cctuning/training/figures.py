@@ -8,27 +8,8 @@ from typing import Any
 from matplotlib import colormaps
 
 from cctuning.reporting.plots import AMOUNTS, LINES, WIDTH, legend_beside, save, style, subplots
-from cctuning.tools.json_text import from_json
-from cctuning.training.callbacks import metrics_fault
 
 _LAYER = "decision_maker/layer_"
-
-
-def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl` that hold a training loss, in the order of steps.
-
-    Raises `ValueError` for a line that is no JSON, holds a number that is not finite, or is none of training.
-    """
-    losses = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            values = from_json(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
-        if fault := metrics_fault(values):
-            raise ValueError(f"{path}, line {number}: {fault}")
-        losses += [values] if "loss" in values else []
-    return losses
 
 
 @style()

@@ -13,7 +13,6 @@ from cctuning.pretrained.identity import ORIGIN_FILE
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, holds_model, kind_of, read_json_object
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.marks import begin
-from cctuning.training.callbacks import METRICS_FILE
 from cctuning.training.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -22,6 +21,7 @@ from cctuning.training.checkpoints import (
     newest_complete,
     remove,
 )
+from cctuning.training.metrics import METRICS_FILE
 
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run

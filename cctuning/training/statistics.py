@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cctuning.connection.modeling_cctuning import Selection
+from cctuning.training.metrics import TOKENS
 
 
 class RowSums(NamedTuple):
@@ -99,5 +100,6 @@ def _of_tokens(languages: Sequence[str], sums: RowSums) -> dict[str, float]:
         languages, sums.nll.tolist(), sums.tokens.tolist(), strict=True
     ):
         if language_tokens:
-            values |= {f"loss/{name}": language_nll / language_tokens, f"tokens/{name}": int(language_tokens)}
+            values[f"loss/{name}"] = language_nll / language_tokens
+            values[f"{TOKENS}{name}"] = int(language_tokens)
     return values

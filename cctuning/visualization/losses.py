@@ -10,7 +10,7 @@ from typing import Any
 from cctuning.data.formats import json_records
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.training.callbacks import METRICS_FILE, TOKENS, metrics_fault
+from cctuning.training.metrics import METRICS_FILE, TOKENS, metrics_fault
 from cctuning.training.runs import RECIPE_FILE, RunError, read_run_recipe
 
 _WINDOW = 10  # the running mean goes over a tenth of a run's lines

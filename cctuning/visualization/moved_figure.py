@@ -34,9 +34,9 @@ def plot_moved(
             hits.plot(places, transformed, linestyle=":", **look)
     hits.axhline(100 * chance, color="grey", linewidth=0.8)
     sizes.set_yscale("log")
-    _name(sizes, "size of F_en", "over the first layer's own output")
-    _name(parts, "what differs between sentences", "% of F_en")
-    _name(hits, "F is nearest to its own F_en", "% of sentences")
+    _label(sizes, "size of F_en", "over the first layer's own output")
+    _label(parts, "what differs between sentences", "% of F_en")
+    _label(hits, "F is nearest to its own F_en", "% of sentences")
     ticks = layer_ticks(max(len(layers) for layers in models.values()))
     for axes in (sizes, parts, hits):
         axes.set_xticks(ticks)
@@ -55,6 +55,6 @@ def plot_moved(
     save(figure, *paths)
 
 
-def _name(axes: Axes, title: str, ylabel: str) -> None:
+def _label(axes: Axes, title: str, ylabel: str) -> None:
     axes.set(title=title, xlabel="layer, from 0", ylabel=ylabel)
     axes.grid()

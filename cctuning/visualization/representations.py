@@ -1,4 +1,4 @@
-"""One vector per sentence: what a layer of a model makes of a prompt."""
+"""Vectors of sentences, read from a model: what its layers make of a prompt."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cctuning.connection.connected import is_connected
+from cctuning.connection.model import CCTuningModel
+from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.data.batches import map_in_batches
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
@@ -56,14 +58,53 @@ def represent(
         progress(len(numbers))
         return _pooled(hidden, lengths, pooling).cpu()
 
-    numbers = range(len(ids))
-    vectors_of_texts = torch.stack(
-        map_in_batches(vectors, numbers, [len(tokens) for tokens in ids], batch_size=batch_size)
-    )
-    finite = vectors_of_texts.isfinite().all(-1)
+    rows = map_in_batches(vectors, range(len(ids)), list(map(len, ids)), batch_size=batch_size)
+    return _finite(rows, model, texts, f"outputs of layer {layer}")
+
+
+@torch.no_grad()
+def sublayer_outputs(
+    model: Any,
+    prompts: PromptFormat,
+    texts: Sequence[str],
+    *,
+    batch_size: int = 16,
+    progress: Callable[[int], None] = lambda count: None,
+) -> NDArray[np.float64]:
+    """F (n, L, d) of `texts` as prompts, in their order, before any Transform Matrix.
+
+    F of eq. 2: every layer's output, of the connected sub-layer, at the response start. A plain `model` is
+    connected in place, without parameters, and answers as it did. Raises as `represent` does.
+    """
+    if not is_connected(model):
+        model = CCTuningModel.wrap(model, ConnectionConfig(pooling="mean"))
+    ids = prompts.prompts_ids(texts)
+    _check_lengths(ids, texts, getattr(model.config.get_text_config(), "max_position_embeddings", None))
+    collator = ParallelCollator(prompts.pad_token_id)
+
+    def outputs(numbers: list[int]) -> Tensor:
+        padded = collator.pad([ids[number] for number in numbers])
+        F: Tensor = model.sublayer_outputs(*(tensor.to(model.device) for tensor in padded))
+        progress(len(numbers))
+        return F.double().cpu()
+
+    rows = map_in_batches(outputs, range(len(ids)), list(map(len, ids)), batch_size=batch_size)
+    return _finite(rows, model, texts, "feed-forward outputs")
+
+
+def transform_matrix(model: Any) -> NDArray[np.float64] | None:
+    """W_T (d, d) with F·W_T ~ F_en (eq. 7); None where the model has none."""
+    matrix = getattr(model, "transform_matrix", None)
+    return None if matrix is None else np.asarray(matrix.weight.detach().double().cpu().T.numpy())
+
+
+def _finite(rows: Sequence[Tensor], model: Any, texts: Sequence[str], outputs: str) -> NDArray[np.float64]:
+    """The rows in one array. Raises `NonFiniteError` with the first text whose `outputs` are not finite."""
+    vectors = torch.stack(list(rows))
+    finite = vectors.isfinite().flatten(1).all(1)
     if not finite.all():
-        raise NonFiniteError(model, texts[int(finite.long().argmin())], f"outputs of layer {layer}")
-    return np.asarray(vectors_of_texts.numpy())
+        raise NonFiniteError(model, texts[int(finite.long().argmin())], outputs)
+    return np.asarray(vectors.numpy())
 
 
 def check_layer(config: Any, layer: int) -> None:

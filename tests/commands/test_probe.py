@@ -12,6 +12,7 @@ import torch
 from cctuning.analysis.cells.store import read_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
+from cctuning.commands import probe_findings
 from cctuning.commands import probe_model as script
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
@@ -70,7 +71,7 @@ def arguments(model, *more):
 
 def probe(model, *more, figures=False):
     """A study; without its figures, which take most of the time, unless a test looks at them."""
-    with nullcontext() if figures else mock.patch.object(script, "draw_figures"):
+    with nullcontext() if figures else mock.patch.object(probe_findings, "draw_figures"):
         return call(script, *arguments(model, *more))
 
 

@@ -6,7 +6,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.training.callbacks import MetricsFile, NoisePerRank, TemperatureSchedule, scheduled_temperature
-from cctuning.training.figures import read_metrics
+from cctuning.training.metrics import read_metrics
 
 
 def state(step, **changes):

@@ -5,7 +5,8 @@ import random
 import pytest
 from matplotlib import image
 
-from cctuning.training.figures import plot_layers, plot_loss, read_metrics
+from cctuning.training.figures import plot_layers, plot_loss
+from cctuning.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 

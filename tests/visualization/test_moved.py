@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cctuning.data.prompts import PromptFormat
-from cctuning.visualization.moved import measure_moved, moved_csv, sublayer_outputs, transform_matrix
+from cctuning.visualization.moved import measure_moved, moved_csv
+from cctuning.visualization.representations import sublayer_outputs, transform_matrix
 from tests.models import build, word_tokenizer
 
 

@@ -1,12 +1,14 @@
 """Heatmaps: how each pair, and each layer, changes accuracy in each language, on one scale."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from cctuning.analysis.figures.parts import Content, head, percents, shown_languages
 from cctuning.analysis.measures.strategies import STRATEGIES
@@ -14,6 +16,12 @@ from cctuning.reporting.plots import CHANGES, WIDTH, layer_ticks, subplots
 
 _MOST = 5  # maps side by side
 _SIGNS = dict(zip(STRATEGIES, ("*", "s", "D"), strict=True))
+_LOOK: dict[str, Any] = {
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.6,
+    "markersize": 5,
+}
 
 
 def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
@@ -23,7 +31,7 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     """
     languages = shown_languages(gains)
     maps = {language: np.array(percents(gains[language]["value"]), dtype=float) for language in languages}
-    limit = max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
+    limit = _limit(maps)
     columns = min(_MOST, len(languages))
     lines = math.ceil(len(languages) / columns)
     side = min(2.2, (WIDTH - 0.6) / columns)
@@ -49,6 +57,11 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     return figure
 
 
+def _limit(maps: Mapping[str, NDArray[np.float64]]) -> float:
+    """The largest change of all maps, the end of their common scale."""
+    return max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
+
+
 def draw_layer_gains(outcomes: Content, title: str) -> Figure:
     """The average change of accuracy by source and by target layer, a row a language, their mean last."""
     sides = {side: outcomes[f"gain_by_{side}_layer"] for side in ("source", "target")}
@@ -57,7 +70,7 @@ def draw_layer_gains(outcomes: Content, title: str) -> Figure:
         side: np.array([percents(gains[language]["value"]) for language in languages], dtype=float)
         for side, gains in sides.items()
     }
-    limit = max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
+    limit = _limit(maps)
     figure, panels = subplots((WIDTH, 1.5 + 0.17 * len(languages)), 1, 2, sharey=True)
     figure.suptitle(title)
     for axes, (side, values) in zip(panels, maps.items(), strict=True):
@@ -67,14 +80,6 @@ def draw_layer_gains(outcomes: Content, title: str) -> Figure:
     panels[0].set_yticks(range(len(languages)), languages)
     figure.colorbar(image, ax=panels, aspect=30, pad=0.02, label="change of accuracy,\npoints")
     return figure
-
-
-_LOOK: dict[str, Any] = {
-    "markerfacecolor": "white",
-    "markeredgecolor": "black",
-    "markeredgewidth": 0.6,
-    "markersize": 5,
-}
 
 
 def _mark(axes: Axes, pairs: Content) -> None:

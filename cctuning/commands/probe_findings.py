@@ -1,0 +1,142 @@
+"""The end of a study of XTransplant: measures, figures, tables and the report, out of its saved cells."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cctuning.analysis.cells.grid import GridKey
+from cctuning.analysis.figures import draw_figures
+from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
+from cctuning.analysis.measures.screen import screen_tables
+from cctuning.analysis.probing.folder import question_rows
+from cctuning.analysis.probing.lenses import draw_lenses
+from cctuning.analysis.probing.load_tasks import count_known_issues
+from cctuning.analysis.probing.shown_labels import unshown_labels
+from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
+from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.analysis.report import write_report
+from cctuning.commands.schemas import ProbeRecipe
+from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
+from cctuning.pretrained.identity import model_name
+from cctuning.tools.console import new_console
+
+console = new_console()
+
+
+def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
+    """The settings of a study, by the names that the settings have in the results of evaluations."""
+    names = ("max_new_tokens", "template", "dtype")
+    return {"prompting": "original"} | {name: getattr(recipe, name) for name in names}
+
+
+def write_findings(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[GridKey, StrategyPairs],
+    baselines: Mapping[str, Evaluation],
+) -> dict[str, Any]:
+    """Writes everything that is made of the cells, from their files; returns the summary."""
+    folder = study.folder.path
+    for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
+        for task in probes:
+            study.folder.write_questions(which, task)
+    with console.status("measures and pair selectors"):
+        cells = gather(recipe, study, pilot, unseen, pairs, baselines)
+        summary, judgements = measure(
+            cells, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
+        )
+        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
+        study.folder.clear_findings()
+    with console.status("figures and report"):
+        draw_figures(folder / "figures", summary, judgements)
+        shown = shown_by_lens(cells, recipe.centre) if recipe.lens else {}
+        lenses = {}
+        try:
+            lenses = draw_lenses(study, pilot, shown, folder / "figures")
+        except ValueError as error:  # a picture more or less
+            console.warn(f"no logit lens: {error}")
+        questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
+        write_report(
+            folder,
+            cells.grids.values(),
+            summary,
+            questions,
+            judgements,
+            title=f"XTransplant: {Path(recipe.model).name}",
+            notes=[*notes(recipe, pilot, unseen), *warnings],
+            links=[
+                (f"Logit lens: {title}", page.relative_to(folder).as_posix())
+                for title, page in lenses.items()
+            ],
+        )
+        whole = write_summary(folder, summary, judgements)
+    for warning in warnings:
+        console.warn(warning)
+    for table in screen_tables(summary):
+        console.print(table)
+    console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
+    return whole
+
+
+def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
+    """Notes for a reader of the report."""
+    lines = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
+    for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
+        languages = dict.fromkeys(task.language for task in probes)
+        left_out = sum(len({id for ids in task.item_set.left_out.values() for id in ids}) for task in probes)
+        faulty = sum(count_known_issues(probes, str(data)).values())
+        if probes:
+            lines.append(
+                f"{count(probes):,} {which} questions in {len(languages)} languages, from "
+                f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
+                "take part."
+            )
+    into_centre = {task.task.benchmark.title for task in pilot if task.asked_in != task.language}
+    from_centre = {task.task.benchmark.title for task in pilot} - into_centre
+    for titles, direction in (
+        (from_centre, f"asked in each language, with activations from {recipe.centre}"),
+        (into_centre, f"asked in {recipe.centre}, with activations from each language"),
+    ):
+        if titles:
+            lines.append(f"{', '.join(sorted(titles))}: {direction}.")
+    return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
+
+
+def gather(
+    recipe: ProbeRecipe,
+    study: Study,
+    pilot: Sequence[ProbeTask],
+    unseen: Sequence[ProbeTask],
+    pairs: Mapping[GridKey, StrategyPairs],
+    baselines: Mapping[str, Evaluation],
+) -> StudyCells:
+    """All measurements of the study, and the evaluations to compare with."""
+    folder = study.folder.path / "prompting"
+    prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
+    whole = recipe.unseen_cells == "all"
+    applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
+    kept = recipe.activations
+    return StudyCells(
+        grids=study.grids(PILOT, pilot),
+        items={
+            (task.benchmark, task.language): [question.item for question in task.task.questions]
+            for task in pilot
+        },
+        activations=study.activations(PILOT, pilot, whole_grid=True) if kept else {},
+        applied=applied,
+        unseen=study.grids(UNSEEN, unseen) if whole else applied,
+        unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
+        others={**prompted, **baselines},
+    )
+
+
+def others_than_original(recipe: ProbeRecipe) -> list[str]:
+    """The promptings that have to be asked for themselves: every file of cells has the original."""
+    return [prompting for prompting in recipe.prompting if prompting != "original"]
+
+
+def count(probes: Sequence[ProbeTask]) -> int:
+    """The number of questions."""
+    return sum(len(probe.task.questions) for probe in probes)
