@@ -224,7 +224,7 @@ def test_a_study_is_finished_only_where_all_of_it_is_there(models, folder, monke
         assert not mark.exists()
     assert probe(models / "plain").status == 0
     with monkeypatch.context() as patched:
-        patched.setattr(script, "write_report", stopped)
+        patched.setattr(probe_findings, "write_report", stopped)
         assert probe(models / "plain").status == 130
         assert not mark.exists()
     assert probe(models / "plain").status == 0
