@@ -185,6 +185,7 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
         columns=dataclasses.asdict(recipe.columns),
         split=recipe.data_split,
         language=recipe.language,
+        english=recipe.connection.enabled,
         on_bad_row="skip",
     )
     rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)

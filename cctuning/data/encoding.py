@@ -21,8 +21,8 @@ class Example:
     """One tokenised row.
 
     `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt. The
-    response start is token `prompt_length - 1`. `truncated` counts the response tokens that the cut-off
-    removed.
+    response start is token `prompt_length - 1`. `english_input_ids` are empty for a row without an English
+    parallel. `truncated` counts the response tokens that the cut-off removed.
     """
 
     row: Row
@@ -53,7 +53,10 @@ def encode(
     """
     examples, problems = [], []
     prompt_ids = prompts.prompts_ids([row.instruction for row in rows])
-    english_ids = prompts.prompts_ids([row.instruction_en for row in rows])
+    english_ids = [
+        ids if row.instruction_en else []  # without an English parallel there is no English prompt
+        for row, ids in zip(rows, prompts.prompts_ids([row.instruction_en for row in rows]), strict=True)
+    ]
     response_ids = prompts.responses_ids([row.output for row in rows])
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
         if controlling := _control_tokens(row, prompts):

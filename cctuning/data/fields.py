@@ -4,6 +4,7 @@ import functools
 import math
 import sys
 import unicodedata
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -32,12 +33,13 @@ _TYPE_NAMES = {
 }
 
 
-def field_fault(field: str, value: Any, is_there: bool) -> str | None:
+def field_fault(field: str, value: Any, is_there: bool, required: Collection[str] = REQUIRED) -> str | None:
     """The fault of a field's value; None for none.
 
-    `is_there`: whether the row has the field's column.
+    `is_there`: whether the row has the field's column; it may lack the value of a field that is not among
+    the `required`.
     """
-    optional = field in OPTIONAL
+    optional = field not in required
     if value is None:
         return None if optional else f"is {'null' if is_there else 'missing'}{_hint(field)}"
     if not isinstance(value, str):

@@ -65,14 +65,14 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
     main = marked_prompt(tokenizer, prompt) + Text("").join(
         Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
     )
-    english = marked_prompt(tokenizer, example.english_input_ids)
-    return Panel(
-        Group(
-            legend, Text(f"\n{row.language}:", style="bold"), main, Text("\nEnglish:", style="bold"), english
-        ),
-        title=Text(f"{row.file} row {row.number}"),  # as it is: a name may look like markup
-        subtitle=f"{len(prompt)} + {len(response)} tokens, English {len(example.english_input_ids)}",
-    )
+    shown = [legend, Text(f"\n{row.language}:", style="bold"), main]
+    lengths = f"{len(prompt)} + {len(response)} tokens"
+    if example.english_input_ids:
+        english = marked_prompt(tokenizer, example.english_input_ids)
+        shown += [Text("\nEnglish:", style="bold"), english]
+        lengths += f", English {len(example.english_input_ids)}"
+    # The title as it is: a name may look like markup.
+    return Panel(Group(*shown), title=Text(f"{row.file} row {row.number}"), subtitle=lengths)
 
 
 def marked_prompt(tokenizer: Any, prompt: Sequence[int]) -> Text:

@@ -55,7 +55,7 @@ class Row:
 
     id: str  # the same id in two languages is the same English item
     instruction: str
-    instruction_en: str
+    instruction_en: str  # "" where it is missing and nobody needs it
     output: str
     language: str  # UNKNOWN_LANGUAGE where the data does not say
     output_en: str | None
@@ -97,6 +97,7 @@ def read_rows(
     columns: Mapping[str, str] | None = None,
     split: str = "train",
     language: str | None = None,
+    english: bool = True,
     on_bad_row: str = "error",
 ) -> tuple[list[Row], list[Problem]]:
     """The rows of all `sources`, in order, and what was wrong with the others.
@@ -114,6 +115,7 @@ def read_rows(
         columns: from a field of `Row` to the column that holds it, where the names differ.
         split: of data sets that have splits; in folders, files named after another split are left out.
         language: of rows that do not say it themselves.
+        english: whether a row needs an English parallel; False for training without the connection.
         on_bad_row: `error` or `skip`.
 
     Raises `BadRowsError` for bad rows unless they are skipped, `DataError` for a source that cannot be read
@@ -123,21 +125,26 @@ def read_rows(
         raise ValueError(f"on_bad_row={on_bad_row!r} is not one of error, skip")
     if language is not None and not is_language_code(language):
         raise ValueError(f"language={language!r} {NO_LANGUAGE_CODE}")
-    reader = _Reader(column_names(columns), language)
+    reader = _Reader(column_names(columns), language, english)
     for source in _with_unique_stems(find_sources(sources, split=split)):
         reader.read(*source)
-    check_renamed_columns(OPTIONAL, reader.columns, reader.columns_seen)
+    optional = [field for field in reader.columns if field not in reader.required]
+    check_renamed_columns(optional, reader.columns, reader.columns_seen)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
     return reader.rows, reader.problems
 
 
 def rows_from_records(
-    records: Iterable[Mapping[str, Any]], *, name: str = "train_dataset", on_bad_row: str = "error"
+    records: Iterable[Mapping[str, Any]],
+    *,
+    name: str = "train_dataset",
+    english: bool = True,
+    on_bad_row: str = "error",
 ) -> tuple[list[Row], list[Problem]]:
     """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
-    reader = _Reader(column_names(None), None)
+    reader = _Reader(column_names(None), None, english)
     reader.read(source, name)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
@@ -173,9 +180,10 @@ def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Ro
 class _Reader:
     """Checks source after source; ids are compared across all of them."""
 
-    def __init__(self, columns: dict[str, str], language: str | None) -> None:
+    def __init__(self, columns: dict[str, str], language: str | None, english: bool) -> None:
         self.columns = columns
         self.language = language
+        self.required = tuple(field for field in REQUIRED if english or field != "instruction_en")
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self._first_with_id: dict[tuple[str, str], Row] = {}
@@ -200,7 +208,7 @@ class _Reader:
         elif count == 1 and problems and isinstance(record.values, dict):
             self._check_is_row(source.name, record.values)
         faulty = {problem.field for problem in problems}
-        wanted = [field for field in REQUIRED if self.columns[field] in faulty]
+        wanted = [field for field in self.required if self.columns[field] in faulty]
         check_required_columns(source.name, wanted, self.columns, columns)
         self.columns_seen |= columns
         self.problems += problems
@@ -211,7 +219,7 @@ class _Reader:
         if record.fault:
             return None, [("", record.fault)]
         if not isinstance(values, dict):
-            return None, [("", f"is {type_name(values)}, must be an object with {', '.join(REQUIRED)}")]
+            return None, [("", f"is {type_name(values)}, must be an object with {', '.join(self.required)}")]
         fields: dict[str, Any] = {field: values.get(column) for field, column in self.columns.items()}
         if fields["language"] is None:
             fields["language"] = self.language or UNKNOWN_LANGUAGE
@@ -224,11 +232,14 @@ class _Reader:
                 fields[field] = stripped(fields[field])
         if is_english(fields["language"]) and is_blank(fields["instruction_en"]):
             fields["instruction_en"] = fields["instruction"]
+        if "instruction_en" not in self.required and is_blank(fields["instruction_en"]):
+            fields["instruction_en"] = None
         faults = [
             (column, fault)
             for field, column in self.columns.items()
-            if (fault := field_fault(field, fields[field], column in values))
+            if (fault := field_fault(field, fields[field], column in values, self.required))
         ]
+        fields["instruction_en"] = fields["instruction_en"] or ""
         if "input" not in self.columns.values() and not is_blank(values.get("input")):
             faults.append(("input", _INPUT_IGNORED))
         return (None, faults) if faults else (Row(**fields, file=file, number=record.number), [])
@@ -270,13 +281,17 @@ def check_required_columns(
 ) -> None:
     """Raises `DataError` where a file, which has the columns `present`, lacks that of one of `fields`.
 
-    A column that no row has is one error about the file, not one per row.
+    A column that no row has is one error about the file, not one per row. No column of another field is
+    proposed: the prompt as its own English parallel would train nothing that the method means.
     """
     for column, field in ((columns[field], field) for field in fields):
         if present and column not in present:
+            others = present - {other for name, other in columns.items() if name != field}
+            without = "; training without the connection needs none: connection.enabled=false"
             raise DataError(
-                f"{file} has no column {column!r}{did_you_mean(column, present)}\n"
+                f"{file} has no column {column!r}{did_you_mean(column, others)}\n"
                 f"columns: {', '.join(sorted(present))}; name the right one with columns.{field}=NAME"
+                f"{without if field == 'instruction_en' else ''}"
             )
 
 

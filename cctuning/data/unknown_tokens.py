@@ -54,5 +54,6 @@ def prompts_by_language(examples: Iterable[Example]) -> dict[str, list[list[int]
     groups: dict[str, list[list[int]]] = {}
     for example in examples:
         groups.setdefault(example.row.language, []).append(example.input_ids[: example.prompt_length])
-        groups.setdefault("en", []).append(example.english_input_ids)
+        if example.english_input_ids:
+            groups.setdefault("en", []).append(example.english_input_ids)
     return groups

@@ -58,9 +58,9 @@ class CCTuningTrainer(ResumableTrainer):
         model: a `CCTuningModel`, or a plain causal language model for ML-SFT.
         args: `SFTConfig`; packing and padding_free are refused, since the connection needs each prompt's end.
             Of `save_total_limit` checkpoints only complete ones count (see `checkpoints`).
-        train_dataset: training rows (`instruction`, `instruction_en`, `output`; see `rows.read_rows`) as a
-            `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt and response, and the
-            English prompt, in tokens; or examples as `examples.encode` makes them.
+        train_dataset: training rows (`instruction`, `output`, and for a connected model `instruction_en`; see
+            `rows.read_rows`) as a `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt
+            and response, and the English prompt, in tokens; or examples as `examples.encode` makes them.
         eval_dataset: likewise.
         processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
@@ -99,9 +99,12 @@ class CCTuningTrainer(ResumableTrainer):
                 english_buckets=english_buckets,
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
-        self.examples = {"train": _examples(train_dataset, processing_class, args.max_length)}
-        if eval_dataset is not None:
-            self.examples["eval"] = _examples(eval_dataset, processing_class, args.max_length)
+        sets = {"train": train_dataset, "eval": eval_dataset}
+        self.examples = {
+            mode: _examples(rows, processing_class, args.max_length, english=connected)
+            for mode, rows in sets.items()
+            if rows is not None
+        }
         every = [example for examples in self.examples.values() for example in examples]
         check_vocabulary(
             every,
@@ -111,7 +114,7 @@ class CCTuningTrainer(ResumableTrainer):
         )
         languages = languages_of(every)
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
-        sets = {
+        tokenized = {
             f"{mode}_dataset": training_set(examples, languages) for mode, examples in self.examples.items()
         }
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
@@ -122,7 +125,7 @@ class CCTuningTrainer(ResumableTrainer):
             data_collator=data_collator,
             peft_config=with_pooling(peft_config, model),
             callbacks=[*callbacks, NoisePerRank()],
-            **sets,
+            **tokenized,
             **kwargs,
         )
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
@@ -329,13 +332,13 @@ def _row_sums(outputs: Any) -> RowSums:
     return RowSums(*(values.detach().double().sum(-1) for values in sums))
 
 
-def _examples(dataset: Any, tokenizer: Any, max_length: int | None) -> list[Example]:
+def _examples(dataset: Any, tokenizer: Any, max_length: int | None, *, english: bool) -> list[Example]:
     """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
     if len(dataset) and isinstance(dataset[0], Example):
         check_labels(dataset)
         return list(dataset)
     choose_template(tokenizer, "auto")
-    rows, _ = rows_from_records(dataset)
+    rows, _ = rows_from_records(dataset, english=english)
     cutoff_len = sys.maxsize if max_length is None else max_length
     examples, problems = encode(
         rows, PromptFormat(tokenizer), cutoff_len=cutoff_len, english_cutoff_len=cutoff_len

@@ -259,6 +259,23 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
 
 
+def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(arguments, data, tmp_path):
+    rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    without = tmp_path / "without.jsonl"
+    without.write_text("".join(json.dumps({**row, "instruction_en": None}) + "\n" for row in rows))
+    folders = {"with": data, "without": without}
+    for name, source in folders.items():
+        shown = call(train, *arguments(connection__enabled="false", data=source, dry_run="true"))
+        assert (shown.status, shown.err) == (0, "")
+        assert ("English:" in shown.out) == (name == "with")
+        ended = call(train, *arguments(connection__enabled="false", data=source, output_dir=tmp_path / name))
+        assert ended.status == 0, ended.err
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in folders]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    ended = call(train, *arguments(data=without, output_dir=tmp_path / "connected"))
+    assert ended.status == 1 and "row 2, instruction_en: is null" in ended.err
+
+
 # --- Other kinds of runs ------------------------------------------------------------------------------------
 
 

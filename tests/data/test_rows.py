@@ -299,6 +299,22 @@ def test_a_missing_column_is_one_error_with_the_way_out(on_bad_row, tmp_path):
     assert "columns: instruction, instructions_en, output" in str(error.value)
 
 
+def test_the_prompt_is_not_proposed_as_its_own_english_parallel(tmp_path):
+    path = write(tmp_path / "rows.jsonl", [{"instruction": "x", "output": "y"}])
+    with pytest.raises(DataError, match=r"no column 'instruction_en'\n.*connection\.enabled=false"):
+        read_rows([path])
+
+
+@pytest.mark.parametrize("missing", [..., None, "  "])
+def test_rows_without_an_english_parallel_where_none_is_needed(missing, tmp_path):
+    path = write(tmp_path / "rows.jsonl", changed(instruction_en=missing))
+    rows, problems = read_rows([path], english=False)
+    assert problems == []
+    assert [row.instruction_en for row in rows[1:4]] == ["Question 1?", "", "Question 3?"]
+    with pytest.raises(BadRowsError, match="row 3, instruction_en: is a number"):
+        read_rows([write(tmp_path / "rows.jsonl", changed(instruction_en=5))], english=False)
+
+
 def test_a_renamed_optional_column_that_is_nowhere(tmp_path):
     path = write(tmp_path / "rows.jsonl", GOOD)
     with pytest.raises(DataError, match=r"columns\.language='lang'.*did you mean 'language'"):
