@@ -8,6 +8,7 @@ where. A recipe or setting that cannot be used raises `RecipeError`, which is a 
 from pathlib import Path
 from typing import Any
 
+from cctuning.commands.other_commands import naming_other_commands
 from cctuning.commands.registry import COMMANDS
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import (
@@ -27,7 +28,8 @@ __all__ = ["chat", "compare", "evaluate", "fit", "probe", "study", "train", "vis
 
 def _call(name: str, recipe: Any, settings: dict[str, Any]) -> Result:
     command = COMMANDS[name]
-    resolved = recipe_from_call(command.schema, recipe, settings, folder=command.recipes)
+    with naming_other_commands(command):
+        resolved = recipe_from_call(command.schema, recipe, settings, folder=command.recipes)
     return command.function()(resolved)
 
 

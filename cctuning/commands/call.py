@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from cctuning.commands.other_commands import naming_other_commands
 from cctuning.commands.registry import Command
 from cctuning.commands.run import quiet_libraries, run
 from cctuning.pretrained.names import check_model_path
@@ -25,7 +26,8 @@ def call_command(command: Command, arguments: Sequence[str]) -> None:
             description = f"{command.summary}.\n\n{examples}"
             sys.stdout.write(printable(help_text(description, command.schema, command.recipes)))
             return
-        recipe = load_recipe(arguments, command.schema, folder=command.recipes)
+        with naming_other_commands(command):
+            recipe = load_recipe(arguments, command.schema, folder=command.recipes)
     except RecipeError as error:
         write_error(str(error))
         raise SystemExit(2) from None

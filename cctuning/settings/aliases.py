@@ -1,31 +1,34 @@
-"""Names of settings in other programs."""
+"""Settings of other programs: what ours are called there, and what there is none of here."""
 
+# Ours -> what means the same under another name.
 OTHER_NAMES = {
     "learning_rate": "lr",
     "per_device_train_batch_size": "batch_size train_batch_size micro_batch_size",
     "total_batch_size": "global_batch_size effective_batch_size",
     "gradient_accumulation_steps": "accumulation_steps grad_accum gradient_accumulation",
-    "num_train_epochs": "epoch n_epochs",
+    "num_train_epochs": "epoch n_epochs num_epochs",
     "max_steps": "steps max_train_steps total_steps train_steps iterations",
     "model_name_or_path": "model model_name model_path model_id base_model checkpoint",
     "model": "model_name_or_path model_name model_path",
     "model_revision": "revision branch",
-    "data": "dataset dataset_name train_file train_data train_dataset",
+    "data": "dataset dataset_name datasets train_file train_data train_dataset",
     "data_split": "split",
     "max_rows": "max_samples max_train_samples num_samples",
-    "cutoff_len": "max_length max_len max_seq_length max_seq_len seq_len context_length block_size",
+    "cutoff_len": (
+        "max_length max_len max_seq_length max_seq_len seq_len sequence_len context_length block_size"
+    ),
     "template": "chat_template prompt_template",
     "lr_scheduler_type": "scheduler lr_scheduler lr_schedule",
-    "warmup_ratio": "warmup warmup_steps num_warmup_steps",
+    "warmup_ratio": "warmup",
     "optim": "optimizer",
     "max_grad_norm": "grad_clip gradient_clipping clip_grad_norm",
-    "output_dir": "out out_dir save_dir output",
+    "output_dir": "out out_dir save_dir output output_path",
     "run_name": "name experiment experiment_name",
     "dtype": "torch_dtype precision",
-    "bf16": "fp16 mixed_precision",
+    "bf16": "mixed_precision",
     "use_cpu": "cpu no_cuda device",
     "gradient_checkpointing": "activation_checkpointing",
-    "attn_implementation": "attention flash_attn use_flash_attention",
+    "attn_implementation": "attention",
     "resume": "resume_from_checkpoint",
     "report_to": "wandb tensorboard logger tracker",
     "dataloader_num_workers": "num_workers workers",
@@ -35,6 +38,103 @@ OTHER_NAMES = {
     "lora.alpha": "lora_alpha",
     "lora.dropout": "lora_dropout",
     "lora.target_modules": "target_modules lora_target lora_target_modules",
+    "benchmarks": "tasks task",
 }
 # (their name, ours)
 ALIASES = {(other, ours) for ours, others in OTHER_NAMES.items() for other in others.split()}
+
+# Why there is no such setting, or what stands in its place -> their names for it.
+_NOT_HERE = {
+    # Rows
+    "because it joins rows, and the connection needs each prompt's own end": (
+        "packing sample_packing neat_packing eval_packing padding_free pad_to_sequence_len"
+    ),
+    "because the loss is the method's, of the responses' tokens alone and each alike": (
+        "train_on_prompt train_on_inputs label_smoothing_factor loss_type dft_loss"
+    ),
+    "because it is always so: only responses carry a loss": "completion_only_loss assistant_only_loss",
+    "because the order of rows and a resumed run need their number: max_rows=N trains on a sample": (
+        "streaming buffer_size"
+    ),
+    "instead data=[A,B]: all rows of all sources, shuffled": (
+        "mix_strategy interleave_probs shuffle_merged_datasets"
+    ),
+    "instead data=FOLDER, or the paths of files": "dataset_dir data_dir data_files ds_type",
+    "instead columns.instruction=NAME, columns.output=NAME and the others name the columns": (
+        "dataset_text_field formatting_func formatting field_instruction field_output field_messages"
+    ),
+    "because rows are read and tokenised by every run, which takes less time than loading the model": (
+        "tokenized_path dataset_prepared_path overwrite_cache preprocessing_num_workers dataset_num_proc "
+        "dataset_processes dataset_kwargs"
+    ),
+    "because the template and the tokenizer are the model's: template=PATH names another template": (
+        "special_tokens additional_special_tokens add_tokens new_special_tokens resize_vocab default_system "
+        "system_prompt chat_template_jinja"
+    ),
+    # Model
+    "instead attn_implementation=flash_attention_2, sdpa or eager": (
+        "flash_attn flash_attention use_flash_attention use_flash_attn xformers_attention sdp_attention"
+    ),
+    "because it replaces the forward that the connection is made in": (
+        "use_liger_kernel enable_liger_kernel liger use_unsloth unsloth torch_compile shift_attn plugins"
+    ),
+    "instead a config.json of the base model that says so": "rope_scaling rope_type",
+    "instead lora.enabled=true trains adapters, and false all weights": (
+        "finetuning_type adapter freeze_trainable_layers freeze_trainable_modules unfrozen_parameters "
+        "lora_target_linear"
+    ),
+    "because the fit and the export merge an adapter, and this would replace weights of its base": (
+        "modules_to_save lora_modules_to_save additional_target use_vblora pissa_init init_lora_weights "
+        "loftq_config"
+    ),
+    "instead lora.enabled=true on the merged model: one adapter is trained, and merged": (
+        "adapter_name_or_path lora_model_dir"
+    ),
+    "because weights of four or eight bits are not trained on here: lora.enabled=true dtype=bfloat16": (
+        "load_in_4bit load_in_8bit quantization_bit quantization_method quantization_config bnb_config"
+    ),
+    "because it is another optimizer than the installed ones: optim=NAME takes those of transformers": (
+        "use_galore use_badam use_apollo use_adam_mini use_muon loraplus_lr_ratio loraplus_lr_embedding "
+        "loraplus_lr"
+    ),
+    # Launch
+    "instead the launcher says it: accelerate launch --config_file recipes/accelerate/zero2.yaml": (
+        "deepspeed fsdp fsdp_config ddp_timeout ddp_backend num_gpus num_processes tensor_parallel_size "
+        "context_parallel_size"
+    ),
+    "instead bf16=true, or dtype=float16": "fp16 tf32 half",
+    "instead gradient_checkpointing_reentrant=true or false": (
+        "gradient_checkpointing_kwargs activation_checkpointing_kwargs use_reentrant_gc"
+    ),
+    "because it is no setting but what the command does": "do_train do_predict stage plot_loss rl",
+    "because it is another training than supervised fine-tuning": (
+        "pref_beta pref_loss ref_model reward_model beta num_generations"
+    ),
+    # Optimisation
+    "instead warmup_ratio, a share of all steps": "warmup_steps num_warmup_steps",
+    "instead total_batch_size=N, and per_device_train_batch_size=M that fits": "auto_find_batch_size",
+    # What is written
+    "instead resume=never": "overwrite_output_dir",
+    "because a checkpoint without its optimizer is none to go on from": "save_only_model",
+    "instead save_strategy=steps and save_steps=N": "saves_per_epoch save_every",
+    "instead report_to=wandb, and the tracker's own environment variables": (
+        "wandb_project wandb_entity wandb_name wandb_run_id use_wandb wandb_args"
+    ),
+    "instead hf upload REPOSITORY OUTPUT_DIR: a run's folder and an export are repositories as they are": (
+        "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo export_hub_model_id"
+    ),
+    # Evaluation
+    "instead cctuning evaluate, on the finished run or on a checkpoint of it": (
+        "eval_strategy evaluation_strategy eval_steps do_eval val_size val_set_size eval_dataset "
+        "evals_per_epoch per_device_eval_batch_size load_best_model_at_end early_stopping_patience "
+        "metric_for_best_model"
+    ),
+    "instead benchmarks=NAME of cctuning evaluate": "tasks task eval_dataset_name",
+    "instead cctuning evaluate loads the model itself: model=, dtype=, template= and the other keys": (
+        "model_args gen_kwargs apply_chat_template fewshot_as_multiturn system_instruction include_path"
+    ),
+    "because every response is written to samples_*.jsonl": "log_samples predict_only write_out",
+    "because a folder goes on with what it holds: resume=auto": "use_cache cache_requests",
+}
+# Their name -> the reason.
+NOT_HERE = {name: reason for reason, names in _NOT_HERE.items() for name in names.split()}

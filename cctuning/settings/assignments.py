@@ -2,7 +2,7 @@
 
 import dataclasses
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import OmegaConfGrammarParser, parse  # type: ignore[attr-defined]
 
+from cctuning.settings.aliases import ALIASES, NOT_HERE
 from cctuning.settings.keys import RecipeKey
 from cctuning.settings.near_matches import did_you_mean
 
@@ -20,6 +21,27 @@ _SHOWN = 80  # characters of a value in a message
 
 class RecipeError(ValueError):
     """A recipe or argument that cannot be used: which key, where it stands and what is accepted."""
+
+
+class UnknownKeysError(RecipeError):
+    """Keys that a command does not have: all of one group of settings, each with what is known of it.
+
+    Attributes:
+        keys: the names.
+        where: where they stand.
+    """
+
+    def __init__(self, keys: Sequence[str], where: str, known: Iterable[str]) -> None:
+        self.keys, self.where = list(keys), where
+        super().__init__("\n".join(f"unknown key {key!r} ({where}){_hint(key, list(known))}" for key in keys))
+
+
+def _hint(key: str, known: Sequence[str]) -> str:
+    """What may be meant by a key that is none of `known`."""
+    name = key.lower().replace("-", "_")
+    if name in NOT_HERE and not any((name, ours) in ALIASES for ours in known):
+        return f": other programs have it, and here there is none, {NOT_HERE[name]}"
+    return did_you_mean(key, known) or "; --help lists the keys"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +56,9 @@ class Assignment:
 def flatten(
     values: Mapping[Any, Any], where: str, keys: Mapping[str, RecipeKey], prefix: str = ""
 ) -> Iterator[Assignment]:
-    """The assignments in nested `values`; raises for keys that are not in `keys`."""
+    """The assignments in nested `values`; raises for keys that are not in `keys`, all of a group at once."""
+    if unknown := [key for name in values if not _is_known(key := f"{prefix}{name}", keys, where)]:
+        raise UnknownKeysError(unknown, where, keys)
     for name, value in values.items():
         key = f"{prefix}{name}"
         if key in keys and keys[key].is_open:
@@ -43,17 +67,21 @@ def flatten(
             yield from flatten(value, where, keys, f"{key}.")
         elif known := _known(key, keys):
             yield Assignment(key, _parsed(known, key, value, where), where)
-        elif key == "base" and where not in (COMMAND_LINE, CALL):
-            continue
-        elif any(known.startswith(f"{key}.") for known in keys):
+        elif _is_group(key, keys):
             if not isinstance(value, dict):
                 members = ", ".join(known for known in keys if known.startswith(f"{key}."))
                 raise RecipeError(f"{key} ({where}) is a group of keys: set {members}")
             yield from flatten(value, where, keys, f"{key}.")
-        else:
-            raise RecipeError(
-                f"unknown key {key!r} ({where}){did_you_mean(key, keys) or '; --help lists the keys'}"
-            )
+
+
+def _is_group(name: str, keys: Mapping[str, RecipeKey]) -> bool:
+    return any(known.startswith(f"{name}.") for known in keys)
+
+
+def _is_known(name: str, keys: Mapping[str, RecipeKey], where: str) -> bool:
+    """Whether a key, a group of keys, or the base of a recipe's file."""
+    is_base = name == "base" and where not in (COMMAND_LINE, CALL)
+    return is_base or _known(name, keys) is not None or _is_group(name, keys)
 
 
 def _known(name: str, keys: Mapping[str, RecipeKey]) -> RecipeKey | None:

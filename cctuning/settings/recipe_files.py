@@ -22,6 +22,14 @@ _SUFFIXES = (".yaml", ".yml")
 _MODEL = "MODEL"
 
 
+class NoRecipeError(RecipeError):
+    """A name that no recipe of a command has."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 @dataclasses.dataclass(frozen=True)
 class RecipeFile:
     """A recipe, and where it stands.
@@ -80,7 +88,7 @@ def _named(folders: Sequence[Path], keys: Mapping[str, RecipeKey]) -> dict[str, 
     """
     by_name: dict[str, RecipeFile] = {}
     for folder in folders:
-        inside = [path for path in sorted(folder.glob("*/*.yaml")) if _sets_only(RecipeFile(path), keys)]
+        inside = [path for path in sorted(folder.glob("*/*.yaml")) if sets_only(RecipeFile(path), keys)]
         for path in [*sorted(folder.glob("*.yaml")), *inside]:
             within = path.parent.relative_to(folder)
             for file in _recipes_of(path, folders):
@@ -108,7 +116,8 @@ def _recipes_of(path: Path, folders: Sequence[Path]) -> list[RecipeFile]:
     return [RecipeFile(path, model) for model in sorted(models)]
 
 
-def _sets_only(file: RecipeFile, keys: Mapping[str, RecipeKey]) -> bool:
+def sets_only(file: RecipeFile, keys: Mapping[str, RecipeKey]) -> bool:
+    """Whether a recipe sets something, and nothing but `keys`."""
     try:
         return any(True for _ in flatten(read_yaml(file), f"in {file}", keys))
     except RecipeError:
@@ -130,9 +139,8 @@ def find_recipe(name: str, folders: Iterable[Path], keys: Mapping[str, RecipeKey
     known = _named(folders, keys)
     listed = ", ".join([*known, "or a path to a .yaml"]) if known else "no names here, only paths to a .yaml"
     searched = " or ".join(map(str, folders))
-    raise RecipeError(
-        f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
-    )
+    message = f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
+    raise NoRecipeError(message, name)
 
 
 def _of_a_model(wanted: Path, folders: Sequence[Path]) -> RecipeFile | None:

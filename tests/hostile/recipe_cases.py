@@ -91,6 +91,19 @@ row(
     recipe,
     "max_seq_length: 2048\n",
 )
+row("a key of another program", "unknown key 'packing' … because", recipe, "packing: true\n")
+row("a key of another command", "unknown key 'pairs' … a key of cctuning fit", run, "pairs=10")
+row(
+    "a recipe of another command",
+    "no recipe 'xnli' … xnli is a recipe of cctuning evaluate",
+    lambda folder: ["recipe=xnli"],
+)
+row(
+    "a file that is another command's recipe",
+    "unknown key 'pairs' (in mine.yaml) … mine.yaml is a recipe of cctuning fit",
+    recipe_alone,
+    "pairs: 10\n",
+)
 row("a key like no other", "unknown key 'zzz' (in mine.yaml) … --help", recipe, "zzz: 1\n")
 row("a key that is no text", "unknown key '1' (in mine.yaml) … --help", recipe, "1: 2\n")
 
