@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -121,9 +121,9 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     )
 
 
-def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Collection[str]) -> list[Line]:
+def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Line]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
-    present = [row for row in rows if row.step not in missing]
+    present = [row for row in rows if missing.isdisjoint(step.name for step in row.evaluations)]
     if not present:
         return []
     with console.status("comparing the rows"):

@@ -30,7 +30,7 @@ OPTIMIZERS = LibraryChoice(
 
 
 def _refuse_twice(
-    recipe: Any, *keys: str, alike: Callable[[str], str] = lambda name: name.strip().lower()
+    recipe: Any, *keys: str, alike: Callable[[Any], str] = lambda name: name.strip().lower()
 ) -> None:
     """Raises `ValueError` for a list of the recipe that names something twice: two names are `alike`."""
     for key in keys:
@@ -441,6 +441,9 @@ class StudyRecipe:
     inference: list[str] = list_of(*CONNECTED, help="how models with a connection are asked")
     prompting: list[str] = list_of(*PROMPTINGS, help="what all models are asked, plain ones too")
     pairs: list[int] = numbers(1000, at_least=2, help="rows of the fit, a matrix for each number")
+    seeds: list[int] = numbers(
+        at_least=0, help="trainings of each recipe; empty: one, with the recipe's seed"
+    )
     baseline: str = one_of("first", "plain", help="of a row: the first one, or the last without a connection")
 
     run_name: str = setting("study", "default: the recipe's name")
@@ -458,6 +461,7 @@ class StudyRecipe:
     def __post_init__(self) -> None:
         if not self.recipes:
             raise ValueError("recipes=[] names none to run")
+        _refuse_twice(self, "seeds", alike=str)
         self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"
 
 

@@ -6,6 +6,7 @@ the same questions, a question is drawn for all of them at once (a cluster boots
 and drawing each language by itself would make the interval of their average too narrow.
 """
 
+import functools
 import math
 import warnings
 import zlib
@@ -99,6 +100,17 @@ def _resampled_table(
     ids = list(dict.fromkeys(id for by_id in scores.values() for id in by_id))
     table = np.array([[by_id.get(id, np.nan) for by_id in scores.values()] for id in ids])
     return dict(zip(scores, resampled_means(table, random, resamples).T, strict=True))
+
+
+@functools.cache
+def seed_shares(seeds: int, seed: int, resamples: int = RESAMPLES) -> Array:
+    """The share of each of a training's seeds in each draw of as many: (seeds, resamples).
+
+    The same shares for everything that has as many seeds, so that what was trained with one seed stays
+    together.
+    """
+    drawn = generator(seed, "seeds").multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return np.asarray(drawn.T / seeds)
 
 
 def interval(resampled: Array) -> Interval:

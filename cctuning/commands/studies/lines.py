@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cctuning.commands.studies.plan import TableRow
-from cctuning.evaluation.comparison.compare import AVERAGE, COMPARISON_RESAMPLES, Difference, compare
-from cctuning.evaluation.comparison.evaluations import read_evaluation
+from cctuning.evaluation.comparison.compare import (
+    AVERAGE,
+    COMPARISON_RESAMPLES,
+    ComparedScore,
+    Difference,
+    compare,
+    scores_on,
+)
+from cctuning.evaluation.comparison.evaluations import join_seeds, read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from cctuning.evaluation.results.score_rows import score_rows
 from cctuning.stats.bootstrap import Interval
@@ -41,14 +48,16 @@ def read_lines(
     """The lines of `rows` from their result folders, and warnings about the comparisons.
 
     A row whose baseline is not among `rows` has no differences. Holm's correction is over all languages and
-    benchmarks of a row, and apart from it over the averages. Raises `ResultsError` for a folder without
-    results.
+    benchmarks of a row, and apart from it over the averages. Intervals of several seeds draw seeds as well as
+    questions. Raises `ResultsError` for a folder without results.
     """
     differences, warnings = _differences(rows, resamples)
     lines = []
     for row in rows:
         of_row = differences.get(row.title, {})
-        lines.append(Line(row.title, read_scores(row.results), row.baseline if of_row else None, of_row))
+        folders = [step.output for step in row.evaluations]
+        scores = read_scores(folders[0]) if len(folders) == 1 else _seeds_scores(folders, resamples)
+        lines.append(Line(row.title, scores, row.baseline if of_row else None, of_row))
     return lines, warnings
 
 
@@ -67,11 +76,24 @@ def read_scores(folder: str | Path) -> dict[str, TableScore]:
     return scores
 
 
+def _seeds_scores(folders: Sequence[Path], resamples: int) -> dict[str, TableScore]:
+    """The same of the evaluations of several seeds."""
+    joined = join_seeds([read_evaluation(folder) for folder in folders])
+    questions = {task: list(scores.questions) for task, scores in joined.tasks.items()}
+    return {
+        _column(score): TableScore(score.score, score.interval, score.metric)
+        for score in scores_on(questions, [joined], [""], resamples=resamples)
+        if score.is_main and score.language is None
+    }
+
+
 def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Differences], list[str]]:
     """By row the differences to its baseline. Questions that not both were asked are left out, and named."""
     titles = {row.title for row in rows}
     compared = [row for row in rows if row.baseline in titles or row.title in {row.baseline for row in rows}]
-    read = {row.title: read_evaluation(row.results) for row in compared}
+    read = {
+        row.title: join_seeds([read_evaluation(step.output) for step in row.evaluations]) for row in compared
+    }
     by_row: dict[str, Differences] = {}
     warnings: dict[str, None] = {}
     for baseline in compared:
@@ -82,6 +104,10 @@ def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Di
         warnings |= dict.fromkeys(comparison.warnings)
         for score in comparison.scores:
             if score.is_main and score.language is None and score.difference is not None:
-                column = MEAN if score.benchmark == AVERAGE else score.title
-                by_row.setdefault(score.name, {})[column] = score.difference
+                by_row.setdefault(score.name, {})[_column(score)] = score.difference
     return by_row, list(warnings)
+
+
+def _column(score: ComparedScore) -> str:
+    """The column of a benchmark, or of the mean over them."""
+    return MEAN if score.benchmark == AVERAGE else score.title

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +22,7 @@ from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models
 Kind = Literal["train", "fit", "evaluate"]
+_SEED = "-seed"  # in the name of a run, before its seed
 _MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE}
 
 Schema = TypeVar("Schema")
@@ -72,39 +74,54 @@ class Step:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row of the study's table: an evaluation, and the row that it is compared with (None: it is one)."""
+    """One row of the study's table: an evaluation, and the row that it is compared with (None: it is one).
+
+    With `seeds` it is an evaluation for each of them, in their order.
+    """
 
     title: str
-    step: str  # the evaluation's name
-    results: Path
+    evaluations: tuple[Step, ...]
     baseline: str | None
 
 
 def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
     """All steps, in an order in which they can run, and the rows of the table.
 
-    Raises `RecipeError` for a recipe or setting that one of the steps would refuse.
+    Of several seeds all recipes are run with the first one before any is with the second. Raises
+    `RecipeError` for a recipe or setting that one of the steps would refuse.
     """
     steps: list[Step] = []
     rows: list[TableRow] = []
     for names in _recipes_by_model(study):
-        of_model: list[TableRow] = []
-        plain: str | None = None
-        for name in names:
-            train = _training(study, name)
-            steps.append(train)
-            is_plain = not train.settings["connection"]["enabled"]
-            first = len(of_model)
-            for title, evaluation, before in _evaluations(study, train, is_plain):
-                steps += [*before, evaluation]
-                baseline = of_model[0].title if of_model else None
-                if study.baseline == "plain" and plain and not is_plain:
-                    baseline = plain
-                of_model.append(TableRow(title, evaluation.name, evaluation.output, baseline))
-            plain = of_model[first].title if is_plain else plain
-        rows += of_model
+        asked: dict[str, _Asked] = {name: _Asked() for name in names}
+        for seed, name in itertools.product(study.seeds or [None], names):
+            steps += _recipe_steps(study, name, seed, asked[name])
+        rows += _table_rows(study, asked.values())
     _check_names(steps)
     return steps, rows
+
+
+@dataclass
+class _Asked:
+    """The evaluations of a recipe by the title of their row, one for each seed."""
+
+    is_plain: bool = False
+    evaluations: dict[str, list[Step]] = field(default_factory=dict)
+
+
+def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]:
+    """Of one model. A row is compared with the model's first one, or the last of a plain recipe before it."""
+    rows: list[TableRow] = []
+    plain: str | None = None
+    for asked in recipes:
+        first = len(rows)
+        for title, evaluations in asked.evaluations.items():
+            baseline = rows[0].title if rows else None
+            if study.baseline == "plain" and plain and not asked.is_plain:
+                baseline = plain
+            rows.append(TableRow(title, tuple(evaluations), baseline))
+        plain = rows[first].title if asked.is_plain else plain
+    return rows
 
 
 def _recipes_by_model(study: StudyRecipe) -> Iterator[list[str]]:
@@ -122,17 +139,35 @@ def _recipes_by_model(study: StudyRecipe) -> Iterator[list[str]]:
         yield [name.replace(MODEL, model) for name in study.recipes]
 
 
-def _training(study: StudyRecipe, name: str) -> Step:
+def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, asked: _Asked) -> Iterator[Step]:
+    """The steps of a recipe with one seed; its evaluations are added to `asked`."""
+    train = _training(study, name, seed)
+    yield train
+    asked.is_plain = not train.settings["connection"]["enabled"]
+    for title, evaluation, before in _evaluations(study, train, asked.is_plain):
+        yield from [*before, evaluation]
+        asked.evaluations.setdefault(title, []).append(evaluation)
+
+
+def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
+    """Of one of the study's seeds, in a folder that names it. None: the recipe's own."""
     arguments = [f"recipe={name}", *study.train]
     run = Path(study.runs) / _load("train", arguments, TrainRecipe).run_name
+    if seed is not None:
+        if any(_key(setting) == "seed" for setting in study.train):
+            raise RecipeError(
+                "train= holds a seed, and seeds= names those of the trainings: keep one of them"
+            )
+        run = run.with_name(f"{run.name}{_SEED}{seed}")
     arguments = [f"recipe={name}", f"output_dir={run}", *study.train]
+    arguments += [f"seed={seed}"] if seed is not None else []
     settings = dataclasses.asdict(_load("train", arguments, TrainRecipe))
     return Step(f"{run.name}/train", "train", tuple(arguments), settings, run)
 
 
 def _evaluations(study: StudyRecipe, train: Step, is_plain: bool) -> Iterator[tuple[str, Step, list[Step]]]:
     """Title, evaluation, and what else comes before it, for every way to ask a trained model."""
-    title = train.output.name
+    title = train.output.name.rpartition(_SEED)[0] if study.seeds else train.output.name
     if is_plain:
         yield from _promptings(study, title, "none", train)
         return

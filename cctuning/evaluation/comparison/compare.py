@@ -1,7 +1,7 @@
 """Models compared on the same questions: differences to a baseline, and how sure they are."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -126,22 +126,34 @@ def compare(
         questions[task], warning = common_questions(task, evaluations, names, common_only=common_only)
         warnings += [warning] if warning else []
     warnings += small_languages(questions, evaluations[0])
+    scores = scores_on(questions, evaluations, names, resamples=resamples, seed=seed)
+    return Comparison(
+        list(names), [str(evaluation.folder) for evaluation in evaluations], warnings, _with_holm(scores)
+    )
+
+
+def scores_on(
+    questions: Mapping[str, Sequence[Id]],
+    evaluations: Sequence[Evaluation],
+    names: Sequence[str],
+    *,
+    resamples: int = COMPARISON_RESAMPLES,
+    seed: int = 0,
+) -> list[ComparedScore]:
+    """Every score of one evaluation or more on `questions`, the ids of each task; p values as they are."""
     scores: list[ComparedScore] = []
     means: list[list[_Mean]] = []
-    for benchmark in dict.fromkeys(evaluations[0].tasks[task].benchmark for task in tasks):
-        of_benchmark = {
-            task: ids for task, ids in questions.items() if evaluations[0].tasks[task].benchmark == benchmark
-        }
+    tasks = evaluations[0].tasks
+    for benchmark in dict.fromkeys(tasks[task].benchmark for task in questions):
+        of_benchmark = {task: ids for task, ids in questions.items() if tasks[task].benchmark == benchmark}
         random = generator(seed, benchmark)
-        paired = PairedScores(evaluations, of_benchmark, random=random, resamples=resamples)
-        rows, mean = _benchmark_scores(paired, evaluations[0].tasks[next(iter(of_benchmark))], names)
+        paired = PairedScores(evaluations, of_benchmark, random=random, resamples=resamples, seed=seed)
+        rows, mean = _benchmark_scores(paired, tasks[next(iter(of_benchmark))], names)
         scores += rows
         means += [mean] if mean else []
     if len(means) > 1:
         scores += _average_scores(means, names)
-    return Comparison(
-        list(names), [str(evaluation.folder) for evaluation in evaluations], warnings, _with_holm(scores)
-    )
+    return scores
 
 
 class _Mean(NamedTuple):

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class TaskScores:
     parallel: bool  # the same id is the same question in every language
     main_metric: str
     questions: Mapping[Id, str]  # a hash of each question and its gold answers
-    scores: Mapping[str, ScoresById]  # by metric
+    scores: Mapping[str, ScoresById]  # by metric; of several seeds, the mean of each question
+    seeds: Sequence[Mapping[str, ScoresById]]  # the same for each seed of the training; of one, just the same
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     for (benchmark, language), samples in read_samples(folder):
         task = f"{benchmark}_{language}"
         config = results["configs"][task]
+        scores = scores_of(samples)
         tasks[task] = TaskScores(
             benchmark=benchmark,
             title=config["title"],
@@ -53,9 +56,42 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             parallel=config["parallel"],
             main_metric=config["main_metric"],
             questions={sample["doc_id"]: fingerprint(sample["doc"], sample["target"]) for sample in samples},
-            scores=scores_of(samples),
+            scores=scores,
+            seeds=[scores],
         )
     return Evaluation(Path(folder), results["config"], tasks)
+
+
+def join_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Evaluations of one recipe, trained with several seeds, as one: of each question the mean score.
+
+    Its folder and settings are those of the first. Raises `ValueError` where they were not all asked the
+    same questions.
+    """
+    first = evaluations[0]
+    tasks = {}
+    for name, task in first.tasks.items():
+        others = [evaluation.tasks.get(name) for evaluation in evaluations]
+        for other, evaluation in zip(others, evaluations, strict=True):
+            if other is None or other.questions != task.questions:
+                raise ValueError(
+                    f"{first.folder} and {evaluation.folder} are of one recipe with two seeds, and were not "
+                    f"asked the same questions of {name}: ask both again with the same settings"
+                )
+        seeds = [scores for other in others if other for scores in other.seeds]
+        tasks[name] = replace(task, scores=_mean_scores(seeds), seeds=seeds)
+    return replace(first, tasks=tasks)
+
+
+def _mean_scores(seeds: Sequence[Mapping[str, ScoresById]]) -> dict[str, ScoresById]:
+    """By metric the mean score of each question that all seeds have scored."""
+    means: dict[str, ScoresById] = {}
+    for metric, by_id in seeds[0].items():
+        found = {id: [scores.get(metric, {}).get(id) for scores in seeds] for id in by_id}
+        means[metric] = {
+            id: math.fsum(scores) / len(scores) for id, scores in found.items() if None not in scores
+        }
+    return {metric: by_id for metric, by_id in means.items() if by_id}
 
 
 def fingerprint(doc: Mapping[str, Any], target: Sequence[str]) -> str:

@@ -1,12 +1,17 @@
-"""Scores of several models on the same questions of one benchmark: all are drawn together."""
+"""Scores of several models on the same questions of one benchmark: all are drawn together.
+
+Of models that were trained with several seeds, seeds are drawn as well as questions (two-way bootstrap): the
+same ones for all models, languages and benchmarks.
+"""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from numpy.random import Generator
 
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.results.summary import MeanScore, estimates
-from cctuning.stats.bootstrap import Id, ScoresById, resampled_languages
+from cctuning.stats.bootstrap import Array, Id, ScoresById, resampled_languages, seed_shares
 
 
 class PairedScores:
@@ -19,22 +24,31 @@ class PairedScores:
         *,
         random: Generator,
         resamples: int,
+        seed: int = 0,
     ) -> None:
-        """`questions`: the ids to compare of each task of the benchmark."""
+        """`questions`: the ids to compare of each task of the benchmark. `seed`: of the draws of seeds."""
         tasks = evaluations[0].tasks
         self.parallel = tasks[next(iter(questions))].parallel
         # Per language the scores of each evaluation, by its number, under each metric.
-        self._scores: dict[str, dict[tuple[int, str], ScoresById]] = {
-            tasks[task].language: _common_scores(
-                [evaluation.tasks[task].scores for evaluation in evaluations], ids
-            )
-            for task, ids in questions.items()
-        }
+        self._scores: dict[str, dict[tuple[int, str], ScoresById]] = {}
+        of_seeds: dict[str, dict[tuple[int, str, int], ScoresById]] = {}
+        for task, ids in questions.items():
+            compared = [evaluation.tasks[task] for evaluation in evaluations]
+            common = _common_scores([found.scores for found in compared], ids)
+            self._scores[tasks[task].language] = common
+            of_seeds[tasks[task].language] = {
+                (number, metric, place): {id: scores[metric][id] for id in by_id}
+                for (number, metric), by_id in common.items()
+                for place, scores in enumerate(compared[number].seeds)
+            }
         if not any(self._scores.values()):
             raise ValueError(f"{', '.join(questions)}: the result folders have no score in common")
-        self._drawn = resampled_languages(
-            self._scores, parallel=self.parallel, random=random, resamples=resamples
-        )
+        self._drawn = {
+            language: _over_seeds(drawn, seed, resamples)
+            for language, drawn in resampled_languages(
+                of_seeds, parallel=self.parallel, random=random, resamples=resamples
+            ).items()
+        }
         self.metrics = list(
             dict.fromkeys(metric for by_metric in self._scores.values() for _, metric in by_metric)
         )
@@ -77,3 +91,16 @@ def _common_scores(
             for number, by_id in enumerate(scores):
                 common[number, metric] = {id: by_id[id] for id in scored}
     return common
+
+
+def _over_seeds(
+    drawn: Mapping[tuple[int, str, int], Array], seed: int, resamples: int
+) -> dict[tuple[int, str], Array]:
+    """By number of the evaluation and metric the resampled means, of which each draw takes seeds anew."""
+    of_seeds: dict[tuple[int, str], list[Array]] = {}
+    for (number, metric, _), means in drawn.items():
+        of_seeds.setdefault((number, metric), []).append(means)
+    return {
+        key: means[0] if len(means) == 1 else np.sum(seed_shares(len(means), seed, resamples) * means, axis=0)
+        for key, means in of_seeds.items()
+    }

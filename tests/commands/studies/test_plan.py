@@ -78,7 +78,7 @@ def test_each_step_waits_for_what_it_reads():
     assert (fit.needs, evaluation.needs) == (("llama31_aya/train",), ("llama31_aya/fit_1000",))
     assert fit.settings["model"] == str(by_name["llama31_aya/train"].output)
     assert evaluation.settings["model"] == str(fit.output)
-    assert [row.results for row in rows] == [
+    assert [step.output for row in rows for step in row.evaluations] == [
         Path("outputs/llama31_aya_sft/evaluation/paper-none"),
         Path("outputs/llama31_aya/monolingual/evaluation/paper-monolingual"),
     ]
@@ -113,7 +113,11 @@ def test_ways_to_ask_are_rows_of_connected_models_alone():
 
 
 def results(**settings):
-    return [str(row.results) for row in small(recipes=["llama31_aya_sft"], **settings)[1]]
+    return [
+        str(step.output)
+        for row in small(recipes=["llama31_aya_sft"], **settings)[1]
+        for step in row.evaluations
+    ]
 
 
 def test_evaluations_that_are_asked_in_other_ways_lie_beside_each_other():
@@ -200,3 +204,23 @@ def test_what_a_step_would_refuse_is_refused_before_anything_runs(settings, mess
 def test_a_study_of_nothing():
     with pytest.raises(ValueError, match="recipes="):
         StudyRecipe(recipes=[])
+
+
+def test_each_seed_is_trained_and_asked_and_a_row_has_all_of_them():
+    steps, rows = small(seeds=[1, 2], train=["max_steps=7"])
+    assert names(steps, "train") == [
+        f"{name}-seed{seed}/train" for seed in (1, 2) for name in ("llama31_aya_sft", "llama31_aya")
+    ]
+    assert [step.settings["seed"] for step in steps if step.kind == "train"] == [1, 1, 2, 2]
+    assert [(row.title, row.baseline) for row in rows] == [
+        ("llama31_aya_sft", None),
+        ("llama31_aya", "llama31_aya_sft"),
+    ]
+    for row in rows:
+        assert [
+            step.settings["model"].count(f"-seed{seed}") for seed, step in enumerate(row.evaluations, 1)
+        ] == [1, 1]
+    with pytest.raises(RecipeError, match=r"train=.*seed.*seeds="):
+        small(seeds=[1, 2], train=["seed=3"])
+    with pytest.raises(ValueError, match=r"seeds=\[1, 1\].*twice"):
+        StudyRecipe(recipes=["tiny"], seeds=[1, 1])

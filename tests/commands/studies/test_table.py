@@ -4,15 +4,23 @@ import csv
 import io
 import re
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
-from cctuning.commands.studies.plan import TableRow
+from cctuning.commands.studies.plan import Step, TableRow
 from cctuning.commands.studies.table import columns_of, csv_text, markdown, screen_table, write_tables
 from cctuning.evaluation.asking.sample_files import ResultsError
+from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from tests.samples import samples, write_evaluation
+
+
+def row(title, *folders, baseline=None):
+    """A row of the evaluations in these folders, one for each seed."""
+    steps = [Step(str(folder), "evaluate", (), {}, folder) for folder in folders]
+    return TableRow(title, tuple(steps), baseline)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +36,9 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(folders):
     return [
-        TableRow("low", "low/none", folders / "low", None),
-        TableRow("high", "high/none", folders / "high", "low"),
-        TableRow("one", "one/none", folders / "one", None),
+        row("low", folders / "low"),
+        row("high", folders / "high", baseline="low"),
+        row("one", folders / "one"),
     ]
 
 
@@ -71,7 +79,7 @@ def test_a_row_whose_baseline_is_missing_has_no_differences(rows):
 def test_questions_that_not_both_were_asked_are_named(folders, tmp_path):
     fewer = {task: made[5:] for task, made in samples("xnli", level=0.5).items()}
     write_evaluation(tmp_path / "fewer", fewer)
-    rows = [TableRow("low", "a", folders / "low", None), TableRow("fewer", "b", tmp_path / "fewer", "low")]
+    rows = [row("low", folders / "low"), row("fewer", tmp_path / "fewer", baseline="low")]
     lines, warnings = read_lines(rows, resamples=200)
     assert list(lines[1].differences) == ["XNLI"]
     assert any("xnli" in warning for warning in warnings)
@@ -136,3 +144,43 @@ def test_tables_are_written(lines, tmp_path):
 def test_a_folder_without_results(tmp_path):
     with pytest.raises(ResultsError, match="does not exist"):
         read_scores(tmp_path / "gone")
+
+
+def test_seeds_are_drawn_as_questions_are(tmp_path):
+    """Against a bootstrap written out: seeds and questions are drawn, the same ones for both models."""
+    folders = {
+        (name, seed): write_evaluation(
+            tmp_path / f"{name}{seed}", samples("xnli", level=level, seed=f"{name}{seed}")
+        )
+        for name, level in [("low", 0.4), ("high", 0.6)]
+        for seed in range(3)
+    }
+    of = {name: [folders[name, seed] for seed in range(3)] for name in ("low", "high")}
+    lines, warnings = read_lines(
+        [row("low", *of["low"]), row("high", *of["high"], baseline="low")], resamples=20_000
+    )
+    assert warnings == []
+
+    def scores(folder):  # (questions, languages)
+        tasks = read_evaluation(folder).tasks.values()
+        return np.array([list(task.scores["accuracy,paper"].values()) for task in tasks]).T
+
+    low, high = (np.stack([scores(folder) for folder in of[name]]) for name in ("low", "high"))
+    assert lines[1].scores["XNLI"].value == pytest.approx(high.mean())
+    difference = lines[1].differences["XNLI"]
+    assert difference.value == pytest.approx((high - low).mean())
+    random = np.random.default_rng(1)
+    drawn = []
+    for _ in range(20_000):
+        seeds, questions = random.integers(3, size=3), random.integers(40, size=40)
+        drawn.append([part[seeds][:, questions].mean() for part in (high, high - low)])
+    expected = np.quantile(drawn, [0.025, 0.975], axis=0).T
+    assert list(lines[1].scores["XNLI"].interval) == pytest.approx(expected[0], abs=0.01)
+    assert list(difference.interval) == pytest.approx(expected[1], abs=0.01)
+
+
+def test_seeds_that_were_asked_other_questions(folders, tmp_path):
+    fewer = {task: made[5:] for task, made in samples("xnli", level=0.5).items()}
+    write_evaluation(tmp_path / "fewer", fewer)
+    with pytest.raises(ValueError, match=r"low.*fewer.*same questions of xnli_en"):
+        read_lines([row("low", folders / "low", tmp_path / "fewer")], resamples=200)
