@@ -94,7 +94,8 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
     rows: list[TableRow] = []
     for names in _recipes_by_model(study):
         asked: dict[str, _Asked] = {name: _Asked() for name in names}
-        for seed, name in itertools.product(study.seeds or [None], names):
+        seeds: Sequence[int | None] = study.seeds or [None]
+        for seed, name in itertools.product(seeds, names):
             steps += _recipe_steps(study, name, seed, asked[name])
         rows += _table_rows(study, asked.values())
     _check_names(steps)

@@ -87,10 +87,9 @@ def _mean_scores(seeds: Sequence[Mapping[str, ScoresById]]) -> dict[str, ScoresB
     """By metric the mean score of each question that all seeds have scored."""
     means: dict[str, ScoresById] = {}
     for metric, by_id in seeds[0].items():
-        found = {id: [scores.get(metric, {}).get(id) for scores in seeds] for id in by_id}
-        means[metric] = {
-            id: math.fsum(scores) / len(scores) for id, scores in found.items() if None not in scores
-        }
+        of_seeds = [scores.get(metric, {}) for scores in seeds]
+        scored = [id for id in by_id if all(id in scores for scores in of_seeds)]
+        means[metric] = {id: math.fsum(scores[id] for scores in of_seeds) / len(seeds) for id in scored}
     return {metric: by_id for metric, by_id in means.items() if by_id}
 
 
