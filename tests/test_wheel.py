@@ -157,7 +157,7 @@ def test_from_training_to_a_comparison(run, installed, folder):
     )
     assert "100" in said[0]
     assert "real_accelerator" not in said[1]  # DeepSpeed is installed, but not used
-    assert {"connection.safetensors", "recipe.yaml"} <= {path.name for path in (folder / "out").iterdir()}
+    assert {"connection", "recipe.yaml"} <= {path.name for path in (folder / "out").iterdir()}
     assert (folder / "out/monolingual/modeling_cctuning.py").is_file()
     assert len(list(folder.glob("*/samples_xnli_sw.jsonl"))) == 2
     assert json.loads((folder / "compared/comparison.json").read_text(encoding="utf-8"))

@@ -23,7 +23,15 @@ from cctuning.connection.modeling_cctuning import (
 )
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, ModelError, kind_of, read_json_object
+from cctuning.pretrained.kinds import (
+    ADAPTER_FILE,
+    CONNECTION_FILE,
+    CONNECTION_FOLDER,
+    ModelError,
+    connection_folder,
+    kind_of,
+    read_json_object,
+)
 from cctuning.pretrained.loading import from_library, load_causal_lm, load_config, load_generation_config
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import WeightsError, check_finite, read_tensors
@@ -65,11 +73,10 @@ class CCTuningModel(CrossLingualConnection):
         `ModelError` or `WeightsError` where one of its files cannot be used.
         """
         directory = Path(directory)
-        if not kind_of(directory).run:
-            raise FileNotFoundError(
-                f"{directory / CONNECTION_FILE} is missing: {directory} is no CC-Tuning run"
-            )
-        connection, marker = read_connection(directory / CONNECTION_FILE)
+        settings = connection_folder(directory) / CONNECTION_FILE
+        if not settings.is_file():
+            raise FileNotFoundError(f"{settings} is missing: {directory} is no CC-Tuning run")
+        connection, marker = read_connection(settings)
         model = cls.wrap(_load_base(directory, **kwargs), connection)
         load_connection_weights(model, directory)
         model.response_marker = marker
@@ -88,7 +95,7 @@ class CCTuningModel(CrossLingualConnection):
             return self._record(input_ids, attention_mask, prompt_lengths, path)
 
     def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
-        """A plain checkpoint of the base model, and the connection beside it in its own two files."""
+        """A plain checkpoint of the base model, and the connection in a folder of its own inside."""
         state_dict = self.state_dict() if state_dict is None else state_dict
         base = {name: tensor for name, tensor in state_dict.items() if not is_of_pooling(name)}
         result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
@@ -172,8 +179,12 @@ def _load_base(directory: Path, **kwargs: Any) -> Any:
 def save_connection(
     model: Any, directory: str | Path, state_dict: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Writes `connection.json`, and `connection.safetensors` where the pooling has parameters."""
-    directory = Path(directory)
+    """Writes the folder `connection` into a run's `directory`: the settings, and the pooling's weights.
+
+    What an older version left beside the model's weights is removed.
+    """
+    folder = Path(directory, CONNECTION_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "connection": dataclasses.asdict(model.connection),
         "paths": model.paths._asdict(),
@@ -187,8 +198,10 @@ def save_connection(
         if weights.keys() != expected.keys():
             raise ValueError(f"expected {', '.join(expected)} among the weights, found {sorted(weights)}")
         tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
-        save_file(tensors, directory / CONNECTION_WEIGHTS)
-    (directory / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+        save_file(tensors, folder / CONNECTION_WEIGHTS)
+    (folder / CONNECTION_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+    for name in (CONNECTION_WEIGHTS, CONNECTION_FILE):
+        Path(directory, name).unlink(missing_ok=True)
 
 
 def _pooling_shapes(model: Any) -> dict[str, tuple[int, ...]]:
@@ -204,7 +217,7 @@ def load_connection_weights(model: Any, directory: str | Path) -> None:
     expected = _pooling_shapes(model)
     if not expected:
         return
-    path = Path(directory) / CONNECTION_WEIGHTS
+    path = connection_folder(directory) / CONNECTION_WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: the connection's weights belong there")
     tensors, names = read_tensors(path), ", ".join(expected)

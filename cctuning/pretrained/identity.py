@@ -12,12 +12,23 @@ from typing import IO, Any
 
 from huggingface_hub import try_to_load_from_cache
 
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, CONNECTION_FILE, ModelError, read_json_object
+from cctuning.pretrained.kinds import (
+    ADAPTER_FILE,
+    CONFIG_FILE,
+    CONNECTION_FILE,
+    CONNECTION_FOLDER,
+    ModelError,
+    read_json_object,
+)
 
-# By part, the files that make it, as patterns; each in the folder itself.
+# By part, the files that make it, as patterns in the folder. A run of an older version has the connection's
+# files in the folder itself.
 _PARTS: Mapping[str, tuple[str, ...]] = {
-    "weights": ("*.safetensors", "*.safetensors.index.json", "model.bin"),  # the last is CTranslate2's
-    "config": (CONFIG_FILE, ADAPTER_FILE, CONNECTION_FILE),
+    "weights": (
+        "*.safetensors", f"{CONNECTION_FOLDER}/*.safetensors", "*.safetensors.index.json",
+        "model.bin",  # CTranslate2's
+    ),
+    "config": (CONFIG_FILE, ADAPTER_FILE, CONNECTION_FILE, f"{CONNECTION_FOLDER}/{CONNECTION_FILE}"),
     "generation_config": ("generation_config.json",),
     "tokenizer": (
         "*token*", "vocab*", "merges*", "*.model", "shared_vocabulary*", "*.jinja",

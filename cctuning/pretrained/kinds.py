@@ -9,6 +9,7 @@ from cctuning.tools.marks import missing_mark
 
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
+CONNECTION_FOLDER = "connection"  # in a run's folder, which is else a plain checkpoint
 CONNECTION_FILE = "connection.json"
 GGUF_SUFFIX = ".gguf"  # of a file that holds a model by itself: weights, configuration and tokenizer
 
@@ -34,12 +35,23 @@ class ModelKind:
 def kind_of(folder: str | Path) -> ModelKind:
     """The kind of the model in `folder`. Raises `ModelError` where its config.json is no JSON object."""
     folder = Path(folder)
-    run = (folder / CONNECTION_FILE).is_file()
+    run = (connection_folder(folder) / CONNECTION_FILE).is_file()
     return ModelKind(
         run=run,
         exported=not run and "cctuning" in read_json_object(folder / CONFIG_FILE),
         adapter=(folder / ADAPTER_FILE).is_file(),
     )
+
+
+def connection_folder(folder: str | Path) -> Path:
+    """The folder of the connection's files in a run's `folder`; that itself where an older version wrote it.
+
+    There they lay beside the weights, and who reads all `*.safetensors` took them for some of the model's.
+    """
+    folder = Path(folder)
+    inner = folder / CONNECTION_FOLDER
+    older = (folder / CONNECTION_FILE).is_file() and not (inner / CONNECTION_FILE).is_file()
+    return folder if older else inner
 
 
 def holds_model(folder: str | Path) -> bool:

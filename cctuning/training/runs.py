@@ -10,7 +10,14 @@ import yaml
 from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
 from cctuning.pretrained.identity import ORIGIN_FILE
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONNECTION_FILE, holds_model, kind_of, read_json_object
+from cctuning.pretrained.kinds import (
+    ADAPTER_FILE,
+    CONNECTION_FILE,
+    CONNECTION_FOLDER,
+    holds_model,
+    kind_of,
+    read_json_object,
+)
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.marks import begin
 from cctuning.training.checkpoints import (
@@ -39,7 +46,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
 # What a run leaves that would be taken for a part of the next one in the same folder.
 _LEFT = (
     "checkpoint-*", METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
-    CONNECTION_FILE, CONNECTION_WEIGHTS, ADAPTER_FILE, "adapter_model.safetensors",
+    CONNECTION_FOLDER, CONNECTION_FILE, CONNECTION_WEIGHTS, ADAPTER_FILE, "adapter_model.safetensors",
     "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
 

@@ -37,6 +37,7 @@ from cctuning.data.encoding import (
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
+from cctuning.pretrained.kinds import connection_folder
 from cctuning.training.callbacks import NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
@@ -290,8 +291,8 @@ class CCTuningTrainer(ResumableTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        # The connection lies beside the plain checkpoint; adapters and FSDP's own files hold it themselves.
-        has_connection_file = (Path(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
+        # The connection has files of its own; adapters and FSDP's own files hold it themselves.
+        has_connection_file = (connection_folder(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
         engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
         if has_connection_file and self.connection_model is not None and not engine_has_it:
             load_connection_weights(self.connection_model, resume_from_checkpoint)

@@ -100,7 +100,7 @@ def test_a_dry_run_shows_what_would_happen_and_writes_nothing(arguments, tmp_pat
 def test_a_run_leaves_every_file_of_the_contract(finished):
     expected = {
         "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja",
-        "tokenizer_config.json", "connection.safetensors", "connection.json", "recipe.yaml", "metrics.jsonl",
+        "tokenizer_config.json", "connection", "recipe.yaml", "metrics.jsonl",
         "training_loss.png", "chosen_layers.png", "README.md", "training_report.json",
     }  # fmt: skip
     assert expected <= {path.name for path in finished.iterdir()}
@@ -123,9 +123,9 @@ def test_transformers_loads_it_as_the_plain_model_without_a_complaint(finished, 
 
 def test_the_package_loads_it_connected(finished):
     model = CCTuningModel.load(finished)
-    weight = load_file(finished / "connection.safetensors")["decision_maker.weight"]
+    weight = load_file(finished / "connection" / "connection.safetensors")["decision_maker.weight"]
     assert torch.equal(model.decision_maker.weight, weight) and weight.shape == (3, 32)
-    settings = json.loads((finished / "connection.json").read_text())
+    settings = json.loads((finished / "connection" / "connection.json").read_text())
     assert settings["connection"]["pooling"] == "decision_maker"
 
 
@@ -252,7 +252,7 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert ended.status == 0, ended.err
     assert "fit_transform" not in ended.out
     left = {path.name for path in folder.iterdir()}
-    assert not {"connection.json", "connection.safetensors", "chosen_layers.png", "checkpoint-4"} & left
+    assert not {"connection", "chosen_layers.png", "checkpoint-4"} & left
     assert {"model.safetensors", "training_loss.png", "training_report.json"} <= left
     assert type(load_model(folder)).__name__ == "LlamaForCausalLM"
     assert "ML-SFT" in (folder / "README.md").read_text()
@@ -279,16 +279,12 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
 # --- Other kinds of runs ------------------------------------------------------------------------------------
 
 
-def test_lora_leaves_the_adapter_with_the_connection_beside_it(arguments, tmp_path, base):
+def test_lora_leaves_the_adapter_and_the_connection(arguments, tmp_path, base):
     ended = call(train, *arguments(lora__enabled="true", lora__r=2))
     assert ended.status == 0, ended.err
     folder = tmp_path / "run"
-    assert {
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "connection.safetensors",
-        "connection.json",
-    } <= {path.name for path in folder.iterdir()}
+    names = {"adapter_config.json", "adapter_model.safetensors", "connection"}
+    assert names <= {path.name for path in folder.iterdir()}
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
     merged = CCTuningModel.load(folder)
     own = AutoModelForCausalLM.from_pretrained(base)

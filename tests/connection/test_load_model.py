@@ -30,6 +30,20 @@ def test_an_exported_model_is_connected(exported):
     assert model.transform_matrix.weight.shape == (32, 32)
 
 
+def test_a_run_whose_connection_lies_beside_the_weights(tmp_path):
+    """As older versions wrote it, where a server took those weights for the model's."""
+    model = CCTuningModel.wrap(tiny_llama(50))
+    model.save_pretrained(tmp_path)
+    for path in (tmp_path / "connection").iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / "connection").rmdir()
+    loaded = load_model(tmp_path)
+    assert torch.equal(loaded.decision_maker.weight, model.decision_maker.weight)
+    loaded.save_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model.safetensors"]
+    assert torch.equal(load_model(tmp_path).decision_maker.weight, model.decision_maker.weight)
+
+
 @pytest.mark.parametrize("auto_class", ["AutoModelForCausalLM", "AutoConfig"])
 def test_code_in_a_folder_is_never_run_unasked(exported, tmp_path, auto_class):
     marker = tmp_path / "was run"

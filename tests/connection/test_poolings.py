@@ -188,7 +188,7 @@ def test_a_new_pooling_from_training_to_an_export(query_pooling, tmp_path):
     assert float((model.query.query.detach() - start).abs().max()) > 5e-3
     trainer.save_model()
 
-    saved = json.loads((tmp_path / "run" / "connection.json").read_text())["connection"]
+    saved = json.loads((tmp_path / "run" / "connection" / "connection.json").read_text())["connection"]
     assert saved["pooling"] == "query"
     loaded = CCTuningModel.load(tmp_path / "run")
     assert torch.equal(loaded.query.query, model.query.query)

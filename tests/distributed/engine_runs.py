@@ -61,7 +61,7 @@ def losses(folder: Path) -> list[float]:
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     """All tensors that a run has left: of the model or its adapter, and of the connection."""
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("connection/*.safetensors")])
     return {f"{file.name}: {name}": tensor for file in files for name, tensor in load_file(file).items()}
 
 

@@ -9,12 +9,15 @@ from typing import Any
 import torch
 
 from cctuning.connection.model import CONNECTION_WEIGHTS
-from cctuning.pretrained.kinds import CONNECTION_FILE
+from cctuning.pretrained.kinds import CONNECTION_FILE, CONNECTION_FOLDER
 from cctuning.training.runs import RECIPE_FILE
 from tests.hostile import models
 from tests.hostile.cases import Table
 from tests.hostile.model_cases import ASKS_FIRST, MODEL_CODE, brings_code, edited, halved, weights
 from tests.hostile.models import FIT, asked, trained
+
+SETTINGS_FILE = f"{CONNECTION_FOLDER}/{CONNECTION_FILE}"
+MATRICES = f"{CONNECTION_FOLDER}/{CONNECTION_WEIGHTS}"
 
 TABLE = Table("chat")
 row = TABLE.row
@@ -67,22 +70,22 @@ def replaced(name: str, change: Callable[[str], str]) -> Change:
 
 def matrix(name: str, tensor: torch.Tensor) -> Change:
     """Puts one tensor in place of all in the connection's weights."""
-    return weights(lambda tensors: {name: tensor}, CONNECTION_WEIGHTS)
+    return weights(lambda tensors: {name: tensor}, MATRICES)
 
 
 # --- The Decision Maker -------------------------------------------------------------------------------------
 
-DECISION_MAKER = f"model=run: run/{CONNECTION_WEIGHTS}"
+DECISION_MAKER = f"model=run: run/{MATRICES}"
 
 row(
     "a pickle as the Decision Maker",
     f"{DECISION_MAKER} … pickle … may run code",
     fitted,
-    lambda path: models.pickled(path / CONNECTION_WEIGHTS),
+    lambda path: models.pickled(path / MATRICES),
     script="fit",
 )
-row("half a Decision Maker", f"{DECISION_MAKER} … safetensors", run, halved(CONNECTION_WEIGHTS))
-row("no Decision Maker", f"{DECISION_MAKER} is missing", run, removed(CONNECTION_WEIGHTS))
+row("half a Decision Maker", f"{DECISION_MAKER} … safetensors", run, halved(MATRICES))
+row("no Decision Maker", f"{DECISION_MAKER} is missing", run, removed(MATRICES))
 row(
     "a Decision Maker of another hidden size",
     f"{DECISION_MAKER}: {WEIGHT} is (3, 64) … (3, 32)",
@@ -97,7 +100,7 @@ row(
 )
 row(
     "NaN in the Decision Maker",
-    f"model=run: {WEIGHT} … run/{CONNECTION_WEIGHTS} … {DIVERGED}",
+    f"model=run: {WEIGHT} … run/{MATRICES} … {DIVERGED}",
     run,
     matrix(WEIGHT, torch.full((3, 32), torch.nan)),
 )
@@ -110,18 +113,18 @@ row(
 
 # --- connection.json ----------------------------------------------------------------------------------------
 
-SETTINGS = f"model=run: run/{CONNECTION_FILE}"
+SETTINGS = f"model=run: run/{SETTINGS_FILE}"
 
 
 def setting(folder: Path, **changes: object) -> list[str]:
     """Asking a run whose connection.json has these settings."""
-    path = models.run(folder) / CONNECTION_FILE
+    path = models.run(folder) / SETTINGS_FILE
     models.edit(path, connection=json.loads(path.read_text())["connection"] | changes)
     return asked("run")
 
 
-row("half the settings", f"{SETTINGS} … JSON", fitted, halved(CONNECTION_FILE), script="fit")
-row("no settings", f"{SETTINGS}: connection … object", run, written(CONNECTION_FILE, "{}"))
+row("half the settings", f"{SETTINGS} … JSON", fitted, halved(SETTINGS_FILE), script="fit")
+row("no settings", f"{SETTINGS}: connection … object", run, written(SETTINGS_FILE, "{}"))
 row(
     "text for token ids",
     f"{SETTINGS}: response_marker … token ids",
@@ -197,7 +200,7 @@ row(
     "a run of plain fine-tuning, fitted",
     "run … without a connection … nothing to fit",
     fitted,
-    removed(CONNECTION_FILE),
+    removed(SETTINGS_FILE),
     script="fit",
 )
 

@@ -16,13 +16,15 @@ FILES = {
     "tokenizer": "chat_template.jinja",
     "code": "modeling_own.py",
 }
+CONNECTION = {"config": "connection/connection.json", "weights": "connection/connection.safetensors"}
 
 
 @pytest.fixture
 def model(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
-    for name in (*FILES.values(), "tokenizer.json"):
+    (folder / "connection").mkdir()
+    for name in (*FILES.values(), *CONNECTION.values(), "tokenizer.json"):
         (folder / name).write_text("{}")
     tensors = {"a": torch.zeros(3000, 4), "b": torch.zeros(2), "c": torch.zeros(5000, 4)}
     save_file(tensors, folder / "model.safetensors")
@@ -42,12 +44,12 @@ def test_a_copy_under_another_name_is_the_same_model(model, tmp_path):
     assert identity_of(model) == before == json.loads(json.dumps(before))
 
 
-@pytest.mark.parametrize("part", FILES)
-def test_a_file_that_changes_is_another_part(model, part):
+@pytest.mark.parametrize(("part", "name"), [*FILES.items(), *CONNECTION.items()])
+def test_a_file_that_changes_is_another_part(model, part, name):
     before = identity_of(model)
-    (model / FILES[part]).write_text("{ }")
+    (model / name).write_text("{ }")
     assert differing(before, identity_of(model)) == {part}
-    (model / FILES[part]).unlink()
+    (model / name).unlink()
     assert differing(before, identity_of(model)) == {part}
 
 

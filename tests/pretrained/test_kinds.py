@@ -10,14 +10,16 @@ from cctuning.pretrained.kinds import ModelError, ModelKind, kind_of
     [
         ({}, False, False, False),
         ({"config.json": {"model_type": "llama"}}, False, False, False),
-        ({"config.json": {}, "connection.json": {}}, True, False, False),
-        ({"connection.json": {}, "adapter_config.json": {}}, True, False, True),
+        ({"config.json": {}, "connection/connection.json": {}}, True, False, False),
+        ({"config.json": {}, "connection.json": {}}, True, False, False),  # of an older version
+        ({"connection/connection.json": {}, "adapter_config.json": {}}, True, False, True),
         ({"adapter_config.json": {}}, False, False, True),
         ({"config.json": {"cctuning": {}}}, False, True, False),
     ],
 )
 def test_kinds(tmp_path, files, run, exported, adapter):
     for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
     kind = kind_of(tmp_path)
     assert kind == ModelKind(run=run, exported=exported, adapter=adapter)

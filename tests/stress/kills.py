@@ -40,7 +40,12 @@ SETTINGS = {
     "save_steps": "3",
     "save_total_limit": "2",
 }
-COMPARED = ("model.safetensors", "connection.safetensors", "adapter_model.safetensors", "metrics.jsonl")
+COMPARED = (
+    "model.safetensors",
+    "connection/connection.safetensors",
+    "adapter_model.safetensors",
+    "metrics.jsonl",
+)
 console = Console(markup=False, highlight=False, soft_wrap=True)
 
 Moment = Callable[[Path, "subprocess.Popen[str]"], None]

@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_to_go_on_from(arguments, tm
     assert f"Continuing from {good.path}" in again.out
     whole = call(train, *arguments(tmp_path / "whole"))
     assert whole.status == 0, whole.err
-    for name in ("model.safetensors", "connection.safetensors"):
+    for name in ("model.safetensors", "connection/connection.safetensors"):
         assert (folder / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 

@@ -58,7 +58,7 @@ def wait_for(path, started):
 
 
 def assert_same_run(first, second):
-    for name in ("model.safetensors", "connection.safetensors", "metrics.jsonl"):
+    for name in ("model.safetensors", "connection/connection.safetensors", "metrics.jsonl"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
     reports = [json.loads((folder / "training_report.json").read_text()) for folder in (first, second)]
     assert reports[0]["loss"] == reports[1]["loss"]

@@ -24,7 +24,8 @@ def a_run(folder, *, finished=False, connected=True, time=None, recipe=None, che
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe or RECIPE))
     if connected:
-        (folder / "connection.json").write_text("{}")
+        (folder / "connection").mkdir()
+        (folder / "connection" / "connection.json").write_text("{}")
     if finished:
         (folder / "training_report.json").write_text(json.dumps({"steps": 12}))
         if time:
@@ -192,7 +193,7 @@ def test_nothing_is_deleted_in_a_folder_that_no_run_wrote(tmp_path):
 def test_a_run_that_goes_on_is_no_longer_finished(tmp_path):
     folder = a_run(tmp_path / "run", finished=True, checkpoints=(2,))
     clear_output_dir(folder, "auto")
-    assert sorted(path.name for path in folder.iterdir() if path.name != "connection.json") == [
+    assert sorted(path.name for path in folder.iterdir() if path.name != "connection") == [
         UNFINISHED,
         "checkpoint-2",
         "recipe.yaml",

@@ -401,7 +401,7 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
     trainer.save_model(str(tmp_path / "run"))
     trained = trainer.model.merge_and_unload()
     loaded = CCTuningModel.load(tmp_path / "run")
-    saved = load_file(tmp_path / "run" / "connection.safetensors")["decision_maker.weight"]
+    saved = load_file(tmp_path / "run" / "connection" / "connection.safetensors")["decision_maker.weight"]
     torch.testing.assert_close(saved, trained.decision_maker.weight.detach())
     assert 4 in loaded.generation_config.eos_token_id
     # Without us, transformers loads base and adapter, and leaves the Decision Maker out.
