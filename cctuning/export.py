@@ -22,7 +22,9 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
     """Writes `model` with its Transform Matrix to `output_dir`, as a folder that loads without this package.
 
     `AutoModelForCausalLM.from_pretrained(output_dir, trust_remote_code=True)` is connected, from the model's
-    own outputs times W_T; without `trust_remote_code` the same folder is the plain base model.
+    own outputs times W_T; without `trust_remote_code` the same folder is the plain base model. The
+    configuration names the connected class (`architectures`), so that who goes by that name (transformers
+    serve, vLLM, SGLang, llama.cpp) does not take it for the base model.
 
     Args:
         model: a `CCTuningModel`; around it may be a PEFT adapter, which is merged into it for good.
@@ -96,6 +98,6 @@ def _save(model: Any, config: Any, weights: dict[str, Tensor], output_dir: Path)
     model.config = config
     make_savable(model.generation_config)
     try:
-        CrossLingualConnection.save_pretrained(model, output_dir, state_dict=weights)
+        super(CrossLingualConnection, model).save_pretrained(output_dir, state_dict=weights)
     finally:
         model.config = own_config

@@ -98,10 +98,20 @@ class CCTuningModel(CrossLingualConnection):
         """A plain checkpoint of the base model, and the connection in a folder of its own inside."""
         state_dict = self.state_dict() if state_dict is None else state_dict
         base = {name: tensor for name, tensor in state_dict.items() if not is_of_pooling(name)}
-        result = super().save_pretrained(save_directory, *args, state_dict=base, **kwargs)
+        result = super().save_pretrained(  # type: ignore[misc]
+            save_directory, *args, state_dict=base, **kwargs
+        )
+        # That has named the connected class, as fits an exported model.
+        model: Any = self
+        model.config.architectures = [_base_class_name(model)]
         if kwargs.get("is_main_process", True):
+            model.config.save_pretrained(save_directory)
             save_connection(self, save_directory, state_dict)
         return result
+
+
+def _base_class_name(model: Any) -> str:
+    return type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning")
 
 
 def _attach_new_pooling(model: Any) -> None:
@@ -158,7 +168,7 @@ def _configured_by(directory: str | Path) -> tuple[str, str, str | None]:
 def _exported_class(directory: Path) -> Any:
     config = read_json_object(directory / CONFIG_NAME)
     names = config.get("architectures") or [""]
-    base: Any = getattr(transformers, str(names[0]), None)
+    base: Any = getattr(transformers, str(names[0]).removeprefix("CCTuning"), None)
     if not (isinstance(base, type) and issubclass(base, PreTrainedModel)):
         raise ModelError(f"{directory / CONFIG_NAME}: architectures={names} names no model of transformers")
     check_exported(config["cctuning"], f"{directory / CONFIG_NAME}: cctuning")
@@ -189,7 +199,7 @@ def save_connection(
         "connection": dataclasses.asdict(model.connection),
         "paths": model.paths._asdict(),
         "response_marker": list(model.response_marker),
-        "base_model_class": type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning"),
+        "base_model_class": _base_class_name(model),
     }
     if expected := _pooling_shapes(model):
         weights = pooling_weights(

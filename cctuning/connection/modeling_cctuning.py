@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -390,6 +390,33 @@ def _query_length(inputs: dict[str, Any]) -> int:
     return int((inputs["inputs_embeds"] if tokens is None else tokens).shape[1])
 
 
+# What engines of paged attention pass, whose rows hold tokens of several prompts: continuous batching of
+# transformers, and the Transformers backends of vLLM and SGLang.
+_PACKED = ("cu_seq_lens_q", "block_table", "attention_instances", "forward_batch")
+_ONE_PROMPT = (
+    "a row may hold tokens of several prompts there, and the connection takes one prompt a row. Use "
+    "generate, cctuning serve, or vLLM with cctuning[vllm]; or switch the connection off "
+    "(model.connected = False)"
+)
+
+
+def _check_rows(attention: str, inputs: dict[str, Any]) -> None:
+    """Raises `ValueError` for a decoder's inputs whose rows may hold several prompts one after the other.
+
+    Each of them would need a connection of its own, and where it begins is not among the inputs.
+    `attention`: the implementation's name.
+    """
+    packed = [name for name in _PACKED if inputs.get(name) is not None]
+    if attention.startswith("paged|") or attention in ("vllm", "sglang"):
+        packed.append(f"attn_implementation={attention!r}")
+    positions, mask, cache = (inputs.get(n) for n in ("position_ids", "attention_mask", "past_key_values"))
+    # So transformers itself tells rows of several sequences.
+    if positions is not None and mask is None and cache is None and bool((positions.diff(dim=-1) != 1).any()):
+        packed.append("position_ids that begin anew")
+    if packed:
+        raise ValueError(f"{' and '.join(packed)}: {_ONE_PROMPT}")
+
+
 # --- Caches -------------------------------------------------------------------------------------------------
 
 
@@ -695,6 +722,13 @@ class CrossLingualConnection:
         finally:
             _GENERATION.reset(token)
 
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base model's. Raises `ValueError` for a connected model: see `_check_rows`."""
+        if self.connected and self.transform_matrix is not None:
+            where = "continuous batching (generate_batch, cache_implementation='paged')"
+            raise ValueError(f"{where}: {_ONE_PROMPT}")
+        return super().init_continuous_batching(*args, **kwargs)  # type: ignore[misc]
+
     def _forget_earlier_turns(self, prompt: dict[str, Any]) -> None:
         """Takes out of the prompt's cache what was read with f."""
         cache = prompt.get("past_key_values")
@@ -839,15 +873,6 @@ class CrossLingualConnection:
             outputs, _ = self._probe(probe, index.clamp(min=0), self.paths.record)
         return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
 
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
-        """As the base model's; the config keeps the base's name, so that it loads without this file."""
-        result = super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
-        config = self.config
-        config.architectures = [_base_class(type(self)).__name__]
-        if kwargs.get("is_main_process", True):
-            config.save_pretrained(save_directory)
-        return result
-
 
 def _expanded(tensor: Tensor | None, batch: int) -> Tensor | None:
     """One row per beam or returned sequence, in the order of `generate`."""
@@ -889,9 +914,13 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     handed_over = handed_over if model is self else {}
     given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
     index, output = given["connection_index"], given["connection_output"]
+    english = given["english_input_ids"]
     _connected_at(inputs.get("past_key_values"))  # before anything is read into it
     if not self.connected or (isinstance(index, int) and index < 0):
         return plain(**inputs)
+    if english is None and output is None and self.transform_matrix is None:
+        return plain(**inputs)
+    _check_rows(str(self.config.get_text_config(decoder=True)._attn_implementation), inputs)
 
     def as_rows(value: int | Tensor) -> Tensor:
         tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
@@ -901,7 +930,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
 
     if index is None and given["prompt_lengths"] is not None:
         index = given["prompt_lengths"] - 1 + _first_tokens(inputs.get("attention_mask"))
-    if given["english_input_ids"] is not None:
+    if english is not None:
         if index is None:
             raise ValueError("english_input_ids came without prompt_lengths: where does the response start?")
         index = as_rows(index)
@@ -910,8 +939,6 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
     if output is not None:
         return self._forward_with(inputs, output, as_rows(index))
-    if self.transform_matrix is None:
-        return plain(**inputs)
 
     embedding = given["connection_embedding"]
     collects = inputs.get("output_hidden_states") or inputs.get("output_attentions")
@@ -927,12 +954,6 @@ def _parameters(decoder_class: Any) -> tuple[str, ...]:
 
 
 # --- Classes ------------------------------------------------------------------------------------------------
-
-
-def _base_class(connected_class: Any) -> Any:
-    # FSDP2 puts a class of its own before ours.
-    models = (c for c in connected_class.__mro__ if issubclass(c, PreTrainedModel))
-    return next(c for c in models if not issubclass(c, CrossLingualConnection))
 
 
 @functools.cache

@@ -189,10 +189,14 @@ def test_a_fit_that_was_killed_leaves_no_model(folder, monkeypatch, killed):
 @pytest.mark.parametrize(("name", "said"), [("base", "another model"), ("outputs/mine", "the run itself")])
 def test_an_export_does_not_overwrite_another_model(folder, monkeypatch, name, said):
     write_base(folder / "base")
-    before = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+
+    def contents():
+        return {path: path.read_bytes() for path in (folder / name).rglob("*") if path.is_file()}
+
+    before = contents()
     with pytest.raises(ValueError, match=said):
         fit(monkeypatch, "model=outputs/mine", "pairs=20", f"output_dir={name}")
-    assert {path.name: path.read_bytes() for path in (folder / name).iterdir()} == before
+    assert contents() == before
 
 
 def test_a_fit_that_fails_leaves_what_was_there(folder, monkeypatch):

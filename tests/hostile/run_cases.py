@@ -129,7 +129,7 @@ row(
     "text for token ids",
     f"{SETTINGS}: response_marker … token ids",
     run,
-    edited("connection", response_marker="assistant"),
+    edited(SETTINGS_FILE.removesuffix(".json"), response_marker="assistant"),
 )
 row(
     "a setting that does not exist",
