@@ -15,8 +15,8 @@ from cctuning.tools.marks import finish
 TABLES = ("table.csv", "table.md")
 LEGEND = (
     "In %, with 95 % intervals (bootstrap of the questions, and of the seeds where there are several). "
-    "Differences are to the row that is named, on the same questions and seeds; one to three stars: p < 0.05, "
-    "0.01, 0.001 after Holm's correction."
+    "Differences are to the row that is named, on the same questions and seeds; one to three stars: "
+    "p < 0.05, 0.01, 0.001 after Holm's correction."
 )
 _CSV: Columns = {
     "row": "line.title",

@@ -8,8 +8,10 @@ from cctuning.evaluation.asking.questions import Question
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.chain_of_thought import judged_text
+from cctuning.evaluation.scoring.strict import in_english_words
 
-CONSISTENCY = "language_consistency,none"  # the key of a score
+CONSISTENCY = "language_consistency,none"  # keys of scores
+IN_ENGLISH = "in_english_words,strict"
 
 
 def make_samples(
@@ -41,6 +43,9 @@ def _sample(task: Task, question: Question, response: Mapping[str, Any], prompti
         best = max(likelihoods, key=likelihoods.__getitem__)
         scores["accuracy,loglikelihood"] = float(best in item.answers)
     language = None
+    if task.benchmark.kind == "short_answer":
+        in_english = in_english_words(judged, item)
+        scores |= {} if in_english is None else {IN_ENGLISH: in_english}
     if task.benchmark.kind != "choice":
         language = identify([text])[0].code
     # Also of choices: a model may explain its answer. A label alone is too short to tell.

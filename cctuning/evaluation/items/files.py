@@ -44,8 +44,9 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     """The items of FOLDER/TITLE/LANGUAGE, a .jsonl, .json (also .gz) or .parquet file, in its order.
 
     A row has `id`, `prompt`, `prompt_en`, `answer` (a list of gold texts; of a choice one label), of a choice
-    `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`. The
-    text that is only a parallel (`prompt_en`, or `prompt` where the benchmark asks in English) may be null.
+    `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`, such as
+    `answer_en`, a list of English gold texts. The text that is only a parallel (`prompt_en`, or `prompt` where
+    the benchmark asks in English) may be null.
     Texts are read without blanks at their ends: a gold text with one could occur in no response.
 
     Raises `DataError` where there is no such file or it cannot be read, naming the languages that are there,
@@ -154,6 +155,8 @@ def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tup
             if values[key] is not None or key != only_parallel:
                 yield from ((key, fault) for fault in _text_faults(values[key]))
         yield from _answer_faults(values, benchmark)
+        if values.get("answer_en") is not None:
+            yield from (("answer_en", fault) for fault in _texts_faults(values["answer_en"]))
 
 
 def _id_faults(value: Any) -> Iterator[tuple[str, str]]:
@@ -172,18 +175,19 @@ def _text_faults(value: Any) -> Iterator[str]:
         yield "holds half of a surrogate pair, which is no character"
 
 
+def _texts_faults(value: Any) -> Iterator[str]:
+    """The fault of what should be a list of texts."""
+    if not isinstance(value, list) or not value:
+        yield f"is {'an empty list' if value == [] else type_name(value)}, must be a list of texts"
+    elif text_faults := [fault for text in value for fault in _text_faults(text)]:
+        yield f"holds what {text_faults[0]}"
+
+
 def _answer_faults(values: dict[str, Any], benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     answers: Any = values["answer"]
     options: Any = values.get("options")
-    if not isinstance(answers, list) or not answers:
-        yield (
-            "answer",
-            f"is {'an empty list' if answers == [] else type_name(answers)}, must be a list of texts",
-        )
-        return
-    text_faults = [fault for answer in answers for fault in _text_faults(answer)]
-    if text_faults:
-        yield "answer", f"holds what {text_faults[0]}"
+    if text_faults := list(_texts_faults(answers)):
+        yield from (("answer", fault) for fault in text_faults)
     elif benchmark.kind != "choice":
         if options is not None:
             yield "options", f"are there, and {benchmark.title} is no choice"

@@ -72,7 +72,12 @@ def load_items(
             prompt_en=prompt if benchmark.asked_in_english else other.text,
             answers=tuple(dict.fromkeys(map(stripped, question.answers))),
             options=question.options_in(template),
-            details={"source_id": question.id, **question.details, **other.details()},
+            details={
+                "source_id": question.id,
+                **question.details,
+                **_english_answers(benchmark, language, by_id.get(question.id)),
+                **other.details(),
+            },
             number=number + 1,
         )
         for number, (question, prompt, other) in rows
@@ -88,6 +93,13 @@ def _questions(benchmark: Benchmark, read: Read, language: str) -> list[RawQuest
         raise DataError(
             f"{benchmark.title} {language}: its set on the hub has other columns than before ({error!r})"
         ) from error
+
+
+def _english_answers(benchmark: Benchmark, language: str, english: RawQuestion | None) -> dict[str, Any]:
+    """The gold texts of the same question in English, for answers that are right in the wrong language."""
+    if benchmark.kind != "short_answer" or not benchmark.parallel or language == "en" or english is None:
+        return {}
+    return {"answer_en": list(dict.fromkeys(map(stripped, english.answers)))}
 
 
 class _Parallel(NamedTuple):

@@ -7,6 +7,7 @@ import pytest
 from cctuning.evaluation.asking.questions import Prompt, Question
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.benchmark import Benchmark, Metric
 from cctuning.evaluation.items.item import Item
 
@@ -48,6 +49,25 @@ def test_a_free_text_is_consistent_with_the_language_that_was_asked_in(text, con
     assert sample(text)["scores"].get("language_consistency,none") == consistent
     in_english = sample(text, asked_in_english=True)["scores"].get("language_consistency,none")
     assert in_english == (None if consistent is None else 1 - consistent)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "english", "score"),
+    [
+        ("Germany", "Almanya", ["Germany"], 1.0),
+        ("In GERMANY.", "Almanya", ["Deutschland", "Germany"], 1.0),
+        ("Almanya (Germany)", "Almanya", ["Germany"], 0.0),
+        ("Fransa", "Almanya", ["Germany"], 0.0),
+        ("Paris", "Paris", ["paris"], None),  # the same word
+        ("Texas", "Texas eyaleti", ["Texas"], None),  # its words are right in both
+        ("Germany", "Almanya", None, None),
+    ],
+)
+def test_a_short_answer_that_is_right_in_english_words(response, gold, english, score):
+    item = Item(1, "tr", "soru", "question", (gold,), None, {"answer_en": english} if english else {})
+    task = Task(find_benchmark("mkqa"), "tr", [Question(item, Prompt("soru", [1]), None)])
+    [made] = make_samples(task, [RESPONSE | {"response": response}])
+    assert made["scores"].get("in_english_words,strict") == score
 
 
 def test_a_choice_has_no_language():

@@ -139,6 +139,8 @@ BAD = {
     "answer: is an empty list": {**CHOICE, "answer": []},
     "answer: holds what is a number, must be text": {**CHOICE, "answer": [3]},
     "answer: holds what is empty": {**CHOICE, "answer": [""]},
+    "answer_en: is text, must be a list of texts": {**CHOICE, "answer_en": "3"},
+    "answer_en: holds what is a number, must be text": {**CHOICE, "answer_en": ["a", 3]},
     "answer: '4' is no option: 1, 2, 3": {**CHOICE, "answer": ["4"]},
     "answer: holds 2 labels": {**CHOICE, "answer": ["1", "2"]},
     "options: is null, must be an object": {**CHOICE, "options": None},

@@ -69,6 +69,9 @@ def test_answers_keep_the_strings_of_the_source_and_questions_without_one_are_le
         ("威廉·莎士比亚", "莎士比亚"),
         ("太平洋",),
     ]
+    english = load(root, "mkqa", "en")
+    assert [item.details["answer_en"] for item in items] == [list(item.answers) for item in english]
+    assert not any("answer_en" in item.details for item in english)
 
 
 def test_english_copa_has_the_labels_of_its_translations_and_they_its_questions(root):
