@@ -44,9 +44,9 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     """The items of FOLDER/TITLE/LANGUAGE, a .jsonl, .json (also .gz) or .parquet file, in its order.
 
     A row has `id`, `prompt`, `prompt_en`, `answer` (a list of gold texts; of a choice one label), of a choice
-    `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`, such as
-    `answer_en`, a list of English gold texts. The text that is only a parallel (`prompt_en`, or `prompt` where
-    the benchmark asks in English) may be null.
+    `options` (label -> text), and may have `language` and `option_texts`; all else goes into `details`, such
+    as `answer_en`, a list of English gold texts. The text that is only a parallel (`prompt_en`, or `prompt`
+    where the benchmark asks in English) may be null.
     Texts are read without blanks at their ends: a gold text with one could occur in no response.
 
     Raises `DataError` where there is no such file or it cannot be read, naming the languages that are there,
