@@ -15,6 +15,7 @@ SCRIPTS = {
     "settings": "Make the rows that the settings +EN and +MT add",
     "sdrrl": "Make the rows of +SDRRL from the model's own English answers",
     "clean": "Remove near duplicates, and rows that hold questions of benchmarks",
+    "held_out": "Split parallel rows: train in some languages, ask in the others",
     "check": "Check rows before a run: counts, lengths and faults for every language",
     "benchmarks": "Write benchmark files from the hub or the authors: the papers' questions and prompts",
     "model": "Make a plain model folder of a GGUF file, to train and to serve",

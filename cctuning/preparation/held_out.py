@@ -1,0 +1,274 @@
+"""Splits parallel rows so that a model can be asked in languages in which it was not trained on the answers.
+
+An item is a question with the same id in several languages. Every item is trained in English and in half of
+the languages, another half from item to item, and asked in the others (held_out). A share of the items is
+trained in English alone, and asked in all languages (english_only). So scores say what a model carries over
+from one language to another:
+
+    DIR/train.jsonl                       rows to train on
+    DIR/held_out/MKQA/LANGUAGE.jsonl      questions, for cctuning evaluate recipe=mkqa data=DIR/held_out
+    DIR/english_only/MKQA/LANGUAGE.jsonl  and for data=DIR/english_only
+
+Rows need output_en. Items are left out that are not there in all languages, and those of which --per_answer
+others have the same English answer. Two that ask for each other's answers ("The capital of Peru is", "Lima is
+the capital of") are trained and held out together. An item whose answer stands in its question is
+trained, and not asked.
+"""
+
+import argparse
+import itertools
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cctuning.data.fields import is_english
+from cctuning.data.rows import Row
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.items.files import write_items
+from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.scoring.words import words
+from cctuning.preparation.command import (
+    add_row_arguments,
+    check_target,
+    ended,
+    language_table,
+    named_rows,
+    share,
+    typed,
+    whole_number,
+)
+from cctuning.preparation.files import write_rows
+from cctuning.preparation.manifest import write_manifest
+from cctuning.tools.console import new_console
+
+HELD_OUT, ENGLISH_ONLY = "held_out", "english_only"
+_BENCHMARK = "mkqa"  # in whose form the questions are written
+
+_ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
+
+Versions = dict[str, Row]  # the rows of an item, by language
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads, splits, writes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command = typed("held_out", arguments)
+    return ended(lambda: _prepare(options, command))
+
+
+def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
+    check_target(options.data, options.output, option="--output")
+    rows, _ = named_rows(options)
+    made = split(
+        rows,
+        languages=options.languages,
+        items=options.items,
+        english_only=options.english_only,
+        questions=options.questions,
+        per_answer=options.per_answer,
+        seed=options.seed,
+    )
+    files = [options.output / "train.jsonl"]
+    write_rows(made.rows, files[0])
+    for (kind, language), items in made.questions.items():
+        files.append(options.output / kind / find_benchmark(_BENCHMARK).title / f"{language}.jsonl")
+        write_items(files[-1], items)
+    counts = Counter(row.language for row in made.rows)
+    write_manifest(
+        options.output,
+        command=command,
+        inputs=options.data,
+        outputs=files,
+        counts=counts,
+        seed=options.seed,
+        settings={key: getattr(options, key) for key in ("items", "english_only", "questions", "per_answer")},
+        left_out=made.left_out,
+    )
+    console = new_console()
+    console.print(language_table(counts))
+    for reason, count in made.left_out.most_common():
+        console.print(f"left out: {count:,} ({reason})")
+    asked: Counter[str] = Counter()
+    for (kind, _), items in made.questions.items():
+        asked[kind] += len(items)
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in asked.items())
+    console.say(f"{len(made.rows):,} rows to train on; questions: {shown} -> {options.output}")
+    return 0
+
+
+@dataclass
+class Split:
+    """Rows to train on, questions by kind and language, and why items are in neither."""
+
+    rows: list[Row] = field(default_factory=list)
+    questions: dict[tuple[str, str], list[Item]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def split(
+    rows: Sequence[Row],
+    *,
+    languages: Sequence[str] = (),
+    items: int | None = None,
+    english_only: float = 0.15,
+    questions: int = 100,
+    per_answer: int = 6,
+    seed: int = 0,
+) -> Split:
+    """The split that the module describes; its draws depend on `seed` and the ids alone.
+
+    `languages`: by default all but English. `items`: at most so many. `questions`: at most so many of a kind
+    in a language. `per_answer`: at most so many items, and questions of a kind in a language, that have one
+    English answer. Raises `ValueError` where nothing could be asked.
+    """
+    made = Split()
+    chosen = list(languages) or sorted({row.language for row in rows if not is_english(row.language)})
+    if len(chosen) < 2:
+        raise ValueError(f"a split needs two languages beside English, and the rows have {chosen or 'none'}")
+    known = _items(rows, chosen, made.left_out)
+    order = random.Random(f"{seed} order").sample(sorted(known), len(known))
+    taken, over = _at_most(per_answer, order, known)
+    made.left_out["as many items have the same answer"] += over
+    kept = {id: known[id] for id in taken[:items]}
+    if not kept:
+        raise ValueError(f"no item is there in all of {', '.join(chosen)} with output_en")
+    held = _halves(kept, chosen, english_only, random.Random(f"{seed} halves"))
+    made.rows = list(_training_rows(kept, held))
+    random.Random(f"{seed} rows").shuffle(made.rows)
+    askable = [id for id, versions in kept.items() if not _told(versions)]
+    for kind, language in itertools.product((HELD_OUT, ENGLISH_ONLY), chosen):
+        of_kind = [
+            id
+            for id in askable
+            if language in held[id] and (len(held[id]) == len(chosen)) == (kind == ENGLISH_ONLY)
+        ]
+        drawn, _ = _at_most(per_answer, of_kind, kept)
+        if drawn:
+            made.questions[kind, language] = [_question(kept[id][language]) for id in drawn[:questions]]
+    if not made.questions:
+        raise ValueError("every answer stands in its own question: there is nothing to ask")
+    return made
+
+
+def _items(rows: Sequence[Row], languages: Sequence[str], left_out: Counter[str]) -> dict[str, Versions]:
+    """By id the rows of the items that are there in all languages, with an English answer."""
+    versions: dict[str, Versions] = defaultdict(dict)
+    for row in rows:
+        if row.language in languages:
+            versions[row.id].setdefault(row.language, row)
+    complete = {}
+    for id, of_item in versions.items():
+        if len(of_item) < len(languages):
+            left_out["not in all languages"] += 1
+        elif any(row.output_en is None for row in of_item.values()):
+            left_out["no English answer"] += 1
+        else:
+            complete[id] = {language: of_item[language] for language in languages}
+    return complete
+
+
+def _at_most(number: int, ids: Sequence[str], items: dict[str, Versions]) -> tuple[list[str], int]:
+    """Those of which fewer than `number` before them have the same English answer, and how many others."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for id in ids:
+        answer = _english(items[id])[1]
+        if seen[answer] < number:
+            kept.append(id)
+        seen[answer] += 1
+    return kept, len(ids) - len(kept)
+
+
+def _halves(
+    items: dict[str, Versions], languages: Sequence[str], english_only: float, draw: random.Random
+) -> dict[str, frozenset[str]]:
+    """By id the languages in which an item is not trained: half of them, or all of them.
+
+    Halves come in turn with their complement, so that every language is trained as often as every other.
+    """
+    held: dict[str, frozenset[str]] = {}
+    complement: frozenset[str] = frozenset()
+    for group in _groups(items):
+        if len(held) < english_only * len(items):
+            half = frozenset(languages)
+        elif complement:
+            half, complement = complement, frozenset()
+        else:
+            half = frozenset(draw.sample(languages, len(languages) // 2))
+            complement = frozenset(languages) - half
+        held |= dict.fromkeys(group, half)
+    return held
+
+
+def _groups(items: dict[str, Versions]) -> list[list[str]]:
+    """Items that ask for each other's answers together, in the order of the first."""
+    english = {id: _english(versions) for id, versions in items.items()}
+    by_answer: dict[str, list[str]] = defaultdict(list)
+    for id, (_, answer) in english.items():
+        by_answer[" ".join(words(answer))].append(id)
+    group_of: dict[str, list[str]] = {}
+    groups: list[list[str]] = []
+    for id, (prompt, answer) in english.items():
+        asked = {answer for phrase in _phrases(words(prompt)) for answer in by_answer.get(phrase, ())}
+        inverse = [other for other in asked if other in group_of and answer in english[other][0]]
+        if not inverse:
+            groups.append([])
+        group_of[id] = group_of[min(inverse)] if inverse else groups[-1]
+        group_of[id].append(id)
+    return groups
+
+
+def _phrases(prompt: Sequence[str]) -> Iterator[str]:
+    """All runs of a few words."""
+    for start, length in itertools.product(range(len(prompt)), range(1, _ANSWER_WORDS + 1)):
+        yield " ".join(prompt[start : start + length])
+
+
+def _training_rows(items: dict[str, Versions], held: dict[str, frozenset[str]]) -> Iterator[Row]:
+    for id, versions in items.items():
+        first = next(iter(versions.values()))
+        yield replace(first, language="en", instruction=first.instruction_en, output=first.output_en or "")
+        yield from (row for language, row in versions.items() if language not in held[id])
+
+
+def _told(versions: Versions) -> bool:
+    """Whether the answer stands in the question, in one of the languages."""
+    prompt, answer = _english(versions)
+    return answer in prompt or any(row.output.lower() in row.instruction.lower() for row in versions.values())
+
+
+def _english(versions: Versions) -> tuple[str, str]:
+    """The English question and answer of an item, in lower case."""
+    first = next(iter(versions.values()))
+    return first.instruction_en.lower(), (first.output_en or "").lower()
+
+
+def _question(row: Row) -> Item:
+    return Item(
+        id=row.id,
+        language=row.language,
+        prompt=row.instruction,
+        prompt_en=row.instruction_en,
+        answers=(row.output,),
+        details={"answer_en": [row.output_en]},
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cctuning prepare held_out",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_row_arguments(parser)
+    add = parser.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="folder of the rows and the questions")
+    add("--languages", nargs="+", default=[], metavar="CODE", help="default: all but English")
+    add("--items", type=whole_number, help="at most so many (default: all)")
+    add("--english_only", type=share, default=0.15, help="share trained in English alone (default: 0.15)")
+    add("--questions", type=whole_number, default=100, help="of a kind in a language (default: 100)")
+    add("--per_answer", type=whole_number, default=6, help="items with one English answer (default: 6)")
+    add("--seed", type=int, default=0, help="of the draws (default: 0)")
+    return parser

@@ -1,0 +1,127 @@
+"""`cctuning prepare held_out`: what is trained is not asked, and the inverse of a question neither."""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+
+from cctuning.data.rows import read_rows
+from cctuning.evaluation.benchmarks import find_benchmark
+from cctuning.evaluation.items.files import available_languages, read_items
+from cctuning.preparation import held_out
+from cctuning.preparation.manifest import read_manifest
+
+LANGUAGES = ("ar", "hi", "ru", "tr")
+
+
+def record(id, prompt, answer, language):
+    return {
+        "id": id,
+        "language": language,
+        "instruction": f"{language}: {prompt}",
+        "instruction_en": prompt,
+        "output": f"{answer} ({language})",
+        "output_en": answer,
+    }
+
+
+FACTS = {
+    f"{kind}{n}": fact
+    for n in range(60)
+    for kind, fact in [
+        ("capital", (f"The capital of Land{n:02} is ____.", f"City{n:02}")),
+        ("inverse", (f"City{n:02} is the capital of ____.", f"Land{n:02}")),
+        ("river", (f"The river of Land{n:02} is ____.", f"River{n % 5}")),
+    ]
+}
+FACTS["told"] = ("The Nile is called ____ Nile.", "the")
+RECORDS = [record(id, *fact, language) for id, fact in FACTS.items() for language in LANGUAGES]
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def run(records, *arguments):
+        source = tmp_path / "rows.jsonl"
+        source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        status = held_out.main([str(source), "--output", str(tmp_path / "out"), *arguments])
+        return status, tmp_path / "out", "".join(capsys.readouterr())
+
+    return run
+
+
+def questions(folder, kind):
+    benchmark = find_benchmark("mkqa")
+    return {
+        language: read_items(folder / kind, benchmark, language)
+        for language in available_languages(folder / kind, benchmark)
+    }
+
+
+def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
+    status, folder, printed = run(RECORDS)
+    assert status == 0, printed
+    rows, _ = read_rows([str(folder / "train.jsonl")])
+    trained = {(row.id, row.language) for row in rows}
+    assert len(trained) == len(rows)
+    languages_of = Counter(id for id, language in trained if language != "en")
+    pairs, english_only = questions(folder, "held_out"), questions(folder, "english_only")
+    assert tuple(pairs) == tuple(english_only) == LANGUAGES
+    for kind, halves in ((pairs, 2), (english_only, 0)):
+        for language, items in kind.items():
+            for item in items:
+                assert (item.id, language) not in trained
+                assert (item.id, "en") in trained
+                assert languages_of[item.id] == halves
+                assert item.prompt == f"{language}: {FACTS[item.id][0]}"
+                assert item.details["answer_en"] == [FACTS[item.id][1]]
+                assert item.id != "told"
+    counts = Counter(row.language for row in rows)
+    of_languages = [counts[language] for language in LANGUAGES]
+    assert max(of_languages) - min(of_languages) <= 4  # of two groups, each of two items at most
+    assert read_manifest(folder)[0]["rows"]["en"] == counts["en"]
+
+
+def test_a_question_and_its_inverse_are_held_out_in_the_same_languages(run):
+    _, folder, _ = run(RECORDS)
+    rows, _ = read_rows([str(folder / "train.jsonl")])
+    trained = {}
+    for row in rows:
+        trained.setdefault(row.id, set()).add(row.language)
+    for n in range(60):
+        assert trained[f"capital{n}"] == trained[f"inverse{n}"]
+    assert len({frozenset(languages) for languages in trained.values()}) > 4
+
+
+def test_answers_of_many_items_and_their_number_are_limited(run):
+    _, folder, printed = run(RECORDS, "--per_answer", "3", "--items", "90", "--questions", "10")
+    rows, _ = read_rows([str(folder / "train.jsonl")])
+    english = [row for row in rows if row.language == "en"]
+    assert len(english) == 90
+    assert max(Counter(row.output for row in english).values()) <= 3
+    assert {len(items) for items in questions(folder, "held_out").values()} == {10}
+    assert "45" in printed  # 60 rivers of 5 names, of each 3
+
+
+def test_the_split_is_the_same_whatever_the_order_of_the_rows(run):
+    _, folder, _ = run(RECORDS)
+    first = {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    _, folder, _ = run(RECORDS[::-1])
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")} == first
+    _, folder, _ = run(RECORDS, "--seed", "1")
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")} != first
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([one for one in RECORDS if one["language"] == "tr"], r"two languages.*tr"),
+        ([{**one, "output_en": None} for one in RECORDS], "output_en"),
+        ([one for one in RECORDS if one["id"] == "told"], "stands in its own question"),
+        (RECORDS[:1] + RECORDS[5:6], "no item is there in all of"),
+    ],
+)
+def test_rows_that_cannot_be_split(run, records, said):
+    status, _, printed = run(records)
+    assert status == 2
+    assert re.search(said, " ".join(printed.split()))
