@@ -36,7 +36,7 @@ def names(steps, kind):
 @pytest.mark.parametrize("name", [path.stem for path in sorted((RECIPES / "studies").glob("*.yaml"))])
 def test_every_shipped_study_has_steps_that_their_scripts_would_take(name):
     steps, rows = plan(name)
-    assert len(rows) == len(names(steps, "evaluate"))
+    assert sum(len(row.evaluations) for row in rows) == len(names(steps, "evaluate"))
     assert len({row.title for row in rows}) == len(rows) > 1
     assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
 
