@@ -156,8 +156,10 @@ def notebook_page(notebook: dict[str, Any]) -> str:
 
 
 def shown_output(output: dict[str, Any]) -> str:
-    """One output of a cell: a picture where there is one, else its text."""
+    """One output of a cell: a picture or HTML where there is some, else its text."""
     data = output.get("data", {})
+    if "text/html" in data:
+        return f"<div>{''.join(data['text/html'])}</div>"
     if "image/png" in data:
         return f'<img alt="output" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
     text = "".join(output.get("text") or data["text/plain"])

@@ -1,4 +1,4 @@
-"""The site of the documentation is built without a warning, and its notebook runs."""
+"""The site of the documentation is built without a warning, and its notebooks run."""
 
 import contextlib
 import io
@@ -82,15 +82,31 @@ def test_nothing_is_fetched_from_elsewhere(site):
         assert [url for url in Page(path).fetched if re.match(r"(https?:)?//", url)] == [], path.name
 
 
-@pytest.mark.slow
-def test_the_notebook_shows_that_the_connection_carries_the_answer(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    cells = json.loads((ROOT / "docs" / "notebooks" / "tour.ipynb").read_text("utf-8"))["cells"]
+def run_notebook(name):
+    """What the notebook's cells leave, by name."""
+    cells = json.loads((ROOT / "docs" / "notebooks" / name).read_text("utf-8"))["cells"]
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
         for cell in cells:
             if cell["cell_type"] == "code":
-                exec(compile("".join(cell["source"]), "tour.ipynb", "exec"), names)
+                exec(compile("".join(cell["source"]), name, "exec"), names)
+    return names
+
+
+@pytest.mark.slow
+def test_a_transplant_brings_the_answer_that_the_model_knows_in_english():
+    names = run_notebook("xtransplant.ipynb")
+    assert names["result"].in_source.correct and not names["result"].original.correct
+    i, j = names["result"].best(1, "attention")[0]
+    assert names["result"].correct("attention")[i, j] and names["result"].map("attention")[i, j] > 3
+    right = sum(result.correct().astype(int) for result in names["results"])
+    assert right[i, j] >= 5 > sum(result.original.correct for result in names["results"])
+
+
+@pytest.mark.slow
+def test_the_notebook_shows_that_the_connection_carries_the_answer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_notebook("tour.ipynb")
     plain, monolingual, bilingual = (
         result.report["results"]["mkqa_sw"]["accuracy,paper"] for result in names["results"]
     )

@@ -15,6 +15,7 @@ from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.commands.probe_findings import count, others_than_original, write_findings
+from cctuning.commands.probe_question import probe_question
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result, beside_model
 from cctuning.commands.schemas import ProbeRecipe
@@ -50,18 +51,24 @@ console = new_console()
 def probe_model(recipe: ProbeRecipe) -> Result:
     """Sweeps the questions, chooses pairs of layers, tries them, and writes what comes of it.
 
+    One question of one's own is only swept (`probe_question`).
     Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
     """
     state = join_equals("probe", use_cpu=recipe.use_cpu)
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
-    check_packages()
+    if recipe.question is None:
+        check_packages()
+    elif state.num_processes > 1:
+        raise ValueError(f"question= is asked by one process, and {state.num_processes} were started")
     check_trusted(recipe.model, recipe.trust_remote_code)
     with naming_model("model", recipe.model):
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
+    if recipe.question is not None:
+        return probe_question(recipe, prompts, lambda: load(recipe, prompts).to(state.device))
     positions = getattr(config, "max_position_embeddings", None)
     pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
     unseen = []

@@ -106,6 +106,7 @@ COMMANDS = {
             (
                 "cctuning probe recipe=xtransplant_xnli model=meta-llama/Llama-2-7b-chat-hf",
                 "cctuning probe recipe=xtransplant_xnli model=outputs/mine sublayers=[ffn,attention]",
+                'cctuning probe model=outputs/mine question="..." english="..." answer="..."',
                 "accelerate launch --num_processes 8 -m cctuning probe recipe=xtransplant_xnli model=DIR",
             ),
             schemas.ProbeRecipe,

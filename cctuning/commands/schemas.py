@@ -314,7 +314,7 @@ class ProbeRecipe:
     model: str = required(
         "folder or hub name; a connected model is probed without its connection", names="model"
     )
-    benchmarks: list[str] = required("which ones, by name")
+    benchmarks: list[str] = setting([], "which ones, by name; or a question= in their place")
 
     run_name: str = setting("probe", "default: the recipe's name")
     output_dir: str | None = setting(
@@ -340,6 +340,11 @@ class ProbeRecipe:
     unseen_limit: int | None = number(None, at_least=1, help="the same of unseen questions")
     leave_out_faults: bool = setting(False, "leave out the known faults of the data (anomalies.json)")
     on_bad_prompt: str = one_of("error", "leave_out", help="too long, without parallel, with special tokens")
+
+    # Or one question of one's own
+    question: str | None = setting(None, "what is asked: activations go into it")
+    english: str | None = setting(None, "the same in English, or any other language: they come from it")
+    answer: list[str] = setting([], "texts that are right, each alone")
 
     # Transplants
     sublayers: list[str] = list_of(
@@ -369,8 +374,7 @@ class ProbeRecipe:
     lens: bool = setting(True, "intermediate decoding of a question that a transplant sets right")
 
     def __post_init__(self) -> None:
-        if not self.benchmarks:
-            raise ValueError("benchmarks=[] names none to ask")
+        self._check_question()
         _refuse_twice(self, "benchmarks", "languages", "sublayers", "prompting")
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
@@ -383,6 +387,21 @@ class ProbeRecipe:
             }
             if key_set := next((key for key, value in set_keys.items() if value), None):
                 raise ValueError(f"{key_set} is about unseen questions: set unseen= too")
+
+    def _check_question(self) -> None:
+        """Raises `ValueError` unless there are benchmarks, or all of one question, and not both."""
+        of_question = {"question": self.question, "english": self.english, "answer": self.answer}
+        if not any(of_question.values()):
+            if not self.benchmarks:
+                raise ValueError("benchmarks=[] names none to ask, and question= asks none either")
+            return
+        if missing := [f"{name}=" for name, value in of_question.items() if not value]:
+            raise ValueError(f"{missing[0]} is missing: a question needs question=, english= and answer=")
+        if self.run_name == "probe":
+            self.run_name = "question"
+        of_benchmarks = ("benchmarks", "languages", "limit", "unseen", "beside")
+        if key := next((name for name in of_benchmarks if getattr(self, name)), None):
+            raise ValueError(f"{key}= is about benchmarks, and question= asks one question: leave one out")
 
 
 @dataclass

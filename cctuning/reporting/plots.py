@@ -4,6 +4,8 @@ Figures are made without pyplot: no screen is needed, a notebook keeps its own b
 closed.
 """
 
+import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from matplotlib.ticker import LogFormatter
 
 WIDTH = 7.0  # inches: both columns of a paper
 COLUMN = 3.4  # one column
+_DPI = 200
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and lines say the same.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -63,10 +66,23 @@ def subplots(size: tuple[float, float], rows: int = 1, columns: int = 1, **grid:
 
 
 def save(figure: Figure, *paths: str | Path) -> None:
-    """Writes a figure to each path, in the format that its ending names, without a date.
+    """Writes a figure to each path, in the format that its ending names, without a date."""
+    _take_texts_as_they_are(figure)
+    for path in map(Path, paths):
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, dpi=_DPI, metadata=metadata)
 
-    A dollar sign begins no formula: names and languages come from outside.
-    """
+
+def png_address(figure: Figure) -> str:
+    """A figure as PNG in an address of its own, for a page that loads nothing."""
+    _take_texts_as_they_are(figure)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=_DPI)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _take_texts_as_they_are(figure: Figure) -> None:
+    """A dollar sign begins no formula: names and languages come from outside."""
     axes = [axis for own in figure.axes for axis in (own.xaxis, own.yaxis)]
     powers = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
     formulas = {
@@ -74,9 +90,6 @@ def save(figure: Figure, *paths: str | Path) -> None:
     }
     for text in set(figure.findobj(Text)) - formulas:
         text.set_parse_math(False)
-    for path in map(Path, paths):
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(path, dpi=200, metadata=metadata)
 
 
 def legend_beside(axes: Axes, *, columns: int = 1) -> None:

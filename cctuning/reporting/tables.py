@@ -1,4 +1,4 @@
-"""A table of records: columns and rows, as CSV, in Markdown, and on the screen; and how scores are written.
+"""A table of records, columns and rows, as CSV, Markdown, HTML and on the screen; how scores are written.
 
 Scores and their differences are shares, written in %, with what is known of their 95 % intervals.
 """
@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, TypeAlias
 
 from rich.protocol import is_renderable
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from cctuning.reporting.documents import in_markdown
 from cctuning.stats.bootstrap import Interval
+from cctuning.tools.errors import printable
 
 Columns: TypeAlias = Mapping[str, str | Callable[[Any], Any]]
 
@@ -102,6 +104,15 @@ class RecordTable:
         """The first column to the left, the others to the right."""
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
         return "\n".join(f"| {' | '.join(in_markdown(_text(cell)) for cell in line)} |" for line in lines)
+
+    def html(self) -> str:
+        """An HTML table, its texts escaped and each in its own direction."""
+
+        def line(cells: Iterable[Any], tag: str) -> str:
+            return "".join(f'<{tag} dir="auto">{escape(printable(_text(cell)))}</{tag}>' for cell in cells)
+
+        rows = "".join(f"<tr>{line(row, 'td')}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{line(self.columns, 'th')}</tr></thead><tbody>{rows}</tbody></table>"
 
     def screen(self, *, text: Sequence[int] = (0,), **style: Any) -> Table:
         """As Rich prints it: to the right but for the columns of `text`; an empty row is a line.

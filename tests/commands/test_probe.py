@@ -1,5 +1,6 @@
 """probe.py as a command: what it leaves and goes on with, and what a newcomer gets wrong."""
 
+import csv
 import json
 import sys
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cctuning.analysis import XTransplant
 from cctuning.analysis.cells.store import read_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
@@ -129,6 +131,45 @@ def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name):
             )
             assert row["tokens"] == expected.tolist()[: len(row["tokens"])]
             assert row["text"] == prompts.response_text(row["tokens"])
+
+
+QUESTION = ["question=Swali sw?", "english=Swali en?", "answer=[x,Swali]", "output_dir=out"]
+
+
+def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
+    asked = [
+        f"model={models / 'run'}",
+        *QUESTION,
+        "sublayers=[ffn,block]",
+        "max_new_tokens=3",
+        "use_cpu=true",
+    ]
+    ended = call(script, *asked)
+    assert ended.status == 0, ended.err
+    out = folder / "out"
+    assert {path.name for path in out.iterdir()} == {
+        *("recipe.yaml", "question.json", "table.csv", "map.png", "map.svg", "lens")
+    }
+    result = XTransplant(load_model(models / "plain"), load_tokenizer(models / "plain"))(
+        "Swali en?", "Swali sw?", ["x", "Swali"], sublayers=["ffn", "block"], max_new_tokens=3
+    )
+    report = json.loads((out / "question.json").read_text(encoding="utf-8"))
+    for sublayer in ("ffn", "block"):
+        assert report["sublayers"][sublayer]["change"] == result.map(sublayer).tolist()
+        assert tuple(map(tuple, report["sublayers"][sublayer]["texts"])) == result.texts(sublayer)
+    with (out / "table.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 2 + 2 * LAYERS**2
+    assert all(line["answer"] in ended.out for line in lines[:2])
+    again = call(script, f"recipe={out / 'recipe.yaml'}")
+    assert again.status == 0, again.err
+    assert json.loads((out / "question.json").read_text(encoding="utf-8")) == report
+
+
+def test_a_question_that_would_be_asked_is_shown(models, folder):
+    ended = call(script, f"model={models / 'plain'}", *QUESTION, "dry_run=true", "use_cpu=true")
+    assert ended.status == 0 and "Swali sw?" in ended.out and "Swali en?" in ended.out
+    assert "Nothing was asked" in ended.out and not (folder / "out").exists()
 
 
 def test_sources_are_asked_once_for_all_languages(models, folder):

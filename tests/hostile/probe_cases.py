@@ -56,6 +56,32 @@ row(
     status=2,
 )
 row(
+    "a question without its right answer",
+    "answer= is missing",
+    lambda folder: ["model=base", "question=Swali?", "english=Question?"],
+    status=2,
+)
+row(
+    "a question and benchmarks",
+    "benchmarks= is about benchmarks … question=",
+    lambda folder: asked(folder, "question=Swali?", "english=Question?", "answer=x"),
+    status=2,
+)
+row(
+    "neither a question nor a benchmark",
+    "benchmarks=[] names none … question=",
+    lambda folder: ["model=base"],
+    status=2,
+)
+row(
+    "a right answer with a special token",
+    "answer 'a</s>' spells out </s>",
+    lambda folder: [
+        f"model={models.base(folder)}",
+        *("question=Swali?", "english=Question?", "answer=a</s>", "use_cpu=true"),
+    ],
+)
+row(
     "a sub-layer that does not exist",
     "sublayers (on the command line): 'atention' … block … did you mean 'attention'",
     asked,

@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 
 from rich.console import Console
 
@@ -29,6 +30,12 @@ def test_a_cell_is_what_its_path_leads_to_or_empty():
         "| --- | ---: | ---: | ---: | ---: |",
         "| a\\|b | 0.25 | 0.75 |  | 50.0 [25.0, 75.0] |",
     ]
+
+
+def test_html_holds_texts_as_texts():
+    page = RecordTable(["a", "<b>"], [["<script>x</script>", None]]).html()
+    assert "<script>" not in page and "&lt;script&gt;x&lt;/script&gt;" in page
+    assert re.findall(r'<td dir="auto">([^<]*)</td>', page)[1] == ""
 
 
 def test_records_are_crossed_by_two_of_their_names():

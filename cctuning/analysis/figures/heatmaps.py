@@ -1,20 +1,21 @@
 """Heatmaps: how each pair, and each layer, changes accuracy in each language, on one scale."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from cctuning.analysis.figures.parts import Content, head, percents, shown_languages
-from cctuning.analysis.measures.strategies import STRATEGIES
+from cctuning.analysis.measures.strategies import OVERALL, STRATEGIES
 from cctuning.reporting.plots import CHANGES, WIDTH, layer_ticks, subplots
+from cctuning.stats.bootstrap import Array
 
 _MOST = 5  # maps side by side
+_NATS = "change of log-probability, nats"
 _SIGNS = dict(zip(STRATEGIES, ("*", "s", "D"), strict=True))
 _LOOK: dict[str, Any] = {
     "markerfacecolor": "white",
@@ -31,33 +32,68 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     """
     languages = shown_languages(gains)
     maps = {language: np.array(percents(gains[language]["value"]), dtype=float) for language in languages}
-    limit = _limit(maps)
-    columns = min(_MOST, len(languages))
-    lines = math.ceil(len(languages) / columns)
-    side = min(2.2, (WIDTH - 0.6) / columns)
-    figure, grid = subplots(
-        (side * columns + 0.6, side * lines + 0.8), lines, columns, squeeze=False, sharex=True, sharey=True
-    )
-    for axes, language in zip(grid.flat, languages, strict=False):
-        image = axes.imshow(maps[language], cmap=CHANGES, vmin=-limit, vmax=limit, origin="lower")
+    figure, grid = _maps(maps, _limit(maps), "change of accuracy, points")
+    for axes, language in zip(grid, languages, strict=True):
         _mark(axes, pairs.get(language, {}))
-        axes.set_title(language, pad=3)
-        axes.spines[:].set_visible(True)
-        ticks = layer_ticks(len(maps[language]), most=5)
-        axes.set(xticks=ticks, yticks=ticks)
-    for axes in list(grid.flat)[len(languages) :]:
-        axes.set_visible(False)
-    for axes in grid.flat[max(0, len(languages) - columns) : len(languages)]:
-        axes.tick_params(labelbottom=True)
-    figure.supxlabel("target layer, from 0")
-    figure.supylabel("source layer, from 0")
-    figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label="change of accuracy, points")
-    handles = [Line2D([], [], linestyle="", marker=marker, **_LOOK) for marker in _SIGNS.values()]
-    head(figure, title, handles, list(_SIGNS), columns=len(handles))
+    head(figure, title, list(map(_sign, _SIGNS)), list(_SIGNS), columns=len(_SIGNS))
     return figure
 
 
-def _limit(maps: Mapping[str, NDArray[np.float64]]) -> float:
+def draw_question(changes: Mapping[str, Array], original: float) -> Figure:
+    """Changes (L, L) of the log-probability of one question's right answers, by sub-layer, in nats.
+
+    `original`: their log-probability without a transplant. The star is the best pair of each.
+    """
+    figure, grid = _maps(changes, gain_limit(changes), _NATS, side=3.2)
+    for axes, values in zip(grid, changes.values(), strict=True):
+        _mark(axes, {OVERALL: np.unravel_index(values.argmax(), values.shape)})
+    title = f"log-probability of the right answers, {original:.2f} nats without a transplant"
+    head(figure, title, [_sign(OVERALL)], ["best pair"], columns=1)
+    return figure
+
+
+def gain_limit(changes: Mapping[str, Array]) -> float:
+    """The end of a scale for changes of log-probabilities, which fall further than they rise.
+
+    It is the largest gain; where there is hardly any, the median change, so that half of them is told apart.
+    """
+    values = np.concatenate([array.ravel() for array in changes.values()])
+    known = values[~np.isnan(values)]
+    return max(float(known.max()), float(np.median(np.abs(known)))) or 1.0
+
+
+def _maps(
+    maps: Mapping[str, Array], limit: float, label: str, *, side: float = 2.2
+) -> tuple[Figure, Sequence[Axes]]:
+    """Maps (L, L) by name on one scale from -`limit` to `limit`, and their axes; what lies beyond is cut."""
+    columns = min(_MOST, len(maps))
+    lines = math.ceil(len(maps) / columns)
+    side = min(side, (WIDTH - 0.6) / columns)
+    figure, grid = subplots(
+        (side * columns + 0.6, side * lines + 0.8), lines, columns, squeeze=False, sharex=True, sharey=True
+    )
+    for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
+        image = axes.imshow(values, cmap=CHANGES, vmin=-limit, vmax=limit, origin="lower")
+        axes.set_title(name, pad=3)
+        axes.spines[:].set_visible(True)
+        ticks = layer_ticks(len(values), most=5)
+        axes.set(xticks=ticks, yticks=ticks)
+    for axes in list(grid.flat)[len(maps) :]:
+        axes.set_visible(False)
+    for axes in grid.flat[max(0, len(maps) - columns) : len(maps)]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel("target layer, from 0")
+    figure.supylabel("source layer, from 0")
+    cut = any(float(np.nanmin(values)) < -limit for values in maps.values())
+    figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label=label, extend="min" if cut else "neither")
+    return figure, list(grid.flat)[: len(maps)]
+
+
+def _sign(strategy: str) -> Line2D:
+    return Line2D([], [], linestyle="", marker=_SIGNS[strategy], **_LOOK)
+
+
+def _limit(maps: Mapping[str, Array]) -> float:
     """The largest change of all maps, the end of their common scale."""
     return max(float(np.nanmax(np.abs(values))) for values in maps.values()) or 1.0
 

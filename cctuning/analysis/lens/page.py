@@ -1,5 +1,6 @@
 """The logit lens as a page of its own: every script in a browser's fonts, and a cell's likeliest tokens."""
 
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -59,6 +60,16 @@ for (const cell of document.querySelectorAll("td")) {
   cell.addEventListener("click", show);
 }
 """
+
+
+@dataclass(frozen=True)
+class ShownLens(Lens):
+    """A lens that a notebook shows as its page, in a frame of its own."""
+
+    def _repr_html_(self) -> str:
+        height = 430 + 30 * len(self.plain.guesses)  # pixels
+        frame = f"width:100%;height:{height}px;border:0"
+        return f'<iframe title="Logit lens" srcdoc="{escape(_page(self))}" style="{frame}"></iframe>'
 
 
 def draw(folder: str | Path, lens: Lens) -> None:

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
-from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains
+from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains, draw_question
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
@@ -102,6 +102,28 @@ def test_every_axis_says_what_it_is(figures):
         assert TITLE in said, name
         if name in ("heatmaps", "layer_gains", "bounds", "gains"):
             assert "source layer, from 0" in said and "target layer, from 0" in said, name
+
+
+@pytest.mark.parametrize(
+    "changes, limit, extend",
+    [
+        ([[0.5, -9.0], [-8.0, -7.0]], 7.5, "min"),
+        ([[4.0, -1.0], [0.0, -3.0]], 4, "neither"),
+        ([[0.0]], 1, "neither"),
+    ],
+)
+def test_gains_are_seen_beside_larger_losses(style, changes, limit, extend):
+    figure = draw_question({"ffn": np.array(changes), "block": np.array(changes)}, -9.08)
+    maps = [axes for axes in figure.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in maps] == ["ffn", "block"]
+    for axes in maps:
+        [image] = axes.images
+        assert image.get_clim() == (-limit, limit) and image.origin == "lower"
+        assert image.get_array().tolist() == changes
+        target, source = (int(axes.lines[0].get_data()[side][0]) for side in (0, 1))
+        assert changes[source][target] == np.max(changes)
+    assert maps[-1].images[0].colorbar.extend == extend
+    assert "-9.08 nats" in figure.legends[0].get_title().get_text()
 
 
 def test_heatmaps_are_the_gains_on_one_scale(style, summary, grids):

@@ -1,0 +1,35 @@
+"""Right answers as token sequences, and how likely a response is to begin with one of them."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from cctuning.data.prompts import PromptFormat
+
+TokenSequences = tuple[tuple[int, ...], ...]
+
+
+def answer_sequences(prompts: PromptFormat, prompt: str, answers: Sequence[str]) -> TokenSequences:
+    """The tokens that a response with one of the `answers` to the text `prompt` begins with.
+
+    Where what stands before the response ends in no blank, an answer may also stand behind a space. No
+    sequence begins with another one, so that their probabilities can be added.
+
+    Raises `ValueError` for an answer that is empty or holds a special token.
+    """
+    for answer in answers:
+        if not answer.strip():
+            raise ValueError("an answer is empty, so every response would begin with it")
+        if token := prompts.control_token(answer):
+            raise ValueError(f"the answer {answer!r} spells out {token}, a special token of the tokenizer")
+    texts = [answer.strip() for answer in answers]
+    if not prompts.prompt_text(prompt)[-1:].isspace():
+        texts += [f" {text}" for text in texts]
+    without_end = [tuple(ids[:-1]) for ids in prompts.responses_ids(texts)]
+    sequences = dict.fromkeys(without_end)
+    return tuple(ids for ids in sequences if not any(ids[:end] in sequences for end in range(1, len(ids))))
+
+
+def right_log_probabilities(scores: Tensor) -> Tensor:
+    """The nats (C,) of beginning with any of the sequences, from the nats (C, sequences) of each."""
+    return scores.logsumexp(-1)

@@ -1,0 +1,1 @@
+"""XTransplant on one question of one's own: every layer into every layer, without a benchmark."""
