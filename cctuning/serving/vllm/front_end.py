@@ -1,0 +1,89 @@
+"""The connection in the front end: requests are checked there, where an error is an answer and no crash."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cctuning.serving.vllm.configuration import is_connected
+from cctuning.serving.vllm.patches import wrap
+from cctuning.serving.vllm.requests import Connection, RequestError, RequestOptions, resolve
+
+_PROCESS = ("self", "request_id", "prompt", "params", "supported_tasks")
+
+
+def install() -> None:
+    """Wraps what takes requests in; requests to other models go through as they are."""
+    from vllm.entrypoints.generate.beam_search import offline, online
+    from vllm.v1.engine.input_processor import InputProcessor
+
+    wrap(InputProcessor, "process_inputs", _PROCESS, _process_inputs)
+    wrap(offline.BeamSearchOfflineMixin, "beam_search", ("self", "prompts", "params"), _refuse_beams)
+    wrap(online.BeamSearchOnlineMixin, "beam_search", ("self", "prompt", "request_id"), _refuse_beams)
+
+
+def _process_inputs(original: Callable[..., Any], processor: Any, *args: Any, **kwargs: Any) -> Any:
+    """The engine's request, with its connection in place of what the client asked for."""
+    from vllm.exceptions import VLLMValidationError
+
+    request = original(processor, *args, **kwargs)
+    if not is_connected(processor.vllm_config) or request.sampling_params is None:
+        return request
+    try:
+        connection = connection_of(request, processor)
+    except RequestError as error:
+        raise VLLMValidationError(str(error)) from error
+    params = request.sampling_params  # a copy of the client's
+    others = {name: v for name, v in (params.extra_args or {}).items() if not name.startswith("cctuning")}
+    params.extra_args = others | connection.as_extra_args()
+    return request
+
+
+def connection_of(request: Any, processor: Any) -> Connection:
+    """The connection of a request that vLLM has tokenised. Raises `RequestError`."""
+    params = request.sampling_params
+    options = RequestOptions.of(params.extra_args)
+    if request.prompt_token_ids is None or request.prompt_embeds is not None:
+        raise RequestError("a connected model takes no prompt embeddings")
+    if request.resumable:
+        raise RequestError("a connected model takes no streamed prompts: send the whole prompt")
+    settings = processor.model_config.hf_config.cctuning
+    return resolve(
+        options,
+        request.prompt_token_ids,
+        marker=settings["response_marker"],
+        scores_prompt=params.prompt_logprobs is not None,
+        english=_english_tokens(options.english, processor),
+    )
+
+
+def _english_tokens(english: str | Sequence[int] | None, processor: Any) -> Sequence[int] | None:
+    """The tokens of the English prompt: those given, or the question in the chat template."""
+    if english is None:
+        return None
+    ids: Any = english
+    if isinstance(english, str):
+        tokenizer = processor.get_tokenizer()
+        if not getattr(tokenizer, "chat_template", None):
+            raise RequestError(
+                "the model has no chat template to put cctuning_english in: give the token ids of the prompt"
+            )
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": english}], add_generation_prompt=True, return_dict=False
+        )
+    most, vocabulary = processor.model_config.max_model_len, processor.model_config.get_vocab_size()
+    if len(ids) >= most:
+        raise RequestError(f"the English prompt has {len(ids)} tokens, and the model takes {most - 1}")
+    if max(ids) >= vocabulary:
+        raise RequestError(f"cctuning_english: token {max(ids)} is beyond the vocabulary of {vocabulary}")
+    return ids
+
+
+def _refuse_beams(original: Callable[..., Any], server: Any, *args: Any, **kwargs: Any) -> Any:
+    from vllm.exceptions import VLLMValidationError
+
+    client = getattr(server, "engine_client", None) or server.llm_engine
+    if is_connected(client.vllm_config):
+        raise VLLMValidationError(
+            "a connected model does no beam search here, which asks for each next token with a prompt of its "
+            "own: use n=, or `generate` of transformers"
+        )
+    return original(server, *args, **kwargs)

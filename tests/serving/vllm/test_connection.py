@@ -1,0 +1,61 @@
+"""The connection in vLLM's hands gives the f that the exported model gives."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from cctuning import ConnectionConfig
+from cctuning.serving.vllm.connection import ServedConnection
+
+D, L, ROWS = 6, 3, 4
+
+
+def served(**settings):
+    """With random weights, around an embedding."""
+    torch.manual_seed(0)
+    embedding = nn.Embedding(20, D)
+    config = SimpleNamespace(
+        cctuning={
+            "connection": vars(ConnectionConfig(**settings)),
+            "paths": {"layers": "layers", "record": "mlp", "inject": ""},
+            "response_marker": [1],
+            "hidden_size": D,
+        }
+    )
+    factory = {"dtype": torch.float32, "device": torch.device("cpu")}
+    connection = ServedConnection(config, [None] * L, embedding, factory).eval()
+    for parameter in connection.parameters():
+        nn.init.normal_(parameter)
+    return connection, embedding
+
+
+@pytest.mark.parametrize("transform", [True, False])
+@pytest.mark.parametrize("mean_embedding", [True, False])
+def test_the_vector_of_the_equations(transform, mean_embedding):
+    connection, embedding = served(embedding="mean" if mean_embedding else "last")
+    outputs = torch.randn(ROWS, L, D)
+    prompts = [torch.randint(20, (length,)) for length in (1, 5, 3, 9)]
+    vectors, layers = connection.addend(outputs, prompts, transform=transform)
+    for row, prompt in enumerate(prompts):
+        seen = outputs[row] @ connection.transform_matrix.weight.T if transform else outputs[row]
+        e = embedding(prompt).mean(0) if mean_embedding else embedding(prompt[-1])
+        layer = int(((seen.mean(0) + e) @ connection.decision_maker.weight.T).argmax())
+        assert layers[row] == layer
+        torch.testing.assert_close(vectors[row], seen[layer])
+    assert len(set(layers)) > 1
+
+
+def test_a_mixture_has_no_layer():
+    connection, _ = served(pooling="mean")
+    assert connection.decision_maker is None
+    outputs = torch.randn(1, L, D)
+    vectors, layers = connection.addend(outputs, [torch.tensor([3])], transform=False)
+    torch.testing.assert_close(vectors, outputs.mean(1))
+    assert layers == [None]
+
+
+def test_only_the_connections_own_weights_are_in_it():
+    connection, _ = served()
+    assert {*connection.state_dict()} == {"decision_maker.weight", "transform_matrix.weight"}
