@@ -56,7 +56,7 @@ def probe_question(recipe: ProbeRecipe, prompts: PromptFormat, load: Callable[[]
         report = {"config": model_settings(recipe.model), **result.as_json()}
         write_result(folder, recipe, result, report)
     console.print(result.table(_SHOWN).screen(text=(0, 6), title=f"The {_SHOWN} best pairs"))
-    console.say("source, target: layers, from 0. log p: of beginning with a right answer, in nats, and its change")
+    console.say("source, target: layers, from 0. log p: of beginning with a right answer, nats")
     console.say(f"{folder} holds {RESULT_FILE}, table.csv, map.png, map.svg{' and lens' * recipe.lens}")
     return Result(folder, report)
 
