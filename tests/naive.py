@@ -103,6 +103,34 @@ class Settings:
     hard: bool = True
     embedding: str = "last"  # last | mean
     english_gradient: bool = False
+    centred: bool = False  # these two: see `statistics`
+    scale: float | None = None
+    statistics: tuple[Tensor, Tensor] | None = None  # mean (L, d) and scale (L,) of the outputs
+
+
+def connected_outputs(model: PreTrainedModel, ids: Tensor, settings: Settings) -> Tensor:
+    """F (L, d) of one sequence at its end, each layer's less its mean and times its scale where given."""
+    F = sublayer_outputs(model, ids, sublayer=settings.sublayer)
+    if settings.statistics is None:
+        return F
+    means, scales = settings.statistics
+    return torch.stack([(F[layer] - means[layer]) * scales[layer] for layer in range(len(F))])
+
+
+def measured_statistics(
+    english: Sequence[Tensor], own: Sequence[Tensor], settings: Settings
+) -> tuple[Tensor, Tensor]:
+    """Mean (L, d) and scale (L,) from every row's F_en and F, (L, d) each, one layer and row at a time."""
+    rows, layers = len(english), len(english[0])
+    means, scales = torch.zeros_like(english[0]), torch.ones(layers, dtype=english[0].dtype)
+    size = sum(F[0].norm() for F in own) / rows
+    for layer in range(layers):
+        if settings.centred:
+            means[layer] = sum(F_en[layer] for F_en in english) / rows
+        if settings.scale is not None:
+            rest = sum((F_en[layer] - means[layer]).norm() for F_en in english) / rows
+            scales[layer] = settings.scale * size / rest
+    return means, scales
 
 
 def sublayer_outputs(model: PreTrainedModel, ids: Tensor, *, sublayer: str = "ffn", at: int = -1) -> Tensor:
@@ -179,7 +207,7 @@ def naive_training_step(
     english = []
     for row in rows:
         with torch.set_grad_enabled(settings.english_gradient):
-            english.append(sublayer_outputs(model, row.english, sublayer=settings.sublayer))
+            english.append(connected_outputs(model, row.english, settings))
     layers, dtype = len(english[0]), english[0].dtype
     if noise is None and settings.pooling == "decision_maker":
         noise = gumbel_noise(len(rows), layers, dtype)
@@ -237,9 +265,9 @@ def inference_vector(
     """f (d,) and g (L,), from x through W_T (monolingual) or from x_en (bilingual), without Gumbel noise."""
     settings = settings or Settings()
     if english is not None:
-        stand_in = sublayer_outputs(model, english, sublayer=settings.sublayer)
+        stand_in = connected_outputs(model, english, settings)
     else:
-        F = sublayer_outputs(model, prompt, sublayer=settings.sublayer)
+        F = connected_outputs(model, prompt, settings)
         stand_in = torch.stack([F[layer] @ transform for layer in range(len(F))])
     layers, dtype = len(stand_in), stand_in.dtype
     if settings.pooling == "mean":

@@ -129,8 +129,16 @@ def make_export(directory: Path, name: str, changes: dict[str, Any], settings: d
     decision_maker, transform = random_connection(plain)
     if model.decision_maker is not None:
         model.decision_maker.weight.data = decision_maker.T.clone()
+    statistics = model.output_statistics and random_statistics(model)
     export_monolingual(model, word_tokenizer(), transform, directory)
-    return Export(directory, plain, decision_maker, transform, Settings(**settings))
+    return Export(directory, plain, decision_maker, transform, Settings(**settings, statistics=statistics))
+
+
+def random_statistics(model: Any) -> tuple[Tensor, Tensor]:
+    """Mean (L, d) and scale (L,), set in `model`."""
+    torch.manual_seed(2)
+    module = model.output_statistics
+    return module.mean.normal_(), module.scale.uniform_(0.5, 2)
 
 
 def random_connection(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
@@ -285,6 +293,8 @@ def test_greedy(isolated, export, name):
         {"pooling": "layer", "layer": -2},
         {"embedding": "mean"},
         {"hard": False, "temperature": 2.0},
+        {"centred": True},
+        {"scale": 0.5, "pooling": "layer", "layer": -1},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )

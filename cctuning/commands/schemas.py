@@ -79,6 +79,10 @@ class ConnectionSettings:
         "last", "e of eq. 3: of the response start's token (last) | the prompt's mean (mean)"
     )
     english_gradient: bool = setting(False, "differentiate the English pass too")
+    centred: bool = setting(False, "take each layer's mean English output away from its outputs")
+    scale: float | None = setting(
+        None, "scale them so that their mean size is this share of the first layer's own; null: as they are"
+    )
 
 
 @dataclass

@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from cctuning.connection.connected import connection_of, is_of_pooling
+from cctuning.connection.connected import connection_of, is_of_connection
 from cctuning.connection.modeling_cctuning import POOLINGS
 from cctuning.pretrained.identity import check_same_base
 from cctuning.pretrained.kinds import ModelError, check_whole, kind_of, read_json_object
@@ -60,7 +60,7 @@ def make_plain_adapter(directory: str | Path) -> None:
     config["modules_to_save"] = [
         name for name in config["modules_to_save"] or () if name not in POOLINGS
     ] or None
-    weights = {name: tensor for name, tensor in load_file(weights_path).items() if not is_of_pooling(name)}
+    weights = {name: tensor for name, tensor in load_file(weights_path).items() if not is_of_connection(name)}
     save_file(weights, weights_path, metadata={"format": "pt"})
     config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
@@ -175,7 +175,7 @@ def _adapter_tensors(directory: Path) -> dict[str, Any]:
             f"{directory} holds no {SAFETENSORS_WEIGHTS_NAME}, only {WEIGHTS_NAME}: {NOT_READ}"
         )
     tensors = read_tensors(directory / SAFETENSORS_WEIGHTS_NAME)
-    tensors = {name: tensor for name, tensor in tensors.items() if not is_of_pooling(name)}
+    tensors = {name: tensor for name, tensor in tensors.items() if not is_of_connection(name)}
     check_finite(tensors, directory / SAFETENSORS_WEIGHTS_NAME)
     return tensors
 

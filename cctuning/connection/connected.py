@@ -1,4 +1,4 @@
-"""The connection in a model: whether there is one, and the weights of its pooling by name."""
+"""The connection in a model: whether there is one, and the tensors of its modules by name."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cctuning.connection.modeling_cctuning import POOLINGS, CrossLingualConnection
+from cctuning.connection.modeling_cctuning import POOLINGS, STATISTICS, CrossLingualConnection
 
 # What comes before a name of the model's own in that of a wrapped one: PEFT's, DDP's, a compiled model's.
 _WRAPPED = r"(?:(?:base_model\.model|module|_orig_mod)\.)*"
@@ -26,16 +26,20 @@ def is_connected(model: Any) -> bool:
     return connection_of(model) is not None
 
 
-def pooling_weights(tensors: Mapping[str, Tensor], pooling: str) -> dict[str, Tensor]:
-    """The weights of the pooling's module among a model's or adapter's, as `<pooling>.<name in the module>`.
+def connection_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the connection's modules among a model's or adapter's, as `<module>.<name in it>`.
 
     Of PEFT's two copies the trained one, which it calls modules_to_save.
     """
-    ours = re.compile(rf"{_WRAPPED}{pooling}\.(?:modules_to_save\.\w+\.)?(?!original_module\.)(.+)")
+    ours = re.compile(rf"{_ours()}\.(?:modules_to_save\.\w+\.)?(?!original_module\.)(?P<name>.+)")
     matches = ((ours.fullmatch(name), tensor) for name, tensor in tensors.items())
-    return {f"{pooling}.{match[1]}": tensor for match, tensor in matches if match}
+    return {f"{match['module']}.{match['name']}": tensor for match, tensor in matches if match}
 
 
-def is_of_pooling(name: str) -> bool:
-    """Whether a weight of this name belongs to a pooling, and so is none of the base model's or adapter's."""
-    return re.match(rf"{_WRAPPED}(?:{'|'.join(POOLINGS)})\.", name) is not None
+def is_of_connection(name: str) -> bool:
+    """Whether a tensor of this name is a connection's, and so none of the base model's or adapter's."""
+    return re.match(rf"{_ours()}\.", name) is not None
+
+
+def _ours() -> str:
+    return rf"{_WRAPPED}(?P<module>{'|'.join([*POOLINGS, STATISTICS])})"

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.connection.adapters import base_of, load_merged
-from cctuning.connection.connected import is_connected, is_of_pooling, pooling_weights
+from cctuning.connection.connected import connection_weights, is_connected, is_of_connection
 from cctuning.connection.modeling_cctuning import (
+    STATISTICS,
     ConnectionConfig,
     CrossLingualConnection,
     MonolingualConnection,
@@ -47,8 +48,9 @@ class CCTuningModel(CrossLingualConnection):
         """Connects `base_model` in place and returns it, now of class `CCTuning<Base>`.
 
         The pooling's parameters (the Decision Maker) start at zero mean with the base model's own
-        initialisation scale, from torch's global generator. Raises `ValueError` for an unknown architecture
-        and `TypeError` for a model that is wrapped.
+        initialisation scale, from torch's global generator. What outputs are centred and scaled by is NaN
+        until it is measured, as `CCTuningTrainer` does, or set in `output_statistics`. Raises `ValueError`
+        for an unknown architecture and `TypeError` for a model that is wrapped.
         """
         if is_connected(base_model):
             raise TypeError(f"the model is a {type(base_model).__name__} already: wrap the plain base model")
@@ -62,7 +64,7 @@ class CCTuningModel(CrossLingualConnection):
         base_model.__class__ = connected_class(ours, plain)
         model: Any = base_model
         model.connect(connection, paths)
-        _attach_new_pooling(model)
+        _attach_new_modules(model)
         return model
 
     @classmethod
@@ -97,7 +99,7 @@ class CCTuningModel(CrossLingualConnection):
     def save_pretrained(self, save_directory: Any, *args: Any, state_dict: Any = None, **kwargs: Any) -> Any:
         """A plain checkpoint of the base model, and the connection in a folder of its own inside."""
         state_dict = self.state_dict() if state_dict is None else state_dict
-        base = {name: tensor for name, tensor in state_dict.items() if not is_of_pooling(name)}
+        base = {name: tensor for name, tensor in state_dict.items() if not is_of_connection(name)}
         result = super().save_pretrained(  # type: ignore[misc]
             save_directory, *args, state_dict=base, **kwargs
         )
@@ -114,12 +116,12 @@ def _base_class_name(model: Any) -> str:
     return type(model).__name__.removeprefix("FSDP").removeprefix("CCTuning")
 
 
-def _attach_new_pooling(model: Any) -> None:
+def _attach_new_modules(model: Any) -> None:
     embeddings = model.get_input_embeddings().weight
     config = model.config.get_text_config()
     # In float32 also in a half-precision model: it computes in float32, and small steps would be lost.
     dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
-    model.attach_pooling(config.hidden_size, dtype=dtype, device=embeddings.device)
+    model.attach_modules(config.hidden_size, dtype=dtype, device=embeddings.device)
     if model.pooling_module is not None:
         model.pooling.initialise(model.pooling_module, getattr(config, "initializer_range", 0.02))
 
@@ -189,7 +191,7 @@ def _load_base(directory: Path, **kwargs: Any) -> Any:
 def save_connection(
     model: Any, directory: str | Path, state_dict: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Writes the folder `connection` into a run's `directory`: the settings, and the pooling's weights.
+    """Writes the folder `connection` into a run's `directory`: settings, and weights and statistics if any.
 
     What an older version left beside the model's weights is removed.
     """
@@ -201,10 +203,11 @@ def save_connection(
         "response_marker": list(model.response_marker),
         "base_model_class": _base_class_name(model),
     }
-    if expected := _pooling_shapes(model):
-        weights = pooling_weights(
-            model.state_dict() if state_dict is None else state_dict, model.connection.pooling
-        )
+    if expected := _shapes(model):
+        weights = connection_weights(model.state_dict() if state_dict is None else state_dict)
+        if model.output_statistics is not None:
+            # Constants, which the state of an adapter does not hold, and no engine shards.
+            weights |= model.output_statistics.state_dict(prefix=f"{STATISTICS}.")
         if weights.keys() != expected.keys():
             raise ValueError(f"expected {', '.join(expected)} among the weights, found {sorted(weights)}")
         tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
@@ -214,17 +217,18 @@ def save_connection(
         Path(directory, name).unlink(missing_ok=True)
 
 
-def _pooling_shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the pooling's weights, whatever an engine or PEFT has made of the module."""
-    hidden_size, layers = model.config.get_text_config().hidden_size, len(model.decoder_layers)
-    module = model.pooling.module(hidden_size, layers, device="meta")
-    weights = {} if module is None else module.state_dict()
-    return {f"{model.connection.pooling}.{name}": tuple(tensor.shape) for name, tensor in weights.items()}
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the connection's tensors, whatever an engine or PEFT has made of its modules."""
+    modules = nn.ModuleDict(model.make_modules(model.config.get_text_config().hidden_size, device="meta"))
+    return {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()}
 
 
-def load_connection_weights(model: Any, directory: str | Path) -> None:
-    """Loads the pooling's weights from a run's directory into `model`, where it has any."""
-    expected = _pooling_shapes(model)
+def load_connection_weights(model: Any, directory: str | Path, *, statistics_only: bool = False) -> None:
+    """Loads the connection's tensors from a run's directory into `model`, where it has any.
+
+    `statistics_only`: not the weights, which may be wrapped by PEFT, or lie in an engine's files.
+    """
+    expected = _shapes(model)
     if not expected:
         return
     path = connection_folder(directory) / CONNECTION_WEIGHTS
@@ -242,7 +246,7 @@ def load_connection_weights(model: Any, directory: str | Path) -> None:
                 f"{path}: {name} is {tuple(tensor.shape)}, the model needs {expected[name]}: it belongs to "
                 "another model"
             )
-    prefix = f"{model.connection.pooling}."
-    model.pooling_module.load_state_dict(
-        {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    )
+    if statistics_only:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{STATISTICS}.")}
+    modules = {name.partition(".")[0] for name in tensors}
+    nn.ModuleDict({name: model.get_submodule(name) for name in modules}).load_state_dict(tensors)

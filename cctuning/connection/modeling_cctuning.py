@@ -53,16 +53,21 @@ class ConnectionConfig:
     selection: str = "argmax"  # at inference: argmax | gumbel (the authors' code keeps the noise)
     embedding: str = "last"  # e of eq. 3: of the token at the response start | mean over the prompt's tokens
     english_gradient: bool = False  # whether the English pass is differentiated
+    centred: bool = False  # each layer's mean English output is taken away from its outputs
+    scale: float | None = None  # mean size of a layer's outputs then, over the first layer's own; None: as is
 
     def __post_init__(self) -> None:
         for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(accepted)}")
-        for name in ("hard", "english_gradient"):
+        for name in ("hard", "english_gradient", "centred"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be true or false")
-        if not isinstance(self.temperature, int | float) or not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature!r} must be a number above 0")
+        for name in ("temperature", "scale"):
+            value = getattr(self, name)
+            given = value is not None or name != "scale"
+            if given and (type(value) not in (int, float) or not 0 < value < float("inf")):
+                raise ValueError(f"{name}={value!r} must be a number above 0")
         if type(self.layer) not in (int, type(None)):
             raise ValueError(f"layer={self.layer!r} must be a whole number")
         if POOLINGS[self.pooling].needs_layer != (self.layer is not None):
@@ -70,6 +75,11 @@ class ConnectionConfig:
                 f"layer={self.layer!r} does not fit pooling={self.pooling!r}: "
                 "name a layer for pooling='layer', and only for that"
             )
+
+    @property
+    def standardised(self) -> bool:
+        """Whether outputs are centred or scaled, by statistics that the model has to hold."""
+        return self.centred or self.scale is not None
 
 
 class SublayerPaths(NamedTuple):
@@ -92,6 +102,40 @@ class Selection(NamedTuple):
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+STATISTICS = "output_statistics"  # the submodule's name, in files too
+
+
+class OutputStatistics(nn.Module):
+    """Constants by which outputs F (B, L, d) are centred and scaled: (F[l] - mean[l]) · scale[l].
+
+    `mean` (L, d) and `scale` (L,) are measured before training, and NaN until then. They stay in at least
+    float32 in a half-precision model: of F, what differs between rows may be a hundredth.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, hidden_size: int, num_layers: int, *, dtype: Any = None, device: Any = None) -> None:
+        super().__init__()
+        factory = {"dtype": torch.float64 if dtype == torch.float64 else torch.float32, "device": device}
+        self.register_buffer("mean", torch.full((num_layers, hidden_size), float("nan"), **factory))
+        self.register_buffer("scale", torch.full((num_layers,), float("nan"), **factory))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """The outputs, centred and scaled, in at least float32."""
+        with torch.autocast(outputs.device.type, enabled=False):
+            mean, scale = self.mean.to(outputs.device), self.scale.to(outputs.device)
+            return (_at_least_float32(outputs) - mean) * scale[:, None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, tensor in self._buffers.items():
+            if tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16):
+                self._buffers[name] = before[name].to(tensor.device)  # type: ignore[union-attr]
+        return self
 
 
 class LayerOutputs:
@@ -554,29 +598,42 @@ class CrossLingualConnection:
     # Submodules; a class attribute would hide them, so `connect` sets them to None.
     decision_maker: DecisionMaker | None
     transform_matrix: nn.Linear | None
+    output_statistics: OutputStatistics | None
 
     def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
-        """Puts the connection into this model's decoder; `attach_pooling` is to follow."""
+        """Puts the connection into this model's decoder; `attach_modules` is to follow."""
         self.connection = connection
         self.paths = paths
-        self.decision_maker = self.transform_matrix = None
+        self.decision_maker = self.transform_matrix = self.output_statistics = None
         decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
 
-    def attach_pooling(self, hidden_size: int, **factory: Any) -> None:
-        """Makes the pooling's parameters, where it has any; `factory` as torch takes it (dtype, device).
+    def make_modules(self, hidden_size: int, **factory: Any) -> dict[str, nn.Module]:
+        """New modules that the settings ask for, by name; `factory` as torch takes it (dtype, device).
 
-        Raises `ValueError` where the pooling's name is taken by something of the base model.
+        Those are the pooling's parameters, and the statistics that outputs are centred and scaled by.
         """
-        module = self.pooling.module(hidden_size, len(self.decoder_layers), **factory)
-        if module is None:
-            return
-        name = self.connection.pooling
-        # PEFT takes each module whose path ends in the name for the one to train in full.
-        taken = [path for path, _ in self.named_modules() if path.endswith(name)]
-        if taken or getattr(self, name, None) is not None:
-            raise ValueError(f"pooling={name!r}: the model has {(taken or [name])[0]}; give it another name")
-        setattr(self, name, module)
+        layers, modules = len(self.decoder_layers), {}
+        pooling = self.pooling.module(hidden_size, layers, **factory)
+        if pooling is not None:
+            modules[self.connection.pooling] = pooling
+        if self.connection.standardised:
+            modules[STATISTICS] = OutputStatistics(hidden_size, layers, **factory)
+        return modules
+
+    def attach_modules(self, hidden_size: int, **factory: Any) -> None:
+        """Makes the connection's modules (see `make_modules`) this model's own.
+
+        Raises `ValueError` where the name of one is taken by something of the base model.
+        """
+        for name, module in self.make_modules(hidden_size, **factory).items():
+            # PEFT takes each module whose path ends in the name for the one to train in full.
+            taken = [path for path, _ in self.named_modules() if path.endswith(name)]
+            if taken or getattr(self, name, None) is not None:
+                raise ValueError(
+                    f"pooling={name!r}: the model has {(taken or [name])[0]}; give it another name"
+                )
+            setattr(self, name, module)
 
     @property
     def pooling(self) -> Pooling:
@@ -599,8 +656,13 @@ class CrossLingualConnection:
         """The connected sub-layer's outputs (B, L, d) of all layers at the response start (F of eq. 2).
 
         `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
+        Centred and scaled where the settings say so.
         """
-        return self._record(input_ids, attention_mask, prompt_lengths, self.paths.record)
+        return self._standardised(self._record(input_ids, attention_mask, prompt_lengths, self.paths.record))
+
+    def _standardised(self, outputs: Tensor) -> Tensor:
+        """Outputs (B, L, d) of the connected sub-layer as they enter the connection."""
+        return outputs if self.output_statistics is None else self.output_statistics(outputs)
 
     def _record(
         self, input_ids: Tensor, attention_mask: Tensor | None, prompt_lengths: Tensor | None, path: str
@@ -619,6 +681,11 @@ class CrossLingualConnection:
         with record_outputs(modules, index) as outputs:
             result = _plain_forward(self)(**inputs)
         return torch.stack([output.to(outputs[0].device) for output in outputs], dim=1), result
+
+    def _own_outputs(self, inputs: dict[str, Any], index: Tensor) -> tuple[Tensor, Any]:
+        """F (B, L, d) of the tokens at `index` (B,) as it enters the connection, and the forward's result."""
+        outputs, result = self._probe(inputs, index, self.paths.record)
+        return self._standardised(outputs), result
 
     def english_outputs(
         self,
@@ -843,7 +910,7 @@ class CrossLingualConnection:
         if _can_crop(cache, length):
             # The whole prompt is read once, unconnected. Keys and values before the response start stay as
             # they are; those from there on are taken out again, and the tail is read anew with f.
-            outputs, whole = self._probe(inputs, start + index, self.paths.record)
+            outputs, whole = self._own_outputs(inputs, start + index)
             head = whole.last_hidden_state[:, :index]
             cache.crop(index - length)  # negative: so many tokens are removed
         else:
@@ -854,7 +921,7 @@ class CrossLingualConnection:
                 before = _query_slice(inputs, 0, index)
                 head = _plain_forward(self)(**before).last_hidden_state if index else None
                 probe = {**_query_slice(inputs, index, index + 1), "past_key_values": _fork(cache)}
-                outputs, _ = self._probe(probe, start, self.paths.record)
+                outputs, _ = self._own_outputs(probe, start)
         result = self._forward_with(tail_inputs, self.fuse(outputs, embedding, transform=True), start)
         if head is not None:  # the caller expects states for all of its tokens, not for the tail alone
             result.last_hidden_state = torch.cat([head, result.last_hidden_state], dim=1)
@@ -870,7 +937,7 @@ class CrossLingualConnection:
         probe = _query_slice(inputs, 0, int(index.max()) + 1)
         probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
         with torch.no_grad():
-            outputs, _ = self._probe(probe, index.clamp(min=0), self.paths.record)
+            outputs, _ = self._own_outputs(probe, index.clamp(min=0))
         return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
 
 
@@ -996,7 +1063,7 @@ class MonolingualConnection(CrossLingualConnection):
         self.connect(connection, SublayerPaths(**settings["paths"]))
         self.response_marker = tuple(settings["response_marker"])
         hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}
-        self.attach_pooling(hidden_size, **factory)
+        self.attach_modules(hidden_size, **factory)
         self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=False, **factory)
 
 

@@ -1,5 +1,6 @@
 """Callbacks of training: temperature schedule, noise per rank, metrics file, progress."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ class NoisePerRank(TrainerCallback):
         """Rank 0 keeps the Trainer's seed, so one process trains as without this."""
         if args.process_index > 0:
             torch.manual_seed(args.seed + args.process_index)
+
+
+class BeforeTheFirstStep(TrainerCallback):
+    """Calls `prepare` once the model is loaded, and wrapped by its engine."""
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        self.prepare = prepare
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Also of a run that is resumed."""
+        self.prepare()
 
 
 class MetricsFile(TrainerCallback):

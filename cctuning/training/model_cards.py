@@ -42,6 +42,9 @@ def _settings(recipe: Mapping[str, Any]) -> str:
     if connection["enabled"]:
         names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
         rows += [(f"connection.{name}", connection[name]) for name in names if connection[name] is not None]
+        # Those of later versions, where they were used.
+        names = ("centred", "scale")
+        rows += [(f"connection.{name}", connection[name]) for name in names if connection.get(name)]
     if lora["enabled"]:
         rows += [(f"lora.{name}", lora[name]) for name in ("r", "alpha", "dropout")]
     return RecordTable(["setting", "value"], rows).markdown()

@@ -22,7 +22,7 @@ from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig
 
 from cctuning.connection.adapters import with_pooling
-from cctuning.connection.connected import connection_of, is_connected, is_of_pooling
+from cctuning.connection.connected import connection_of, is_connected, is_of_connection
 from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
@@ -37,9 +37,11 @@ from cctuning.data.encoding import (
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
+from cctuning.distributed.sharing import Shard
 from cctuning.pretrained.kinds import connection_folder
-from cctuning.training.callbacks import NoisePerRank, TrainingBar
+from cctuning.training.callbacks import BeforeTheFirstStep, NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
+from cctuning.training.output_statistics import set_statistics
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.row_repeats import first_repeat, without_repeats
 from cctuning.training.statistics import RowSums, RunningStatistics
@@ -125,7 +127,7 @@ class CCTuningTrainer(ResumableTrainer):
             processing_class=processing_class,
             data_collator=data_collator,
             peft_config=with_pooling(peft_config, model),
-            callbacks=[*callbacks, NoisePerRank()],
+            callbacks=[*callbacks, NoisePerRank(), BeforeTheFirstStep(self._measure_statistics)],
             **tokenized,
             **kwargs,
         )
@@ -149,6 +151,27 @@ class CCTuningTrainer(ResumableTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             self._signature_columns = list(_COLUMNS)
+
+    def _measure_statistics(self) -> None:
+        """Measures what outputs are centred and scaled by, unless it is known: from a checkpoint, or set."""
+        connected = self.connection_model
+        if connected is None or connected.output_statistics is None:
+            return
+        if connected.output_statistics.scale.isnan().any():
+            set_statistics(
+                self.model_wrapped,
+                self.examples["train"],
+                pad_token_id=_pad_token_id(self.processing_class),
+                batch_size=self.args.per_device_train_batch_size,
+                seed=self.args.seed,
+                shard=Shard(self.args.process_index, self.args.world_size),
+            )
+
+    def _restore(self, checkpoint: Path) -> None:
+        super()._restore(checkpoint)
+        connected = self.connection_model
+        if connected is not None and connected.output_statistics is not None:
+            load_connection_weights(connected, checkpoint, statistics_only=True)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As the Trainer's; the pooling gets a group of its own where its learning rate differs."""
@@ -299,7 +322,7 @@ class CCTuningTrainer(ResumableTrainer):
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         # The pooling's weights are not missing: they are read from their own file.
-        missing = [name for name in load_result.missing_keys if not is_of_pooling(name)]
+        missing = [name for name in load_result.missing_keys if not is_of_connection(name)]
         super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
 
 

@@ -69,3 +69,20 @@ def test_a_layer_that_is_not_there_leaves_the_model_as_it_was():
 def test_the_decision_maker_of_a_half_precision_model_is_in_float32():
     model = CCTuningModel.wrap(tiny_llama(50).to(torch.bfloat16))
     assert model.decision_maker.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_the_statistics_of_outputs_stay_as_they_were_measured(tmp_path, half):
+    tokenizer = tiny_tokenizer()
+    model = CCTuningModel.wrap(tiny_llama(len(tokenizer)), ConnectionConfig(centred=True)).to(half)
+    measured = torch.rand(3, 32)
+    model.output_statistics.mean.copy_(measured), model.output_statistics.scale.fill_(1 / 3)
+    model.save_pretrained(tmp_path / "run")
+    export_monolingual(model, tokenizer, torch.eye(32), tmp_path / "exported")
+    for folder in ("run", "exported"):
+        for dtype in (torch.float32, half):
+            loaded = load_model(tmp_path / folder, dtype=dtype)
+            assert loaded.dtype == dtype
+            loaded.half()
+            assert torch.equal(loaded.output_statistics.mean, measured)
+            assert torch.equal(loaded.output_statistics.scale, torch.full((3,), 1 / 3))

@@ -64,6 +64,9 @@ def wrapped_and_plain(name, *, changes=None, **settings):
     plain = build(name, **(changes or {})).train()
     model = CCTuningModel.wrap(copy.deepcopy(plain), ConnectionConfig(**settings))
     decision_maker = 0.3 * torch.randn(plain.config.hidden_size, len(layers_of(plain)), dtype=plain.dtype)
+    if model.output_statistics is not None:
+        model.output_statistics.mean.normal_()
+        model.output_statistics.scale.uniform_(0.2, 2)
     if model.decision_maker is not None:
         model.decision_maker.weight.data = decision_maker.T.clone()
     return model, plain, decision_maker.requires_grad_()
@@ -104,6 +107,8 @@ def check(
     rows = rows or some_rows()
     if checkpointing is not None:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": checkpointing})
+    if model.output_statistics is not None:
+        settings["statistics"] = (model.output_statistics.mean, model.output_statistics.scale)
     step, expected = naive_step(plain, rows, decision_maker, **settings)
     torch.manual_seed(SEED)
     out = model(**arguments(rows, side=side, english_side=english_side), use_cache=False)
@@ -153,6 +158,9 @@ def test_other_sublayers_checkpointed(sublayer, reentrant):
         {"pooling": "mean", "english_gradient": True, "sublayer": "block"},
         {"pooling": "layer", "layer": 1},
         {"pooling": "layer", "layer": -1, "english_gradient": True},
+        {"centred": True},
+        {"scale": 0.5, "pooling": "mean", "sublayer": "attention"},
+        {"centred": True, "scale": 2.0, "english_gradient": True, "hard": False},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )
@@ -471,6 +479,10 @@ def test_english_prompts_without_a_response_start_are_refused():
         ({"temperature": 0.0}, "temperature"),
         ({"embedding": "first"}, "embedding"),
         ({"selection": "best"}, "selection"),
+        ({"centred": 1}, "centred"),
+        ({"scale": 0}, "scale"),
+        ({"scale": float("inf")}, "scale"),
+        ({"scale": True}, "scale"),
     ],
 )
 def test_wrong_settings_are_named(settings, field):

@@ -25,6 +25,8 @@ SETTINGS: dict[str, Any] = {
     "logging_steps": 1,
     "save_strategy": "no",
     "connection.hard": "false",
+    "connection.centred": "true",
+    "connection.scale": 0.5,
     "lora.r": 4,
 }
 

@@ -20,6 +20,7 @@ from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, schedu
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
+from tests.naive import Settings, measured_statistics, sublayer_outputs
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -113,19 +114,47 @@ def test_without_a_connection_it_is_plain_sft(tmp_path, build):
     assert_same(weights_of(ours.model), weights_of(theirs.model))
 
 
+@pytest.mark.parametrize("settings", [{"centred": True}, {"scale": 2.0}, {"centred": True, "scale": 0.5}])
+@pytest.mark.parametrize("lora", [False, True])
+def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, settings, lora):
+    options = {"peft_config": LoraConfig(target_modules="all-linear", r=2)} if lora else {}
+    model, plain = connected_llama(**settings), connected_llama().eval()
+    trainer_for(model, arguments(tmp_path, max_steps=2), **options).train()
+    english, own = [], []
+    for example in EXAMPLES:
+        for ids, found in ((example.english_input_ids, english), (example.input_ids, own)):
+            length = example.prompt_length if found is own else len(ids)
+            found.append(sublayer_outputs(plain, torch.tensor(ids[:length])).detach())
+    means, scales = measured_statistics(english, own, Settings(**settings))
+    torch.testing.assert_close(model.output_statistics.mean, means, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(model.output_statistics.scale, scales, rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize(
-    ("resumed_at", "lora", "changes"),
+    ("resumed_at", "lora", "changes", "connection"),
     [
-        (3, False, {}),
-        (3, True, {}),
-        (4, False, {"logging_steps": 3}),  # between two logs
-        (5, False, {"logging_steps": 3, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 2}),
-        (5, False, {"train_sampling_strategy": "group_by_length"}),  # in the second epoch
-        (6, False, {}),  # after the last step, which is not the end of an epoch
+        (3, False, {}, {}),
+        (3, True, {}, {}),
+        (3, False, {}, {"centred": True, "scale": 0.5}),
+        (3, True, {}, {"centred": True, "scale": 0.5}),
+        (4, False, {"logging_steps": 3}, {}),  # between two logs
+        (
+            5,
+            False,
+            {"logging_steps": 3, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 2},
+            {},
+        ),
+        (5, False, {"train_sampling_strategy": "group_by_length"}, {}),  # in the second epoch
+        (6, False, {}, {}),  # after the last step, which is not the end of an epoch
     ],
-    ids=["full", "lora", "between logs", "accumulation", "grouped", "after the last step"],
+    ids=[
+        *("full", "lora", "centred and scaled", "lora, centred and scaled", "between logs"),
+        *("accumulation", "grouped", "after the last step"),
+    ],
 )
-def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, resumed_at, lora, changes):
+def test_a_resumed_run_ends_with_the_same_weights_and_metrics(
+    tmp_path, resumed_at, lora, changes, connection
+):
     examples, options = EXAMPLES[:10], {"decision_maker_lr_multiplier": 2.0}
     if lora:
         options["peft_config"] = LoraConfig(target_modules="all-linear", r=2)
@@ -134,7 +163,8 @@ def test_a_resumed_run_ends_with_the_same_weights_and_metrics(tmp_path, resumed_
         folder = tmp_path / name
         args = arguments(folder, save_strategy="steps", save_steps=1, **changes)
         metrics = MetricsFile(folder)
-        trainer = trainer_for(connected_llama(), args, examples=examples, callbacks=[metrics], **options)
+        model = connected_llama(**connection)
+        trainer = trainer_for(model, args, examples=examples, callbacks=[metrics], **options)
         if name == "resumed":
             checkpoint = f"checkpoint-{resumed_at}"
             shutil.copytree(tmp_path / "whole" / checkpoint, folder / checkpoint)
@@ -164,7 +194,7 @@ def test_what_is_overridden_still_exists():
         overridden = {name for name, value in vars(own).items() if inspect.isfunction(value)}
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
-            "_non_finite_message", "_sum_over_processes",
+            "_non_finite_message", "_sum_over_processes", "_measure_statistics",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name

@@ -66,6 +66,20 @@ def test_the_matrix_is_ridge_regression_on_all_rows(model, sample, fit):
     assert fit.report["train_mse"] == pytest.approx(((A @ expected - B) ** 2).mean(), rel=1e-6)
 
 
+def test_the_matrix_is_fitted_to_centred_and_scaled_outputs(sample):
+    model = connected(centred=True, scale=0.5)
+    torch.manual_seed(1)
+    mean, scale = model.output_statistics.mean.normal_(), model.output_statistics.scale.uniform_(1, 9)
+    prompts = [[pair.prompt_ids for pair in sample.fit], [pair.english_ids for pair in sample.fit]]
+    A, B = (
+        rows((torch.cat([model.ffn_outputs(torch.tensor([ids])) for ids in side]) - mean) * scale[:, None])
+        for side in prompts
+    )
+    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0)
+    expected = np.linalg.solve(A.T @ A + 2.0 * np.eye(A.shape[1]), A.T @ B)
+    np.testing.assert_allclose(fit.transform.numpy(), expected, atol=1e-5)
+
+
 def test_the_report_is_measured_on_held_out_pairs(model, sample, fit):
     F, F_en, _ = all_outputs(model, sample.held_out)
     means = all_outputs(model, sample.fit)[1].mean(0)
