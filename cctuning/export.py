@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cctuning.connection import modeling_cctuning
 from cctuning.connection.adapters import check_not_tied
+from cctuning.connection.connected import statistics_of
 from cctuning.connection.modeling_cctuning import CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 from cctuning.pretrained.generation_config import make_savable
@@ -64,7 +65,7 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         "response_marker": list(marker),
         "hidden_size": hidden_size,
     }
-    weights = dict(model.state_dict())
+    weights = dict(model.state_dict()) | statistics_of(model)
     # nn.Linear multiplies with the transposed weight: y = x W_T.
     weights["transform_matrix.weight"] = matrix.T.contiguous()
     _save(model, config, weights, output_dir)

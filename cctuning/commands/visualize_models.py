@@ -203,8 +203,10 @@ def read_model(
             )
             for language, of_language in prompts.items()
         }
-    F_en = outputs.pop(ENGLISH)
-    return drawn, measure_moved(outputs, F_en, transform_matrix(model))
+    F_en = outputs.pop(ENGLISH).F
+    F = {language: of_language.F for language, of_language in outputs.items()}
+    target = [of_language.target for of_language in outputs.values()]
+    return drawn, measure_moved(F, F_en, transform_matrix(model), target=target)
 
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:

@@ -36,6 +36,17 @@ def connection_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{match['module']}.{match['name']}": tensor for match, tensor in matches if match}
 
 
+def statistics_of(model: Any) -> dict[str, Tensor]:
+    """What a connected model's outputs are centred and scaled by, by name; empty where they are not.
+
+    In training they are in no state dict.
+    """
+    module = model.output_statistics
+    return (
+        {} if module is None else {f"{STATISTICS}.{name}": tensor for name, tensor in module.named_buffers()}
+    )
+
+
 def is_of_connection(name: str) -> bool:
     """Whether a tensor of this name is a connection's, and so none of the base model's or adapter's."""
     return re.match(rf"{_ours()}\.", name) is not None

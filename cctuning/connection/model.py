@@ -14,9 +14,8 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.connection.adapters import base_of, load_merged
-from cctuning.connection.connected import connection_weights, is_connected, is_of_connection
+from cctuning.connection.connected import connection_weights, is_connected, is_of_connection, statistics_of
 from cctuning.connection.modeling_cctuning import (
-    STATISTICS,
     ConnectionConfig,
     CrossLingualConnection,
     MonolingualConnection,
@@ -204,10 +203,8 @@ def save_connection(
         "base_model_class": _base_class_name(model),
     }
     if expected := _shapes(model):
-        weights = connection_weights(model.state_dict() if state_dict is None else state_dict)
-        if model.output_statistics is not None:
-            # Constants, which the state of an adapter does not hold, and no engine shards.
-            weights |= model.output_statistics.state_dict(prefix=f"{STATISTICS}.")
+        state_dict = model.state_dict() if state_dict is None else state_dict
+        weights = connection_weights(state_dict) | statistics_of(model)
         if weights.keys() != expected.keys():
             raise ValueError(f"expected {', '.join(expected)} among the weights, found {sorted(weights)}")
         tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
@@ -220,7 +217,8 @@ def save_connection(
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the connection's tensors, whatever an engine or PEFT has made of its modules."""
     modules = nn.ModuleDict(model.make_modules(model.config.get_text_config().hidden_size, device="meta"))
-    return {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()}
+    tensors = modules.state_dict() | statistics_of(model)
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def load_connection_weights(model: Any, directory: str | Path, *, statistics_only: bool = False) -> None:
@@ -246,7 +244,8 @@ def load_connection_weights(model: Any, directory: str | Path, *, statistics_onl
                 f"{path}: {name} is {tuple(tensor.shape)}, the model needs {expected[name]}: it belongs to "
                 "another model"
             )
-    if statistics_only:
-        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{STATISTICS}.")}
-    modules = {name.partition(".")[0] for name in tensors}
-    nn.ModuleDict({name: model.get_submodule(name) for name in modules}).load_state_dict(tensors)
+    for name, statistic in statistics_of(model).items():
+        statistic.copy_(tensors.pop(name))
+    if not statistics_only:
+        modules = {name.partition(".")[0] for name in tensors}
+        nn.ModuleDict({name: model.get_submodule(name) for name in modules}).load_state_dict(tensors)

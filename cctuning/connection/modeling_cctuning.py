@@ -111,17 +111,21 @@ class OutputStatistics(nn.Module):
     """Constants by which outputs F (B, L, d) are centred and scaled: (F[l] - mean[l]) · scale[l].
 
     `mean` (L, d) and `scale` (L,) are measured before training, and NaN until then. They stay in at least
-    float32 in a half-precision model: of F, what differs between rows may be a hundredth.
+    float32 in a half-precision model: of F, what differs between rows may be a hundredth. `in_state`: whether
+    they are in the state dict, which not every engine of training can share out with buffers in it.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, hidden_size: int, num_layers: int, *, dtype: Any = None, device: Any = None) -> None:
+    def __init__(
+        self, hidden_size: int, num_layers: int, *, in_state: bool, dtype: Any = None, device: Any = None
+    ) -> None:
         super().__init__()
-        factory = {"dtype": torch.float64 if dtype == torch.float64 else torch.float32, "device": device}
-        self.register_buffer("mean", torch.full((num_layers, hidden_size), float("nan"), **factory))
-        self.register_buffer("scale", torch.full((num_layers,), float("nan"), **factory))
+        dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        for name, shape in (("mean", (num_layers, hidden_size)), ("scale", (num_layers,))):
+            unknown = torch.full(shape, float("nan"), dtype=dtype, device=device)
+            self.register_buffer(name, unknown, persistent=in_state)
 
     def forward(self, outputs: Tensor) -> Tensor:
         """The outputs, centred and scaled, in at least float32."""
@@ -131,7 +135,7 @@ class OutputStatistics(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         before = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         for name, tensor in self._buffers.items():
             if tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16):
                 self._buffers[name] = before[name].to(tensor.device)  # type: ignore[union-attr]
@@ -584,6 +588,7 @@ class CrossLingualConnection:
     paths: SublayerPaths
     response_marker: tuple[int, ...] = ()
     connected: bool = True
+    statistics_in_state: bool = False
     last_selection: Selection | None = None
     # From the base class.
     config: Any
@@ -618,7 +623,8 @@ class CrossLingualConnection:
         if pooling is not None:
             modules[self.connection.pooling] = pooling
         if self.connection.standardised:
-            modules[STATISTICS] = OutputStatistics(hidden_size, layers, **factory)
+            in_state = self.statistics_in_state
+            modules[STATISTICS] = OutputStatistics(hidden_size, layers, in_state=in_state, **factory)
         return modules
 
     def attach_modules(self, hidden_size: int, **factory: Any) -> None:
@@ -658,10 +664,16 @@ class CrossLingualConnection:
         `input_ids` (B, T), padded on either side; `prompt_lengths` (B,) defaults to all of a row's tokens.
         Centred and scaled where the settings say so.
         """
-        return self._standardised(self._record(input_ids, attention_mask, prompt_lengths, self.paths.record))
+        return self.standardised(self.raw_outputs(input_ids, attention_mask, prompt_lengths))
 
-    def _standardised(self, outputs: Tensor) -> Tensor:
-        """Outputs (B, L, d) of the connected sub-layer as they enter the connection."""
+    def raw_outputs(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
+    ) -> Tensor:
+        """`sublayer_outputs` as the model makes them, neither centred nor scaled."""
+        return self._record(input_ids, attention_mask, prompt_lengths, self.paths.record)
+
+    def standardised(self, outputs: Tensor) -> Tensor:
+        """Raw outputs (B, L, d) as they enter the connection: centred and scaled where it is so set."""
         return outputs if self.output_statistics is None else self.output_statistics(outputs)
 
     def _record(
@@ -685,7 +697,7 @@ class CrossLingualConnection:
     def _own_outputs(self, inputs: dict[str, Any], index: Tensor) -> tuple[Tensor, Any]:
         """F (B, L, d) of the tokens at `index` (B,) as it enters the connection, and the forward's result."""
         outputs, result = self._probe(inputs, index, self.paths.record)
-        return self._standardised(outputs), result
+        return self.standardised(outputs), result
 
     def english_outputs(
         self,
@@ -1055,6 +1067,8 @@ def connected_class(mixin: Any, base: Any) -> type:
 
 class MonolingualConnection(CrossLingualConnection):
     """The connection of an exported model, built from `config.cctuning`."""
+
+    statistics_in_state = True
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]

@@ -52,14 +52,14 @@ def set_statistics(
     values: Any = None
     if shard.rank == 0:
         first, english = (torch.cat(parts) for parts in zip(*results, strict=True))
-        values = [statistic.tolist() for statistic in statistics_of(english, first, connected.connection)]
+        values = [statistic.tolist() for statistic in measured(english, first, connected.connection)]
     mean, scale = from_the_first(values, shard, connected.device)
     module = connected.output_statistics
     module.mean.copy_(torch.tensor(mean))
     module.scale.copy_(torch.tensor(scale))
 
 
-def statistics_of(F_en: Tensor, target: Tensor, connection: ConnectionConfig) -> tuple[Tensor, Tensor]:
+def measured(F_en: Tensor, target: Tensor, connection: ConnectionConfig) -> tuple[Tensor, Tensor]:
     """The means (L, d) and scales (L,), in float64, from F_en (n, L, d) and the outputs that f is added to.
 
     `target` (n, d): the first layer's own outputs. A layer whose outputs do not differ is scaled by 0.

@@ -31,10 +31,13 @@ class MovedLayer:
 
 
 def measure_moved(
-    F: Mapping[str, Outputs], F_en: Outputs, transform: Outputs | None = None
+    F: Mapping[str, Outputs], F_en: Outputs, transform: Outputs | None = None, *, target: Sequence[Outputs]
 ) -> list[MovedLayer]:
-    """Every layer's sizes and retrieval, from F by language, n >= 2 sentences in the order of F_en."""
-    first_size = float(np.mean([_size(outputs[:, 0]) for outputs in F.values()]))
+    """Every layer's sizes and retrieval, from F by language, n >= 2 sentences in the order of F_en.
+
+    `target`: the outputs (n, d) that f is added to, of each language.
+    """
+    first_size = float(np.mean([_size(outputs) for outputs in target]))
     measured = []
     for layer in range(F_en.shape[1]):
         english = F_en[:, layer]

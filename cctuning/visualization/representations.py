@@ -1,7 +1,7 @@
 """Vectors of sentences, read from a model: what its layers make of a prompt."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -62,6 +62,13 @@ def represent(
     return _finite(rows, model, texts, f"outputs of layer {layer}")
 
 
+class SublayerOutputs(NamedTuple):
+    """The connected sub-layer's outputs at the response starts of n prompts."""
+
+    F: NDArray[np.float64]  # (n, L, d), as they enter the connection: centred and scaled where it is so set
+    target: NDArray[np.float64]  # (n, d), the layer's own to whose the connection adds
+
+
 @torch.no_grad()
 def sublayer_outputs(
     model: Any,
@@ -70,10 +77,10 @@ def sublayer_outputs(
     *,
     batch_size: int = 16,
     progress: Callable[[int], None] = lambda count: None,
-) -> NDArray[np.float64]:
-    """F (n, L, d) of `texts` as prompts, in their order, before any Transform Matrix.
+) -> SublayerOutputs:
+    """F of eq. 2 of `texts` as prompts, in their order, before any Transform Matrix.
 
-    F of eq. 2: every layer's output, of the connected sub-layer, at the response start. A plain `model` is
+    That is every layer's output, of the connected sub-layer, at the response start. A plain `model` is
     connected in place, without parameters, and answers as it did. Raises as `represent` does.
     """
     if not is_connected(model):
@@ -82,14 +89,16 @@ def sublayer_outputs(
     _check_lengths(ids, texts, getattr(model.config.get_text_config(), "max_position_embeddings", None))
     collator = ParallelCollator(prompts.pad_token_id)
 
-    def outputs(numbers: list[int]) -> Tensor:
+    def outputs(numbers: list[int]) -> list[tuple[Tensor, Tensor]]:
         padded = collator.pad([ids[number] for number in numbers])
-        F: Tensor = model.sublayer_outputs(*(tensor.to(model.device) for tensor in padded))
+        raw = model.raw_outputs(*(tensor.to(model.device) for tensor in padded))
         progress(len(numbers))
-        return F.double().cpu()
+        parts = (model.standardised(raw), raw[:, 0])
+        return list(zip(*(part.double().cpu() for part in parts), strict=True))
 
     rows = map_in_batches(outputs, range(len(ids)), list(map(len, ids)), batch_size=batch_size)
-    return _finite(rows, model, texts, "feed-forward outputs")
+    F, target = zip(*rows, strict=True)
+    return SublayerOutputs(*(_finite(part, model, texts, "feed-forward outputs") for part in (F, target)))
 
 
 def transform_matrix(model: Any) -> NDArray[np.float64] | None:

@@ -58,7 +58,7 @@ def trainer_for(model, args, *, examples=EXAMPLES, **options):
 
 
 def weights_of(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in [*model.named_buffers(), *model.state_dict().items()]}
 
 
 def assert_same(first, second):
