@@ -41,11 +41,11 @@ class ServedConnection(MonolingualConnection, _Host):  # type: ignore[misc]
     ) -> tuple[Tensor, list[int | None]]:
         """F (B, d) to be added, and the layer of each row (None for a mixture).
 
-        `outputs` (B, L, d) are a model's own, where they are to be transformed, or those of English prompts.
-        `prompts` hold the tokens up to the response start, of B rows.
+        `outputs` (B, L, d) are a model's own, where they are to be transformed, or those of English prompts,
+        as the layers made them. `prompts` hold the tokens up to the response start, of B rows.
         """
         embedding = self._embeddings(prompts)
-        vectors = self.fuse(outputs, embedding, transform=transform)
+        vectors = self.fuse(self.standardised(outputs), embedding, transform=transform)
         assert self.last_selection is not None
         weight, layer = self.last_selection.weights.max(-1)
         chosen = zip(weight.tolist(), layer.tolist(), strict=True)

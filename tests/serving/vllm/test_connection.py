@@ -26,20 +26,25 @@ def served(**settings):
     )
     factory = {"dtype": torch.float32, "device": torch.device("cpu")}
     connection = ServedConnection(config, [None] * L, embedding, factory).eval()
-    for parameter in connection.parameters():
-        nn.init.normal_(parameter)
+    for tensor in connection.state_dict().values():
+        tensor.normal_()
     return connection, embedding
 
 
 @pytest.mark.parametrize("transform", [True, False])
 @pytest.mark.parametrize("mean_embedding", [True, False])
-def test_the_vector_of_the_equations(transform, mean_embedding):
-    connection, embedding = served(embedding="mean" if mean_embedding else "last")
+@pytest.mark.parametrize("options", [{}, {"centred": True, "scale": 0.5}])
+def test_the_vector_of_the_equations(transform, mean_embedding, options):
+    connection, embedding = served(embedding="mean" if mean_embedding else "last", **options)
     outputs = torch.randn(ROWS, L, D)
     prompts = [torch.randint(20, (length,)) for length in (1, 5, 3, 9)]
     vectors, layers = connection.addend(outputs, prompts, transform=transform)
     for row, prompt in enumerate(prompts):
-        seen = outputs[row] @ connection.transform_matrix.weight.T if transform else outputs[row]
+        seen = outputs[row]
+        if options:
+            statistics = connection.output_statistics
+            seen = (seen - statistics.mean) * statistics.scale[:, None]
+        seen = seen @ connection.transform_matrix.weight.T if transform else seen
         e = embedding(prompt).mean(0) if mean_embedding else embedding(prompt[-1])
         layer = int(((seen.mean(0) + e) @ connection.decision_maker.weight.T).argmax())
         assert layers[row] == layer
