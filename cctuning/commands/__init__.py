@@ -17,13 +17,14 @@ from cctuning.commands.schemas import (
     EvaluateRecipe,
     FitRecipe,
     ProbeRecipe,
+    ServeRecipe,
     StudyRecipe,
     TrainRecipe,
     VisualizeRecipe,
 )
 from cctuning.settings.recipe import recipe_from_call
 
-__all__ = ["chat", "compare", "evaluate", "fit", "probe", "study", "train", "visualize"]
+__all__ = ["chat", "compare", "evaluate", "fit", "probe", "serve", "study", "train", "visualize"]
 
 
 def _call(name: str, recipe: Any, settings: dict[str, Any]) -> Result:
@@ -66,6 +67,11 @@ def study(recipe: StudyRecipe | str | Path | None = None, **settings: Any) -> Re
 def visualize(recipe: VisualizeRecipe | str | Path | None = None, **settings: Any) -> Result:
     """Draws representations, chosen layers and losses into the result's folder."""
     return _call("visualize", recipe, settings)
+
+
+def serve(recipe: ServeRecipe | str | Path | None = None, **settings: Any) -> Result:
+    """Serves a model over HTTP, until Ctrl-C ends it."""
+    return _call("serve", recipe, settings)
 
 
 def chat(recipe: ChatRecipe | str | Path | None = None, **settings: Any) -> Result:

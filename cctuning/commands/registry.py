@@ -140,6 +140,18 @@ COMMANDS = {
             folder="visualize",
         ),
         Command(
+            "serve",
+            "Serve a model over HTTP (OpenAI's chat API): on vLLM where it is installed",
+            (
+                "cctuning serve model=outputs/tiny/monolingual",
+                "cctuning serve model=DIR engine=vllm vllm_arguments=[--max-model-len=4096]",
+                "cctuning chat server=http://127.0.0.1:8000              (asks it)",
+            ),
+            schemas.ServeRecipe,
+            "serve_model",
+            folder="serve",
+        ),
+        Command(
             "chat",
             "Ask a model questions: a run, an exported model, or any other",
             (

@@ -444,6 +444,26 @@ class ChatRecipe:
 
 
 @dataclass
+class ServeRecipe:
+    """Settings of `cctuning serve`."""
+
+    model: str = required("folder of an exported model, or any other plain model", names="model")
+    engine: str = one_of(
+        "auto", "vllm", "transformers", help="auto: vLLM where it is installed, else transformers"
+    )
+    host: str = setting("127.0.0.1", "address to listen at; 0.0.0.0: reachable from other machines")
+    port: int = number(8000, at_least=0, at_most=65535, help="0: a free one")
+    name: str | None = setting(None, "what requests call the model; null: as it is given")
+    trust_remote_code: bool = setting(False, "run code that comes with the model")
+    dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
+    use_cpu: bool = setting(False, "even where there is a GPU; not with vLLM")
+    max_new_tokens: int = number(
+        1024, at_least=1, help="the longest answer to a request without max_tokens; not with vLLM"
+    )
+    vllm_arguments: list[str] = setting([], "more arguments of vLLM's server: [--max-model-len=4096]")
+
+
+@dataclass
 class LaunchRecipe:
     """Beginning of a study's commands: `python`, or `accelerate launch` with its arguments."""
 

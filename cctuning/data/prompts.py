@@ -99,6 +99,15 @@ class PromptFormat:
             return self._ids(texts, add_special_tokens=True)
         return self._ids([self.prompt_text(text) for text in texts])
 
+    def conversation_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """Tokens of a conversation, up to the start of its next response.
+
+        A message has a `role` (system, user, assistant) and a `content`. Raises `ValueError` for what the
+        template refuses.
+        """
+        text = render(self.tokenizer, messages, open_response=True)
+        return self._ids([text], add_special_tokens=self._raw)[0]
+
     def response_ids(self, text: str) -> list[int]:
         """Tokens of a response; the last one is the stop token."""
         return self.responses_ids([text])[0]

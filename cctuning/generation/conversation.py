@@ -1,0 +1,178 @@
+"""The next turn of a conversation: all of it is read, and its last response start alone is connected."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers.generation.streamers import BaseStreamer
+
+from cctuning.connection.connected import connection_of
+from cctuning.data.prompts import PromptFormat
+from cctuning.generation.generate import Answer, answer_of, generate_batch
+from cctuning.generation.rules import stop_tokens
+
+Message = dict[str, str]  # a role (system, user, assistant) and a content
+Show = Callable[[str], object]  # is given each new piece of a text
+
+_UNDECODED = "\ufffd"  # what a tokenizer writes for the first bytes of a sign
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the tokens of a response are chosen, and where it ends.
+
+    Attributes:
+        max_new_tokens: the longest response.
+        temperature: of sampling; 0: the best token each time.
+        top_p: of sampling; the smallest set of tokens with this share of the probability.
+        seed: of sampling; None: another response each time.
+        stop: texts before which a response ends.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Turn(Answer):
+    """An answer, with the number of tokens read and written, and whether it came to its end."""
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A conversation in tokens: ids up to the next response, and those of its last question in English."""
+
+    ids: list[int]
+    english_ids: list[int] | None = field(default=None)
+
+
+def read(
+    model: Any, prompts: PromptFormat, messages: Sequence[Message], english: str | None = None
+) -> tuple[Prompt, int]:
+    """The conversation in tokens, and for how many more the model has positions.
+
+    `english`: the parallel of the last question, which is a prompt of its own, as in training. Raises
+    `ValueError` for what the chat template refuses, and for a conversation that the model has no room for.
+    """
+    if english is not None and connection_of(model) is None:
+        raise ValueError("an English parallel needs a connected model, and this is a plain one")
+    ids = prompts.conversation_ids(messages)
+    english_ids = None if english is None else prompts.prompt_ids(english)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    room = (positions or len(ids) + len(english_ids or []) + 2**20) - len(ids)
+    if room < 1 or (english_ids is not None and positions is not None and len(english_ids) > positions):
+        raise ValueError(
+            f"the conversation has {len(ids)} tokens (in English {len(english_ids or [])}), and the model "
+            f"{positions} positions for them and the answer: make it shorter"
+        )
+    return Prompt(ids, english_ids), room
+
+
+def respond(
+    model: Any,
+    prompts: PromptFormat,
+    prompt: Prompt,
+    decoding: Decoding,
+    *,
+    connected: bool = True,
+    show: Show,
+) -> Turn:
+    """The response to a conversation; `show` is given its text piece by piece, while it is written.
+
+    `connected`: False for an answer of the plain model. One call at a time: the model's rules are changed
+    while it runs. Raises `NonFiniteError` for logits that are not finite.
+    """
+    streamer = _Pieces(prompts, decoding.stop, show)
+    options: dict[str, Any] = {"streamer": streamer}
+    if decoding.temperature > 0:
+        options |= {
+            "do_sample": True,
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "top_k": 0,
+        }
+    if decoding.stop:
+        options |= {"stop_strings": list(decoding.stop), "tokenizer": prompts.tokenizer}
+    english_ids = None if prompt.english_ids is None else [prompt.english_ids]
+    with _switched(model, connected), _seeded(model, decoding.seed):
+        tokens, layers = generate_batch(
+            model, prompts, [prompt.ids], english_ids, max_new_tokens=decoding.max_new_tokens, **options
+        )
+    new = tokens[0].tolist()
+    said = answer_of(prompts, new, int(layers[0]))
+    ended = streamer.stopped or len(new) < decoding.max_new_tokens or new[-1] in stop_tokens(model, prompts)
+    text = streamer.text
+    return Turn(text, said.connected, said.layer, len(prompt.ids), len(new), ended)
+
+
+class _Pieces(BaseStreamer):
+    """Text of a response in pieces, which joined are the whole of it, without what follows a stop text."""
+
+    def __init__(self, prompts: PromptFormat, stop: Sequence[str], show: Show) -> None:
+        self.text = ""  # what was shown
+        self.stopped = False
+        self._prompts, self._stop, self._show = prompts, stop, show
+        self._tokens: list[int] | None = None
+        self._held = max(map(len, stop), default=1) - 1  # characters that may begin a stop text
+
+    def put(self, value: torch.Tensor) -> None:
+        """Takes the prompt, and then each token."""
+        if self._tokens is None:
+            self._tokens = []
+            return
+        self._tokens += value.flatten().tolist()
+        text = self._cut()
+        if not self.stopped:
+            text = text[: len(text) - self._held]
+        if not text.endswith(_UNDECODED):
+            self._add(text)
+
+    def end(self) -> None:
+        """Shows what was held back."""
+        text = self._cut()
+        self._add(text)
+        self.text = text
+
+    def _cut(self) -> str:
+        text = self._prompts.response_text(self._tokens or [])
+        places = [place for sign in self._stop if (place := text.find(sign)) >= 0]
+        self.stopped = bool(places)
+        return text[: min(places)].rstrip() if places else text
+
+    def _add(self, text: str) -> None:
+        # A tokenizer may write an earlier token in another way once it knows the next: then all waits.
+        if len(text) > len(self.text) and text.startswith(self.text):
+            self._show(text[len(self.text) :])
+            self.text = text
+
+
+@contextmanager
+def _switched(model: Any, connected: bool) -> Iterator[None]:
+    inner = connection_of(model)
+    if inner is None or connected:
+        yield
+        return
+    before, inner.connected = inner.connected, False
+    try:
+        yield
+    finally:
+        inner.connected = before
+
+
+@contextmanager
+def _seeded(model: Any, seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
