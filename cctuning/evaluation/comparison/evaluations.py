@@ -29,7 +29,12 @@ class TaskScores:
     main_metric: str
     questions: Mapping[Id, str]  # a hash of each question and its gold answers
     scores: Mapping[str, ScoresById]  # by metric; of several seeds, the mean of each question
-    seeds: Sequence[Mapping[str, ScoresById]]  # the same for each seed of the training; of one, just the same
+    joined: Sequence[Mapping[str, ScoresById]] = ()  # of several seeds, the same of each
+
+    @property
+    def seeds(self) -> Sequence[Mapping[str, ScoresById]]:
+        """The scores of each seed of the training; of one they are just `scores`."""
+        return self.joined or [self.scores]
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,6 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     for (benchmark, language), samples in read_samples(folder):
         task = f"{benchmark}_{language}"
         config = results["configs"][task]
-        scores = scores_of(samples)
         tasks[task] = TaskScores(
             benchmark=benchmark,
             title=config["title"],
@@ -56,8 +60,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             parallel=config["parallel"],
             main_metric=config["main_metric"],
             questions={sample["doc_id"]: fingerprint(sample["doc"], sample["target"]) for sample in samples},
-            scores=scores,
-            seeds=[scores],
+            scores=scores_of(samples),
         )
     return Evaluation(Path(folder), results["config"], tasks)
 
@@ -79,7 +82,7 @@ def join_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
                     f"asked the same questions of {name}: ask both again with the same settings"
                 )
         seeds = [scores for other in others if other for scores in other.seeds]
-        tasks[name] = replace(task, scores=_mean_scores(seeds), seeds=seeds)
+        tasks[name] = replace(task, scores=_mean_scores(seeds), joined=seeds)
     return replace(first, tasks=tasks)
 
 
