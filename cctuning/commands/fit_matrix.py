@@ -17,7 +17,7 @@ from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, read_rows, sample_rows
+from cctuning.data.rows import Problem, read_rows, rows_of_turns, sample_rows
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
@@ -130,10 +130,14 @@ def load_examples(
         columns=run_recipe["columns"] | columns,
         split=run_recipe["data_split"],
         language=run_recipe["language"],
+        parallels=recipe.english if recipe.data else run_recipe.get("english") or (),
+        conversations=True,
         on_bad_row="skip",
     )
     if not recipe.data:
         rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
+    if run_recipe["connection"].get("turns") == "all":
+        rows = rows_of_turns(rows)
     config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
     limits = {name: min(run_recipe[name], positions) for name in ("cutoff_len", "english_cutoff_len")}

@@ -41,7 +41,7 @@ def _refuse_twice(
 
 @dataclass
 class ColumnNames:
-    """Under which name the data holds each field of a row."""
+    """Under which name the data holds each field of a row, and what its texts may also stand in."""
 
     instruction: str = setting("instruction", "the prompt x")
     instruction_en: str = setting("instruction_en", "its English parallel x_en")
@@ -49,6 +49,12 @@ class ColumnNames:
     id: str = setting("id", "the same id in two languages is the same English item; optional")
     language: str = setting("language", "its code, such as de or zh-Hans; optional")
     output_en: str = setting("output_en", "the response's English parallel; optional")
+    input: str = setting("input", "what follows the instruction on a line of its own, as in Alpaca; optional")
+    input_en: str = setting("input_en", "its English parallel")
+    system: str = setting("system", "a system message; optional")
+    system_en: str = setting("system_en", "its English parallel; without one it is the same")
+    messages: str = setting("messages", "a conversation, in place of instruction and output")
+    messages_en: str = setting("messages_en", "its English parallel: as many turns")
 
 
 @dataclass
@@ -61,6 +67,12 @@ class OtherColumnNames:
     id: str | None = setting(None, "null: as in the run")
     language: str | None = setting(None, "null: as in the run")
     output_en: str | None = setting(None, "the response's English parallel; null: as in the run")
+    input: str | None = setting(None, "what follows the instruction; null: as in the run")
+    input_en: str | None = setting(None, "its English parallel; null: as in the run")
+    system: str | None = setting(None, "a system message; null: as in the run")
+    system_en: str | None = setting(None, "its English parallel; null: as in the run")
+    messages: str | None = setting(None, "a conversation; null: as in the run")
+    messages_en: str | None = setting(None, "its English parallel; null: as in the run")
 
 
 @dataclass
@@ -90,6 +102,9 @@ class ConnectionRecipe(ConnectionSettings):
     """The connection, and how it is trained."""
 
     enabled: bool = setting(True, "false: plain multilingual fine-tuning")
+    turns: str = one_of(
+        "last", "all", help="of a conversation: connect at its last response, or a row of each of them"
+    )
     final_temperature: float | None = number(None, above=0, help="at the last step; null: no schedule")
     temperature_schedule: str = one_of("linear", "exponential", help="how it gets there")
     decision_maker_lr_multiplier: float = number(1.0, above=0, help="times learning_rate")
@@ -125,7 +140,8 @@ class TrainRecipe:
 
     model_name_or_path: str = required("the base model: a hub name, a folder or a .gguf file", names="model")
     data: list[str] = required(
-        "files (JSONL, JSON, Parquet), folders, globs, hub data sets (org/name:config)", names="rows"
+        "files (JSONL, JSON, Parquet, CSV, TSV), folders, globs, hub data sets (org/name:config)",
+        names="rows",
     )
 
     run_name: str = setting("run", "default: the recipe's name")
@@ -150,7 +166,11 @@ class TrainRecipe:
     # Rows
     data_split: str = setting("train", "of data sets that have splits")
     columns: ColumnNames = field(default_factory=ColumnNames)
+    english: list[str] = setting([], "sources of the rows' English side, by the same ids", names="rows")
     language: str | None = setting(None, "of rows that do not say it themselves")
+    mask_history: bool = setting(
+        True, "of a conversation: loss on the last response alone; false: on earlier ones too"
+    )
     on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out and list them in a rejects file")
     max_rows: int | None = number(None, at_least=1, help="train on a random sample of this size")
     template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: the tokenizer's own, else plain")
@@ -199,6 +219,11 @@ class TrainRecipe:
     report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio", help="trackers")
 
     def __post_init__(self) -> None:
+        if self.connection.turns == "all" and not self.mask_history:
+            raise ValueError(
+                "mask_history=False counts earlier responses in every row of a conversation, and with "
+                "connection.turns=all each is the last one of a row already: leave it out"
+            )
         run = PurePath(self.run_name)
         if not self.output_dir and (".." in run.parts or run.is_absolute()):
             raise ValueError(
@@ -232,6 +257,7 @@ class FitRecipe:
     )
     trust_remote_code: bool = setting(False, "run code that comes with the model")
     data: list[str] = setting([], "sources of rows; default: those of the run")
+    english: list[str] = setting([], "for data=: sources of the rows' English side, by the same ids")
     columns: OtherColumnNames = field(default_factory=OtherColumnNames)
     output_dir: str | None = setting(None, "default: MODEL/monolingual")
     dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")

@@ -30,7 +30,7 @@ from cctuning.connection.adapters import make_plain_adapter
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import BadRowsError, Problem, read_rows, sample_rows, write_rejects
+from cctuning.data.rows import BadRowsError, Problem, read_rows, rows_of_turns, sample_rows, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
@@ -172,7 +172,7 @@ def check(recipe: TrainRecipe) -> None:
         check_launch(use_cpu=recipe.use_cpu, english_gradient=english_gradient)
     recipe.accumulation_steps(current_engine().processes)
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
-    check_output_dir(recipe.data, recipe.output_dir)
+    check_output_dir([*recipe.data, *recipe.english], recipe.output_dir)
     for name in recipe.report_to:
         if name != "none" and importlib.util.find_spec(name) is None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
@@ -186,11 +186,17 @@ def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Exam
         split=recipe.data_split,
         language=recipe.language,
         english=recipe.connection.enabled,
+        parallels=recipe.english,
+        conversations=True,
         on_bad_row="skip",
     )
     rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
     examples, cut = encode(
-        rows, prompts, cutoff_len=recipe.cutoff_len, english_cutoff_len=recipe.english_cutoff_len
+        rows_of_turns(rows) if recipe.connection.turns == "all" else rows,
+        prompts,
+        cutoff_len=recipe.cutoff_len,
+        english_cutoff_len=recipe.english_cutoff_len,
+        mask_history=recipe.mask_history,
     )
     problems = [*problems, *cut]
     if problems and recipe.on_bad_row == "error" and not recipe.dry_run:

@@ -14,15 +14,20 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import BadRowsError, Problem, Row
 
 IGNORED = -100  # the label of a token without loss
+_OTHERWISE = (
+    "the chat template writes an earlier response in other tokens than it is generated in, so it cannot be "
+    "trained there: set mask_history=true, or connection.turns=all, which makes a row of each response"
+)
 
 
 @dataclass(frozen=True)
 class Example:
     """One tokenised row.
 
-    `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt. The
-    response start is token `prompt_length - 1`. `english_input_ids` are empty for a row without an English
-    parallel. `truncated` counts the response tokens that the cut-off removed.
+    `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt,
+    except in `earlier`: the places, as (start, stop), of earlier responses in the prompt that are trained
+    too. The response start is token `prompt_length - 1`. `english_input_ids` are empty for a row without an
+    English parallel. `truncated` counts the response tokens that the cut-off removed.
     """
 
     row: Row
@@ -30,6 +35,7 @@ class Example:
     prompt_length: int
     english_input_ids: list[int]
     truncated: int
+    earlier: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.row.file} row {self.row.number} (id {self.row.id})"
@@ -37,25 +43,44 @@ class Example:
     @property
     def labels(self) -> list[int]:
         """As long as `input_ids`."""
-        return [IGNORED] * self.prompt_length + self.input_ids[self.prompt_length :]
+        labels = [IGNORED] * self.prompt_length + self.input_ids[self.prompt_length :]
+        for start, stop in self.earlier:
+            labels[start:stop] = self.input_ids[start:stop]
+        return labels
+
+    @property
+    def label_count(self) -> int:
+        """The tokens with a label."""
+        return len(self.input_ids) - self.prompt_length + sum(stop - start for start, stop in self.earlier)
 
 
 def encode(
-    rows: Sequence[Row], prompts: PromptFormat, *, cutoff_len: int, english_cutoff_len: int
+    rows: Sequence[Row],
+    prompts: PromptFormat,
+    *,
+    cutoff_len: int,
+    english_cutoff_len: int,
+    mask_history: bool = True,
 ) -> tuple[list[Example], list[Problem]]:
     """Tokenises rows; those that cannot be trained on as they are become problems instead.
 
-    That is a row whose response start or English prompt would be cut off, and one with the text of a special
-    token in it: the tokenizer would read the token itself, so a text could end its turn and begin another.
+    That is a row whose response start or English prompt would be cut off, one with the text of a special
+    token in it: the tokenizer would read the token itself, so a text could end its turn and begin another;
+    and a conversation that the template cannot write.
 
     `cutoff_len` bounds prompt plus response in tokens: a longer response is cut. `english_cutoff_len` bounds
-    the English prompt, which is never cut. Both in tokens.
+    the English prompt, which is never cut. Both in tokens. Without `mask_history` earlier responses of a
+    conversation carry a loss too.
     """
-    examples, problems = [], []
-    prompt_ids = prompts.prompts_ids([row.instruction for row in rows])
+    examples: list[Example] = []
+    unwritable = {place: problem for place, row in enumerate(rows) if (problem := _unwritable(row, prompts))}
+    problems = list(unwritable.values())
+    rows = [row for place, row in enumerate(rows) if place not in unwritable]
+    prompt_ids = prompts.prompts_ids([row.instruction for row in rows], [row.history for row in rows])
+    texts, histories = [row.instruction_en for row in rows], [row.history_en for row in rows]
     english_ids = [
         ids if row.instruction_en else []  # without an English parallel there is no English prompt
-        for row, ids in zip(rows, prompts.prompts_ids([row.instruction_en for row in rows]), strict=True)
+        for row, ids in zip(rows, prompts.prompts_ids(texts, histories), strict=True)
     ]
     response_ids = prompts.responses_ids([row.output for row in rows])
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
@@ -72,21 +97,57 @@ def encode(
                 f"the English prompt has {len(english)} tokens, over english_cutoff_len={english_cutoff_len}"
             )
             problems.append(row.problem("instruction_en", f"{message}; raise english_cutoff_len"))
+        elif (earlier := () if mask_history else _earlier_responses(row, prompt, prompts)) is None:
+            problems.append(row.problem("history", _OTHERWISE))
         else:
             whole = prompt + response
             cut = whole[:cutoff_len]
-            examples.append(Example(row, cut, len(prompt), english, len(whole) - len(cut)))
+            examples.append(Example(row, cut, len(prompt), english, len(whole) - len(cut), earlier))
     return examples, problems
 
 
+def _unwritable(row: Row, prompts: PromptFormat) -> Problem | None:
+    """The problem where the template cannot write a row's conversation; single prompts it was tried on."""
+    try:
+        if row.history:
+            prompts.prompt_text(row.instruction, row.history)
+        if row.history_en:
+            prompts.prompt_text(row.instruction_en, row.history_en)
+    except ValueError as error:
+        return row.problem("history", str(error))
+    return None
+
+
+def _earlier_responses(
+    row: Row, prompt: Sequence[int], prompts: PromptFormat
+) -> tuple[tuple[int, int], ...] | None:
+    """The places of a conversation's earlier responses in its prompt, stop tokens included.
+
+    None where one does not stand there in the tokens that it is generated in.
+    """
+    places = []
+    for number, message in enumerate(row.history):
+        if message.role == "assistant":
+            *before, question = row.history[:number]
+            ids = prompts.prompt_ids(question.content, before) + prompts.response_ids(message.content)
+            if list(prompt[: len(ids)]) != ids:
+                return None
+            places.append((len(ids) - len(prompts.response_ids(message.content)), len(ids)))
+    return tuple(places)
+
+
 def _control_tokens(row: Row, prompts: PromptFormat) -> list[Problem]:
+    texts = [(field, getattr(row, field)) for field in ("instruction", "instruction_en", "output")]
+    texts += [
+        (field, message.content) for field in ("history", "history_en") for message in getattr(row, field)
+    ]
     return [
         row.problem(
             field,
             f"holds {token!r}, which the tokenizer takes for a special token and not for text: take it out",
         )
-        for field in ("instruction", "instruction_en", "output")
-        if (token := prompts.control_token(getattr(row, field)))
+        for field, text in texts
+        if (token := prompts.control_token(text))
     ]
 
 
@@ -159,6 +220,8 @@ def fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
     """The number of rows, and a digest of their tokens in their order."""
     digest = hashlib.sha256()
     for example in examples:
-        for ids in (example.input_ids, [example.prompt_length], example.english_input_ids):
+        earlier = [place for places in example.earlier for place in places]
+        parts = [example.input_ids, [example.prompt_length], example.english_input_ids]
+        for ids in [*parts, earlier] if earlier else parts:
             digest.update(np.array([len(ids), *ids], dtype="<i8").tobytes())
     return {"count": len(examples), "sha256": digest.hexdigest()}

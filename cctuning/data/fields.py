@@ -12,6 +12,8 @@ import langcodes
 
 REQUIRED = ("instruction", "instruction_en", "output")
 OPTIONAL = ("id", "language", "output_en")
+# Other columns that a row's texts may stand in (`conversations`).
+PARTS = ("input", "input_en", "system", "system_en", "messages", "messages_en")
 UNKNOWN_LANGUAGE = "und"
 NO_LANGUAGE_CODE = "is no language code (BCP 47, such as de, sw or zh-Hans)"
 

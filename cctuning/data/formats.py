@@ -1,4 +1,4 @@
-"""Files -> records: JSON lines, JSON lists, Parquet, and what `datasets` saves.
+"""Files -> records: JSON lines, JSON lists, Parquet, and what `datasets` saves (CSV: `delimited`).
 
 Nothing here runs code or follows a name out of the folder that was given: a saved data set is read from its
 Arrow files, not through `datasets`. What a training row must hold is in `rows.py`.
@@ -9,6 +9,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,19 +51,26 @@ class Record:
 
 def json_records(path: Path) -> Iterator[Record]:
     """A list of objects, or one object a line, whatever the suffix says. Raises `DataError`."""
+    with reading(path), opened(path) as file:
+        if first_byte(path, file) == b"[":
+            yield from _list_records(path, file.read())
+        else:
+            yield from _line_records(path, file)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what can go wrong while a file is read into a `DataError` that names it."""
     try:
-        with _opened(path) as file:
-            if _start(path, file) == b"[":
-                yield from _list_records(path, file.read())
-            else:
-                yield from _line_records(path, file)
+        yield
     except gzip.BadGzipFile as error:
         raise DataError(f"{path} is not compressed, as its name says: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read to its end: {_reason(error)}") from error
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """The file to read bytes from, unpacked where its name ends in .gz."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
@@ -70,8 +78,11 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _start(path: Path, file: BinaryIO) -> bytes:
-    """The first byte that is no space. A byte order mark is passed over; the file stands behind it."""
+def first_byte(path: Path, file: BinaryIO) -> bytes:
+    """The first byte that is no space. A byte order mark is passed over; the file stands behind it.
+
+    Raises `DataError` for a file that is no UTF-8 text.
+    """
     head = file.read(4096)
     # The longest first: UTF-32's mark starts as UTF-16's does.
     for start in sorted(_OTHER_KINDS, key=len, reverse=True):

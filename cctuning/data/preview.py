@@ -62,9 +62,14 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
         ("response, labels", _RESPONSE),
     )
     prompt, response = example.input_ids[: example.prompt_length], example.input_ids[example.prompt_length :]
-    main = marked_prompt(tokenizer, prompt) + Text("").join(
-        Text(piece, style=_RESPONSE) for piece in token_pieces(tokenizer, response)
-    )
+    main = Text("")
+    done = 0
+    for start, stop in example.earlier:  # responses that are trained in the prompt
+        main += _styled(tokenizer, prompt[done:start], _PROMPT) + _styled(
+            tokenizer, prompt[start:stop], _RESPONSE
+        )
+        done = stop
+    main += marked_prompt(tokenizer, prompt[done:]) + _styled(tokenizer, response, _RESPONSE)
     shown = [legend, Text(f"\n{row.language}:", style="bold"), main]
     lengths = f"{len(prompt)} + {len(response)} tokens"
     if example.english_input_ids:
@@ -73,6 +78,10 @@ def example_panel(example: Example, tokenizer: Any) -> Panel:
         lengths += f", English {len(example.english_input_ids)}"
     # The title as it is: a name may look like markup.
     return Panel(Group(*shown), title=Text(f"{row.file} row {row.number}"), subtitle=lengths)
+
+
+def _styled(tokenizer: Any, ids: Sequence[int], style: str) -> Text:
+    return Text("").join(Text(piece, style=style) for piece in token_pieces(tokenizer, ids))
 
 
 def marked_prompt(tokenizer: Any, prompt: Sequence[int]) -> Text:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
+from cctuning.data.conversations import Message
 from cctuning.data.template_checks import arguments_of, around_response, begins_with_bos, render, text_of
 from cctuning.data.template_dates import DATE, check_repeatable, date_is_fixed
 from cctuning.data.templates import RAW_TEMPLATE, choose_template
@@ -85,19 +86,25 @@ class PromptFormat:
         """Tells apart tokenizers' chat templates: the start of the SHA-256."""
         return hashlib.sha256(text_of(self.tokenizer).encode()).hexdigest()[:12]
 
-    def prompt_text(self, text: str) -> str:
-        """The prompt as the model sees it, up to the response start."""
-        return render(self.tokenizer, [{"role": "user", "content": text}], open_response=True)
+    def prompt_text(self, text: str, history: Sequence[Message] = ()) -> str:
+        """The prompt as the model sees it, up to the response start; `history` is what was said before it."""
+        turns = [{"role": message.role, "content": message.content} for message in history]
+        return render(self.tokenizer, [*turns, {"role": "user", "content": text}], open_response=True)
 
-    def prompt_ids(self, text: str) -> list[int]:
+    def prompt_ids(self, text: str, history: Sequence[Message] = ()) -> list[int]:
         """Tokens of a prompt; the last one is at the response start."""
-        return self.prompts_ids([text])[0]
+        return self.prompts_ids([text], [history])[0]
 
-    def prompts_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokens of many prompts, in one call of the tokenizer."""
-        if self._raw:  # what the tokenizer makes of the text, BOS included where it adds one
-            return self._ids(texts, add_special_tokens=True)
-        return self._ids([self.prompt_text(text) for text in texts])
+    def prompts_ids(
+        self, texts: Sequence[str], histories: Sequence[Sequence[Message]] | None = None
+    ) -> list[list[int]]:
+        """Tokens of many prompts, in one call of the tokenizer; `histories`: what was said before each."""
+        written = [
+            text if self._raw and not history else self.prompt_text(text, history)
+            for text, history in zip(texts, histories or [()] * len(texts), strict=True)
+        ]
+        # Without a template: what the tokenizer makes of the text, BOS included where it adds one.
+        return self._ids(written, add_special_tokens=self._raw)
 
     def conversation_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Tokens of a conversation, up to the start of its next response.

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cctuning.data.conversations import Message, Texts, messages_in, texts_of, with_same_system
 from cctuning.data.fields import (
     NO_LANGUAGE_CODE,
     OPTIONAL,
+    PARTS,
     REQUIRED,
     UNKNOWN_LANGUAGE,
     field_fault,
@@ -19,7 +21,6 @@ from cctuning.data.fields import (
     is_language_code,
     is_unicode,
     shown,
-    stripped,
     type_name,
     whole_number,
 )
@@ -28,9 +29,18 @@ from cctuning.data.sources import Source, find_sources
 from cctuning.settings.near_matches import did_you_mean
 
 _SHOWN = 20
-_TEXTS = ("instruction", "instruction_en", "output", "output_en")
-_INPUT_IGNORED = (
-    "is not empty, and would be left out: append it to the instruction, and its English to instruction_en"
+_OTHER_WAYS = {
+    "instruction": ", or that of conversations with columns.messages=NAME",
+    **dict.fromkeys(
+        ("instruction_en", "messages_en"),
+        ", or the rows' English parallels with english=FILE; training without the connection needs none: "
+        "connection.enabled=false",
+    ),
+}
+_UNUSED = "\0"  # a column that no row has
+_ONE_TURN = (
+    "is a conversation, or has a system message, which only training and the fit read: here a row is one "
+    "instruction"
 )
 
 
@@ -61,6 +71,9 @@ class Row:
     output_en: str | None
     file: str
     number: int  # from 1; for JSON lines, the line
+    # What was said before the instruction: a system message, earlier turns.
+    history: tuple[Message, ...] = ()
+    history_en: tuple[Message, ...] = ()  # of the same roles; empty where instruction_en is
 
     def problem(self, field: str, message: str) -> Problem:
         """This row, rejected by a later step."""
@@ -98,24 +111,28 @@ def read_rows(
     split: str = "train",
     language: str | None = None,
     english: bool = True,
+    parallels: Sequence[str] = (),
+    conversations: bool = False,
     on_bad_row: str = "error",
 ) -> tuple[list[Row], list[Problem]]:
     """The rows of all `sources`, in order, and what was wrong with the others.
 
     A row needs text in `instruction`, `instruction_en` and `output`; it may have `id`, `language` and
-    `output_en`, where null counts as absent. Other columns are ignored, except an Alpaca `input`: a row with
-    text in it is rejected, since its prompt would be incomplete. A row whose language is English may lack
-    `instruction_en`: it is the instruction. Texts are read without blanks and line breaks at their ends,
-    which would be trained otherwise. An id that is a whole number may be written 1 or 1.0; without one it is
-    `<file stem>:<row number>`.
+    `output_en`, where null counts as absent. An Alpaca `input` follows its instruction. In place of the
+    instruction it may hold `messages` or `conversations` (`conversations.texts_of`). Other columns are
+    ignored. A row whose language is English may lack its English side: it is the row's own. Texts are read
+    without blanks and line breaks at their ends, which would be trained otherwise. An id that is a whole
+    number may be written 1 or 1.0; without one it is `<file stem>:<row number>`.
 
     Args:
-        sources: files (.jsonl, .json, .parquet, also .gz of the first two), folders or globs of them, and hub
-            data sets (`org/name` or `org/name:config`).
+        sources: files (.jsonl, .json, .csv, .tsv, also .gz of these, .parquet), folders or globs of them, and
+            hub data sets (`org/name` or `org/name:config`).
         columns: from a field of `Row` to the column that holds it, where the names differ.
         split: of data sets that have splits; in folders, files named after another split are left out.
         language: of rows that do not say it themselves.
         english: whether a row needs an English parallel; False for training without the connection.
+        parallels: sources of the English side, whose rows have the ids of the rows that they belong to.
+        conversations: whether rows may have a history; otherwise such a row is a problem.
         on_bad_row: `error` or `skip`.
 
     Raises `BadRowsError` for bad rows unless they are skipped, `DataError` for a source that cannot be read
@@ -125,7 +142,13 @@ def read_rows(
         raise ValueError(f"on_bad_row={on_bad_row!r} is not one of error, skip")
     if language is not None and not is_language_code(language):
         raise ValueError(f"language={language!r} {NO_LANGUAGE_CODE}")
-    reader = _Reader(column_names(columns), language, english)
+    names = column_names(columns)
+    reader = _Reader(names, language, english=english, conversations=conversations)
+    if parallels:
+        other_side = _Reader(names, "en", english=False, response=False, conversations=conversations)
+        for source in _with_unique_stems(find_sources(parallels, split=split)):
+            other_side.read(*source)
+        reader.take_parallels(other_side)
     for source in _with_unique_stems(find_sources(sources, split=split)):
         reader.read(*source)
     optional = [field for field in reader.columns if field not in reader.required]
@@ -144,7 +167,7 @@ def rows_from_records(
 ) -> tuple[list[Row], list[Problem]]:
     """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
-    reader = _Reader(column_names(None), None, english)
+    reader = _Reader(column_names(None), None, english=english, conversations=True)
     reader.read(source, name)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
@@ -180,14 +203,33 @@ def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Ro
 class _Reader:
     """Checks source after source; ids are compared across all of them."""
 
-    def __init__(self, columns: dict[str, str], language: str | None, english: bool) -> None:
+    def __init__(
+        self,
+        columns: dict[str, str],
+        language: str | None,
+        *,
+        english: bool,
+        conversations: bool,
+        response: bool = True,
+    ) -> None:
         self.columns = columns
         self.language = language
-        self.required = tuple(field for field in REQUIRED if english or field != "instruction_en")
+        self.conversations = conversations
+        self.parallels: dict[str, Row] | None = None  # English rows by id, where they are read from elsewhere
+        needed = {"instruction": True, "instruction_en": english, "output": response}
+        self.required = tuple(field for field in REQUIRED if needed[field])
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self._first_with_id: dict[tuple[str, str], Row] = {}
         self.columns_seen: set[str] = set()
+
+    def take_parallels(self, english: "_Reader") -> None:
+        """Takes what another reader has read for the English side of rows with the same ids."""
+        self.problems += english.problems
+        self.parallels = {row.id: row for row in english.rows if is_english(row.language)}
+        for row in english.rows:
+            if not is_english(row.language):
+                self.problems.append(row.problem("language", f"is {row.language}, and english= names it"))
 
     def read(self, source: Source, stem: str) -> None:
         """Adds the rows and the problems of one source."""
@@ -208,7 +250,7 @@ class _Reader:
         elif count == 1 and problems and isinstance(record.values, dict):
             self._check_is_row(source.name, record.values)
         faulty = {problem.field for problem in problems}
-        wanted = [field for field in self.required if self.columns[field] in faulty]
+        wanted = [field for field in (*self.required, "messages_en") if self.columns[field] in faulty]
         check_required_columns(source.name, wanted, self.columns, columns)
         self.columns_seen |= columns
         self.problems += problems
@@ -220,29 +262,80 @@ class _Reader:
             return None, [("", record.fault)]
         if not isinstance(values, dict):
             return None, [("", f"is {type_name(values)}, must be an object with {', '.join(self.required)}")]
-        fields: dict[str, Any] = {field: values.get(column) for field, column in self.columns.items()}
+        fields: dict[str, Any] = {name: values.get(self.columns[name]) for name in ("id", "language")}
         if fields["language"] is None:
             fields["language"] = self.language or UNKNOWN_LANGUAGE
         if fields["id"] is None:
             fields["id"] = f"{stem}:{record.number}"
         elif (number := whole_number(fields["id"])) is not None:
             fields["id"] = str(number)
-        for field in _TEXTS:
-            if isinstance(fields[field], str):
-                fields[field] = stripped(fields[field])
-        if is_english(fields["language"]) and is_blank(fields["instruction_en"]):
-            fields["instruction_en"] = fields["instruction"]
-        if "instruction_en" not in self.required and is_blank(fields["instruction_en"]):
-            fields["instruction_en"] = None
-        faults = [
-            (column, fault)
-            for field, column in self.columns.items()
-            if (fault := field_fault(field, fields[field], column in values, self.required))
-        ]
-        fields["instruction_en"] = fields["instruction_en"] or ""
-        if "input" not in self.columns.values() and not is_blank(values.get("input")):
-            faults.append(("input", _INPUT_IGNORED))
+        texts = texts_of(values, self.columns)
+        english = with_same_system(self._english_side(values, fields, texts), texts)
+        for name, side in (("", texts), ("_en", english)):
+            fields |= {
+                f"{field}{name}": getattr(side, field) for field in ("instruction", "output", "history")
+            }
+        faults = [*texts.faults, *english.faults] or self._faults(values, fields)
+        if is_blank(fields["instruction_en"]):
+            fields |= {"instruction_en": "", "history_en": ()}
         return (None, faults) if faults else (Row(**fields, file=file, number=record.number), [])
+
+    def _english_side(self, values: Mapping[str, Any], fields: Mapping[str, Any], texts: Texts) -> Texts:
+        """The texts of a row's English parallel: its own columns', those of a row elsewhere, or its own."""
+        english = texts_of(values, self.columns, "_en")
+        missing = is_blank(english.instruction) and not english.faults
+        if missing and is_english(fields["language"]):
+            return texts._replace(output=english.output, faults=[])
+        if self.parallels is not None and not is_english(fields["language"]):
+            return self._parallel(fields["id"], english, missing)
+        column, has_input = self.columns["input_en"], not is_blank(values.get(self.columns["input"]))
+        translated = not is_blank(values.get(column)) or messages_in(values, self.columns, "_en")
+        if has_input and not (missing or translated):
+            if "instruction_en" not in self.required:
+                return english._replace(instruction=None)
+            english.faults.append((column, "is missing: the row's input has no English translation"))
+        if missing and "instruction_en" in self.required and messages_in(values, self.columns):
+            english.faults.append(
+                (self.columns["messages_en"], "is missing: the row has no English translation")
+            )
+        return english
+
+    def _parallel(self, id: Any, english: Texts, missing: bool) -> Texts:
+        """The English side that a row of `parallels` holds, as one without text where there is a fault."""
+        assert self.parallels is not None
+        parallel = self.parallels.get(id) if isinstance(id, str) else None
+        if missing and parallel is not None:
+            return Texts(parallel.history, parallel.instruction, parallel.output or None, [])
+        if "instruction_en" not in self.required and missing:
+            return english
+        fault = (
+            f"{id!r:.60} is the id of no row that english= names"
+            if missing
+            else "the row has an English side of its own, and english= names another: leave one of them out"
+        )
+        return Texts((), None, None, [(self.columns["id"], fault)])
+
+    def _faults(self, values: Mapping[str, Any], fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The faults of a row's fields, as (column, message)."""
+        required = self.required
+        blank = is_blank(fields["instruction_en"]) and "instruction_en" not in required
+        faults = [
+            (self.columns[field], fault)
+            for field in (*REQUIRED, *OPTIONAL)
+            if not (blank and field == "instruction_en")
+            and (fault := field_fault(field, fields[field], self.columns[field] in values, required))
+        ]
+        column = messages_in(values, self.columns)
+        if column and fields["output"] is None and "output" in required:
+            faults = [(column, "ends with a message of the user: the response is missing")]
+        column = column or self.columns["system"]
+        if not self.conversations and (fields["history"] or fields["history_en"]):
+            faults.append((column, _ONE_TURN))
+        roles = {side: [message.role for message in fields[side]] for side in ("history", "history_en")}
+        if not is_blank(fields["instruction_en"]) and roles["history"] != roles["history_en"]:
+            sides = (", ".join(names) or "nothing" for names in roles.values())
+            faults.append((column, "{} before the instruction, and {} in English".format(*sides)))
+        return faults
 
     def _duplicates(self, row: Row) -> Iterator[tuple[str, str]]:
         first = self._first_with_id.setdefault((row.language, row.id), row)
@@ -257,11 +350,36 @@ class _Reader:
     def _check_is_row(self, file: str, values: dict[str, Any]) -> None:
         """One object that holds all rows, or all columns, is one error about the file."""
         lists = {key: value for key, value in values.items() if isinstance(value, list)}
+        of_rows = {*self.columns.values(), *(messages_in(values, self.columns, side) for side in ("", "_en"))}
         for key, value in lists.items():
-            if value and all(isinstance(item, dict) for item in value) and key not in self.columns.values():
+            if value and all(isinstance(item, dict) for item in value) and key not in of_rows:
                 raise DataError(f"{file} is one object with rows inside of {key!r}: {ONE_OBJECT}")
         if len(lists.keys() & {self.columns[field] for field in REQUIRED}) > 1:
             raise DataError(f"{file} is one object with a list for each column: {ONE_OBJECT}")
+
+
+def rows_of_turns(rows: Iterable[Row]) -> list[Row]:
+    """Each row of a conversation as one for each of its responses, which stands at the end of its own.
+
+    Their ids are `<id>#1`, `<id>#2` and so on.
+    """
+    return [turn for row in rows for turn in _turns(row)]
+
+
+def _turns(row: Row) -> Iterator[Row]:
+    places = [place for place, message in enumerate(row.history) if message.role == "user"]
+    for number, place in enumerate(places, start=1):
+        yield dataclasses.replace(
+            row,
+            id=f"{row.id}#{number}",
+            history=row.history[:place],
+            instruction=row.history[place].content,
+            output=row.history[place + 1].content,
+            history_en=row.history_en[:place],
+            instruction_en=row.history_en[place].content if row.instruction_en else "",
+            output_en=row.history_en[place + 1].content if row.instruction_en else None,
+        )
+    yield dataclasses.replace(row, id=f"{row.id}#{len(places) + 1}") if places else row
 
 
 # --- Columns ------------------------------------------------------------------------------------------------
@@ -269,11 +387,15 @@ class _Reader:
 
 def column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
     """The column of each field, its own name except as `columns` says. Raises `ValueError` for no field."""
-    known = {field: field for field in (*REQUIRED, *OPTIONAL)}
+    known = {field: field for field in (*REQUIRED, *OPTIONAL, *PARTS)}
     for field in columns or {}:
         if field not in known:
             raise ValueError(f"columns.{field} is no field of a row{did_you_mean(field, known)}")
-    return known | dict(columns or {})
+    names = known | dict(columns or {})
+    taken = {column for field, column in names.items() if column != field}
+    return {
+        field: _UNUSED if column == field and column in taken else column for field, column in names.items()
+    }
 
 
 def check_required_columns(
@@ -287,18 +409,17 @@ def check_required_columns(
     for column, field in ((columns[field], field) for field in fields):
         if present and column not in present:
             others = present - {other for name, other in columns.items() if name != field}
-            without = "; training without the connection needs none: connection.enabled=false"
             raise DataError(
                 f"{file} has no column {column!r}{did_you_mean(column, others)}\n"
                 f"columns: {', '.join(sorted(present))}; name the right one with columns.{field}=NAME"
-                f"{without if field == 'instruction_en' else ''}"
+                f"{_OTHER_WAYS.get(field, '')}"
             )
 
 
 def check_renamed_columns(fields: Iterable[str], columns: Mapping[str, str], present: set[str]) -> None:
     """Raises `DataError` for a renamed column of `fields` that no source has: it would be ignored."""
     for field in fields:
-        if columns[field] != field and columns[field] not in present:
+        if columns[field] not in (field, _UNUSED) and columns[field] not in present:
             hint = did_you_mean(columns[field], present)
             raise DataError(f"columns.{field}={columns[field]!r}: no source has this column{hint}")
 

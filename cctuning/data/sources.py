@@ -1,6 +1,6 @@
-"""Sources of rows: JSONL, JSON and Parquet files, folders and globs of them, and hub data sets.
+"""Sources of rows: JSONL, JSON, Parquet, CSV and TSV files, folders and globs of them, and hub data sets.
 
-This file finds; `formats.py` decodes, and what a training row must hold is in `rows.py`.
+This file finds; `formats.py` and `delimited.py` decode, and what a training row must hold is in `rows.py`.
 """
 
 import re
@@ -12,10 +12,12 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
+from cctuning.data.delimited import delimited_records
 from cctuning.data.formats import DataError, Record, class_name, json_records, parquet_records, saved_records
 from cctuning.settings.near_matches import did_you_mean
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")  # of a folder only where it holds no others
 _NAMES = "name files, folders or hub data sets, such as data=[rows.jsonl]"
 _NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"}
 # What `cctuning prepare` writes beside rows: those that were left out, and what it goes on from.
@@ -39,7 +41,7 @@ class Source:
     @property
     def stem(self) -> str:
         """The name without folder, suffix and configuration."""
-        return re.sub(r"(\.jsonl?(\.gz)?|\.parquet|:[\w.-]+)$", "", self.name.rpartition("/")[2])
+        return re.sub(r"(\.(jsonl?|csv|tsv)(\.gz)?|\.parquet|:[\w.-]+)$", "", self.name.rpartition("/")[2])
 
 
 def find_sources(names: Sequence[str], *, split: str = "train") -> list[Source]:
@@ -95,7 +97,7 @@ def _expand(name: str, split: str) -> list[Source]:
     folder, _, config = name.rpartition(":")
     if Path(folder).is_dir() and folder:  # a data set's repository, cloned
         return [Source(name, partial(_data_set_records, folder, config, split))]
-    if _HUB_NAME.fullmatch(name) and not name.endswith(_SUFFIXES):
+    if _HUB_NAME.fullmatch(name) and not name.endswith((*_SUFFIXES, *_TABLES)):
         repository, _, config = name.partition(":")
         return [Source(name, partial(_data_set_records, repository, config or None, split))]
     raise DataError(_missing(path))
@@ -126,9 +128,12 @@ def _file(path: Path, root: Path | None = None) -> Source:
         raise DataError(_missing(path))
     if name.endswith(".parquet"):
         return Source(str(path), partial(_partition_records, path, parquet_records, columns))
-    if name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
+    if name.endswith(_TABLES):
+        return Source(str(path), partial(_partition_records, path, delimited_records, columns))
+    if name.endswith(_SUFFIXES):
         return Source(str(path), partial(_partition_records, path, json_records, columns))
-    raise DataError(f"{path}: files are read by their suffix, one of {', '.join(_SUFFIXES)}")
+    suffixes = ", ".join((*_SUFFIXES, *_TABLES))
+    raise DataError(f"{path}: files are read by their suffix, one of {suffixes}")
 
 
 def _partition_records(
@@ -164,17 +169,9 @@ def _partition_columns(folders: Iterable[str]) -> dict[str, str]:
 def _folder(folder: Path, split: str) -> list[Source]:
     if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
         return [Source(str(folder), partial(saved_records, folder, split))]
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.name.lower().endswith(_SUFFIXES)
-        and not path.is_dir()
-        and path.name not in _NOT_ROWS
-        and not path.name.endswith(_NO_ROWS)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    files = _files_in(folder, _SUFFIXES) or _files_in(folder, _TABLES)
     if not files:
-        raise DataError(f"{folder} holds no {', '.join(_SUFFIXES)}")
+        raise DataError(f"{folder} holds no {', '.join((*_SUFFIXES, *_TABLES))}")
     kept = [
         path
         for path in files
@@ -185,6 +182,19 @@ def _folder(folder: Path, split: str) -> list[Source]:
         names = ", ".join(path.name for path in files)
         raise DataError(f"{folder} holds no files of the split {split!r} (data_split), only {names}")
     return [_file(path, folder) for path in kept]
+
+
+def _files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Its files of rows at any depth, by name."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.name.lower().endswith(suffixes)
+        and not path.is_dir()
+        and path.name not in _NOT_ROWS
+        and not path.name.endswith(_NO_ROWS)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def _other_split(name: str, split: str) -> bool:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cctuning.data.fields import OPTIONAL, REQUIRED, UNKNOWN_LANGUAGE, field_fault, is_blank
+from cctuning.data.fields import OPTIONAL, PARTS, REQUIRED, UNKNOWN_LANGUAGE, field_fault, is_blank
 from cctuning.data.formats import Record
 from cctuning.data.rows import Problem, check_renamed_columns, check_required_columns, column_names
 from cctuning.data.sources import find_sources
 
 _FIELDS = (*REQUIRED, *OPTIONAL)
+_LEFT_OUT = "would be left out: write the whole prompt into instruction"
 
 
 def read_candidates(
@@ -63,8 +64,11 @@ def _row(
 
 def _faults(row: dict[str, Any], field: str, to_field: str) -> list[tuple[str, str]]:
     """The faults of a row's fields; the one to fill in may be missing or empty."""
+    faults: list[tuple[str, str | None]] = [
+        (name, _LEFT_OUT) for name in PARTS if not is_blank(row.pop(name))
+    ]
     checked = [name for name in _FIELDS if name != to_field and (row[name] is not None or name in REQUIRED)]
-    faults = [(name, field_fault(name, row[name], is_there=True)) for name in checked]
+    faults += [(name, field_fault(name, row[name], is_there=True)) for name in checked]
     if is_blank(row[field]) and field not in REQUIRED:
         faults.append((field, "is missing"))
     if row[to_field] is not None and not isinstance(row[to_field], str):

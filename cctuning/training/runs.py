@@ -40,6 +40,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("seed", "cutoff_len", "english_cutoff_len"), (int,)),
     **dict.fromkeys(("columns", "connection", "lora"), (dict,)),
     "data": (list,),
+    "english": (list, type(None)),  # no run of an older version has it
     "language": (str, type(None)),
     "max_rows": (int, type(None)),
 }

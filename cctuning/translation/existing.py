@@ -1,6 +1,5 @@
 """Translations that exist already, in a file: those of a data set, of people, or of another service."""
 
-import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -38,7 +37,7 @@ _PAIRS = (("text", "translation"), ("instruction", "instruction_en"), ("prompt",
 class ExistingTranslations:
     """A file of translations as a translator: a text is looked up, blanks around it apart.
 
-    It is read as JSON lines, JSON or Parquet (also gzipped), or as tab-separated text with a line of names.
+    It is read as JSON lines, JSON, Parquet, or CSV or TSV with a line of names.
     The columns are `text` and `translation`, or those of our rows and benchmark files (`instruction` and
     `instruction_en`, `prompt` and `prompt_en`), or `columns`. A translation column that ends in `_en` holds
     English. A row may say the language of its text in `language`, or of its translation where the text's
@@ -126,27 +125,9 @@ class ExistingTranslations:
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if path.suffix.lower() == ".tsv":
-        yield from _tab_separated(path)
-        return
     [source] = find_sources([str(path)])
     for record in source.records():
         if record.fault or not isinstance(record.values, dict):
             fault = record.fault or f"is {type_name(record.values)}, must be an object"
             raise TranslationError(f"{path}, row {record.number}: {fault}")
         yield record.number, record.values
-
-
-def _tab_separated(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", strict=True)
-            for values in reader:
-                if None in values or None in values.values():
-                    raise TranslationError(
-                        f"{path}, line {reader.line_num}: must have {len(reader.fieldnames or [])} columns, "
-                        "as the first line has"
-                    )
-                yield reader.line_num, values
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TranslationError(f"{path} is no tab-separated UTF-8 text: {error}") from error

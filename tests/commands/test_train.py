@@ -21,6 +21,7 @@ from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
 from tests.questions import change_weight
 from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.tiny import tiny_rows
 
 pytestmark = pytest.mark.slow
 
@@ -257,6 +258,55 @@ def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(fin
     assert type(load_model(folder)).__name__ == "LlamaForCausalLM"
     assert "ML-SFT" in (folder / "README.md").read_text()
     assert not any(name.startswith("decision_maker") for line in metrics_of(folder) for name in line)
+
+
+def write_conversations(folder):
+    """Four conversations of two responses as a ShareGPT file, and their English sides as another file."""
+    rows, english = [], []
+    for number, row in enumerate(tiny_rows(4), start=1):
+        said, parallel = ((row.instruction, row.output), (row.instruction_en, "So."))
+        turns, turns_en = ([*texts, f"{number}?", "Ja."] for texts in (said, parallel))
+        for file, texts, role in (
+            (rows, turns, ("human", "gpt")),
+            (english, turns_en, ("user", "assistant")),
+        ):
+            messages = [{"from": role[i % 2], "value": text} for i, text in enumerate(texts)]
+            file.append({"id": number, "conversations": messages})
+    for name, content in (("sharegpt.json", rows), ("english.json", english)):
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return {"data": folder / "sharegpt.json", "english": folder / "english.json", "language": "de"}
+
+
+def test_a_sharegpt_file_with_its_english_side_beside_it_is_trained_and_fitted(arguments, tmp_path):
+    given = write_conversations(tmp_path) | {"connection__turns": "all", "lora__enabled": "true"}
+    shown = call(train, *arguments(**given, dry_run="true"))
+    assert (shown.status, shown.err) == (0, "") and "8 rows (tokens" in " ".join(shown.out.split())
+    ended = call(train, *arguments(**given))
+    assert ended.status == 0, ended.err
+    fitted = call("fit", f"model={tmp_path / 'run'}", "use_cpu=true", "pairs=6", "folds=2")
+    assert fitted.status == 0, fitted.err
+    report = json.loads((tmp_path / "run" / "monolingual" / "transform_report.json").read_text())
+    assert report["pairs"] + report["held_out_pairs"] == 7  # of 8 turns in 4 conversations
+
+
+def test_loss_on_all_responses_is_the_same_in_one_row_and_in_one_row_each(arguments, tmp_path):
+    given = write_conversations(tmp_path) | {"connection__enabled": "false", "max_steps": "1"}
+    ways = {
+        "whole": {"mask_history": "false", "total_batch_size": "4"},
+        "turns": {"connection__turns": "all", "total_batch_size": "8"},
+        "last": {"total_batch_size": "4"},
+    }
+    lines = {}
+    for name, way in ways.items():
+        ended = call(train, *arguments(**given, **way, output_dir=tmp_path / name))
+        assert ended.status == 0, ended.err
+        [lines[name]] = metrics_of(tmp_path / name)
+    assert lines["whole"]["tokens/de"] == lines["turns"]["tokens/de"] > lines["last"]["tokens/de"]
+    for value in ("loss", "grad_norm"):
+        assert lines["whole"][value] == pytest.approx(lines["turns"][value], rel=1e-5)
+        assert lines["whole"][value] != pytest.approx(lines["last"][value], rel=1e-3)
+    ended = call(train, *arguments(**given, mask_history="false", connection__turns="all"))
+    assert ended.status == 2 and "mask_history" in ended.err
 
 
 def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(arguments, data, tmp_path):

@@ -103,3 +103,22 @@ def test_a_prompt_without_what_the_cache_has_to_read_anew_is_refused():
     mask = torch.ones(1, first.past_key_values.get_seq_length() + 4, dtype=torch.long)
     with pytest.raises(ValueError, match="pass the whole conversation"):
         model.generate(turn, attention_mask=mask, past_key_values=first.past_key_values, **GREEDY)
+
+
+def test_a_conversation_is_trained_at_the_response_start_where_generation_connects():
+    """The first token of a generation is that of the training's forward, and no other place would give it."""
+    model = connected("llama", bilingual=True)
+    prompt, english, response = random_ids(12, seed=5), random_ids(9, seed=6), random_ids(4, seed=7)
+    options = {**GREEDY, "output_logits": True}
+    generated = model.generate(prompt[None], english_input_ids=english[None], **options).logits[0]
+
+    def trained(prompt_length):
+        with torch.no_grad():
+            return model(
+                torch.cat([prompt, response])[None],
+                prompt_lengths=torch.tensor([prompt_length]),
+                english_input_ids=english[None],
+            ).logits[:, 11]
+
+    torch.testing.assert_close(trained(12), generated, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(trained(5), generated, atol=1e-2)

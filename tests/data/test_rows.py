@@ -193,7 +193,7 @@ FAULTS = [
     ({"language": "English"}, "language", "'English' is no language code"),
     ({"language": ""}, "language", "is empty"),
     ({"language": 49}, "language", "is a number"),
-    ({"input": "more of the question"}, "input", "append it to the instruction"),
+    ({"input": "more of the question"}, "input_en", "is missing"),
 ]
 
 

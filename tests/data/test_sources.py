@@ -145,7 +145,7 @@ def test_broken_lines_are_kept_as_text_beside_the_good_ones(tmp_path):
             ["cannot be read", "end-of-stream"],
         ),
         ("rows.parquet", b"no parquet", ["Parquet"]),
-        ("rows.csv", b"a,b", ["suffix", ".jsonl"]),
+        ("rows.txt", b"a,b", ["suffix", ".jsonl"]),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(name, content, parts, tmp_path):

@@ -17,9 +17,10 @@ def write(path, columns=("text", "translation")):
     rows = [dict(zip(columns, pair, strict=True)) for pair in PAIRS.items()]
     if path.suffix == ".parquet":
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    elif path.suffix == ".tsv":
-        quoted = [f'"{pair[0]}"\t"{pair[1].replace(chr(34), chr(34) * 2)}"\n' for pair in PAIRS.items()]
-        path.write_text("\t".join(columns) + "\n" + "".join(quoted), encoding="utf-8")
+    elif path.suffix in (".tsv", ".csv"):
+        sign = "\t" if path.suffix == ".tsv" else ","
+        quoted = [f'"{pair[0]}"{sign}"{pair[1].replace(chr(34), chr(34) * 2)}"\n' for pair in PAIRS.items()]
+        path.write_text(sign.join(columns) + "\n" + "".join(quoted), encoding="utf-8")
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -34,7 +35,7 @@ def existing(path, *rows, **options):
     return ExistingTranslations(path, **options)
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".tsv"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".tsv", ".csv"])
 @pytest.mark.parametrize(
     "columns", [("text", "translation"), ("instruction", "instruction_en"), ("prompt", "prompt_en")]
 )
@@ -150,10 +151,10 @@ def test_english_columns_serve_no_other_target(tmp_path):
             '{"text": "a", "translation": "b", "target": 3}\n',
             r"a\.jsonl, row 1, target: is a number, must be",
         ),
-        ("a.tsv", "text\ttranslation\na\n", r"a\.tsv, line 2: must have 2 columns"),
-        ("a.tsv", "text\ttranslation\na\tb\tc\n", r"a\.tsv, line 2: must have 2 columns"),
-        ("a.tsv", b"text\ttranslation\n\xff\tb\n", "no tab-separated UTF-8 text"),
-        ("a.tsv", 'text\ttranslation\n"a\tb\n', "no tab-separated UTF-8 text"),
+        ("a.tsv", "text\ttranslation\na\n", r"a\.tsv, row 2: has 1 cells, and the line of names has 2"),
+        ("a.tsv", "text\ttranslation\na\tb\tc\n", r"a\.tsv, row 2: has 3 cells"),
+        ("a.tsv", b"text\ttranslation\n\xff\tb\n", "no UTF-8 text"),
+        ("a.tsv", 'text\ttranslation\n"a\tb\n', r"a\.tsv, line 2: .* quote"),
     ],
 )
 def test_broken_files(tmp_path, name, content, said):
@@ -163,9 +164,9 @@ def test_broken_files(tmp_path, name, content, said):
         ExistingTranslations(path)
 
 
-@pytest.mark.parametrize("name", ["no.jsonl", "no.tsv", "folder", "pairs.csv"])
+@pytest.mark.parametrize("name", ["no.jsonl", "no.tsv", "folder", "pairs.txt"])
 def test_no_file(tmp_path, name):
     (tmp_path / "folder").mkdir()
-    (tmp_path / "pairs.csv").write_text("")
+    (tmp_path / "pairs.txt").write_text("")
     with pytest.raises((DataError, OSError), match=name):
         ExistingTranslations(tmp_path / name)
