@@ -7,11 +7,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cctuning.data.fields import OPTIONAL, REQUIRED
+from cctuning.data.fields import OPTIONAL, PARTS, REQUIRED
 from cctuning.data.formats import DataError
 from cctuning.data.rows import read_rows, rows_from_records, write_rejects
 
-FIELDS = (*REQUIRED, *OPTIONAL)
+FIELDS = (*REQUIRED, *OPTIONAL, *PARTS, "conversations", "conversations_en")
 GOOD = {
     "id": "good",
     "language": "sw",
@@ -27,9 +27,17 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-rows = st.dictionaries(st.sampled_from([*FIELDS, "input", "other"]), values | st.just("text"), max_size=8)
+messages = st.lists(
+    st.dictionaries(
+        st.sampled_from(["role", "content", "from", "value", "weight"]),
+        st.sampled_from(["user", "assistant", "human", "gpt", "system"]) | values,
+        max_size=3,
+    ),
+    max_size=3,
+)
+rows = st.dictionaries(st.sampled_from([*FIELDS, "other"]), values | messages | st.just("text"), max_size=8)
 # A good row with one field changed meets the checks behind the first one.
-almost = st.builds(lambda field, value: {**GOOD, field: value}, st.sampled_from(FIELDS), values)
+almost = st.builds(lambda field, value: {**GOOD, field: value}, st.sampled_from(FIELDS), values | messages)
 bytes_of_a_line = st.binary(max_size=20) | st.sampled_from([b"{", b"", b" ", b"{}x", b'{"id": 1, "id": 2}'])
 
 
@@ -44,7 +52,7 @@ lines = st.lists(
 
 
 def read(path):
-    return read_rows([str(path)], on_bad_row="skip")
+    return read_rows([str(path)], conversations=True, on_bad_row="skip")
 
 
 @settings(deadline=None, max_examples=80)
@@ -71,7 +79,7 @@ def test_each_line_is_a_row_or_has_problems_and_reading_again_gives_the_same(con
     assert not {row.number for row in taken} & bad
     assert [row.number for row in taken] == sorted({row.number for row in taken})
     assert {problem.file for problem in problems} <= {str(path)}
-    assert {problem.field for problem in problems} <= {*FIELDS, "input", ""}
+    assert {problem.field for problem in problems} <= {*FIELDS, ""}
     check_rejects(rejects, content, bad)
 
 
