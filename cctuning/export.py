@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from cctuning.pretrained.generation_config import make_savable
 MODELING_FILE = Path(modeling_cctuning.__file__)
 
 
-def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: str | Path) -> Path:
+def export_monolingual(
+    model: Any,
+    tokenizer: Any,
+    transform: Any,
+    output_dir: str | Path,
+    *,
+    into_english: Mapping[str, str] | None = None,
+) -> Path:
     """Writes `model` with its Transform Matrix to `output_dir`, as a folder that loads without this package.
 
     `AutoModelForCausalLM.from_pretrained(output_dir, trust_remote_code=True)` is connected, from the model's
@@ -32,6 +40,8 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         tokenizer: is saved beside it; its chat template tells which tokens mark the response start.
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
         output_dir: is created.
+        into_english: by language code the words, with {text} in the prompt's place, that ask the model for
+            its English: with these, `generate(prompt_language="sw")` puts prompts into English by itself.
 
     Raises `ModelError` for an adapter of a matrix that is shared, `TypeError` for a model without a
     connection, `ValueError` for a pooling that the modeling file does not hold, and for a matrix of another
@@ -65,6 +75,9 @@ def export_monolingual(model: Any, tokenizer: Any, transform: Any, output_dir: s
         "response_marker": list(marker),
         "hidden_size": hidden_size,
     }
+    if into_english:
+        start = PromptFormat(tokenizer).prompt_start
+        config.cctuning["into_english"] = {"wordings": dict(into_english), "prompt_start": start}
     weights = dict(model.state_dict()) | statistics_of(model)
     # nn.Linear multiplies with the transposed weight: y = x W_T.
     weights["transform_matrix.weight"] = matrix.T.contiguous()

@@ -45,6 +45,7 @@ from cctuning.training.runs import (
 from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
 from cctuning.transform.fit import Fit, fit_transform, run_shard
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
+from cctuning.translation.prompt import into_english
 
 console = new_console()
 
@@ -95,7 +96,8 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         fit = fit_with_progress(recipe, model, sample, passes)
         report = report_of(recipe, directory, fit)
         begin(output_dir, FIT_REPORT_FILE)
-        export_monolingual(model, tokenizer, fit.transform, output_dir)
+        wordings = into_english(languages_of(examples))
+        export_monolingual(model, tokenizer, fit.transform, output_dir, into_english=wordings)
         write_fit(output_dir, report, run_recipe, languages_of(examples))
     console.print(summary(report))
     console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")

@@ -17,6 +17,7 @@ import copy
 import dataclasses
 import functools
 import inspect
+import math
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -595,6 +596,8 @@ class CrossLingualConnection:
     training: bool
     dtype: torch.dtype
     device: torch.device
+    name_or_path: str
+    generation_config: Any
     get_decoder: Callable[[], Any]
     get_input_embeddings: Callable[[], Any]
     state_dict: Callable[[], dict[str, Tensor]]
@@ -762,13 +765,17 @@ class CrossLingualConnection:
         english_input_ids: Any = None,
         english_attention_mask: Any = None,
         connection_index: int | None = None,
+        prompt_language: str | None = None,
         **kwargs: Any,
     ) -> Any:
         """`generate` of the base model, connected at the prompt's last token (or at column
         `connection_index`).
 
-        With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; without, it
-        is monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the left.
+        With `english_input_ids` (B, P) and `english_attention_mask` the connection is bilingual; with the
+        prompts' language ("sw") it is translated: the model itself puts them into English first
+        (`english_prompts`), and a row of which the translation does not end is not connected. Without either
+        it is monolingual where there is a Transform Matrix. Prompts of different lengths are padded on the
+        left.
 
         Of a conversation the last response start alone is connected. `past_key_values` of an earlier turn
         were connected at that turn's, so they are cut off there and what follows is read anew: the result is
@@ -786,13 +793,19 @@ class CrossLingualConnection:
             raise ValueError("generate takes connection_index as one int: pad prompts so that it is the same")
         index = columns - 1 if connection_index is None else connection_index
         request = None
+        ended: Any = 1
+        if prompt_language is not None:
+            if english_input_ids is not None or prompt["input_ids"] is None:
+                raise ValueError("prompt_language is for prompts as input_ids, without english_input_ids")
+            english_input_ids, english_attention_mask, ended = self.english_prompts(
+                prompt["input_ids"], mask, language=prompt_language
+            )
         with torch.no_grad():
             if english_input_ids is not None:
                 rows = len(prompt["inputs_embeds"] if prompt["input_ids"] is None else prompt["input_ids"])
                 outputs = self.english_outputs(english_input_ids, english_attention_mask, rows=rows)
-                request = _Generation(
-                    self, index, None, self.fuse(outputs, self._prompt_embedding(prompt, index))
-                )
+                fused = self.fuse(outputs, self._prompt_embedding(prompt, index))
+                request = _Generation(self, index, None, fused * ended)
             elif self.transform_matrix is not None and not _continues_draft(kwargs):
                 request = _Generation(self, index, self._prompt_embedding(prompt, index), None)
         token = _GENERATION.set(request or _Generation(self, -1, None, None))
@@ -800,6 +813,60 @@ class CrossLingualConnection:
             return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
         finally:
             _GENERATION.reset(token)
+
+    @torch.no_grad()
+    def english_prompts(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, language: str
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The prompts (B, T) put into English by the model itself, unconnected and greedily.
+
+        It is asked in the words that `config.cctuning` holds for `language`, those of the training rows of
+        the setting +MT. Returns ids (B, P) and mask, padded on the left, and whether each translation ended
+        within its limit, (B, 1). Raises `ValueError` for a language without words, and for prompts that are
+        more than one message in the tokenizer's chat template.
+        """
+        settings = getattr(self.config, "cctuning", {}).get("into_english", {})
+        wordings = settings.get("wordings", {})
+        if language not in wordings:
+            known = ", ".join(wordings) or "none"
+            raise ValueError(f"prompt_language={language!r} is none that this model translates: {known}")
+        tokenizer = self._tokenizer()
+        texts = _user_texts(
+            tokenizer, input_ids, attention_mask, settings["prompt_start"], self.response_marker
+        )
+        asked = _prompts(
+            tokenizer, [wordings[language].replace("{text}", text) for text in texts], self.device
+        )
+        sizes = map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])
+        ends = self.generation_config.eos_token_id
+        stops = [ends] if isinstance(ends, int) else list(ends or [tokenizer.eos_token_id])
+        rules = transformers.GenerationConfig(
+            max_new_tokens=64 * math.ceil((2 * max(sizes) + 34) / 64),
+            eos_token_id=stops,
+            pad_token_id=stops[0],
+        )
+        token = _GENERATION.set(_Generation(self, -1, None, None))
+        try:
+            out = super().generate(**asked, generation_config=rules)  # type: ignore[misc]
+        finally:
+            _GENERATION.reset(token)
+        responses = out[:, asked["input_ids"].shape[1] :]
+        stopped = torch.isin(responses, torch.tensor(stops, device=out.device))
+        ended = stopped.any(-1)
+        lengths = torch.where(ended, stopped.long().argmax(-1) + 1, responses.shape[1])
+        english = [
+            str(tokenizer.decode(row[:length], skip_special_tokens=True)).strip()
+            for row, length in zip(responses.tolist(), lengths.tolist(), strict=True)
+        ]
+        prompts = _prompts(tokenizer, english, self.device)
+        return prompts["input_ids"], prompts["attention_mask"], ended[:, None]
+
+    def _tokenizer(self) -> Any:
+        """The tokenizer that lies beside the weights."""
+        if "cctuning_tokenizer" not in vars(self):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(self.name_or_path)
+            vars(self)["cctuning_tokenizer"] = tokenizer
+        return vars(self)["cctuning_tokenizer"]
 
     def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
         """As the base model's. Raises `ValueError` for a connected model: see `_check_rows`."""
@@ -951,6 +1018,40 @@ class CrossLingualConnection:
         with torch.no_grad():
             outputs, _ = self._own_outputs(probe, index.clamp(min=0))
         return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+
+
+def _user_texts(
+    tokenizer: Any, input_ids: Tensor, mask: Tensor | None, start: Sequence[int], marker: Sequence[int]
+) -> list[str]:
+    """What stands between the chat template's beginning, `start`, and its end, `marker`, in each row."""
+    texts = []
+    for number, row in enumerate(input_ids):
+        ids = (row if mask is None else row[mask[number].bool()]).tolist()
+        inner = ids[len(start) : len(ids) - len(marker)]
+        if ids[: len(start)] != list(start) or ids[len(ids) - len(marker) :] != list(marker):
+            raise ValueError(f"row {number} is no single prompt in the tokenizer's chat template")
+        if set(inner) & {*tokenizer.all_special_ids}:
+            raise ValueError(f"row {number} holds several messages, or a special token in its text")
+        texts.append(str(tokenizer.decode(inner)).strip())
+    return texts
+
+
+def _prompts(tokenizer: Any, texts: Sequence[str], device: torch.device) -> dict[str, Tensor]:
+    """The texts in the tokenizer's chat template, padded on the left: `input_ids` and `attention_mask`."""
+    written = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+        )
+        for text in texts
+    ]
+    rows = tokenizer(written, add_special_tokens=False)["input_ids"]
+    longest = max(map(len, rows))
+    ids = [[row[0]] * (longest - len(row)) + row for row in rows]
+    masks = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(masks, device=device),
+    }
 
 
 def _expanded(tensor: Tensor | None, batch: int) -> Tensor | None:

@@ -21,7 +21,8 @@ def read_connection(path: str | Path) -> tuple[ConnectionConfig, tuple[int, ...]
 
 def check_exported(settings: Any, where: str) -> None:
     """Raises `ModelError` where an exported model's `settings`, which stand at `where`, cannot be used."""
-    settings = _object(settings, where, ("connection", "paths", "response_marker", "hidden_size"))
+    names = ("connection", "paths", "response_marker", "hidden_size")
+    settings = _object(settings, where, names, optional=("into_english",))
     _connection(settings["connection"], f"{where}.connection")
     paths = _object(settings["paths"], f"{where}.paths", SublayerPaths._fields)
     _marker(settings["response_marker"], f"{where}.response_marker")
@@ -29,6 +30,16 @@ def check_exported(settings: Any, where: str) -> None:
         raise ModelError(
             f"{where}: paths must be text and hidden_size a whole number: export the model again"
         )
+    if "into_english" in settings:
+        _check_into_english(settings["into_english"], f"{where}.into_english")
+
+
+def _check_into_english(values: Any, where: str) -> None:
+    values = _object(values, where, ("wordings", "prompt_start"))
+    _marker(values["prompt_start"], f"{where}.prompt_start")
+    wordings = _object(values["wordings"], f"{where}.wordings")
+    if not all(isinstance(words, str) and "{text}" in words for words in wordings.values()):
+        raise ModelError(f"{where}.wordings must be texts that hold {{text}}: export the model again")
 
 
 def _connection(values: Any, where: str) -> ConnectionConfig:
@@ -46,8 +57,10 @@ def _connection(values: Any, where: str) -> ConnectionConfig:
         raise ModelError(f"{where}.{error}") from error
 
 
-def _object(values: Any, where: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
-    if not isinstance(values, dict) or (names and set(values) != set(names)):
+def _object(
+    values: Any, where: str, names: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    if not isinstance(values, dict) or (names and set(values) - set(optional) != set(names)):
         inner = f" with {', '.join(names)}" if names else ""
         raise ModelError(f"{where} must be a JSON object{inner}: it is damaged, or of another version")
     return values

@@ -21,6 +21,7 @@ __all__ = ["PromptFormat", "choose_template"]
 # Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of
 # them.
 _SAMPLE_PROMPTS = ("a", "B", "7", "?", ".", "\n", "।", "。", "ا", "ж", "ไ", " ")
+_SENTINEL = "SENTINEL"
 
 
 class PromptFormat:
@@ -80,6 +81,15 @@ class PromptFormat:
                 f"token: responses end in {stop}"
             )
         return notes
+
+    @property
+    def prompt_start(self) -> list[int]:
+        """The ids that begin every prompt, before its text; [] under `raw`."""
+        before = self.prompt_text(_SENTINEL).partition(_SENTINEL)[0]
+        if self._raw or not before:
+            return []
+        ids = [*self._ids([before]), *self.prompts_ids(_SAMPLE_PROMPTS)]  # which may join both with the text
+        return _common_suffix([row[::-1] for row in ids])[::-1]
 
     @property
     def template_hash(self) -> str:

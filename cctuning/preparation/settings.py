@@ -28,8 +28,7 @@ from cctuning.preparation.command import (
 from cctuning.preparation.files import write_rows
 from cctuning.preparation.manifest import write_manifest
 from cctuning.tools.console import new_console
-from cctuning.translation import TranslationError
-from cctuning.translation.languages import find_language
+from cctuning.translation.languages import is_known
 from cctuning.translation.prompt import translation_prompt
 
 SETTINGS = ("en", "mt")
@@ -127,7 +126,7 @@ def translation_rows(rows: Sequence[Row], direction: str = DIRECTIONS[0]) -> Add
             added.left_out["the language is unknown"] += 1
         elif _plain(row.instruction) == _plain(row.instruction_en):
             added.left_out["the prompt is its own English"] += 1
-        elif not _has_name(row.language):
+        elif not is_known(row.language):
             added.left_out[f"no English name of {row.language} is known"] += 1
         else:
             if direction != "into_english":
@@ -150,14 +149,6 @@ def _translation(row: Row, source: str, target: str) -> dict[str, str | None]:
         "output": translation,
         "output_en": None,
     }
-
-
-def _has_name(language: str) -> bool:
-    try:
-        find_language(language)
-    except TranslationError:
-        return False
-    return True
 
 
 _HINTS = {

@@ -52,6 +52,15 @@ def find_language(code: str) -> Language:
     raise TranslationError(f"{code} is no language of {_TABLE.name}{_near(code, same, table)}")
 
 
+def is_known(code: str) -> bool:
+    """Whether the table has the language of a code."""
+    try:
+        find_language(code)
+    except TranslationError:
+        return False
+    return True
+
+
 def _near(code: str, same: list[str], table: dict[str, Language]) -> str:
     """Near matches of a mistyped code: its language in other scripts, or else what is spelled alike."""
     by_name = {language.name.lower(): language.code for language in table.values()}

@@ -89,6 +89,9 @@ def test_other_data_and_another_folder(folder, monkeypatch):
     fit(monkeypatch, "model=outputs/mine", "data=other.jsonl", "output_dir=here", "pairs=8")
     report = json.loads((folder / "here/transform_report.json").read_text())
     assert list(report["languages"]) == ["ru"]
+    settings = json.loads((folder / "here/config.json").read_text())["cctuning"]
+    wordings = {"ru": "Translate the following sentence from Russian to English.\n {text}"}
+    assert settings["into_english"]["wordings"] == wordings
     assert not (folder / "outputs/mine/monolingual").exists()
 
 

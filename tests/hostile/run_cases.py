@@ -253,6 +253,15 @@ row(
 )
 
 
+@TABLE.case("model=exported: exported/config.json: cctuning.into_english.wordings … {text}")
+def words_without_a_place_for_the_prompt(folder: Path) -> list[str]:
+    path = models.exported(folder) / "config.json"
+    settings = json.loads(path.read_text())["cctuning"]
+    wordings = {"prompt_start": [1], "wordings": {"sw": "Translate"}}
+    models.edit(path, cctuning=settings | {"into_english": wordings})
+    return asked("exported")
+
+
 @TABLE.case("model=exported: … AttributeError")
 def paths_of_modules_that_are_not_there(folder: Path) -> list[str]:
     path = models.exported(folder) / "config.json"
