@@ -386,7 +386,9 @@ class ProbeRecipe:
     centre: str = setting("en", "the language at the other end")
     max_new_tokens: int = number(20, at_least=1, help="the longest answer")
     unseen_cells: str = one_of("chosen", "all", help="pairs that the pilot chose, or all pairs there too")
-    option_scores: bool = setting(True, "log-probabilities of the options of a choice in every cell")
+    option_scores: bool = setting(
+        True, "log-probabilities of a choice's options, or of right answers, in every cell"
+    )
     plain_scores: bool = setting(True, "log-probabilities of all answers under the model as it is")
     activations: bool = setting(True, "keep what was moved: probes of pair selectors learn from it")
     rows: int | None = number(None, at_least=1, help="cells of a forward pass; null: by free memory")

@@ -110,6 +110,23 @@ class Resampling:
             estimates[language] = means.add(counts, values.astype(float), weight)
         return estimates | means.together(self._distinct(scores))
 
+    def mean_of_known(
+        self,
+        scores: Mapping[str, ScoreArray],
+        axes: tuple[int, ...] = (),
+        *,
+        limits: Limits | None = None,
+        resamples: int | None = None,
+    ) -> Estimates:
+        """The mean over all scores that are no NaN, of all questions and over `axes` of each: `estimate`."""
+        known = {language: ~np.isnan(values) for language, values in scores.items()}
+        return self.estimate(
+            {language: np.nan_to_num(values).sum(axes) for language, values in scores.items()},
+            {language: flags.sum(axes) for language, flags in known.items()},
+            limits=limits,
+            resamples=resamples,
+        )
+
     def _distinct(self, languages: Iterable[str]) -> int:
         """The number of questions that these languages have together."""
         ids = [self._ids[language] for language in languages]

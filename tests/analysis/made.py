@@ -80,6 +80,7 @@ def answers_at(cells: Answers, pair: tuple[int, int]) -> Answers:
         log_probability=cells.log_probability[:, *pair],
         plain_log_probability=cells.plain_log_probability[:, *pair],
         option_log_probabilities=None if options is None else options[:, *pair],
+        right_log_probability=cells.right_log_probability[:, *pair],
     )
 
 
@@ -96,11 +97,13 @@ class _Texts:
         question = np.arange(len(text)).reshape(-1, *[1] * (text.ndim - 1))
         own = self.plain[question, text]
         scores = np.log(self.rng.dirichlet(np.ones(options), size=text.shape)) if options else None
+        log_probability = own * self.rng.uniform(0.5, 1.5, size=text.shape)
         return Answers(
             text=text.astype(np.int32),
             correct=self.correct[question, text],
             new_tokens=self.new_tokens[question, text],
-            log_probability=own * self.rng.uniform(0.5, 1.5, size=text.shape),
+            log_probability=log_probability,
             plain_log_probability=own if plain else np.full(text.shape, np.nan),
             option_log_probabilities=scores,
+            right_log_probability=0.2 * log_probability - 2.0 * ~self.correct[question, text],
         )

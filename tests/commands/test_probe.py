@@ -131,6 +131,7 @@ def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name):
             )
             assert row["tokens"] == expected.tolist()[: len(row["tokens"])]
             assert row["text"] == prompts.response_text(row["tokens"])
+            assert row["right_log_probability"] == row["option_log_probabilities"][1]  # the answer is 2
 
 
 QUESTION = ["question=Swali sw?", "english=Swali en?", "answer=[x,Swali]", "output_dir=out"]
@@ -164,6 +165,25 @@ def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
     again = call(script, f"recipe={out / 'recipe.yaml'}")
     assert again.status == 0, again.err
     assert json.loads((out / "question.json").read_text(encoding="utf-8")) == report
+
+
+def test_a_study_scores_the_right_answers_of_its_questions(models, folder):
+    for language in LANGUAGES:
+        answers = rows(language, [0], answer=["Swali", "x y z " * 9], options=None)  # the second is too long
+        write_items(folder / f"data/pilot/MKQA/{language}.jsonl", answers)
+    ended = probe(models / "plain", "benchmarks=[mkqa]", "languages=[sw]")
+    assert ended.status == 0, ended.err
+    result = XTransplant(load_model(models / "plain"), load_tokenizer(models / "plain"))(
+        "Swali en?", "Swali sw?", ["Swali"], max_new_tokens=NEW
+    )
+    original, *grid = cells(folder, "pilot", "ffn", "mkqa", "sw")
+    assert original["right_log_probability"] == pytest.approx(result.original.log_probability, abs=1e-9)
+    for row in grid:
+        change = row["right_log_probability"] - original["right_log_probability"]
+        pair = row["source_layer"], row["target_layer"]
+        assert change == pytest.approx(result.map()[pair], abs=1e-9)
+    [source] = cells(folder, "pilot", "source", "mkqa", "en")
+    assert source["right_log_probability"] < 0
 
 
 def test_a_question_that_would_be_asked_is_shown(models, folder):

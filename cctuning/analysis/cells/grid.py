@@ -27,6 +27,8 @@ class Answers:
     log_probability: NDArray[np.float64]  # (...), under the model that wrote it, transplant and all
     plain_log_probability: NDArray[np.float64]  # (...), under the model as it is, asked the target prompt
     option_log_probabilities: NDArray[np.float64] | None = None  # (..., options); NaN beyond a question's own
+    # (...), of beginning with a right answer, under the model that wrote this one; NaN where it is not known.
+    right_log_probability: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

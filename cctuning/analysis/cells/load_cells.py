@@ -1,8 +1,9 @@
 """Grids and applied strategies out of files of cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,15 +69,16 @@ def read_applied(files: CellFiles, pairs: Mapping[str, LayerPair], fingerprints:
 
 def reshaped(answers: Answers, shape: tuple[int, ...]) -> Answers:
     """The same answers with other leading dimensions."""
-    options = answers.option_log_probabilities
-    return Answers(
-        answers.text.reshape(shape),
-        answers.correct.reshape(shape),
-        answers.new_tokens.reshape(shape),
-        answers.log_probability.reshape(shape),
-        answers.plain_log_probability.reshape(shape),
-        None if options is None else options.reshape(*shape, options.shape[-1]),
-    )
+    before = answers.text.ndim
+    return _each(answers, lambda values: values.reshape(*shape, *values.shape[before:]))
+
+
+def _each(answers: Answers, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Answers:
+    """The answers with every array changed in this way."""
+    arrays: dict[str, Any] = {
+        name: None if values is None else change(values) for name, values in vars(answers).items()
+    }
+    return Answers(**arrays)
 
 
 class _Rows:
@@ -118,16 +120,7 @@ class _Rows:
 
     def answers(self, rows: NDArray[np.int64]) -> Answers:
         """The answers in some rows, in their shape."""
-        every = self._answers
-        options = every.option_log_probabilities
-        return Answers(
-            every.text[rows],
-            every.correct[rows],
-            every.new_tokens[rows],
-            every.log_probability[rows],
-            every.plain_log_probability[rows],
-            None if options is None else options[rows],
-        )
+        return _each(self._answers, lambda values: values[rows])
 
     def _placed(
         self,
@@ -154,7 +147,7 @@ class _Rows:
         )
 
     def _all_answers(self, table: pa.Table) -> Answers:
-        texts = table["text"].to_pylist()
+        texts, right = table["text"].to_pylist(), table["right_log_probability"]
         places = [
             self._texts[question].setdefault(text, len(self._texts[question]))
             for question, text in zip(self.question, texts, strict=True)
@@ -166,6 +159,7 @@ class _Rows:
             table["log_probability"].to_numpy(),
             table["plain_log_probability"].to_numpy(),
             _options(table["option_log_probabilities"]),
+            None if right.null_count == len(right) else right.to_numpy(),
         )
 
 

@@ -28,8 +28,11 @@ SCHEMA = pa.schema(
         "option_log_probabilities": pa.list_(pa.float64()),  # of a choice, in the options' order; else null
         "score": pa.float64(),  # in [0, 1], the metric that the papers report
         "correct": pa.bool_(),  # score is 1
+        # Nats of an answer that begins with a right one, under the model that wrote the row; null: not known.
+        "right_log_probability": pa.float64(),
     }
 )
+_SINCE_LATER = "right_log_probability"  # a column that files of older versions lack
 _FINGERPRINT = b"cctuning.questions"  # in a file's metadata: what the questions in it are
 
 
@@ -82,6 +85,9 @@ def read_cells(paths: Sequence[str | Path]) -> pa.Table:
             raise CellsError(
                 f"{path} cannot be read ({error}). Take it away, and it is made again"
             ) from error
+        if table.schema.names == [name for name in SCHEMA.names if name != _SINCE_LATER]:
+            nothing = pa.nulls(table.num_rows, SCHEMA.field(_SINCE_LATER).type)
+            table = table.append_column(_SINCE_LATER, nothing)
         if table.schema.names != SCHEMA.names:
             raise CellsError(
                 f"{path} is no file of cells: its columns are {', '.join(table.schema.names)}. Take it away, "

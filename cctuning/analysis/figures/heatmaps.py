@@ -1,7 +1,7 @@
-"""Heatmaps: how each pair, and each layer, changes accuracy in each language, on one scale."""
+"""Heatmaps: how each pair, and each layer, changes accuracy or log-probability, on one scale."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,14 @@ def draw_heatmaps(gains: Content, pairs: Content, title: str) -> Figure:
     languages = shown_languages(gains)
     maps = {language: np.array(percents(gains[language]["value"]), dtype=float) for language in languages}
     figure, grid = _maps(maps, _limit(maps), "change of accuracy, points")
-    for axes, language in zip(grid, languages, strict=True):
-        _mark(axes, pairs.get(language, {}))
-    head(figure, title, list(map(_sign, _SIGNS)), list(_SIGNS), columns=len(_SIGNS))
-    return figure
+    return _with_strategies(figure, grid, maps, pairs, title)
+
+
+def draw_likelihood(changes: Content, pairs: Content, title: str) -> Figure:
+    """The same of `right_log_probability_change_by_pair`, in nats."""
+    maps = {language: np.array(changes[language]["value"], float) for language in shown_languages(changes)}
+    figure, grid = _maps(maps, gain_limit(maps), _NATS)
+    return _with_strategies(figure, grid, maps, pairs, title)
 
 
 def draw_question(changes: Mapping[str, Array], original: float) -> Figure:
@@ -87,6 +91,15 @@ def _maps(
     cut = any(float(np.nanmin(values)) < -limit for values in maps.values())
     figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label=label, extend="min" if cut else "neither")
     return figure, list(grid.flat)[: len(maps)]
+
+
+def _with_strategies(
+    figure: Figure, grid: Sequence[Axes], languages: Iterable[str], pairs: Content, title: str
+) -> Figure:
+    for axes, language in zip(grid, languages, strict=True):
+        _mark(axes, pairs.get(language, {}))
+    head(figure, title, list(map(_sign, _SIGNS)), list(_SIGNS), columns=len(_SIGNS))
+    return figure
 
 
 def _sign(strategy: str) -> Line2D:

@@ -52,38 +52,22 @@ def measure_consistency(grids: Mapping[str, Grid], resampling: Resampling) -> di
     changes = {
         language: answers.cells - answers.target[:, None, None] for language, answers in by_language.items()
     }
-    everything = (1, 2)
+    everything, one_answer = (1, 2), (0.0, 1.0)
     return {
-        "consistency": _mean_of_known(cells, everything, resampling),
-        "original": _mean_of_known(target, (), resampling),
-        "difference": _mean_of_known(changes, everything, resampling),
+        "consistency": resampling.mean_of_known(cells, everything),
+        "original": resampling.mean_of_known(target, limits=one_answer),
+        "difference": resampling.mean_of_known(changes, everything),
         "told": resampling.estimate(
             {language: _known(values).mean(everything) for language, values in cells.items()}, limits=None
         ),
         "original_told": resampling.estimate(
             {language: _known(values) for language, values in target.items()}
         ),
-        "consistency_by_source_layer": _mean_of_known(cells, (2,), resampling),
-        "consistency_by_target_layer": _mean_of_known(cells, (1,), resampling),
-        "consistency_by_pair": _mean_of_known(cells, (), resampling, resamples=PAIR_RESAMPLES),
+        "consistency_by_source_layer": resampling.mean_of_known(cells, (2,)),
+        "consistency_by_target_layer": resampling.mean_of_known(cells, (1,)),
+        "consistency_by_pair": resampling.mean_of_known(cells, limits=one_answer, resamples=PAIR_RESAMPLES),
     }
 
 
 def _known(scores: Array) -> NDArray[np.bool_]:
     return ~np.isnan(scores)
-
-
-def _mean_of_known(
-    scores: Mapping[str, Array],
-    axes: tuple[int, ...],
-    resampling: Resampling,
-    *,
-    resamples: int | None = None,
-) -> Estimates:
-    """The mean over all scores that are no NaN, of all questions and over `axes` of each."""
-    return resampling.estimate(
-        {language: np.nan_to_num(values).sum(axes) for language, values in scores.items()},
-        {language: _known(values).sum(axes) for language, values in scores.items()},
-        limits=None if axes else (0.0, 1.0),  # of one answer
-        resamples=resamples,
-    )

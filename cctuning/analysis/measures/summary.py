@@ -15,6 +15,7 @@ from cctuning.analysis.measures.centre import measure_centre
 from cctuning.analysis.measures.chance import measure_chance
 from cctuning.analysis.measures.checks import Groups, check_grids
 from cctuning.analysis.measures.consistency import measure_consistency
+from cctuning.analysis.measures.likelihood import measure_likelihood
 from cctuning.analysis.measures.outcomes import measure_outcomes
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
 from cctuning.analysis.measures.strategies import choices, measure_strategies
@@ -26,7 +27,10 @@ from cctuning.evaluation.items.item import Item
 from cctuning.stats.bootstrap import RESAMPLES, generator
 from cctuning.stats.estimates import Estimate, Estimates, Resampling
 
-MEASURES = ("bounds", "strategies", "outcomes", "categories", "consistency", "perplexity", "centre")
+MEASURES = (
+    *("bounds", "strategies", "outcomes", "likelihood"),
+    *("categories", "consistency", "perplexity", "centre"),
+)
 
 
 def summarise(
@@ -132,6 +136,7 @@ def _measured(
         "bounds": measure_bounds(grids, resampling),
         "strategies": measure_strategies(grids, resampling),
         "outcomes": measure_outcomes(grids, resampling),
+        "likelihood": measure_likelihood(grids, resampling),
         "categories": measure_categories(grids, resampling),
         "consistency": measure_consistency(grids, resampling),
         "perplexity": measure_perplexity(grids, resampling),

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cctuning.analysis.probing.right_answers import right_log_probabilities
 from cctuning.analysis.probing.tasks import ProbeQuestion
 from cctuning.analysis.transplant import Cell, Sweep
 from cctuning.data.prompts import PromptFormat
@@ -38,11 +39,12 @@ def cell_rows(
     scores = {text: float(metric.score(text, question.item)) for text in set(texts.values())}
     under_plain = dict.fromkeys(distinct, None) if plain is None else _by_answer(distinct, plain(distinct))
     options = swept.option_log_probabilities.tolist() if question.option_ids else [None] * len(cells)
+    right = _right(question, swept)
     log_probabilities = swept.log_probabilities.tolist()
     as_it_is = "target" if question.source else "source"
     rows = []
-    for cell, answer, log_probability, of_options in zip(
-        cells, answers, log_probabilities, options, strict=True
+    for cell, answer, log_probability, of_options, of_right in zip(
+        cells, answers, log_probabilities, options, right, strict=True
     ):
         text = texts[answer]
         rows.append(
@@ -59,9 +61,24 @@ def cell_rows(
                 "option_log_probabilities": of_options,
                 "score": scores[text],
                 "correct": math.isclose(scores[text], 1.0),
+                "right_log_probability": of_right,
             }
         )
     return rows
+
+
+def _right(question: ProbeQuestion, swept: Sweep) -> list[float] | list[None]:
+    """The nats of beginning with a right answer, of each cell; None where nothing was scored.
+
+    Of a choice the right option's, else those of all that was scored: right answers (`right_answers`).
+    """
+    scored = swept.option_log_probabilities
+    if not scored.shape[1]:
+        return [None] * len(scored)
+    if question.option_ids:
+        place = list(question.item.options or ()).index(question.item.answers[0])
+        scored = scored[:, place : place + 1]
+    return right_log_probabilities(scored).tolist()
 
 
 def _by_answer(distinct: Sequence[tuple[int, ...]], values: Tensor) -> dict[tuple[int, ...], Any]:

@@ -14,14 +14,7 @@ def answer_sequences(prompts: PromptFormat, prompt: str, answers: Sequence[str])
 
     Where what stands before the response ends in no blank, an answer may also stand behind a space. No
     sequence begins with another one, so that their probabilities can be added.
-
-    Raises `ValueError` for an answer that is empty or holds a special token.
     """
-    for answer in answers:
-        if not answer.strip():
-            raise ValueError("an answer is empty, so every response would begin with it")
-        if token := prompts.control_token(answer):
-            raise ValueError(f"the answer {answer!r} spells out {token}, a special token of the tokenizer")
     texts = [answer.strip() for answer in answers]
     if not prompts.prompt_text(prompt)[-1:].isspace():
         texts += [f" {text}" for text in texts]

@@ -13,6 +13,7 @@ from torch import Tensor
 from cctuning.analysis.cells.activations import activations_path, write_activations
 from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
+from cctuning.analysis.probing.right_answers import TokenSequences, answer_sequences
 from cctuning.analysis.probing.tasks import Piece, ProbeQuestion
 from cctuning.analysis.transplant import Cell, PromptPair, answer_log_probabilities, sweep
 from cctuning.data.prompts import PromptFormat
@@ -33,7 +34,7 @@ class Sweeping:
     cells: tuple[Cell, ...] | None  # None: all pairs of layers, and the model as it is
     max_new_tokens: int = 20
     plain: bool = True  # log-probabilities of all answers under the model as it is, too
-    options: bool = True  # log-probabilities of the options of a choice
+    options: bool = True  # log-probabilities of the options of a choice, else of the right answers
     activations: bool = False  # keep what was moved, and the same of the target prompt
 
 
@@ -151,7 +152,7 @@ class _Swept(NamedTuple):
 def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) -> _Swept:
     piece, how = job.piece, job.how
     cells = grid_cells(model.config.get_text_config().num_hidden_layers) if how.cells is None else how.cells
-    questions = [_for_engine(question, how) for question in piece.questions]
+    questions = [_for_engine(question, how, prompts) for question in piece.questions]
     kept: dict[str, tuple[Tensor, Tensor]] = {}
     written: list[dict[str, Any]] = []
     token_forwards = 0
@@ -177,8 +178,14 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
     return _Swept(written, kept, token_forwards)
 
 
-def _for_engine(question: ProbeQuestion, how: Sweeping) -> PromptPair:
+def _for_engine(question: ProbeQuestion, how: Sweeping, prompts: PromptFormat) -> PromptPair:
     # Without a source there is nothing to move, and the prompt stands for it.
     source = question.source or question.prompt
-    options = question.option_ids if how.options else ()
+    options: TokenSequences = ()
+    if how.options:
+        options = question.option_ids or tuple(
+            answer
+            for answer in answer_sequences(prompts, question.prompt.text, question.item.answers)
+            if len(answer) <= how.max_new_tokens  # a longer one could not be given
+        )
     return PromptPair(torch.tensor(source.ids), torch.tensor(question.prompt.ids), options)

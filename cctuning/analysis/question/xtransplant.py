@@ -69,7 +69,10 @@ class XTransplant:
             raise ValueError(f"answers={answers!r} must be a list with at least one right answer")
         if isinstance(sublayers, str) or not sublayers:
             raise ValueError(f"sublayers={sublayers!r} must be a list with at least one sub-layer")
-        for name, text in (("source", source), ("target", target)):
+        named = {"source": source, "target": target, **{f"the answer {text!r}": text for text in answers}}
+        for name, text in named.items():
+            if not text.strip():
+                raise ValueError(f"{name} is empty")
             if token := self.prompts.control_token(text):
                 raise ValueError(f"{name} spells out {token}, which the tokenizer reads as the token itself")
         item = Item("question", "", target, source, tuple(answers))

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from cctuning.analysis.cells.grid import Answers, Grid
 from cctuning.analysis.measures import bounds
+from cctuning.analysis.measures.likelihood import likelihood_changes
 from cctuning.analysis.measures.strategies import best_pair
+from cctuning.stats.bootstrap import Array
 
 QuestionTexts: TypeAlias = Mapping[str, Any]
 """`id`, `prompt` (what is asked), `source_prompt` (what activations come from), `answers`, `options`."""
@@ -17,7 +19,9 @@ QuestionTexts: TypeAlias = Mapping[str, Any]
 def overview(
     grid: Grid, pairs: Mapping[str, Sequence[int]] | None = None, chance: float | None = None
 ) -> dict[str, Any]:
-    """The numbers of a grid's heatmap and bounds: counts of right answers out of its questions.
+    """The numbers of a grid's heatmaps and bounds: counts of right answers out of its questions.
+
+    `likelihood`: the mean changes of the right answers' log-probability, in nats; None where none is known.
 
     `cells` has source layer i into target layer j at i * L + j; `best` is the first pair to look at. `pairs`:
     what the strategies choose, without those to which all their candidates are equally good. `chance` is the
@@ -41,13 +45,15 @@ def overview(
         "targetBounds": _counts(bounds.target_bounds(grid), questions),
         "best": list(best_pair(grid.cells.correct.sum(axis=0))),
         "strategies": {name: list(pair) for name, pair in (pairs or {}).items()},
+        "likelihood": _mean_changes(grid),
     }
 
 
 def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
     """Every answer of a grid, by question; a text that was answered often is there once.
 
-    An answer is a number: twice its text's place in `texts`, and one more where it is right. `questions`
+    An answer is a number: twice its text's place in `texts`, and one more where it is right. `likelihood` are
+    the changes of the right answers' log-probability, in nats; None where they are not known. `questions`
     may be in any order and more than the grid's. Raises `ValueError` where one of the grid's is missing.
     """
     known = {str(question["id"]): question for question in questions}
@@ -58,6 +64,7 @@ def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
             f'the first has the id "{missing[0]}".'
         )
     cells = _coded(grid.cells)
+    changes = likelihood_changes(grid)
     target, source = _coded(grid.target), _coded(grid.source)
     return {
         "questions": [
@@ -68,10 +75,23 @@ def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
                 "cells": cells[place].ravel().tolist(),
                 "target": int(target[place]),
                 "source": int(source[place]),
+                "likelihood": None if changes is None else _rounded(changes[place], 2),
             }
             for place, name in enumerate(grid.questions)
         ]
     }
+
+
+def _mean_changes(grid: Grid) -> list[float] | None:
+    changes = likelihood_changes(grid)
+    if changes is None or np.isnan(changes).all():
+        return None
+    return _rounded(changes[~np.isnan(changes).all((1, 2))].mean(0), 4)
+
+
+def _rounded(changes: Array, decimals: int) -> list[float] | None:
+    """The changes of all cells in their order; None where they are not known."""
+    return None if np.isnan(changes).any() else changes.round(decimals).ravel().tolist()
 
 
 def _question_texts(question: QuestionTexts) -> dict[str, Any]:

@@ -29,6 +29,12 @@ _TITLES = {
         "Each answer of each pair against the original answer to the same question: right where that is "
         "wrong, alike, or wrong where that is right; and the average over all pairs.",
     ),
+    "likelihood": (
+        "Log-probability of the right answers",
+        "How likely a response is to begin with a right answer (of a choice: with the right option), with "
+        "transplants and without. It tells more than right and wrong where a model is mostly right or mostly "
+        "wrong. In nats, with 95 % intervals.",
+    ),
     "categories": (
         "Who answers rightly",
         "Each question by three facts: is it answered rightly in the source language, in the target "
@@ -96,7 +102,8 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
             for place, by_quantity in estimates.items()
         ]
         columns = [*_PLACE, "questions", *map(_words, plain)]
-        yield table(title, f"{note} {_SHARES}".strip(), columns, rows)
+        unit = "" if all(map(_is_number, plain)) else _SHARES
+        yield table(title, f"{note} {unit}".strip(), columns, rows)
     for quantity in quantities:
         axis = quantity.partition("_by_")[2]
         if axis in _LAYERS:
@@ -125,20 +132,22 @@ def _question_count(estimates: Mapping[str, Content]) -> TableCell:
 def _estimate(quantity: str, estimate: Content | None) -> TableCell:
     if estimate is None:
         return TableCell(NOTHING)
-    cell = number if _is_perplexity(quantity) else share
+    cell = number if _is_number(quantity) else share
     return cell(estimate["value"], estimate["low"], estimate["high"])
 
 
 def _value(quantity: str, value: float | None) -> TableCell:
-    return number(value) if _is_perplexity(quantity) else share(value)
+    return number(value) if _is_number(quantity) else share(value)
 
 
-def _is_perplexity(quantity: str) -> bool:
-    return quantity.endswith("perplexity") or "quantiles" in quantity
+def _is_number(quantity: str) -> bool:
+    return quantity.endswith("perplexity") or "quantiles" in quantity or "log_probability" in quantity
 
 
 def _axis_note(quantity: str, axis: str) -> str:
-    unit = "Perplexity" if _is_perplexity(quantity) else "In %"
+    unit = "In %"
+    if _is_number(quantity):
+        unit = "In nats" if "log_probability" in quantity else "Perplexity"
     over = {"tries": "by the number of pairs tried", "level": "at these quantiles"}
     return f"{unit}, {over.get(axis, f'by {_words(axis)}, counted from 0')}."
 

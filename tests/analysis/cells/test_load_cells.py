@@ -30,6 +30,7 @@ def rows_of(grid, question, kinds=("transplant", "target", "source")):
             else options[place][~np.isnan(options[place])].tolist(),
             "score": float(answers.correct[place]),
             "correct": bool(answers.correct[place]),
+            "right_log_probability": answers.right_log_probability[place],
         }
 
     every = [

@@ -19,6 +19,7 @@ ROW = {
     "option_log_probabilities": None,
     "score": 1.0,
     "correct": True,
+    "right_log_probability": -0.25,
 }
 
 
@@ -50,6 +51,14 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path, brok
 def test_any_reader_of_parquet_reads_them(tmp_path):
     write_cells(tmp_path / "1.parquet", [ROW], fingerprint="a")
     assert pq.read_table(tmp_path / "1.parquet").column_names == SCHEMA.names
+
+
+def test_files_of_older_versions_are_read(tmp_path):
+    older = pa.schema([field for field in SCHEMA if field.name != "right_log_probability"])
+    pq.write_table(pa.Table.from_pylist([ROW], schema=older), tmp_path / "1.parquet")
+    write_cells(tmp_path / "2.parquet", [ROW], fingerprint="a")
+    found = read_cells([tmp_path / "1.parquet", tmp_path / "2.parquet"]).to_pylist()
+    assert found == [ROW | {"right_log_probability": None}, ROW]
 
 
 def test_no_files_have_no_rows():

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
-from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains, draw_question
+from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains, draw_likelihood, draw_question
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities, perplexity_ticks
@@ -71,6 +71,9 @@ def figures(summary, judgement):
         return {
             "heatmaps": draw_heatmaps(outcomes["gain_by_pair"], of(summary, "pairs"), TITLE),
             "layer_gains": draw_layer_gains(outcomes, TITLE),
+            "likelihood": draw_likelihood(
+                of(summary, "likelihood")["right_log_probability_change_by_pair"], of(summary, "pairs"), TITLE
+            ),
             "bounds": draw_bounds(of(summary, "bounds"), TITLE),
             "gains": draw_gains({name: own["xnli"] for name, own in summary["outcomes"].items()}, TITLE),
             "tries": draw_tries(of(summary, "bounds"), axes["tries"], TITLE),
@@ -98,10 +101,18 @@ def test_nothing_is_cut_off_and_all_fits_a_page(style, figures):
 def test_every_axis_says_what_it_is(figures):
     for name, figure in figures.items():
         said = " ".join(text.get_text() for text in figure.findobj(Text))
-        assert "%" in said or "points" in said, name
+        assert any(unit in said for unit in ("%", "points", "nats")), name
         assert TITLE in said, name
-        if name in ("heatmaps", "layer_gains", "bounds", "gains"):
+        if name in ("heatmaps", "likelihood", "layer_gains", "bounds", "gains"):
             assert "source layer, from 0" in said and "target layer, from 0" in said, name
+
+
+def test_log_probabilities_are_those_of_each_language(figures, grids):
+    maps = {axes.get_title(): axes.images[0] for axes in figures["likelihood"].axes if axes.get_title()}
+    assert list(maps) == [*LANGUAGES, "mean"]
+    for grid in grids[: len(LANGUAGES)]:
+        change = grid.cells.right_log_probability - grid.target.right_log_probability[:, None, None]
+        assert np.allclose(maps[grid.language].get_array(), change.mean(0))
 
 
 @pytest.mark.parametrize(
@@ -369,7 +380,8 @@ def test_files_have_their_names_and_the_same_bytes_each_time(summary, judgement,
         for measure, content in summary.items()
     }
     paths = draw_figures(tmp_path / "one", small, [judgement])
-    kinds = ["bounds", "categories", "heatmaps", "layer_gains", "outcomes", "perplexities", "tries", "unseen"]
+    kinds = ["bounds", "categories", "heatmaps", "layer_gains", "likelihood", "outcomes", "perplexities"]
+    kinds += ["tries", "unseen"]
     names = [f"{kind}_xnli_ffn" for kind in kinds] + ["selectors_xnli_ffn_pilot", "gains_xnli"]
     assert sorted(path.name for path in paths) == sorted(
         f"{name}.{ending}" for name in names for ending in ("png", "svg")

@@ -1,5 +1,9 @@
 """Answers of the engine become rows: each put into words, scored and weighed, whatever its layers were."""
 
+import math
+from dataclasses import replace
+
+import pytest
 import torch
 
 from cctuning.analysis.probing.judging import cell_rows
@@ -47,6 +51,25 @@ def test_a_row_for_each_cell():
     assert [row["log_probability"] for row in found] == [-1.0, -2.0, -3.0]
     assert [row["option_log_probabilities"] for row in found] == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
     assert {row["question"] for row in found} == {"7"}
+
+
+def test_right_is_the_right_option_of_a_choice_and_any_of_the_right_answers_else():
+    options = {"1": "Mombasa", "2": "Nairobi"}
+    choice = Item(7, "sw", "Mji?", "City?", ("2",), options)
+    found = swept(tokens("Mombasa"), tokens("Nairobi"))
+    prompts = Prompt("Mji?", [1]), Prompt("City?", [2])
+    assert [
+        row["right_log_probability"]
+        for row in rows(ProbeQuestion(choice, *prompts, ((3,), (4, 5))), [(), ((0, 2),)], found)
+    ] == [1.0, 3.0]
+    short = rows(ProbeQuestion(ITEM, *prompts), [(), ((0, 2),)], found)
+    assert [row["right_log_probability"] for row in short] == pytest.approx(
+        [math.log(1 + math.e), math.log(math.e**2 + math.e**3)]
+    )
+    nothing = replace(found, option_log_probabilities=torch.zeros(2, 0))
+    assert {
+        row["right_log_probability"] for row in rows(ProbeQuestion(ITEM, *prompts), [(), ((0, 2),)], nothing)
+    } == {None}
 
 
 def test_every_distinct_answer_is_weighed_once_and_an_answer_that_was_cut_is_another():

@@ -116,7 +116,7 @@ def test_a_notebook_shows_texts_as_texts():
     [
         ({"answers": "Nairobi"}, "answers='Nairobi'"),
         ({"answers": []}, "answers=[]"),
-        ({"answers": [" "]}, "answer is empty"),
+        ({"answers": [" "]}, "the answer ' ' is empty"),
         ({"answers": ["a</s>"]}, "</s>"),
         ({"source": "<s>"}, "source spells out <s>"),
         ({"sublayers": ["fnn"]}, "did you mean 'ffn'"),

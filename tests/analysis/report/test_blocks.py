@@ -45,6 +45,25 @@ def test_a_block_is_the_grid(grid):
             assert divmod(question[name], 2) == (answers.text[place], answers.correct[place])
 
 
+def test_log_probabilities_are_there_where_they_are_known(grid):
+    changes = grid.cells.right_log_probability - grid.target.right_log_probability[:, None, None]
+    assert np.allclose(overview(grid)["likelihood"], changes.mean(0).ravel(), atol=1e-4)
+    questions = block(grid, made_questions(grid))["questions"]
+    for place, question in enumerate(questions):
+        assert np.allclose(question["likelihood"], changes[place].ravel(), atol=0.006)
+    known = grid.cells.right_log_probability.copy()
+    known[1] = np.nan
+    some = replace(grid, cells=replace(grid.cells, right_log_probability=known))
+    assert block(some, made_questions(grid))["questions"][1]["likelihood"] is None
+    assert np.allclose(overview(some)["likelihood"], np.delete(changes, 1, 0).mean(0).ravel(), atol=1e-4)
+    none = replace(grid, cells=replace(grid.cells, right_log_probability=None))
+    assert (
+        overview(none)["likelihood"]
+        is block(none, made_questions(grid))["questions"][0]["likelihood"]
+        is None
+    )
+
+
 def test_the_hour_is_not_in_the_data(monkeypatch):
     monkeypatch.setattr("time.time", lambda: 1e9)
     then = packed_json([1, 2, 3])

@@ -142,7 +142,17 @@ def test_the_picture_holds_the_grid(page, study):
         assert abs(wanted - drawn["z"]).max() < 1e-9
         if view != "accuracy":
             assert drawn["zmin"] == -drawn["zmax"] <= change.min()
-    page.get_by_label("one question", exact=False).check()
+    likelihood = grid.cells.right_log_probability - grid.target.right_log_probability[:, None, None]
+    page.get_by_label("log-probability of the right answers", exact=True).check()
+    drawn = page.evaluate("document.getElementById('map').data[0]")
+    assert abs(likelihood.mean(0) - drawn["z"]).max() < 1e-4
+    assert drawn["zmin"] == -drawn["zmax"] and drawn["zmax"] >= max(map(max, drawn["z"]))
+    page.get_by_label("one question, log-probability").check()
+    page.get_by_label("Question", exact=True).select_option("1")
+    wait_until(page, "document.getElementById('cell').textContent.includes('Question 7')")
+    drawn = page.evaluate("document.getElementById('map').data[0].z")
+    assert abs(likelihood[1] - drawn).max() < 0.006
+    page.get_by_label("one question, right or wrong").check()
     page.get_by_label("Question", exact=True).select_option("2")
     wait_until(page, "document.getElementById('map').data[0].zmax === 3.5")
     z = page.evaluate("document.getElementById('map').data[0].z")

@@ -14,6 +14,11 @@ function fillControls() {
     at(name).max = grid.layers - 1;
     at(name).value = study[name];
   }
+  for (const input of document.querySelectorAll("input[name=view]")) {
+    input.parentElement.hidden = grid.likelihood === null && input.value.endsWith("likelihood");
+    if (input.parentElement.hidden && study.view === input.value) study.view = "change";
+  }
+  document.querySelector(`input[name=view][value=${study.view}]`).checked = true;
 }
 
 function sayCell(question) {
@@ -23,9 +28,11 @@ function sayCell(question) {
   at("cell").textContent =
     `Source layer ${source} into target layer ${target}: ${count} of ${grid.questions} right, ${share} %, `
     + `${points(changeAt(grid, source, target))} points against the original.`;
-  if (study.view === "question") {
-    const code = question.cells[source * grid.layers + target];
-    at("cell").textContent += ` Question ${shown(question.id)}: ${verdict(code)}.`;
+  const cell = source * grid.layers + target;
+  if (grid.likelihood) at("cell").textContent += ` Right answers: ${nats(grid.likelihood[cell])}.`;
+  if (isOfQuestion()) {
+    const change = question.likelihood ? `, ${nats(question.likelihood[cell])}` : "";
+    at("cell").textContent += ` Question ${shown(question.id)}: ${verdict(question.cells[cell])}${change}.`;
   }
 }
 
@@ -57,8 +64,7 @@ async function showGrid() {
 
 function showQuestion(place) {
   study.question = place;
-  study.view = "question";
-  document.querySelector("input[name=view][value=question]").checked = true;
+  if (!isOfQuestion()) study.view = isOfLikelihood() ? "question-likelihood" : "question";
   showCell();
   at("map").scrollIntoView({ block: "nearest" });
 }
@@ -130,6 +136,9 @@ async function main() {
   }
   study.grids = await unpack("overview");
   readAddress();
+  const all = gridsOf({ benchmark: study.grid.benchmark, sublayer: study.grid.sublayer });
+  const isWhite = all.every((grid) => grid.cells.every((count) => count === grid.target));
+  if (isWhite && study.grid.likelihood) study.view = "likelihood";
   await loadPlotly();
   await showGrid();
   listen();

@@ -36,6 +36,8 @@ function languageName(code) {
 const percent = (count, of) => (100 * count) / of;
 const points = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(1);
 
+const nats = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(value).toFixed(2)} nats`;
+
 function fill(select, choices, chosen) {
   select.replaceChildren(
     ...choices.map(([value, text]) => element("option", { value }, text)),

@@ -57,6 +57,16 @@ function scaleLimits(grid) {
   };
 }
 
+// Log-probabilities fall further than they rise: the largest gain is the end of the scale, or where there is
+// hardly any, the median change.
+function gainLimit(changes) {
+  const sizes = changes.map(Math.abs).sort((one, other) => one - other);
+  const median = (sizes[(sizes.length - 1) >> 1] + sizes[sizes.length >> 1]) / 2;
+  return changes.reduce((one, other) => Math.max(one, other), median) || 1;
+}
+
+const likelihoods = (question) => (isOfQuestion() ? question.likelihood : study.grid.likelihood);
+
 // 0 and 1: wrong, as the original and otherwise; 2 and 3: right, otherwise and as the original.
 function verdictAt(question, cell) {
   const code = question.cells[cell];
@@ -70,7 +80,8 @@ function values(question) {
   for (let source = 0; source < grid.layers; source++) {
     rows.push([]);
     for (let target = 0; target < grid.layers; target++) {
-      if (view === "change") rows[source].push(changeAt(grid, source, target));
+      if (isOfLikelihood()) rows[source].push(likelihoods(question)?.[source * grid.layers + target] ?? null);
+      else if (view === "change") rows[source].push(changeAt(grid, source, target));
       else if (view === "accuracy") rows[source].push(percent(countAt(grid, source, target), grid.questions));
       else rows[source].push(verdictAt(question, source * grid.layers + target));
     }
@@ -78,7 +89,19 @@ function values(question) {
   return rows;
 }
 
-function look() {
+function look(question) {
+  if (isOfLikelihood()) {
+    const all = gridsOf({ benchmark: study.grid.benchmark, sublayer: study.grid.sublayer });
+    const limit = gainLimit(
+      (isOfQuestion() ? question.likelihood : all.flatMap((one) => one.likelihood ?? [])) ?? [0],
+    );
+    return {
+      zmin: -limit,
+      zmax: limit,
+      colorscale: scaleOf("diverging"),
+      colorbar: { title: { text: "change of log-probability, nats; lower ones look alike" } },
+    };
+  }
   const limits = scaleLimits(study.grid);
   if (study.view === "change")
     return {
@@ -141,6 +164,10 @@ function chosenCell() {
 
 function hoverTexts(grid, question) {
   return grid.cells.map((count, cell) => {
+    if (isOfLikelihood()) {
+      const change = likelihoods(question)?.[cell];
+      return change === undefined ? "not known" : nats(change);
+    }
     if (study.view === "question") {
       const code = question.cells[cell];
       return `${verdict(code)}: ${label(short(question.texts[code >> 1]))}`;
@@ -163,7 +190,7 @@ async function drawMap(question) {
     ),
     hovertemplate: "source layer %{y} → target layer %{x}<br>%{customdata}<extra></extra>",
     showlegend: false,
-    ...look(),
+    ...look(question),
   };
   Object.assign(heat.colorbar, {
     orientation: "h", x: 0.5, y: -0.17, yanchor: "top", thickness: 12, len: 1, outlinewidth: 0,

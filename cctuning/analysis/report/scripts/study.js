@@ -16,6 +16,9 @@ const countAt = (grid, source, target) => grid.cells[source * grid.layers + targ
 const changeAt = (grid, source, target) =>
   percent(countAt(grid, source, target) - grid.target, grid.questions);
 
+const isOfQuestion = () => study.view.startsWith("question");
+const isOfLikelihood = () => study.view.endsWith("likelihood");
+
 // Chooses the nearest grid that there is: the benchmark first, then the language, then the sub-layer.
 function chooseGrid(benchmark, language, sublayer) {
   const near = (grids, name, value) => {
