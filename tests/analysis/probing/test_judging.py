@@ -41,7 +41,8 @@ def rows(asked, cells, found, plain=None):
 
 def test_a_row_for_each_cell():
     cells = [(), ((0, 2),), ((1, 0),)]
-    asked = ProbeQuestion(ITEM, Prompt("Mji?", [1]), Prompt("City?", [2]), ((3,), (4, 5)))
+    choice = replace(ITEM, options={"Mombasa": "a", "Nairobi": "b"})
+    asked = ProbeQuestion(choice, Prompt("Mji?", [1]), Prompt("City?", [2]), ((3,), (4, 5)))
     found = rows(asked, cells, swept(tokens("Mombasa"), tokens("Nairobi"), tokens("Nairobi")))
     assert [row["kind"] for row in found] == ["target", "transplant", "transplant"]
     assert [(row["source_layer"], row["target_layer"]) for row in found] == [(None, None), (0, 2), (1, 0)]
