@@ -31,3 +31,15 @@ def llama_7b_config(hidden: int = 4096, layers: int = 32, **others: Any) -> Llam
         max_position_embeddings=4096,
         **others,
     )
+
+
+def llama_8b_config() -> LlamaConfig:
+    """Llama-3.1-8B's shape."""
+    return LlamaConfig(
+        vocab_size=128_256,
+        hidden_size=4096,
+        intermediate_size=14_336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+    )
