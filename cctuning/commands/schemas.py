@@ -132,6 +132,8 @@ class LoraRecipe:
     alpha: float = number(32, above=0, help="the update is scaled by alpha / r")
     dropout: float = number(0.0, at_least=0, at_most=1, help="on the adapters' input")
     target_modules: list[str] = setting(["all-linear"], "modules' names")
+    use_dora: bool = setting(False, "train the size of each weight's columns apart from their direction (DoRA)")
+    use_rslora: bool = setting(False, "scale by alpha / √r, so that a larger rank does not learn less (rsLoRA)")
 
 
 @dataclass
@@ -201,6 +203,9 @@ class TrainRecipe:
     adam_beta1: float = number(0.9, at_least=0, at_most=1, help="decay of the mean gradient")
     adam_beta2: float = number(0.999, at_least=0, at_most=1, help="decay of the mean squared gradient")
     optim: str = setting("adamw_torch_fused", "the optimizer", rule=OPTIMIZERS)
+    neftune_noise_alpha: float | None = number(
+        None, above=0, help="noise on the input embeddings of prompt and response (NEFTune); null: none"
+    )
     seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of everything that is drawn")
 
     # Machine

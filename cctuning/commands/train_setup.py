@@ -120,6 +120,7 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         adam_beta1=recipe.adam_beta1,
         adam_beta2=recipe.adam_beta2,
         optim=recipe.optim,
+        neftune_noise_alpha=recipe.neftune_noise_alpha,
         seed=recipe.seed,
         bf16=recipe.bf16,
         use_cpu=recipe.use_cpu,
@@ -144,6 +145,8 @@ def lora_config(recipe: TrainRecipe) -> LoraConfig:
         r=recipe.lora.r,
         lora_alpha=recipe.lora.alpha,
         lora_dropout=recipe.lora.dropout,
+        use_dora=recipe.lora.use_dora,
+        use_rslora=recipe.lora.use_rslora,
         target_modules="all-linear" if modules == ["all-linear"] else modules,
         revision=recipe.model_revision,  # of the base model that the fit and the export merge it into
         task_type="CAUSAL_LM",

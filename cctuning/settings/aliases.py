@@ -38,6 +38,9 @@ OTHER_NAMES = {
     "lora.alpha": "lora_alpha",
     "lora.dropout": "lora_dropout",
     "lora.target_modules": "target_modules lora_target lora_target_modules",
+    "lora.use_dora": "use_dora peft_use_dora",
+    "lora.use_rslora": "use_rslora peft_use_rslora",
+    "neftune_noise_alpha": "noisy_embedding_alpha",
     "benchmarks": "tasks task",
 }
 # (their name, ours)
