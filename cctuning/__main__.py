@@ -18,6 +18,14 @@ usage: cctuning COMMAND [recipe=NAME|PATH] [key=value ...]
   fish       register-python-argcomplete --shell fish cctuning | source
 """
 
+# Commands of other programs, and what they are here.
+_ELSEWHERE = {
+    **dict.fromkeys(("merge", "merge-lora"), "cctuning prepare model ADAPTER --output FOLDER"),
+    "export": "cctuning fit, which makes the monolingual model of a run",
+    **dict.fromkeys(("sft", "finetune"), "cctuning train"),
+    **dict.fromkeys(("eval", "run"), "cctuning evaluate"),
+}
+
 
 def main(command: str | None = None, arguments: Sequence[str] | None = None) -> None:
     """Runs `command` with `arguments`: by default those of the process, whose first one is the command."""
@@ -64,6 +72,7 @@ def _dispatch(name: str, arguments: list[str]) -> None:
 
         names = (*COMMANDS, "prepare", "recipes")
         hint = did_you_mean(name, names) or f": one of {', '.join(names)}"
+        hint = f": it is {_ELSEWHERE[name]}" if name in _ELSEWHERE else hint
         write_error(f"no command {name!r}{hint}")
         raise SystemExit(2)
 

@@ -132,8 +132,12 @@ class LoraRecipe:
     alpha: float = number(32, above=0, help="the update is scaled by alpha / r")
     dropout: float = number(0.0, at_least=0, at_most=1, help="on the adapters' input")
     target_modules: list[str] = setting(["all-linear"], "modules' names")
-    use_dora: bool = setting(False, "train the size of each weight's columns apart from their direction (DoRA)")
-    use_rslora: bool = setting(False, "scale by alpha / √r, so that a larger rank does not learn less (rsLoRA)")
+    use_dora: bool = setting(
+        False, "train the size of each weight's columns apart from their direction (DoRA)"
+    )
+    use_rslora: bool = setting(
+        False, "scale by alpha / √r, so that a larger rank does not learn less (rsLoRA)"
+    )
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,16 @@ class CCTuningModel(CrossLingualConnection):
         model.response_marker = marker
         return model.eval()
 
+    def english_outputs(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As the mixin's; noise that training adds to embeddings (NEFTune) is the prompt's and response's."""
+        with _noiseless_embeddings(self):
+            return super().english_outputs(*args, **kwargs)
+
+    def input_embeddings(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As the mixin's, without noise."""
+        with _noiseless_embeddings(self):
+            return super().input_embeddings(*args, **kwargs)
+
     def ffn_outputs(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
     ) -> Tensor:
@@ -109,6 +120,17 @@ class CCTuningModel(CrossLingualConnection):
             model.config.save_pretrained(save_directory)
             save_connection(self, save_directory, state_dict)
         return result
+
+
+@contextmanager
+def _noiseless_embeddings(model: Any) -> Iterator[None]:
+    """Forwards inside read the input embeddings as in evaluation; the embedding's hooks ask for its mode."""
+    embeddings = model.get_input_embeddings()
+    training, embeddings.training = embeddings.training, False
+    try:
+        yield
+    finally:
+        embeddings.training = training
 
 
 def _base_class_name(model: Any) -> str:

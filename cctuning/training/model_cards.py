@@ -35,7 +35,7 @@ def _settings(recipe: Mapping[str, Any]) -> str:
     )
     rows = [
         (name, recipe[name])
-        for name in (*shown, "cutoff_len", "bf16", "seed")
+        for name in (*shown, "cutoff_len", "neftune_noise_alpha", "bf16", "seed")
         if recipe.get(name) is not None
     ]
     connection, lora = recipe["connection"], recipe["lora"]
@@ -46,7 +46,8 @@ def _settings(recipe: Mapping[str, Any]) -> str:
         names = ("centred", "scale")
         rows += [(f"connection.{name}", connection[name]) for name in names if connection.get(name)]
     if lora["enabled"]:
-        rows += [(f"lora.{name}", lora[name]) for name in ("r", "alpha", "dropout")]
+        names = ("r", "alpha", "dropout", *(name for name in ("use_dora", "use_rslora") if lora.get(name)))
+        rows += [(f"lora.{name}", lora[name]) for name in names]
     return RecordTable(["setting", "value"], rows).markdown()
 
 

@@ -326,6 +326,32 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
     assert ended.status == 1 and "row 2, instruction_en: is null" in ended.err
 
 
+@pytest.mark.parametrize("kind", ["plain", "use_dora", "use_rslora"])
+def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_path):
+    more = {} if kind == "plain" else {f"lora__{kind}": "true"}
+    ended = call(train, *arguments(lora__enabled="true", **more))
+    assert ended.status == 0, ended.err
+    ended = call("prepare", "model", str(tmp_path / "run"), "--output", str(tmp_path / "merged"))
+    assert ended.status == 0, ended.err
+    merged, info = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", output_loading_info=True)
+    assert not any(info.values())
+    loaded = load_model(tmp_path / "run").state_dict()
+    for name, weight in merged.state_dict().items():
+        torch.testing.assert_close(weight, loaded[name], rtol=0, atol=0)
+    for folder in ("run", "merged"):
+        fitted = call("fit", f"model={tmp_path / folder}", "use_cpu=true", "pairs=6", "folds=2")
+        assert fitted.status == 0, fitted.err
+    exported = [load_file(tmp_path / name / "monolingual/model.safetensors") for name in ("run", "merged")]
+    assert exported[0].keys() == exported[1].keys()
+    for name, weight in exported[0].items():
+        torch.testing.assert_close(weight, exported[1][name], rtol=0, atol=0)
+
+
+def test_a_model_that_is_plain_already_is_not_made_into_one(base, tmp_path):
+    ended = call("prepare", "model", str(base), "--output", str(tmp_path / "again"))
+    assert ended.status == 2 and "used as they are" in ended.err
+
+
 # --- Other kinds of runs ------------------------------------------------------------------------------------
 
 

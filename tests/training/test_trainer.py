@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
+from transformers.integrations.neftune import activate_neftune
 from trl import SFTConfig, SFTTrainer
 
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
@@ -102,16 +103,57 @@ def tiny_mixture():
 
 
 @pytest.mark.parametrize(
-    "build", [lambda: tiny_llama(len(TOKENIZER)), tiny_mixture], ids=["llama", "experts"]
+    ("build", "lora", "changes"),
+    [
+        (lambda: tiny_llama(len(TOKENIZER)), None, {}),
+        (tiny_mixture, None, {}),
+        (lambda: tiny_llama(len(TOKENIZER)), None, {"neftune_noise_alpha": 5.0}),
+        (lambda: tiny_llama(len(TOKENIZER)), {"use_dora": True}, {}),
+        (lambda: tiny_llama(len(TOKENIZER)), {"use_rslora": True}, {"neftune_noise_alpha": 5.0}),
+    ],
+    ids=["llama", "experts", "NEFTune", "DoRA", "rsLoRA and NEFTune"],
 )
-def test_without_a_connection_it_is_plain_sft(tmp_path, build):
-    args = arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2)
-    ours = trainer_for(build(), args)
+def test_without_a_connection_it_is_plain_sft(tmp_path, build, lora, changes):
+    args = arguments(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=2, **changes)
+    options = {} if lora is None else {"peft_config": LoraConfig(target_modules="all-linear", r=4, **lora)}
+    ours = trainer_for(build(), args, **options)
     ours.train()
     data = training_set(EXAMPLES, languages_of(EXAMPLES)).select_columns(["input_ids", "labels"])
-    theirs = SFTTrainer(build(), args, train_dataset=data, processing_class=TOKENIZER)
+    theirs = SFTTrainer(build(), args, train_dataset=data, processing_class=TOKENIZER, **options)
     theirs.train()
     assert_same(weights_of(ours.model), weights_of(theirs.model))
+
+
+@pytest.mark.parametrize("embedding", ["last", "mean"])
+def test_noise_is_on_the_embeddings_of_prompt_and_response_alone(embedding):
+    """The connection's vector is that of no noise, and the rest what noisy embeddings give."""
+    example, model = EXAMPLES[0], connected_llama(embedding=embedding, hard=False).train()
+    ids, english = torch.tensor([example.input_ids]), torch.tensor([example.english_input_ids])
+    index = torch.tensor([example.prompt_length - 1])
+    vectors = []
+    fuse = model.fuse
+    model.fuse = lambda *given, **options: vectors.append(fuse(*given, **options)) or vectors[-1]
+
+    def logits(**inputs):
+        torch.manual_seed(1)  # of the Gumbel noise, which is drawn before that of the embeddings
+        with torch.no_grad():
+            return model(**inputs, connection_index=index).logits
+
+    model(input_ids=ids, connection_index=index, english_input_ids=english)
+    torch.manual_seed(1)
+    quiet = logits(input_ids=ids, english_input_ids=english)
+    hook = activate_neftune(model, 5.0)
+    noisy = logits(input_ids=ids, english_input_ids=english)
+    hook.remove()
+    torch.testing.assert_close(vectors[-1], vectors[-2], rtol=0, atol=0)
+    torch.manual_seed(1)
+    fuse(model.english_outputs(english, rows=1), model.input_embeddings({"input_ids": ids}, index))
+    embeddings = model.get_input_embeddings()(ids)
+    size = 5.0 / math.sqrt(embeddings[0].numel())
+    embeddings = embeddings + torch.zeros_like(embeddings).uniform_(-size, size)
+    expected = logits(inputs_embeds=embeddings.detach(), connection_output=vectors[-2])
+    torch.testing.assert_close(noisy, expected)
+    assert not torch.allclose(noisy, quiet, atol=1e-3)
 
 
 @pytest.mark.parametrize("settings", [{"centred": True}, {"scale": 2.0}, {"centred": True, "scale": 0.5}])
@@ -134,7 +176,7 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
     ("resumed_at", "lora", "changes", "connection"),
     [
         (3, False, {}, {}),
-        (3, True, {}, {}),
+        (3, True, {"neftune_noise_alpha": 5.0}, {}),
         (3, False, {}, {"centred": True, "scale": 0.5}),
         (3, True, {}, {"centred": True, "scale": 0.5}),
         (4, False, {"logging_steps": 3}, {}),  # between two logs
@@ -417,7 +459,8 @@ def test_other_losses_are_refused(tmp_path, changes):
         trainer_for(connected_llama(), arguments(tmp_path), compute_loss_func=print)
 
 
-def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
+@pytest.mark.parametrize("kind", [{}, {"use_dora": True}, {"use_rslora": True}], ids=str)
+def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path, kind):
     base = tmp_path / "base"
     tiny_llama(len(TOKENIZER)).save_pretrained(base)
     from transformers import AutoModelForCausalLM
@@ -425,7 +468,7 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
     torch.manual_seed(7)
     model = CCTuningModel.wrap(AutoModelForCausalLM.from_pretrained(base), ConnectionConfig())
     model.generation_config.eos_token_id = 4
-    config = LoraConfig(target_modules="all-linear", r=2)
+    config = LoraConfig(target_modules="all-linear", r=2, **kind)
     trainer = trainer_for(model, arguments(tmp_path / "run"), peft_config=config)
     trainer.train()
     trainer.save_model(str(tmp_path / "run"))
@@ -434,8 +477,12 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path):
     saved = load_file(tmp_path / "run" / "connection" / "connection.safetensors")["decision_maker.weight"]
     torch.testing.assert_close(saved, trained.decision_maker.weight.detach())
     assert 4 in loaded.generation_config.eos_token_id
-    # Without us, transformers loads base and adapter, and leaves the Decision Maker out.
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+    # Without us, transformers loads base and adapter, and leaves the Decision Maker out; of DoRA it leaves
+    # the magnitudes out as well, and PEFT has to load it.
+    if kind.get("use_dora"):
+        plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), tmp_path / "run")
+    else:
+        plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run")
     ids = torch.tensor([EXAMPLES[0].input_ids])
     torch.testing.assert_close(loaded(ids).logits, trained.eval()(ids).logits)
     torch.testing.assert_close(plain(ids).logits, trained(ids).logits)
