@@ -72,6 +72,8 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
         if connected
         else "`AutoModelForCausalLM.from_pretrained` loads it."
     )
+    if recipe["lora"].get("use_dora"):  # it would leave the sizes of the columns out
+        use = use.replace("AutoModelForCausalLM", "PeftModel")
     return f"""{_front_matter(recipe, languages)}
 
 # {in_markdown(recipe["run_name"])}
