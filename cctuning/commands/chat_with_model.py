@@ -1,68 +1,118 @@
-"""Asks a model questions: a CC-Tuning run, an exported model, or any other."""
+"""Asks a model questions: a CC-Tuning run, an exported model, any other, or one that is served."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from rich.text import Text
 
-from cctuning.commands.prompts import choose_prompts, choose_rules
+from cctuning.commands.asked_model import load_asked_model
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.connected import is_connected
-from cctuning.connection.model import load_model
-from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import Answer, answer
+from cctuning.generation.conversation import Decoding, Message, Show, read, respond
+from cctuning.generation.generate import Answer
 from cctuning.pretrained.kinds import kind_of
-from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import naming_model
+from cctuning.serving.client import ServedModel
 from cctuning.tools.console import new_console
-from cctuning.training.runs import check_trusted
 
 console = new_console()
 
+_ANEW = "/new"  # typed in place of a question
+
+
+@dataclasses.dataclass(frozen=True)
+class Partner:
+    """What a conversation is held with.
+
+    Attributes:
+        description: what it is, in words.
+        takes_english: whether questions may come with an English parallel.
+        respond: the next turn of a conversation, with that parallel or None; its text is shown in pieces.
+    """
+
+    description: str
+    takes_english: bool
+    respond: Callable[[Sequence[Message], str | None, Show], Answer]
+
 
 def chat_with_model(recipe: ChatRecipe) -> Result:
-    """Answers `question`, or asks for questions until the input ends.
+    """Answers `question`, or holds a conversation until the input ends.
 
     Raises `ValueError` or `OSError` for a model that cannot be used. The report has the answer's text,
-    whether the model was connected, and the layer (None: all).
+    whether the model was connected (None: a server did not say), and the layer (None: all).
     """
-    check_trusted(recipe.model, recipe.trust_remote_code)
-    with naming_model("model", recipe.model):
-        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
-    prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
-    choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
-    with naming_model("model", recipe.model):
-        model = load_model(recipe.model, dtype=recipe.dtype, trust_remote_code=recipe.trust_remote_code)
-    if torch.cuda.is_available() and not recipe.use_cpu:
-        model = model.to("cuda")
-    if recipe.english and not is_connected(model):
-        raise ValueError(
-            f"english= needs a connected model, and {recipe.model} is a plain {type(model).__name__}"
-        )
+    decoding = Decoding(recipe.max_new_tokens, recipe.temperature, recipe.top_p, recipe.seed)
+    partner = _served(recipe, decoding) if recipe.server else _loaded(recipe, decoding)
+    talk = [{"role": "system", "content": recipe.system}] if recipe.system else []
     if recipe.question:
-        response = reply(model, prompts, recipe, recipe.question, recipe.english)
-        return Result(report=dataclasses.asdict(response))
-    converse(model, prompts, recipe)
+        question = {"role": "user", "content": recipe.question}
+        return Result(report=dataclasses.asdict(reply(partner, recipe, [*talk, question], recipe.english)))
+    converse(partner, recipe, talk)
     return Result()
 
 
-def converse(model: Any, prompts: PromptFormat, recipe: ChatRecipe) -> None:
-    """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D."""
-    console.say(f"{recipe.model}: {describe(recipe.model, model)}. An empty question ends.")
+def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
+    name = str(recipe.model)
+    model, prompts = load_asked_model(
+        name,
+        template=recipe.template,
+        template_arguments=recipe.template_arguments,
+        trust_remote_code=recipe.trust_remote_code,
+        dtype=recipe.dtype,
+        use_cpu=recipe.use_cpu,
+        warn=console.warn,
+    )
+    if recipe.english and not is_connected(model):
+        raise ValueError(f"english= needs a connected model, and {name} is a plain {type(model).__name__}")
+
+    def answer(messages: Sequence[Message], english: str | None, show: Show) -> Answer:
+        prompt, room = read(model, prompts, messages, english)
+        longest = dataclasses.replace(decoding, max_new_tokens=min(decoding.max_new_tokens, room))
+        turn = respond(model, prompts, prompt, longest, show=show)
+        return Answer(turn.text, turn.connected, turn.layer)
+
+    return Partner(f"{name}: {describe(name, model)}", is_connected(model), answer)
+
+
+def _served(recipe: ChatRecipe, decoding: Decoding) -> Partner:
+    served = ServedModel(str(recipe.server))
+
+    def answer(messages: Sequence[Message], english: str | None, show: Show) -> Answer:
+        text, said = served.respond(messages, decoding, english=english, stream=recipe.stream, show=show)
+        if said is None:
+            return Answer(text, None, None)
+        return Answer(text, bool(said.get("connected")), said.get("layer"))
+
+    return Partner(f"{served.name} at {served.url}", False, answer)
+
+
+def converse(partner: Partner, recipe: ChatRecipe, beginning: list[Message]) -> None:
+    """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D.
+
+    Every question is asked with the conversation before it. What cannot be answered is said, and forgotten.
+    """
+    console.say(f"{partner.description}. An empty question ends, {_ANEW} begins a new conversation.")
+    talk = beginning
     while True:
         try:
             question = console.input(Text("\nquestion> ", "bold")).strip()
             if not question:
                 return
-            english = (
-                console.input(Text("in English (or empty)> ", "bold")).strip() if is_connected(model) else ""
-            )
+            if question == _ANEW:
+                talk = beginning
+                continue
+            asked = console.input(Text("in English (or empty)> ", "bold")) if partner.takes_english else ""
         except (EOFError, KeyboardInterrupt):
             console.print()
             return
-        reply(model, prompts, recipe, question, english or None)
+        messages = [*talk, {"role": "user", "content": question}]
+        try:
+            response = reply(partner, recipe, messages, asked.strip() or None)
+        except ValueError as error:
+            console.warn(str(error))
+            continue
+        talk = [*messages, {"role": "assistant", "content": response.text}]
 
 
 def describe(directory: str, model: Any) -> str:
@@ -74,24 +124,26 @@ def describe(directory: str, model: Any) -> str:
     return "a plain model, not connected"
 
 
-def reply(
-    model: Any, prompts: PromptFormat, recipe: ChatRecipe, question: str, english: str | None
-) -> Answer:
+def reply(partner: Partner, recipe: ChatRecipe, messages: Sequence[Message], english: str | None) -> Answer:
     """Prints the answer and the layer that was chosen, and returns it."""
-    [response] = answer(
-        model,
-        prompts,
-        [question],
-        english=[english] if english else None,
-        max_new_tokens=recipe.max_new_tokens,
-    )
-    console.say(response.text or "(an empty answer)")
+
+    def show(piece: str) -> None:
+        if recipe.stream:
+            console.print(piece, end="", soft_wrap=True)
+
+    response = partner.respond(messages, english, show)
+    if not response.text:
+        console.say("(an empty answer)")
+    else:
+        console.say("" if recipe.stream else response.text)
     console.say(origin(response, english), style="dim")
     return response
 
 
 def origin(response: Answer, english: str | None) -> str:
     """The source of the connection, in words."""
+    if response.connected is None:
+        return "the server does not say what was connected (vLLM does, with stream=false)"
     if not response.connected:
         return "not connected"
     source = "the English prompt" if english else "the model's own outputs, transformed"

@@ -153,10 +153,11 @@ COMMANDS = {
         ),
         Command(
             "chat",
-            "Ask a model questions: a run, an exported model, or any other",
+            "Talk to a model: a run, an exported model, any other, or one that is served",
             (
                 "cctuning chat model=outputs/tiny/monolingual",
                 'cctuning chat model=outputs/tiny question="..." english="..."',
+                'cctuning chat server=http://127.0.0.1:8000 system="Answer briefly." temperature=0.7',
             ),
             schemas.ChatRecipe,
             "chat_with_model",

@@ -467,17 +467,39 @@ class CompareRecipe:
 class ChatRecipe:
     """Settings of `cctuning chat`."""
 
-    model: str = required("folder of a run, of an exported model, or a hub name", names="model")
+    model: str | None = setting(None, "folder of a run, of an exported model, or a hub name", names="model")
+    server: str | None = setting(None, "in place of model: the address of one that is served, http://...")
     trust_remote_code: bool = setting(False, "run code that comes with the model")
-    question: str | None = setting(None, "asked once; null: questions are read until an empty one")
+    question: str | None = setting(None, "asked once; null: a conversation, until an empty question")
     english: str | None = setting(None, "the question's English parallel, for bilingual inference")
+    system: str | None = setting(None, "a system message, at the beginning of the conversation")
     max_new_tokens: int = number(128, at_least=1, help="the longest answer")
+    temperature: float = number(0.0, at_least=0, at_most=2, help="of sampling; 0: the best token each time")
+    top_p: float = number(1.0, above=0, at_most=1, help="of sampling: from the tokens of this probability")
+    seed: int | None = number(
+        None, at_least=0, at_most=2**63 - 1, help="of sampling; null: another answer each time"
+    )
+    stream: bool = setting(True, "show an answer while it is written")
     template: str = one_of(
         "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
     )
     template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     dtype: str = one_of("auto", "float32", "bfloat16", help="of the weights; auto: as they are stored")
     use_cpu: bool = setting(False, "even where there is a GPU")
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.server is None):
+            state = "must be set" if self.model is None else "is set, and server too"
+            raise ValueError(f"model {state}: model names one to load, server the address of one that runs")
+        if self.english is not None and self.question is None:
+            raise ValueError("english is the parallel of question: set both, or none")
+        if self.temperature == 0 and (self.top_p != 1 or self.seed is not None):
+            raise ValueError("top_p and seed have no use without a temperature above 0")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        of_the_server = ("trust_remote_code", "template", "dtype", "use_cpu")
+        others = [name for name in of_the_server if getattr(self, name) != defaults[name]]
+        if self.server is not None and (others or self.template_arguments):
+            raise ValueError(f"{(others or ['template_arguments'])[0]} is decided where the model is served")
 
 
 @dataclass

@@ -20,10 +20,13 @@ NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, whether the connection took part in it, and the layer chosen, from 0 (None: a mixture)."""
+    """A response, whether the connection took part in it, and the layer chosen, from 0 (None: a mixture).
+
+    `connected` is None where a server does not say.
+    """
 
     text: str
-    connected: bool
+    connected: bool | None
     layer: int | None
 
 

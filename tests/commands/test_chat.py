@@ -1,3 +1,6 @@
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 import torch
 from rich.control import strip_control_codes
@@ -9,6 +12,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.tools.errors import printable
+from tests.commands.test_serve import serving
 from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
@@ -44,6 +48,7 @@ def expected(folder, question, english=None):
     return said
 
 
+@pytest.mark.parametrize("stream", ["true", "false"])
 @pytest.mark.parametrize(
     ("kind", "english", "source"),
     [
@@ -54,9 +59,10 @@ def expected(folder, question, english=None):
         ("plain", None, "not connected"),
     ],
 )
-def test_a_question_is_answered_with_where_the_connection_came_from(folders, kind, english, source):
+def test_a_question_is_answered_with_where_the_connection_came_from(folders, kind, english, source, stream):
     said = expected(folders[kind], QUESTION, english)
-    shown = asked(folders[kind], f"question={QUESTION}", *([f"english={english}"] if english else []))
+    arguments = [f"question={QUESTION}", f"stream={stream}", *([f"english={english}"] if english else [])]
+    shown = asked(folders[kind], *arguments)
     assert shown_as("".join(shown[:-1])) == shown_as(said.text)
     assert shown[-1] == source.format(said.layer)
 
@@ -68,14 +74,154 @@ def test_english_for_a_plain_model_is_a_clear_error(folders):
     assert "plain LlamaForCausalLM" in ended.err
 
 
-def test_a_conversation_asks_for_question_and_english_until_an_empty_question(folders):
-    shown = asked(folders["run"], typed=f"{QUESTION}\n{ENGLISH}\n{QUESTION}\n\n\nnever asked\n")
-    text = "\n".join(shown)
+def turns(folder, *questions, system=None):
+    """The answers of a conversation, each read with all before it, by transformers' own means."""
+    tokenizer = tiny_tokenizer()
+    model, prompts = load_model(folder), PromptFormat(tokenizer)
+    talk, answers = [{"role": "system", "content": system}] if system else [], []
+    for question in questions:
+        talk.append({"role": "user", "content": question})
+        ids = tokenizer.apply_chat_template(
+            talk, add_generation_prompt=True, return_dict=False, return_tensors="pt"
+        )
+        tokens = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6)
+        answers.append(prompts.response_text(tokens[0, ids.shape[1] :].tolist()))
+        talk.append({"role": "assistant", "content": answers[-1]})
+    return answers
+
+
+def test_a_conversation_goes_on_from_what_was_said_until_an_empty_question(folders):
+    typed = [QUESTION, "", ENGLISH, "", "/new", ENGLISH, "", "", "never asked"]
+    text = "\n".join(asked(folders["exported"], "system=Be brief.", typed="\n".join(typed)))
+    first, second = turns(folders["exported"], QUESTION, ENGLISH, system="Be brief.")
+    [anew] = turns(folders["exported"], ENGLISH, system="Be brief.")
+    assert len({first, second, anew}) == 3
+    places = [shown_as(text).index(shown_as(said)) for said in (first, second, anew)]
+    assert places == sorted(places)
+    assert text.count("question>") == 5 and text.count("in English (or empty)>") == 3
+
+
+def test_a_run_is_asked_with_and_without_the_english_question(folders):
+    text = "\n".join(asked(folders["run"], typed=f"{QUESTION}\n{ENGLISH}\n/new\n{QUESTION}\n\n\n"))
     assert "bilingual, connected where you give the question in English too" in text
     bilingual, alone = expected(folders["run"], QUESTION, ENGLISH), expected(folders["run"], QUESTION)
     assert text.index(f"layer {bilingual.layer} of the English prompt") < text.index("not connected")
     assert shown_as(bilingual.text) in shown_as(text) and shown_as(alone.text) in shown_as(text)
-    assert text.count("question>") == 3 and text.count("in English (or empty)>") == 2
+
+
+def test_a_question_that_cannot_be_answered_is_forgotten(folders):
+    text = "\n".join(asked(folders["plain"], typed=f"{'a b ' * 2000}\n{QUESTION}\n"))
+    assert "warning: the conversation has" in text and "positions" in text
+    assert shown_as(expected(folders["plain"], QUESTION).text) in shown_as(text)
+
+
+def test_sampling_is_repeatable_by_its_seed(folders):
+    sampled = [
+        asked(folders["exported"], f"question={QUESTION}", "temperature=1", f"seed={seed}")
+        for seed in (1, 1, 2, 3)
+    ]
+    assert sampled[0] == sampled[1] and sampled[2:] != sampled[:2]
+
+
+# --- A model that is served ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(folders):
+    with serving(folders["exported"]) as address:
+        yield f"http://{address[0]}:{address[1]}"
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("english", [None, ENGLISH])
+def test_a_served_model_answers_as_a_loaded_one(folders, server, english, stream):
+    arguments = [f"question={QUESTION}", "max_new_tokens=6", f"stream={stream}"]
+    arguments += [f"english={english}"] if english else []
+    ended = call(chat, f"server={server}/v1/", *arguments)
+    assert ended.status == 0, ended.err
+    loaded = call(chat, f"model={folders['exported']}", "use_cpu=true", *arguments)
+    assert ended.out == loaded.out
+
+
+def test_a_conversation_with_a_served_model(folders, server):
+    typed = f"{QUESTION}\n{'a b ' * 2000}\n{ENGLISH}\n"
+    ended = call(chat, f"server={server}", "max_new_tokens=6", typed=typed)
+    first, second = turns(folders["exported"], QUESTION, ENGLISH)
+    assert ended.status == 0 and "tiny at http://" in ended.out
+    assert shown_as(ended.out).index(shown_as(first)) < shown_as(ended.out).index(shown_as(second))
+    assert "warning: server=" in ended.out and "400 the conversation has" in ended.out
+
+
+class Odd(BaseHTTPRequestHandler):
+    """A server that answers as the tests say."""
+
+    models, chat = '{"data": [{"id": "odd"}]}', "{}"
+
+    def do_GET(self):
+        self.answer(self.models)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(self.chat)
+
+    def answer(self, text):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"models": "[1]"}, "no JSON object"),
+        ({"models": "{}"}, "lists no model"),
+        ({"models": "hello"}, "no JSON"),
+        ({"chat": 'data: {"choices": [{"delta": {"content": "a"}}]}'}, "broken off"),
+        ({"chat": 'data: {"choices": [3]}'}, "another way"),
+        ({"chat": 'data: {"choices": {"a": 1}}'}, "another way"),
+        ({"chat": r'data: {"error": {"message": "out of \u001b memory"}}'}, r"out of \x1b memory"),
+    ],
+)
+def test_a_server_that_answers_oddly_is_told(answers, said):
+    odd = ThreadingHTTPServer(("127.0.0.1", 0), type("Odd", (Odd,), answers))
+    threading.Thread(target=odd.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{odd.server_address[1]}"
+    ended = call(chat, f"server={address}", "question=hi")
+    odd.shutdown()
+    odd.server_close()
+    assert ended.status == 1 and f"server={address}" in ended.err and said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        ("http://127.0.0.1:1", "does not answer"),
+        ("127.0.0.1:8000", "no address"),
+        ("http://a:b", "no address"),
+        ("ftp://127.0.0.1", "no address"),
+    ],
+)
+def test_no_server_there(server, said):
+    ended = call(chat, f"server={server}", "question=hi")
+    assert ended.status == 1 and said in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("model=a", "server=http://127.0.0.1:1"),
+        ("server=http://127.0.0.1:1", "dtype=float32"),
+        ("server=http://127.0.0.1:1", "template_arguments.x=1"),
+        ("model=a", "english=hi"),
+        ("model=a", "seed=1"),
+    ],
+)
+def test_settings_that_do_not_go_together(arguments):
+    ended = call(chat, *arguments)
+    assert ended.status == 2 and arguments[-1].partition("=")[0].partition(".")[0] in ended.err
 
 
 @pytest.mark.parametrize("typed", [QUESTION, f"{QUESTION}\n"])
