@@ -88,6 +88,8 @@ def called(command: Sequence[str], seconds: float, *, stop_after: str = "") -> s
         late.cancel()
         if process.poll() is None:
             end()
+        process.stdout.close()
+        process.wait()
     if status == -signal.SIGKILL:
         raise RuntimeError(f"did not end within {seconds:.0f} s")
     if status and not stopping:
