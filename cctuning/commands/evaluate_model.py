@@ -17,6 +17,7 @@ from cctuning.distributed.sharing import Shard, from_the_first
 from cctuning.evaluation.asking.preview import question_panel, tasks_table
 from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
+from cctuning.evaluation.asking.shots import NO_SHOTS, draw_shots
 from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
@@ -173,8 +174,13 @@ def make_tasks(
 ) -> tuple[list[Task], list[ItemSet]]:
     """The tasks of each set of items, and the sets less the questions that cannot be asked."""
     made = []
-    for item_set in sets:
-        task = make_task(item_set, prompts, mode=mode, prompting=recipe.prompting, translate=translate)
+    shots = [NO_SHOTS] * len(sets)
+    if recipe.shots:
+        shots = draw_shots(sets, recipe.shots_data, recipe.shots, recipe.shots_seed)
+    for item_set, before in zip(sets, shots, strict=True):
+        task = make_task(
+            item_set, prompts, mode=mode, prompting=recipe.prompting, translate=translate, shots=before
+        )
         made.append(
             split_faulty(
                 task,
@@ -238,6 +244,8 @@ def how_asked(recipe: EvaluateRecipe, mode: str) -> dict[str, Any]:
         "log_likelihood": recipe.log_likelihood,
     }
     settings |= {name: getattr(recipe, name) for name in sorted(ROUNDING["evaluate"])}
+    if recipe.shots:  # folders of before there were any go on
+        settings |= {name: getattr(recipe, name) for name in ("shots", "shots_data", "shots_seed")}
     if mode == "translated":
         settings["translator"] = dataclasses.asdict(recipe.translator)
         if recipe.translator.kind != "file" and recipe.translator.model:  # a file's texts are in the prompts

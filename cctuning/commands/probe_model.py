@@ -171,6 +171,9 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
     settings = {name: getattr(recipe, name) for name in (*names, "activations", *sorted(ROUNDING["probe"]))}
     settings["template_arguments"] = dict(recipe.template_arguments)
+    own = [benchmark for benchmark in map(find_benchmark, recipe.benchmarks) if benchmark.folder is not None]
+    if own:  # of the others it never changes
+        settings["scoring"] = {benchmark.name: benchmark.metrics[0].score.__name__ for benchmark in own}
     return model_settings(recipe.model) | settings | {"generation_rules": rules}
 
 

@@ -303,7 +303,7 @@ class EvaluateRecipe:
     """Settings of `cctuning evaluate`."""
 
     model: str = required("folder of a run, of an exported model, or a hub name", names="model")
-    benchmarks: list[str] = required("which ones, by name")
+    benchmarks: list[str] = required("which ones, by name; of one's own by YAML file")
 
     run_name: str = setting("evaluation", "default: the recipe's name")
     output_dir: str | None = setting(None, "default: evaluation/RUN_NAME-INFERENCE in the model's folder")
@@ -331,6 +331,9 @@ class EvaluateRecipe:
     # How they are asked
     inference: str = one_of("auto", "monolingual", "bilingual", "translated", "none", help="the connection's")
     prompting: str = one_of(*PROMPTINGS, help="chain of thought; the prompts of both languages")
+    shots: int = number(0, at_least=0, help="questions with their answers before the one that is asked")
+    shots_data: str = setting("data/pilot", "folder they are drawn from, the same ones in all languages")
+    shots_seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draw")
     translator: TranslatorRecipe = field(default_factory=TranslatorRecipe)
     max_new_tokens: int = number(40, at_least=1, help="the longest response")
     on_bad_prompt: str = one_of(
@@ -343,6 +346,11 @@ class EvaluateRecipe:
     def __post_init__(self) -> None:
         if not self.benchmarks:
             raise ValueError("benchmarks=[] names none to ask")
+        if self.shots and self.prompting != "original":
+            raise ValueError(
+                f"shots={self.shots} cannot be shown with prompting={self.prompting}: answers have no chain "
+                "of thought and one language; leave one of the two out"
+            )
         _refuse_twice(self, "benchmarks", "languages")
 
 
@@ -353,7 +361,7 @@ class ProbeRecipe:
     model: str = required(
         "folder or hub name; a connected model is probed without its connection", names="model"
     )
-    benchmarks: list[str] = setting([], "which ones, by name; or a question= in their place")
+    benchmarks: list[str] = setting([], "which ones, by name or YAML file; or a question= in their place")
 
     run_name: str = setting("probe", "default: the recipe's name")
     output_dir: str | None = setting(

@@ -8,7 +8,6 @@ from pathlib import Path
 from transformers.utils import CONFIG_NAME
 
 from cctuning.evaluation.asking.sample_files import ResultsError
-from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation, name_evaluations
 from cctuning.evaluation.results.folder import read_results, read_samples
 from cctuning.pretrained.kinds import read_json_object
@@ -51,10 +50,11 @@ def read_choices(folders: Sequence[str], names: Sequence[str] = ()) -> list[Laye
 
 def _choices(evaluation: Evaluation, name: str) -> LayerChoices:
     tasks, connected = [], False
+    configs = read_results(evaluation.folder)["configs"]
     for (benchmark, language), samples in read_samples(evaluation.folder):
         counts = Counter(sample["layer"] for sample in samples if sample["layer"] is not None)
         connected |= any(sample["connected"] for sample in samples)
-        title = find_benchmark(benchmark).title
+        title = configs[f"{benchmark}_{language}"]["title"]
         tasks.append(TaskChoices(title, language, counts, len(samples) - counts.total()))
     chosen = {layer for task in tasks for layer in task.counts}
     if not chosen:

@@ -342,3 +342,31 @@ def test_by_default_results_lie_beside_the_model(folder, models):
         )  # fmt: skip
         assert ended.status == 0, ended.err
         assert (models / f"run/evaluation/mine-{inference}/results.json").is_file()
+
+
+def test_a_test_set_of_ones_own_with_shots(models, folder):
+    for language in LANGUAGES:
+        own = [
+            {"id": n, "question": f"Swali {language} {n}?", "answer": f"jibu {language} {n}"}
+            for n in range(6)
+        ]
+        write_items(folder / f"sets/capitals/{language}.jsonl", own)
+    (folder / "sets/capitals.yaml").write_text('kind: short_answer\nprompt: "{question}"\n')
+    own, pilot = "benchmarks=[sets/capitals.yaml]", ["limit=2", "shots=2", "shots_data=sets"]
+    asked = ["use_cpu=true", "max_new_tokens=3", f"model={models / 'plain'}", "output_dir=out", own]
+    ended = call(script, *asked, *pilot)
+    assert ended.status == 0, ended.err
+    results = read_results(folder / "out")
+    assert results["configs"]["capitals_sw"]["num_fewshot"] == results["n-shot"]["capitals_sw"] == 2
+    assert results["config"]["shots"] == 2
+    first, second = samples(folder, "capitals_sw")
+    shown, question = first["prompt"].rsplit("\n\n", 1)
+    assert question == first["doc"]["prompt"] == "Swali sw 0?"
+    assert shown.split("\n")[1::3] == [
+        line.replace("Swali", "jibu").rstrip("?") for line in shown.split("\n")[::3]
+    ]
+    assert second["prompt"].startswith(shown)
+    other = call(script, *asked, "limit=2")
+    assert other.status == 1 and "shots: 2 -> None" in other.err
+    refused = call(script, *asked, *pilot, "prompting=cot")
+    assert refused.status == 2 and "shots=2" in refused.err

@@ -403,3 +403,16 @@ def test_a_dry_run_shows_and_writes_nothing(models, folder):
     assert ended.status == 0
     assert "Nothing was asked" in ended.out and "every one of 3 layers" in ended.out
     assert not (folder / "out").exists()
+
+
+def test_a_test_set_of_ones_own(models, folder):
+    for language in LANGUAGES:
+        own = [{"id": 0, "question": f"Swali {language}?", "options": ["x", "y"], "answer": "B"}]
+        write_items(folder / f"sets/mine/{language}.jsonl", own)
+    (folder / "sets/mine.yaml").write_text('kind: choice\nprompt: "{question}"\n')
+    ended = probe(models / "plain", "benchmarks=[sets/mine.yaml]", "languages=[sw]", "pilot=sets")
+    assert ended.status == 0, ended.err
+    assert len(cells(folder, "pilot", "ffn", "mine", "sw")) == LAYERS**2 + 1
+    (folder / "sets/mine.yaml").write_text('kind: choice\nscoring: letter\nprompt: "{question}"\n')
+    ended = probe(models / "plain", "benchmarks=[sets/mine.yaml]", "languages=[sw]", "pilot=sets")
+    assert ended.status == 1 and "scoring.mine: 'names_option' -> 'names_letter'" in ended.err

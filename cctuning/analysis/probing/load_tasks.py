@@ -70,7 +70,8 @@ def _centre_items(
     """The centre language's items by id; None for a benchmark whose languages hold different questions."""
     if not benchmark.parallel:
         return None
-    known = benchmark.languages if data == HUB else available_languages(data, benchmark)
+    folder = benchmark.data_in(data)
+    known = benchmark.languages if folder == HUB else available_languages(folder, benchmark)
     if direction.centre not in known:
         raise ValueError(
             f"centre: no {direction.centre!r} for {benchmark.name} in {data}, only "

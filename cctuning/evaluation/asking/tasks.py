@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.asking.questions import Question, encode_questions, fault
+from cctuning.evaluation.asking.shots import NO_SHOTS, Shots
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.selection import ItemSet
 
@@ -50,10 +51,12 @@ def make_task(
     mode: str,
     prompting: str = "original",
     translate: Translate | None = None,
+    shots: Shots = NO_SHOTS,
 ) -> Task:
     """The task of some items in an inference mode: `bilingual` takes their parallel prompts as they are,
     `translated` has `translate` make them from what is asked, the other modes need none. Where there is no
-    translation the text itself takes its place, as for an English row, and the question says so.
+    translation the text itself takes its place, as for an English row, and the question says so. `shots`
+    stand before all of them.
     """
     benchmark = item_set.benchmark
     texts = [prompts_of(item, benchmark, prompting=prompting) for item in item_set.items]
@@ -73,6 +76,9 @@ def make_task(
         )
         parallel = [text or other for text, other in zip(translated, texts_to_translate, strict=True)]
         untranslated = {number for number, text in enumerate(translated) if not text}
+    prompt_texts = [shots.text + text for text in prompt_texts]
+    if parallel is not None:
+        parallel = [shots.parallel + text if text else "" for text in parallel]
     questions = encode_questions(item_set.items, prompt_texts, parallel, prompts)
     questions = [
         replace(question, untranslated=number in untranslated) for number, question in enumerate(questions)

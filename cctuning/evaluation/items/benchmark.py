@@ -1,10 +1,12 @@
 """Definition of a benchmark."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.prompt_templates import PromptTemplate
 from cctuning.evaluation.items.raw_questions import ReadQuestions
 
 Kind = Literal["choice", "short_answer", "summary"]
@@ -41,3 +43,12 @@ class Benchmark:
     labels: tuple[str, ...] | None = None  # of a choice whose items all have the same labels
     parallel: bool = True  # the same id is the same question in every language
     asked_in_english: bool = False  # prompt_en is asked, and the connection comes from the language's prompt
+    folder: Path | None = None  # of a benchmark of one's own: where its files lie, unless data= has them
+    # Of one whose rows hold fields in place of prompts: by language, "" for all others.
+    prompts: Mapping[str, PromptTemplate] | None = None
+
+    def data_in(self, data: str) -> str:
+        """The folder with its files, where a recipe names `data`."""
+        if self.folder is None or (Path(data) / self.title).is_dir():
+            return data
+        return str(self.folder)

@@ -1,6 +1,8 @@
 """Local files of questions -> items, every one checked."""
 
-from collections.abc import Iterator, Sequence
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cctuning.data.formats import ONE_OBJECT, DataError, Record, json_records, p
 from cctuning.data.rows import Problem, listed
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
+from cctuning.evaluation.items.prompt_templates import PromptTemplate
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
@@ -52,8 +55,9 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     Raises `DataError` where there is no such file or it cannot be read, naming the languages that are there,
     and `BadItemsError` for rows that are no items, with file, row and field of each.
     """
-    path = _file(Path(folder).expanduser(), benchmark, language)
-    records = parquet_records(path) if path.suffix == ".parquet" else json_records(path)
+    folder = Path(folder).expanduser()
+    path = _file(folder, benchmark, language)
+    records = _records(path) if benchmark.folder is None else own_records(folder, benchmark, language)
     items: list[Item] = []
     problems: list[Problem] = []
     first: dict[int | str, int] = {}
@@ -71,6 +75,72 @@ def read_items(folder: str | Path, benchmark: Benchmark, language: str) -> list[
     if not items:
         raise DataError(f"{path} holds no items")
     return items
+
+
+def _records(path: Path) -> Iterator[Record]:
+    return parquet_records(path) if path.suffix == ".parquet" else json_records(path)
+
+
+# --- Benchmarks of one's own --------------------------------------------------------------------------------
+
+
+def own_records(folder: Path, benchmark: Benchmark, language: str) -> Iterator[Record]:
+    """The rows of a benchmark of one's own, as those of any other have them.
+
+    A lone answer becomes a list, listed options get the labels A, B, ... Where the benchmark has prompts,
+    rows without one get theirs, and that of the English row with the same id beside it.
+    """
+    english: dict[Any, dict[str, Any]] = {}
+    needs_english = benchmark.prompts and language != "en" and benchmark.parallel
+    if needs_english and "en" in available_languages(folder, benchmark):
+        records = map(_in_lists, _records(_file(folder, benchmark, "en")))
+        english = {_id(record): record.values for record in records if isinstance(record.values, dict)}
+    for record in map(_in_lists, _records(_file(folder, benchmark, language))):
+        if isinstance(record.values, dict) and benchmark.prompts and "prompt" not in record.values:
+            parallel = record.values if language == "en" else english.get(_id(record))
+            yield _prompted(record, parallel, benchmark.prompts, language)
+        elif isinstance(record.values, dict):
+            yield replace(record, values={"prompt_en": None, **record.values})
+        else:
+            yield record
+
+
+def _id(record: Record) -> str:
+    return str(record.values.get("id"))
+
+
+def _in_lists(record: Record) -> Record:
+    values = record.values
+    if not isinstance(values, dict):
+        return record
+    answer, options = values.get("answer"), values.get("options")
+    changed: dict[str, Any] = {}
+    if isinstance(answer, str | int | float) and not isinstance(answer, bool):
+        changed["answer"] = [str(answer)]
+    if isinstance(options, list):
+        changed["options"] = dict(zip(string.ascii_uppercase, options, strict=False))
+    return replace(record, values={**values, **changed})
+
+
+def _prompted(
+    record: Record, english: dict[str, Any] | None, templates: Mapping[str, PromptTemplate], language: str
+) -> Record:
+    """The row with its prompt and its English parallel; None for a row that there is none of."""
+    try:
+        prompt = _rendered(record.values, templates, language)
+        parallel = None if english is None else _rendered(english, templates, "en")
+    except KeyError as error:
+        has = ", ".join(map(str, record.values))
+        return replace(record, fault=f"lacks the field {error.args[0]!r} of the prompt; it has {has}")
+    return replace(record, values={**record.values, "prompt": prompt, "prompt_en": parallel})
+
+
+def _rendered(values: dict[str, Any], templates: Mapping[str, PromptTemplate], language: str) -> str:
+    template = templates.get(language) or templates.get("") or next(iter(templates.values()))
+    fields = {name: str(value) for name, value in values.items()}
+    if isinstance(options := values.get("options"), dict):
+        fields["options"] = "\n".join(f"({label}) {text}" for label, text in _given(options).items())
+    return template.render(fields)
 
 
 def write_items(path: str | Path, items: Sequence[Item]) -> None:

@@ -54,7 +54,7 @@ def read_item_sets(
     left out. Raises `ValueError` for a language that no benchmark has and for a benchmark that has none of
     them, and what `read_items` raises.
     """
-    has = {benchmark.name: _languages(benchmark, data) for benchmark in benchmarks}
+    has = {benchmark.name: languages_in(benchmark, data) for benchmark in benchmarks}
     known = {language for available in has.values() for language in available}
     if missing := [language for language in languages if language not in known]:
         raise ValueError(
@@ -72,10 +72,12 @@ def read_item_sets(
     from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages
     sets = []
     for benchmark in benchmarks:
-        for language in languages or has[benchmark.name]:
-            if language not in has[benchmark.name]:
+        own = benchmark.languages if benchmark.folder is not None else ()
+        for language in languages or own or has[benchmark.name]:
+            if languages and language not in has[benchmark.name]:
                 continue
-            load = from_hub if data == HUB else lambda *which: read_items(data, *which)
+            folder = benchmark.data_in(data)
+            load = from_hub if folder == HUB else lambda *which: read_items(folder, *which)  # noqa: B023
             items = load(benchmark, language)[:limit]
             item_set = ItemSet(benchmark, language, items)
             if faults is not None:
@@ -98,9 +100,11 @@ def missing_warning(sets: Sequence[ItemSet], languages: Sequence[str], data: str
     return f"{'; '.join(parts)} in {data}: not asked" if parts else ""
 
 
-def _languages(benchmark: Benchmark, data: str) -> list[str]:
+def languages_in(benchmark: Benchmark, data: str) -> list[str]:
+    """The languages of a benchmark in the folder `data`, or on the hub."""
     supported = list(benchmark.languages)
-    if data == HUB:
+    folder = benchmark.data_in(data)
+    if folder == HUB:
         return supported
     # Where the folder has none, reading any of them says what is missing.
-    return available_languages(data, benchmark) or supported[:1]
+    return available_languages(folder, benchmark) or supported[:1] or ["en"]

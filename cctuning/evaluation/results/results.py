@@ -88,6 +88,7 @@ def _add_task(
     [(id, count)] = Counter(sample["doc_id"] for sample in samples).most_common(1)
     if count > 1:
         raise ValueError(f"{task} holds the question {id!r} {count} times")
+    shots = results["config"].get("shots", 0)
     not_asked = {id for reason in left_out.values() for id in reason}
     results["results"][task] = {"name": task, "alias": task, "sample_len": len(samples)}
     results["group_subtasks"].setdefault(benchmark.name, []).append(task)
@@ -98,10 +99,10 @@ def _add_task(
         "language": language,
         "parallel": benchmark.parallel,
         "main_metric": benchmark.metrics[0].key,
-        "num_fewshot": 0,
+        "num_fewshot": shots,
     }
     results["versions"][task] = 1
-    results["n-shot"][task] = 0
+    results["n-shot"][task] = shots
     results["higher_is_better"][task] = {}
     results["n-samples"][task] = {"original": len(samples) + len(not_asked), "effective": len(samples)}
     results["n-scored"][task] = {}
