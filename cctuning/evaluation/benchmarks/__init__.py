@@ -35,7 +35,7 @@ def find_benchmark(name: str) -> Benchmark:
             raise ValueError(f"{name}: {own.name} is the name of another benchmark: call the file otherwise")
         _OWN[own.name] = own
         return own
-    known = {**_OWN, **BENCHMARKS}
+    known = {**BENCHMARKS, **_OWN}
     benchmark = known.get(name.strip().lower())
     if benchmark is None:
         raise ValueError(
