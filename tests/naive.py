@@ -71,8 +71,8 @@ def recorded(model: PreTrainedModel, sublayer: str, at: int) -> Iterator[list[Te
 
 
 @contextmanager
-def injected(model: PreTrainedModel, sublayer: str, at: int, f: Tensor) -> Iterator[None]:
-    """Inside the block every forward adds f (d,) to the first layer's sub-layer output at token `at`."""
+def injected(model: PreTrainedModel, sublayer: str, at: int, f: Tensor, target: int = 0) -> Iterator[None]:
+    """Inside the block every forward adds f (d,) to a layer's sub-layer output at token `at`."""
 
     def add(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = _first(output)
@@ -81,7 +81,7 @@ def injected(model: PreTrainedModel, sublayer: str, at: int, f: Tensor) -> Itera
         changed = tensor + one_hot * f
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    handle = sublayer_module(model, 0, sublayer).register_forward_hook(add)
+    handle = sublayer_module(model, target, sublayer).register_forward_hook(add)
     try:
         yield
     finally:
@@ -106,6 +106,10 @@ class Settings:
     centred: bool = False  # these two: see `statistics`
     scale: float | None = None
     statistics: tuple[Tensor, Tensor] | None = None  # mean (L, d) and scale (L,) of the outputs
+    gate: str = "none"  # none | scalar | vector: see `factors`
+    factors: Tensor | None = None  # of f, (1,) or (d,)
+    decision_maker_norm: bool = False
+    target_layer: int = 0
 
 
 def connected_outputs(model: PreTrainedModel, ids: Tensor, settings: Settings) -> Tensor:
@@ -123,7 +127,7 @@ def measured_statistics(
     """Mean (L, d) and scale (L,) from every row's F_en and F, (L, d) each, one layer and row at a time."""
     rows, layers = len(english), len(english[0])
     means, scales = torch.zeros_like(english[0]), torch.ones(layers, dtype=english[0].dtype)
-    size = sum(F[0].norm() for F in own) / rows
+    size = sum(F[settings.target_layer].norm() for F in own) / rows
     for layer in range(layers):
         if settings.centred:
             means[layer] = sum(F_en[layer] for F_en in english) / rows
@@ -146,9 +150,18 @@ def prompt_embedding(model: PreTrainedModel, prompt: Tensor, embedding: str) -> 
     return vectors[-1] if embedding == "last" else vectors.mean(0)
 
 
-def decision_logits(F: Tensor, e: Tensor, decision_maker: Tensor) -> Tensor:
-    """H (L,) = mean_l(F[l] + e) @ W_DM (eq. 3), spelled out."""
-    return torch.stack([F[layer] + e for layer in range(len(F))]).mean(0) @ decision_maker
+def decision_logits(F: Tensor, e: Tensor, decision_maker: Tensor, *, norm: bool = False) -> Tensor:
+    """H (L,) = mean_l(F[l] + e) @ W_DM (eq. 3), spelled out; the mean normalised over d with `norm`."""
+    pooled = torch.stack([F[layer] + e for layer in range(len(F))]).mean(0)
+    if norm:
+        rest = pooled - pooled.mean()
+        pooled = rest / (rest.square().mean() + 1e-5).sqrt()
+    return pooled @ decision_maker
+
+
+def gated(f: Tensor, settings: Settings) -> Tensor:
+    """The product of f (d,) and the gate's factors."""
+    return f if settings.factors is None else f * settings.factors
 
 
 def gumbel_noise(rows: int, layers: int, dtype: torch.dtype) -> Tensor:
@@ -222,13 +235,13 @@ def naive_training_step(
             g = one_hot(settings.layer, layers, dtype)
         else:
             e = prompt_embedding(model, row.prompt, settings.embedding)
-            H = decision_logits(F_en, e, decision_maker)
+            H = decision_logits(F_en, e, decision_maker, norm=settings.decision_maker_norm)
             g = gumbel_softmax(H, noise[number], temperature=settings.temperature, hard=settings.hard)
-        f = sum(g[layer] * F_en[layer] for layer in range(layers))
+        f = gated(sum(g[layer] * F_en[layer] for layer in range(layers)), settings)
 
         start = len(row.prompt) - 1
         tokens = torch.cat([row.prompt, row.response])
-        with injected(model, settings.sublayer, start, f):
+        with injected(model, settings.sublayer, start, f, settings.target_layer):
             out = model(input_ids=tokens[None], use_cache=False).logits[0]
         # The output at token t predicts token t + 1; the labels are the response tokens.
         predictions = torch.log_softmax(out[start:-1], dim=-1)
@@ -276,13 +289,13 @@ def inference_vector(
         g = one_hot(settings.layer, layers, dtype)
     else:
         e = prompt_embedding(model, prompt, settings.embedding)
-        H = decision_logits(stand_in, e, decision_maker)
+        H = decision_logits(stand_in, e, decision_maker, norm=settings.decision_maker_norm)
         g = (
             one_hot(int(H.argmax()), layers, dtype)
             if settings.hard
             else (H / settings.temperature).softmax(-1)
         )
-    return g @ stand_in, g
+    return gated(g @ stand_in, settings), g
 
 
 @dataclass
@@ -311,7 +324,7 @@ def _greedy(
     sequence, logits = prompt, []
     for _ in range(new_tokens):
         f, g = inference_vector(model, decision_maker, sequence[: start + 1], settings=settings, **source)
-        with injected(model, settings.sublayer, start, f):
+        with injected(model, settings.sublayer, start, f, settings.target_layer):
             logits.append(model(input_ids=sequence[None], use_cache=False).logits[0, -1])
         sequence = torch.cat([sequence, logits[-1].argmax()[None]])
     return Generation(tokens=sequence[len(prompt) :], logits=torch.stack(logits), weights=g)

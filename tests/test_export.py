@@ -129,9 +129,11 @@ def make_export(directory: Path, name: str, changes: dict[str, Any], settings: d
     decision_maker, transform = random_connection(plain)
     if model.decision_maker is not None:
         model.decision_maker.weight.data = decision_maker.T.clone()
-    statistics = model.output_statistics and random_statistics(model)
+    given = Settings(**settings, statistics=model.output_statistics and random_statistics(model))
+    if model.connection_gate is not None:
+        given.factors = model.connection_gate.weight.data.normal_()
     export_monolingual(model, word_tokenizer(), transform, directory)
-    return Export(directory, plain, decision_maker, transform, Settings(**settings, statistics=statistics))
+    return Export(directory, plain, decision_maker, transform, given)
 
 
 def random_statistics(model: Any) -> tuple[Tensor, Tensor]:
@@ -295,6 +297,10 @@ def test_greedy(isolated, export, name):
         {"hard": False, "temperature": 2.0},
         {"centred": True},
         {"scale": 0.5, "pooling": "layer", "layer": -1},
+        {"gate": "vector"},
+        {"decision_maker_norm": True},
+        {"target_layer": 1},
+        {"target_layer": -1, "sublayer": "block", "gate": "scalar", "centred": True},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )

@@ -93,8 +93,13 @@ class ConnectionSettings:
     english_gradient: bool = setting(False, "differentiate the English pass too")
     centred: bool = setting(False, "take each layer's mean English output away from its outputs")
     scale: float | None = setting(
-        None, "scale them so that their mean size is this share of the first layer's own; null: as they are"
+        None, "scale them so that their mean size is this share of the target's own; null: as they are"
     )
+    gate: str = setting("none", "what f is multiplied with, trained from 0: none | scalar | vector")
+    decision_maker_norm: bool = setting(
+        False, "layer norm of the Decision Maker's input, and a start where all layers are as likely"
+    )
+    target_layer: int = setting(0, "to whose output f is added, from 0; -1 is the last")
 
 
 @dataclass
@@ -108,6 +113,7 @@ class ConnectionRecipe(ConnectionSettings):
     final_temperature: float | None = number(None, above=0, help="at the last step; null: no schedule")
     temperature_schedule: str = one_of("linear", "exponential", help="how it gets there")
     decision_maker_lr_multiplier: float = number(1.0, above=0, help="times learning_rate")
+    gate_lr_multiplier: float = number(100.0, above=0, help="times learning_rate")
 
     def __post_init__(self) -> None:
         # Only the connection knows what it accepts, and its module needs torch: the defaults need no check.

@@ -98,6 +98,7 @@ def make_trainer(
         processing_class=tokenizer,
         english_buckets=recipe.english_buckets,
         decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
+        gate_lr_multiplier=connection.gate_lr_multiplier,
         peft_config=lora_config(recipe) if recipe.lora.enabled else None,
         callbacks=callbacks,
     )

@@ -14,7 +14,6 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_
 from safetensors.torch import load_file, save_file
 
 from cctuning.connection.connected import connection_of, is_of_connection
-from cctuning.connection.modeling_cctuning import POOLINGS
 from cctuning.pretrained.identity import check_same_base
 from cctuning.pretrained.kinds import ModelError, check_whole, kind_of, read_json_object
 from cctuning.pretrained.loading import from_library, load_causal_lm
@@ -40,13 +39,13 @@ _IGNORED = (
 )
 
 
-def with_pooling(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
-    """The adapter's configuration, with the pooling's parameters trained in full, not adapted or frozen."""
+def with_connection(peft_config: PeftConfig | None, model: Any) -> PeftConfig | None:
+    """The adapter's configuration, with the connection's modules trained in full, not adapted or frozen."""
     connected = connection_of(model)
-    if peft_config is None or connected is None or connected.pooling_module is None:
+    if peft_config is None or connected is None or not connected.trained_modules:
         return peft_config
     modules = set(getattr(peft_config, "modules_to_save", None) or ())
-    changes: dict[str, Any] = {"modules_to_save": sorted(modules | {connected.connection.pooling})}
+    changes: dict[str, Any] = {"modules_to_save": sorted(modules | set(connected.trained_modules))}
     return dataclasses.replace(peft_config, **changes)
 
 
@@ -58,7 +57,7 @@ def make_plain_adapter(directory: str | Path) -> None:
     config_path, weights_path = Path(directory) / CONFIG_NAME, Path(directory) / SAFETENSORS_WEIGHTS_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
     config["modules_to_save"] = [
-        name for name in config["modules_to_save"] or () if name not in POOLINGS
+        name for name in config["modules_to_save"] or () if not is_of_connection(f"{name}.")
     ] or None
     weights = {name: tensor for name, tensor in load_file(weights_path).items() if not is_of_connection(name)}
     save_file(weights, weights_path, metadata={"format": "pt"})
@@ -146,7 +145,7 @@ def _lora_config(directory: Path) -> LoraConfig:
     saved = settings.get("modules_to_save") or []
     if not isinstance(saved, list) or not all(isinstance(name, str) for name in saved):
         raise ModelError(f"{path}: modules_to_save={saved!r} must be a list of names")
-    if others := sorted(set(saved) - POOLINGS.keys()):
+    if others := sorted(name for name in set(saved) if not is_of_connection(f"{name}.")):
         raise ModelError(
             f"{path}: modules_to_save={others} is not supported, as it replaces weights of the base model: "
             "merge the adapter into it (merge_and_unload of PEFT), and name the merged model"

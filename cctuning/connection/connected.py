@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cctuning.connection.modeling_cctuning import POOLINGS, STATISTICS, CrossLingualConnection
+from cctuning.connection.modeling_cctuning import GATE, POOLINGS, STATISTICS, CrossLingualConnection
 
 # What comes before a name of the model's own in that of a wrapped one: PEFT's, DDP's, a compiled model's.
 _WRAPPED = r"(?:(?:base_model\.model|module|_orig_mod)\.)*"
@@ -48,9 +48,12 @@ def statistics_of(model: Any) -> dict[str, Tensor]:
 
 
 def is_of_connection(name: str) -> bool:
-    """Whether a tensor of this name is a connection's, and so none of the base model's or adapter's."""
+    """Whether a tensor of this name is a connection's, and so none of the base model's or adapter's.
+
+    Of a module: its name and a dot.
+    """
     return re.match(rf"{_ours()}\.", name) is not None
 
 
 def _ours() -> str:
-    return rf"{_WRAPPED}(?P<module>{'|'.join([*POOLINGS, STATISTICS])})"
+    return rf"{_WRAPPED}(?P<module>{'|'.join([*POOLINGS, GATE, STATISTICS])})"

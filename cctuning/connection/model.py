@@ -57,8 +57,10 @@ class CCTuningModel(CrossLingualConnection):
         connection = dataclasses.replace(connection or ConnectionConfig())
         paths = sublayer_paths(base_model, connection.sublayer)
         layers = len(base_model.get_decoder().get_submodule(paths.layers))
-        if not -layers <= (connection.layer or 0) < layers:
-            raise ValueError(f"layer={connection.layer} is not one of the model's {layers} layers")
+        for name in ("layer", "target_layer"):
+            number = getattr(connection, name)
+            if not -layers <= (number or 0) < layers:
+                raise ValueError(f"{name}={number} is not one of the model's {layers} layers")
         ours: Any = cls
         plain: Any = type(base_model)
         base_model.__class__ = connected_class(ours, plain)

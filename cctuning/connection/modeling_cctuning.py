@@ -36,6 +36,7 @@ _CHOICES = {
     "sublayer": ("ffn", "attention", "block"),
     "selection": ("argmax", "gumbel"),
     "embedding": ("last", "mean"),
+    "gate": ("none", "scalar", "vector"),
 }
 
 
@@ -55,13 +56,16 @@ class ConnectionConfig:
     embedding: str = "last"  # e of eq. 3: of the token at the response start | mean over the prompt's tokens
     english_gradient: bool = False  # whether the English pass is differentiated
     centred: bool = False  # each layer's mean English output is taken away from its outputs
-    scale: float | None = None  # mean size of a layer's outputs then, over the first layer's own; None: as is
+    scale: float | None = None  # mean size of a layer's outputs then, over the target's own; None: as is
+    gate: str = "none"  # what f is multiplied with: none | scalar | vector, trained from 0
+    decision_maker_norm: bool = False  # layer norm of the Decision Maker's input, which starts undecided
+    target_layer: int = 0  # to whose output f is added, from 0; -1 is the last
 
     def __post_init__(self) -> None:
         for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(accepted)}")
-        for name in ("hard", "english_gradient", "centred"):
+        for name in ("hard", "english_gradient", "centred", "decision_maker_norm"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be true or false")
         for name in ("temperature", "scale"):
@@ -71,6 +75,12 @@ class ConnectionConfig:
                 raise ValueError(f"{name}={value!r} must be a number above 0")
         if type(self.layer) not in (int, type(None)):
             raise ValueError(f"layer={self.layer!r} must be a whole number")
+        if type(self.target_layer) is not int:
+            raise ValueError(f"target_layer={self.target_layer!r} must be a whole number")
+        if self.decision_maker_norm and self.pooling != "decision_maker":
+            raise ValueError(
+                f"decision_maker_norm=True does not fit pooling={self.pooling!r}, which has no Decision Maker"
+            )
         if POOLINGS[self.pooling].needs_layer != (self.layer is not None):
             raise ValueError(
                 f"layer={self.layer!r} does not fit pooling={self.pooling!r}: "
@@ -88,7 +98,7 @@ class SublayerPaths(NamedTuple):
 
     layers: str  # the ModuleList of decoder layers, in the decoder
     record: str  # the module in a layer whose output is the sub-layer's; "" is the layer itself
-    inject: str  # the module in the first layer to whose output f is added; "" is the layer itself
+    inject: str  # the module in the target layer to whose output f is added; "" is the layer itself
 
 
 class Selection(NamedTuple):
@@ -261,11 +271,21 @@ class DecisionMakerPooling(Pooling):
         """W_DM."""
         return DecisionMaker(hidden_size, num_layers, **factory)
 
+    def initialise(self, module: nn.Module, std: float) -> None:
+        """As of any pooling; with `decision_maker_norm` at 0, so that all layers are as likely."""
+        super().initialise(module, 0.0 if self.connection.decision_maker_norm else std)
+
     def weigh(self, outputs: LayerOutputs, embedding: Tensor, module: Any, *, noise: bool) -> Selection:
-        """H = (mean_l F[l] + e) W_DM, and from it one layer, or a mixture where not `hard`."""
-        mean = outputs.mean()
-        logits = module(mean + embedding.to(mean.device))
+        """H = (mean_l F[l] + e) W_DM, and from it one layer, or a mixture where not `hard`.
+
+        With `decision_maker_norm` the sum is normalised first, to mean 0 and variance 1 over d.
+        """
         settings = self.connection
+        mean = outputs.mean()
+        pooled = mean + embedding.to(mean.device)
+        if settings.decision_maker_norm:
+            pooled = nn.functional.layer_norm(pooled, pooled.shape[-1:])
+        logits = module(pooled)
         weights = select(logits, temperature=settings.temperature, hard=settings.hard, noise=noise)
         return Selection(weights, logits)
 
@@ -301,6 +321,21 @@ class LayerPooling(Pooling):
         """The layer that the settings name."""
         assert self.connection.layer is not None
         return Selection(outputs.one_hot(self.connection.layer % outputs.layers), None)
+
+
+GATE = "connection_gate"  # the submodule's name, in files too
+
+
+class Gate(nn.Module):
+    """Factors of f (B, d): one, or one for each of its d dimensions; 0 before training."""
+
+    def __init__(self, factors: int, *, dtype: Any = None, device: Any = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(factors, dtype=dtype, device=device))
+
+    def forward(self, f: Tensor) -> Tensor:
+        """The product, in at least float32."""
+        return _at_least_float32(f) * _at_least_float32(self.weight).to(f.device)
 
 
 # --- Recording and adding: changes to a model that are undone when the block ends ---------------------------
@@ -607,24 +642,28 @@ class CrossLingualConnection:
     decision_maker: DecisionMaker | None
     transform_matrix: nn.Linear | None
     output_statistics: OutputStatistics | None
+    connection_gate: Gate | None
 
     def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
         """Puts the connection into this model's decoder; `attach_modules` is to follow."""
         self.connection = connection
         self.paths = paths
-        self.decision_maker = self.transform_matrix = self.output_statistics = None
+        self.decision_maker = self.transform_matrix = self.output_statistics = self.connection_gate = None
         decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
 
     def make_modules(self, hidden_size: int, **factory: Any) -> dict[str, nn.Module]:
         """New modules that the settings ask for, by name; `factory` as torch takes it (dtype, device).
 
-        Those are the pooling's parameters, and the statistics that outputs are centred and scaled by.
+        Those are the pooling's parameters, the gate, and the statistics that outputs are centred and scaled
+        by.
         """
         layers, modules = len(self.decoder_layers), {}
         pooling = self.pooling.module(hidden_size, layers, **factory)
         if pooling is not None:
             modules[self.connection.pooling] = pooling
+        if self.connection.gate != "none":
+            modules[GATE] = Gate(1 if self.connection.gate == "scalar" else hidden_size, **factory)
         if self.connection.standardised:
             in_state = self.statistics_in_state
             modules[STATISTICS] = OutputStatistics(hidden_size, layers, in_state=in_state, **factory)
@@ -653,6 +692,12 @@ class CrossLingualConnection:
     def pooling_module(self) -> nn.Module | None:
         """The pooling's parameters, or None. PEFT may have put its wrapper around them."""
         return self._modules.get(self.connection.pooling)
+
+    @property
+    def trained_modules(self) -> dict[str, nn.Module]:
+        """The connection's modules that have parameters to train, by name: the pooling's and the gate."""
+        names = (self.connection.pooling, GATE)
+        return {name: module for name in names if (module := self._modules.get(name)) is not None}
 
     @property
     def decoder_layers(self) -> nn.ModuleList:
@@ -756,7 +801,8 @@ class CrossLingualConnection:
         with torch.autocast(outputs.device.type, enabled=False):  # small sums, worth their precision
             weights, logits = self.pooling.weigh(seen, embedding, self.pooling_module, noise=noise)
             self.last_selection = Selection(weights.detach(), None if logits is None else logits.detach())
-            return seen.mixture(weights)
+            f = seen.mixture(weights)
+            return f if self.connection_gate is None else self.connection_gate(f)
 
     def generate(
         self,
@@ -951,7 +997,7 @@ class CrossLingualConnection:
         )
 
     def _forward_with(self, inputs: dict[str, Any], addend: Tensor, index: Tensor) -> Any:
-        """A forward with f = `addend` (B, d) added in the first layer at `index` (B,); -1: not at all.
+        """A forward with f = `addend` (B, d) added in the target layer at `index` (B,); -1: not at all.
 
         Raises `ValueError` where the cache was connected at an earlier response start of the conversation.
         """
@@ -966,7 +1012,8 @@ class CrossLingualConnection:
                 f"(crop({earlier - before})) and pass it again, or the whole conversation without a cache"
             )
         addend = addend * here[:, None].to(addend.device, addend.dtype)
-        with add_to_output(self.decoder_layers[0], self.paths.inject, addend, index.clamp(min=0)):
+        target = self.decoder_layers[self.connection.target_layer]
+        with add_to_output(target, self.paths.inject, addend, index.clamp(min=0)):
             result = _plain_forward(self)(**inputs)
         # With return_dict=False some decoders return a tuple: then the cache is the one that was given.
         cache = getattr(result, "past_key_values", cache)

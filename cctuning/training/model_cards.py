@@ -43,8 +43,12 @@ def _settings(recipe: Mapping[str, Any]) -> str:
         names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
         rows += [(f"connection.{name}", connection[name]) for name in names if connection[name] is not None]
         # Those of later versions, where they were used.
-        names = ("centred", "scale")
-        rows += [(f"connection.{name}", connection[name]) for name in names if connection.get(name)]
+        names = ("centred", "scale", "gate", "decision_maker_norm", "target_layer")
+        rows += [
+            (f"connection.{name}", connection[name])
+            for name in names
+            if connection.get(name) not in (None, False, "none", 0)
+        ]
     if lora["enabled"]:
         names = ("r", "alpha", "dropout", *(name for name in ("use_dora", "use_rslora") if lora.get(name)))
         rows += [(f"lora.{name}", lora[name]) for name in names]
@@ -58,10 +62,11 @@ def _languages(languages: list[str]) -> str:
 def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float) -> str:
     """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token."""
     connected = recipe["connection"]["enabled"]
+    target = recipe["connection"].get("target_layer")
+    place = f"that of layer {target} (from 0)" if target else "the first layer's"
     method = (
         f"Fine-tuned with {_PAPER}: while the model reads a prompt, one layer's "
-        f"{recipe['connection']['sublayer']} output from the parallel English prompt is added to "
-        "the first layer's."
+        f"{recipe['connection']['sublayer']} output from the parallel English prompt is added to {place}."
         if connected
         else "Fine-tuned on multilingual rows without a cross-lingual connection (ML-SFT)."
     )

@@ -41,7 +41,8 @@ def set_statistics(
 
     def of_batch(places: list[int]) -> tuple[Tensor, Tensor]:
         own, english = zip(*(prompts[place] for place in places), strict=True)
-        return outputs(own)[:, 0].float(), outputs(english).float()
+        target = outputs(own)[:, connected.connection.target_layer]
+        return target.float(), outputs(english).float()
 
     batches = plan_batches([max(map(len, pair)) for pair in prompts], batch_size=batch_size)
     was_training = model.training
@@ -51,8 +52,8 @@ def set_statistics(
     model.train(was_training)
     values: Any = None
     if shard.rank == 0:
-        first, english = (torch.cat(parts) for parts in zip(*results, strict=True))
-        values = [statistic.tolist() for statistic in measured(english, first, connected.connection)]
+        target, english = (torch.cat(parts) for parts in zip(*results, strict=True))
+        values = [statistic.tolist() for statistic in measured(english, target, connected.connection)]
     mean, scale = from_the_first(values, shard, connected.device)
     module = connected.output_statistics
     module.mean.copy_(torch.tensor(mean))
@@ -62,7 +63,7 @@ def set_statistics(
 def measured(F_en: Tensor, target: Tensor, connection: ConnectionConfig) -> tuple[Tensor, Tensor]:
     """The means (L, d) and scales (L,), in float64, from F_en (n, L, d) and the outputs that f is added to.
 
-    `target` (n, d): the first layer's own outputs. A layer whose outputs do not differ is scaled by 0.
+    `target` (n, d): the target layer's own outputs. A layer whose outputs do not differ is scaled by 0.
     """
     if not (F_en.isfinite().all() and target.isfinite().all()):
         raise ValueError(

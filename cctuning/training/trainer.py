@@ -21,9 +21,10 @@ from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig
 
-from cctuning.connection.adapters import with_pooling
+from cctuning.connection.adapters import with_connection
 from cctuning.connection.connected import connection_of, is_connected, is_of_connection
 from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
+from cctuning.connection.modeling_cctuning import GATE
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
     Example,
@@ -69,6 +70,7 @@ class CCTuningTrainer(ResumableTrainer):
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
             weights use one, because each further pass would gather all weights again.
         decision_maker_lr_multiplier: the learning rate of the pooling's parameters over everything else's.
+        gate_lr_multiplier: the same of the gate's.
     """
 
     data_collator: Any
@@ -84,6 +86,7 @@ class CCTuningTrainer(ResumableTrainer):
         eval_dataset: Any = None,
         english_buckets: int = 2,
         decision_maker_lr_multiplier: float = 1.0,
+        gate_lr_multiplier: float = 100.0,
         data_collator: Any = None,
         peft_config: PeftConfig | None = None,
         callbacks: Sequence[Any] = (),
@@ -92,9 +95,10 @@ class CCTuningTrainer(ResumableTrainer):
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
         connected = is_connected(model)
-        if connected and model.pooling_module is not None and is_deepspeed_zero3_enabled():
+        if connected and is_deepspeed_zero3_enabled():
             # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
-            model.pooling_module.to(model.dtype)
+            for module in model.trained_modules.values():
+                module.to(model.dtype)
         if data_collator is None:
             data_collator = ParallelCollator(
                 pad_token_id=_pad_token_id(processing_class),
@@ -102,6 +106,7 @@ class CCTuningTrainer(ResumableTrainer):
                 english_buckets=english_buckets,
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
+        self.gate_lr_multiplier = gate_lr_multiplier
         sets = {"train": train_dataset, "eval": eval_dataset}
         self.examples = {
             mode: _examples(rows, processing_class, args.max_length, english=connected)
@@ -126,7 +131,7 @@ class CCTuningTrainer(ResumableTrainer):
             args=args,
             processing_class=processing_class,
             data_collator=data_collator,
-            peft_config=with_pooling(peft_config, model),
+            peft_config=with_connection(peft_config, model),
             callbacks=[*callbacks, NoisePerRank(), BeforeTheFirstStep(self._measure_statistics)],
             **tokenized,
             **kwargs,
@@ -174,13 +179,14 @@ class CCTuningTrainer(ResumableTrainer):
             load_connection_weights(connected, checkpoint, statistics_only=True)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """As the Trainer's; the pooling gets a group of its own where its learning rate differs."""
+        """As the Trainer's; pooling and gate get a group of their own where their learning rate differs."""
         optimizer = super().create_optimizer(model)
         connected = connection_of(self.model if model is None else model)
-        module = None if connected is None else connected.pooling_module
-        if self.decision_maker_lr_multiplier != 1.0 and module is not None:
-            weights = [weight for weight in module.parameters() if weight.requires_grad]
-            _own_learning_rate(optimizer, weights, self.decision_maker_lr_multiplier)
+        for name, module in ({} if connected is None else connected.trained_modules).items():
+            multiplier = self.gate_lr_multiplier if name == GATE else self.decision_maker_lr_multiplier
+            if multiplier != 1.0:
+                weights = [weight for weight in module.parameters() if weight.requires_grad]
+                _own_learning_rate(optimizer, weights, multiplier)
         return optimizer
 
     def get_batch_samples(

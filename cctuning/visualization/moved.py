@@ -22,7 +22,7 @@ class MovedLayer:
 
     layer: int  # from 0
     size: float  # mean |F_en|
-    size_over_first: float  # over the mean |first layer's own output| of the other languages' prompts
+    size_over_first: float  # over the mean |target layer's own output| of the other languages' prompts
     differs: float  # root mean square of what differs between sentences, over that of F_en; in [0, 1]
     retrieval: float  # how often F is nearest (cosine) to its own F_en, mean over languages
     retrieval_centred: float  # the same less the mean over the sentences, on each side

@@ -93,7 +93,7 @@ def sublayer_outputs(
         padded = collator.pad([ids[number] for number in numbers])
         raw = model.raw_outputs(*(tensor.to(model.device) for tensor in padded))
         progress(len(numbers))
-        parts = (model.standardised(raw), raw[:, 0])
+        parts = (model.standardised(raw), raw[:, model.connection.target_layer])
         return list(zip(*(part.double().cpu() for part in parts), strict=True))
 
     rows = map_in_batches(outputs, range(len(ids)), list(map(len, ids)), batch_size=batch_size)

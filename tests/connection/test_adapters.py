@@ -3,42 +3,44 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 
-from cctuning import CCTuningModel
+from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.adapters import (
     check_not_tied,
     check_target_modules,
     load_merged,
     make_plain_adapter,
-    with_pooling,
+    with_connection,
 )
 from cctuning.pretrained.kinds import ModelError
 from tests.tiny import tiny_llama
 
 
 def adapted_llama(**changes):
-    model = CCTuningModel.wrap(tiny_llama(50))
-    config = with_pooling(LoraConfig(target_modules="all-linear", r=2, **changes), model)
+    model = CCTuningModel.wrap(tiny_llama(50), ConnectionConfig(gate="vector"))
+    config = with_connection(LoraConfig(target_modules="all-linear", r=2, **changes), model)
     return get_peft_model(model, config)
 
 
-def test_the_decision_maker_is_trained_in_full_and_not_adapted():
+def test_the_connection_is_trained_in_full_and_not_adapted():
     model = adapted_llama()
     trained = [
         name for name, weight in model.named_parameters() if weight.requires_grad and "lora_" not in name
     ]
-    assert trained == ["base_model.model.decision_maker.modules_to_save.default.weight"]
-    assert not any("lora_" in name for name, _ in model.named_parameters() if "decision_maker" in name)
+    modules = ["decision_maker", "connection_gate"]
+    assert trained == [f"base_model.model.{name}.modules_to_save.default.weight" for name in modules]
+    ours = [name for name, _ in model.named_parameters() if any(module in name for module in modules)]
+    assert not any("lora_" in name for name in ours)
 
 
 def test_other_modules_that_are_saved_stay():
     config = adapted_llama(modules_to_save=["lm_head"]).peft_config["default"]
-    assert config.modules_to_save == ["decision_maker", "lm_head"]
+    assert config.modules_to_save == ["connection_gate", "decision_maker", "lm_head"]
 
 
 def test_plain_models_and_runs_without_adapter_are_left_alone():
     config = LoraConfig(target_modules="all-linear")
-    assert with_pooling(config, tiny_llama(50)) is config
-    assert with_pooling(None, CCTuningModel.wrap(tiny_llama(50))) is None
+    assert with_connection(config, tiny_llama(50)) is config
+    assert with_connection(None, CCTuningModel.wrap(tiny_llama(50))) is None
 
 
 def test_a_plain_adapter_is_the_adapter_without_the_decision_maker(tmp_path):

@@ -69,6 +69,8 @@ def wrapped_and_plain(name, *, changes=None, **settings):
         model.output_statistics.scale.uniform_(0.2, 2)
     if model.decision_maker is not None:
         model.decision_maker.weight.data = decision_maker.T.clone()
+    if model.connection_gate is not None:
+        model.connection_gate.weight.data.normal_()
     return model, plain, decision_maker.requires_grad_()
 
 
@@ -76,6 +78,8 @@ def naive_step(plain, rows, decision_maker, **settings):
     torch.manual_seed(SEED)
     step = naive_training_step(plain, rows, decision_maker, Settings(**settings))
     parameters = {name: p for name, p in plain.named_parameters() if p.requires_grad}
+    if settings.get("factors") is not None:
+        parameters["connection_gate.weight"] = settings["factors"]
     values = gradients(step.loss, parameters | {"decision_maker": decision_maker})
     values["decision_maker.weight"] = values.pop("decision_maker").T
     return step, values
@@ -99,6 +103,23 @@ def close(name, actual, expected):
     )
 
 
+def test_a_closed_gate_is_plain_fine_tuning_and_learns():
+    """At its start f is 0: loss and gradients are the plain model's, and the gate has one of its own."""
+    torch.manual_seed(0)
+    model, plain, _ = wrapped_and_plain("llama", gate="scalar")
+    model.connection_gate.weight.data.zero_()
+    rows = some_rows()
+    given = arguments(rows)
+    out = model(**given)
+    plain_loss = plain(**{name: given[name] for name in ("input_ids", "attention_mask", "labels")}).loss
+    torch.testing.assert_close(out.loss, plain_loss, rtol=1e-12, atol=0)
+    out.loss.backward(), plain_loss.backward()
+    values = dict(model.named_parameters())
+    for name, parameter in plain.named_parameters():
+        close(name, values[name].grad, parameter.grad)
+    assert float(model.connection_gate.weight.grad.abs()) > 1e-6
+
+
 def check(
     name, *, rows=None, changes=None, checkpointing=None, side="right", english_side="right", **settings
 ):
@@ -109,6 +130,8 @@ def check(
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": checkpointing})
     if model.output_statistics is not None:
         settings["statistics"] = (model.output_statistics.mean, model.output_statistics.scale)
+    if model.connection_gate is not None:
+        settings["factors"] = model.connection_gate.weight.detach().clone().requires_grad_()
     step, expected = naive_step(plain, rows, decision_maker, **settings)
     torch.manual_seed(SEED)
     out = model(**arguments(rows, side=side, english_side=english_side), use_cache=False)
@@ -138,11 +161,13 @@ def test_other_sublayers(name, sublayer):
     check(name, sublayer=sublayer)
 
 
+@pytest.mark.parametrize("target", [0, 1])
 @pytest.mark.parametrize("sublayer", ["ffn", "attention", "block"])
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_other_sublayers_checkpointed(sublayer, reentrant):
-    check("llama", sublayer=sublayer, checkpointing=reentrant)
-    check("granite", sublayer=sublayer, checkpointing=reentrant)  # scales what is connected
+def test_other_sublayers_checkpointed(sublayer, reentrant, target):
+    check("llama", sublayer=sublayer, checkpointing=reentrant, target_layer=target)
+    # It scales what is connected.
+    check("granite", sublayer=sublayer, checkpointing=reentrant, target_layer=target)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +186,13 @@ def test_other_sublayers_checkpointed(sublayer, reentrant):
         {"centred": True},
         {"scale": 0.5, "pooling": "mean", "sublayer": "attention"},
         {"centred": True, "scale": 2.0, "english_gradient": True, "hard": False},
+        {"gate": "scalar"},
+        {"gate": "vector", "hard": False, "english_gradient": True},
+        {"decision_maker_norm": True},
+        {"decision_maker_norm": True, "hard": False, "english_gradient": True, "centred": True},
+        {"target_layer": 1},
+        {"target_layer": -1, "pooling": "layer", "layer": 1, "english_gradient": True},
+        {"target_layer": 2, "sublayer": "attention", "gate": "vector", "centred": True, "scale": 1.0},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )
@@ -483,6 +515,9 @@ def test_english_prompts_without_a_response_start_are_refused():
         ({"scale": 0}, "scale"),
         ({"scale": float("inf")}, "scale"),
         ({"scale": True}, "scale"),
+        ({"gate": "both"}, "gate"),
+        ({"target_layer": None}, "target_layer"),
+        ({"decision_maker_norm": True, "pooling": "mean"}, "decision_maker_norm"),
     ],
 )
 def test_wrong_settings_are_named(settings, field):
@@ -490,9 +525,10 @@ def test_wrong_settings_are_named(settings, field):
         ConnectionConfig(**settings)
 
 
-def test_a_layer_that_is_not_there():
+@pytest.mark.parametrize("settings", [{"pooling": "layer", "layer": 3}, {"target_layer": 3}])
+def test_a_layer_that_is_not_there(settings):
     with pytest.raises(ValueError, match="3 layers"):
-        CCTuningModel.wrap(build("llama"), ConnectionConfig(pooling="layer", layer=3))
+        CCTuningModel.wrap(build("llama"), ConnectionConfig(**settings))
 
 
 @pytest.mark.parametrize("prompts", [1, 3])

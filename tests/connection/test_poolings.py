@@ -11,7 +11,7 @@ from trl import SFTConfig
 
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, export
 from cctuning.connection import modeling_cctuning
-from cctuning.connection.adapters import make_plain_adapter, with_pooling
+from cctuning.connection.adapters import make_plain_adapter, with_connection
 from cctuning.connection.modeling_cctuning import POOLINGS, LayerOutputs
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
@@ -227,7 +227,7 @@ def test_a_new_pooling_from_training_to_an_export(query_pooling, tmp_path):
 def test_a_new_pooling_beside_an_adapter(query_pooling, tmp_path):
     """Trained in full, and taken out of the adapter when that is to fit the base model."""
     model, _ = with_query(tiny_llama(50))
-    adapted = get_peft_model(model, with_pooling(LoraConfig(target_modules="all-linear", r=2), model))
+    adapted = get_peft_model(model, with_connection(LoraConfig(target_modules="all-linear", r=2), model))
     trained = [name for name, w in adapted.named_parameters() if w.requires_grad and "lora_" not in name]
     assert trained == ["base_model.model.query.modules_to_save.default.query"]
     adapted.save_pretrained(tmp_path)

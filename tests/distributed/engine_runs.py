@@ -27,6 +27,8 @@ SETTINGS: dict[str, Any] = {
     "connection.hard": "false",
     "connection.centred": "true",
     "connection.scale": 0.5,
+    "connection.gate": "scalar",
+    "connection.target_layer": 1,
     "lora.r": 4,
 }
 

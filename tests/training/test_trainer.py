@@ -172,13 +172,16 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
     torch.testing.assert_close(model.output_statistics.scale, scales, rtol=1e-4, atol=0)
 
 
+OPTIONS = {"centred": True, "scale": 0.5, "gate": "vector", "decision_maker_norm": True, "target_layer": 1}
+
+
 @pytest.mark.parametrize(
     ("resumed_at", "lora", "changes", "connection"),
     [
         (3, False, {}, {}),
         (3, True, {"neftune_noise_alpha": 5.0}, {}),
-        (3, False, {}, {"centred": True, "scale": 0.5}),
-        (3, True, {}, {"centred": True, "scale": 0.5}),
+        (3, False, {}, OPTIONS),
+        (3, True, {}, OPTIONS),
         (4, False, {"logging_steps": 3}, {}),  # between two logs
         (
             5,
@@ -190,7 +193,7 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
         (6, False, {}, {}),  # after the last step, which is not the end of an epoch
     ],
     ids=[
-        *("full", "lora", "centred and scaled", "lora, centred and scaled", "between logs"),
+        *("full", "lora", "options", "lora, options", "between logs"),
         *("accumulation", "grouped", "after the last step"),
     ],
 )
@@ -345,6 +348,24 @@ def test_the_choices_are_logged(tmp_path):
         assert 0 < line["decision_maker/entropy"] <= math.log(3)
 
 
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_normalised_decision_maker_starts_undecided_whatever_the_activations(tmp_path, norm):
+    model = connected_llama(decision_maker_norm=norm)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.mlp.down_proj.weight *= 1e7
+    assert float(model.ffn_outputs(torch.tensor([[9, 10]])).norm(dim=-1).mean()) > 1e3
+    trainer_for(
+        model, arguments(tmp_path, max_steps=2, save_strategy="no"), callbacks=[MetricsFile(tmp_path)]
+    ).train()
+    first, second = (line["decision_maker/entropy"] for line in losses(tmp_path))
+    if norm:
+        assert first == pytest.approx(math.log(3), rel=1e-5)
+        assert 0.5 < second < first - 1e-6  # it has learned, and has not decided
+    else:
+        assert first < 0.1
+
+
 def test_accumulated_batches_count_every_row_once(tmp_path):
     args = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=3)
     trainer_for(connected_llama(), args, callbacks=[MetricsFile(tmp_path)]).train()
@@ -353,13 +374,21 @@ def test_accumulated_batches_count_every_row_once(tmp_path):
     assert shares == pytest.approx([round(share) for share in shares]) and sum(shares) == pytest.approx(6)
 
 
-def test_the_decision_makers_learning_rate_is_a_multiple(tmp_path):
+@pytest.mark.parametrize(
+    ("module", "option", "settings"),
+    [
+        ("decision_maker", "decision_maker_lr_multiplier", {"embedding": "mean"}),
+        ("connection_gate", "gate_lr_multiplier", {"gate": "vector"}),
+    ],
+)
+def test_the_learning_rate_of_the_connection_is_a_multiple(tmp_path, module, option, settings):
     def moved(multiplier):
-        model = connected_llama(embedding="mean")
-        before = model.decision_maker.weight.detach().clone()
+        model = connected_llama(**settings)
+        weight = model.get_submodule(module).weight
+        before = weight.detach().clone()
         args = arguments(tmp_path, max_steps=1, optim="sgd", max_grad_norm=0.0, learning_rate=1.0)
-        trainer_for(model, args, decision_maker_lr_multiplier=multiplier).train()
-        return model.decision_maker.weight.detach() - before
+        trainer_for(model, args, **{option: multiplier}).train()
+        return weight.detach() - before
 
     torch.testing.assert_close(moved(4.0), 4 * moved(1.0), rtol=1e-3, atol=1e-6)
 

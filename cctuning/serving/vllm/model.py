@@ -30,6 +30,7 @@ def connect(model: Any, vllm_config: Any, served: ServedArchitecture) -> None:
         layers,
         record=served.name_of(paths["record"]),
         inject=served.name_of(paths["inject"]),
+        target=model.cctuning.connection.target_layer,
         rows=vllm_config.scheduler_config.max_num_seqs,
         hidden_size=config.cctuning["hidden_size"],
         splits_residual=served.splits_residual,

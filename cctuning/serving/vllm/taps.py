@@ -1,4 +1,4 @@
-"""Taps in the decoder layers: a record of sub-layer outputs, and a vector added to the first layer's.
+"""Taps in the decoder layers: a record of sub-layer outputs, and a vector added to one layer's.
 
 Letters: R requests at most in a step, T tokens of a step, d hidden size.
 
@@ -53,7 +53,7 @@ class Adder(nn.Module):
 
 
 class Taps:
-    """All taps of a model with L layers."""
+    """All taps of a model with L layers; what is added goes to the output of `inject` in layer `target`."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Taps:
         *,
         record: str,
         inject: str,
+        target: int = 0,
         rows: int,
         hidden_size: int,
         splits_residual: bool = True,
@@ -73,7 +74,7 @@ class Taps:
             self.recorders.append(recorder)
         # After the recorder, which is to see a layer's own output.
         self.adder = Adder(rows, hidden_size, **factory)
-        _attach(layers[0], inject, "cctuning_adder", self.adder)
+        _attach(layers[target], inject, "cctuning_adder", self.adder)
 
     def record_at(self, tokens: Tensor) -> None:
         """The next forward records at `tokens` (B,), B at most R."""

@@ -8,7 +8,7 @@ import torch
 from peft import PeftConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from cctuning.connection.adapters import with_pooling
+from cctuning.connection.adapters import with_connection
 from cctuning.connection.model import CCTuningModel
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 
@@ -56,7 +56,7 @@ def build_model(step: Step, layers: int | None = None) -> Any:
         if step.connection is not None:
             model = CCTuningModel.wrap(model, step.connection)
         if step.lora is not None:
-            model = get_peft_model(model, with_pooling(step.lora, model))
+            model = get_peft_model(model, with_connection(step.lora, model))
     if step.checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": step.reentrant})
         if step.lora is not None:

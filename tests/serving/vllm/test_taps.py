@@ -69,14 +69,15 @@ def test_a_layer_that_returns_the_whole_stream_is_recorded_as_it_is(model):
 
 
 @torch.no_grad()
-def test_adds_to_the_first_layer_once_and_then_rests(model):
+@pytest.mark.parametrize("target", [0, 1, -1])
+def test_adds_to_one_layer_once_and_then_rests(model, target):
     inputs, vectors = torch.randn(6, D), torch.randn(2, D)
     plain, outputs = model(inputs)
-    changed = outputs[0][0].index_put((torch.tensor([4, 0]),), vectors, accumulate=True)
-    stream = outputs[0][1]
-    for layer in model.layers[1:]:
+    changed = outputs[target][0].index_put((torch.tensor([4, 0]),), vectors, accumulate=True)
+    stream = outputs[target][1]
+    for layer in model.layers[target:][1:]:
         changed, stream = layer(changed, stream)
-    taps = taps_of(model)
+    taps = taps_of(model, target=target)
     taps.add(vectors, torch.tensor([4, 0]))
     torch.testing.assert_close(model(inputs)[0], changed + stream)
     taps.rest()

@@ -84,9 +84,9 @@ def real_model(step):
     if step.lora:
         from peft import get_peft_model
 
-        from cctuning.connection.adapters import with_pooling
+        from cctuning.connection.adapters import with_connection
 
-        model = get_peft_model(model, with_pooling(step.lora, model))
+        model = get_peft_model(model, with_connection(step.lora, model))
     return model
 
 
