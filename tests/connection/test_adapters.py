@@ -43,7 +43,7 @@ def test_plain_models_and_runs_without_adapter_are_left_alone():
     assert with_connection(None, CCTuningModel.wrap(tiny_llama(50))) is None
 
 
-def test_a_plain_adapter_is_the_adapter_without_the_decision_maker(tmp_path):
+def test_a_plain_adapter_is_the_adapter_without_the_connection(tmp_path):
     model = adapted_llama()
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -53,7 +53,8 @@ def test_a_plain_adapter_is_the_adapter_without_the_decision_maker(tmp_path):
     before = load_file(tmp_path / "adapter_model.safetensors")
     make_plain_adapter(tmp_path)
     after = load_file(tmp_path / "adapter_model.safetensors")
-    assert before.keys() - after.keys() == {"base_model.model.decision_maker.weight"}
+    modules = ("decision_maker", "connection_gate")
+    assert before.keys() - after.keys() == {f"base_model.model.{name}.weight" for name in modules}
     assert PeftConfig.from_pretrained(str(tmp_path)).modules_to_save is None
     loaded = PeftModel.from_pretrained(tiny_llama(50), str(tmp_path))
     ids = torch.arange(3, 9)[None]
