@@ -180,7 +180,10 @@ class CCTuningTrainer(ResumableTrainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As the Trainer's; pooling and gate get a group of their own where their learning rate differs."""
+        made_before = self.optimizer  # the Trainer asks twice under DeepSpeed
         optimizer = super().create_optimizer(model)
+        if optimizer is made_before:
+            return optimizer
         connected = connection_of(self.model if model is None else model)
         for name, module in ({} if connected is None else connected.trained_modules).items():
             multiplier = self.gate_lr_multiplier if name == GATE else self.decision_maker_lr_multiplier
