@@ -16,11 +16,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,42 +56,38 @@ def benchmark(name: str, full: Sequence[str], small: Sequence[str]) -> Callable[
     return run
 
 
-def called(command: Sequence[str], seconds: float, *, stop_after: str = "") -> str:
-    """Runs a command and returns what it printed; with `stop_after`, until it has printed that: then SIGTERM.
+def called(command: Sequence[str], seconds: float, *, until: Path | None = None) -> str:
+    """Runs a command and returns what it printed; with `until`, it gets SIGTERM when that is there.
 
     Raises `RuntimeError` where it fails or does not end in time.
     """
-    stopping = bool(stop_after)
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # so that a launcher's processes end with it
-    )
-    assert process.stdout is not None
-    end = partial(os.killpg, process.pid, signal.SIGKILL)
-    late = threading.Timer(max(0.0, seconds), end)
-    late.start()
-    printed = ""
-    try:
-        for line in process.stdout:
-            printed += line
-            if stop_after and stop_after in line:
-                process.send_signal(signal.SIGTERM)
-                stop_after = ""
-        status = process.wait()
-    finally:
-        late.cancel()
-        if process.poll() is None:
-            end()
-        process.stdout.close()
-        process.wait()
-    if status == -signal.SIGKILL:
-        raise RuntimeError(f"did not end within {seconds:.0f} s")
-    if status and not stopping:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that a launcher's processes end with it
+        )
+        deadline, stopped = time.monotonic() + seconds, False
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                if until and not stopped and until.exists():
+                    process.send_signal(signal.SIGTERM)
+                    stopped = True
+                time.sleep(0.1)
+            if process.poll() is None:
+                raise RuntimeError(f"did not end within {seconds:.0f} s")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(0)
+        printed = output.read()
+    if until and not stopped:
+        raise RuntimeError(f"ended before {until} was there: {printed[-2000:]}")
+    if process.returncode and not stopped:
         raise RuntimeError(printed[-2000:])
     return printed
 
@@ -124,7 +119,7 @@ def resumed(small: bool, seconds: float) -> dict[str, Any]:
     for name in ("whole", "stopped"):
         shutil.rmtree(RUNS / name, ignore_errors=True)
     called(train("whole", *device), seconds)
-    called(train("stopped", *device), seconds, stop_after="checkpoint")
+    called(train("stopped", *device), seconds, until=RUNS / "stopped" / "checkpoint-10")
     called(train("stopped", *device), seconds)
     whole, stopped = losses("whole"), losses("stopped")
     largest = max(abs(a - b) for a, b in zip(whole, stopped, strict=True))

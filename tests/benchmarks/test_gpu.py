@@ -60,5 +60,8 @@ def test_a_command_that_fails_shows_the_end_of_what_it_printed():
         run("echo the reason; exit 3")
 
 
-def test_a_command_can_be_sent_sigterm_at_a_line():
-    assert run("echo now; exec sleep 60", stop_after="now") == "now\n"
+def test_a_command_can_be_sent_sigterm_when_a_file_is_there(tmp_path):
+    file = tmp_path / "checkpoint"
+    assert run(f"echo now; touch {file}; exec sleep 60", until=file) == "now\n"
+    with pytest.raises(RuntimeError, match=r"ended before .*other was there: now"):
+        run("echo now", until=tmp_path / "other")
