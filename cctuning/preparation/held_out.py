@@ -5,9 +5,11 @@ the languages, another half from item to item, and asked in the others (held_out
 trained in English alone, and asked in all languages (english_only). So scores say what a model carries over
 from one language to another:
 
-    DIR/train.jsonl                       rows to train on
-    DIR/held_out/MKQA/LANGUAGE.jsonl      questions, for cctuning evaluate recipe=mkqa data=DIR/held_out
-    DIR/english_only/MKQA/LANGUAGE.jsonl  and for data=DIR/english_only
+    DIR/train.jsonl         rows to train on
+    DIR/held_out.yaml       questions, beside DIR/held_out/LANGUAGE.jsonl
+    DIR/english_only.yaml   questions, beside DIR/english_only/LANGUAGE.jsonl
+
+    cctuning evaluate model=MODEL benchmarks=[DIR/held_out.yaml,DIR/english_only.yaml]
 
 Rows need output_en. Items are left out that are not there in all languages, and those of which --per_answer
 others have the same English answer. Two that ask for each other's answers ("The capital of Peru is", "Lima is
@@ -25,7 +27,6 @@ from pathlib import Path
 
 from cctuning.data.fields import is_english
 from cctuning.data.rows import Row
-from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import write_items
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.scoring.words import words
@@ -42,9 +43,9 @@ from cctuning.preparation.command import (
 from cctuning.preparation.files import write_rows
 from cctuning.preparation.manifest import write_manifest
 from cctuning.tools.console import new_console
+from cctuning.tools.files import write_whole
 
 HELD_OUT, ENGLISH_ONLY = "held_out", "english_only"
-_BENCHMARK = "mkqa"  # in whose form the questions are written
 
 _ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
 
@@ -73,8 +74,11 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     files = [options.output / "train.jsonl"]
     write_rows(made.rows, files[0])
     for (kind, language), items in made.questions.items():
-        files.append(options.output / kind / find_benchmark(_BENCHMARK).title / f"{language}.jsonl")
+        files.append(options.output / kind / f"{language}.jsonl")
         write_items(files[-1], items)
+    for kind in dict.fromkeys(kind for kind, _ in made.questions):
+        files.append(options.output / f"{kind}.yaml")
+        write_whole(files[-1], "kind: short_answer\n")
     counts = Counter(row.language for row in made.rows)
     write_manifest(
         options.output,

@@ -8,7 +8,7 @@ import pytest
 
 from cctuning.data.rows import read_rows
 from cctuning.evaluation.benchmarks import find_benchmark
-from cctuning.evaluation.items.files import available_languages, read_items
+from cctuning.evaluation.items.files import read_items
 from cctuning.preparation import held_out
 from cctuning.preparation.manifest import read_manifest
 
@@ -51,11 +51,8 @@ def run(tmp_path, capsys):
 
 
 def questions(folder, kind):
-    benchmark = find_benchmark("mkqa")
-    return {
-        language: read_items(folder / kind, benchmark, language)
-        for language in available_languages(folder / kind, benchmark)
-    }
+    benchmark = find_benchmark(str(folder / f"{kind}.yaml"))
+    return {language: read_items(folder, benchmark, language) for language in benchmark.languages}
 
 
 def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
