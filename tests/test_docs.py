@@ -87,7 +87,8 @@ def test_keys_in_the_text_exist(page):
         *re.findall(r"`([a-z_.]+)=", prose),
         *re.findall(r"`((?:connection|lora|columns)\.(?!json|safetensors)[a-z_]+)`", prose),
     }
-    used = {key for key in used if not key.startswith("template_arguments.")}  # a template's own
+    others = ("template_arguments.", "engine_arguments.")  # a template's own, and an engine's
+    used = {key for key in used if not key.startswith(others)}
     assert used <= known | {"add_generation_prompt", "model_impl", "runner"}  # other programs' own
 
 

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from cctuning.commands.model_engine import check_engine, load_in_engine
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result, beside_model
 from cctuning.commands.schemas import EvaluateRecipe
-from cctuning.connection.model import load_model, load_model_config
+from cctuning.connection.model import load_model_config
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
@@ -30,7 +31,7 @@ from cctuning.evaluation.items.selection import (
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
-from cctuning.generation.modes import choose_mode, folder_name, set_mode
+from cctuning.generation.modes import choose_mode, folder_name
 from cctuning.pretrained.identity import identity_of, model_settings
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
@@ -61,6 +62,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
         config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
     mode = choose_mode(recipe.model, recipe.inference)
+    check_engine(recipe, mode, shard)
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     sets = read_item_sets(
@@ -89,14 +91,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return Result()
-        with naming_model("model", recipe.model):
-            model = load_model(
-                recipe.model,
-                dtype=recipe.dtype,
-                attn_implementation=recipe.attn_implementation,
-                trust_remote_code=recipe.trust_remote_code,
-            ).to(state.device)
-        set_mode(model, mode)
+        model = load_in_engine(recipe, mode, config, state.device)
         pairs = list(zip(tasks, sets, strict=True))
         settings = how_asked(recipe, mode) | {"generation_rules": rules}
         return Result(folder, evaluate(recipe, mode, folder, model, prompts, pairs, settings, shard))

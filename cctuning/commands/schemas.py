@@ -326,6 +326,8 @@ class EvaluateRecipe:
         "auto", *ASKED_IN, or_path=True, help="auto: the tokenizer's, else plain; raw: none"
     )
     template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
+    engine: str = one_of("hf", "vllm", help="what runs the model: transformers, or vLLM")
+    engine_arguments: dict[str, Any] = setting({}, "of vLLM's LLM(...): .tensor_parallel_size=2")
     use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Questions

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,8 +14,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.generation.finite import finite_logits
 from cctuning.generation.prefill import prefill
 from cctuning.generation.rules import generating_by, greedy_rules
-
-NOT_CONNECTED, MIXTURE = -2, -1  # in place of a chosen layer
+from cctuning.generation.served import MIXTURE, NOT_CONNECTED, Generated, ServedModel
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,6 @@ class Answer:
     text: str
     connected: bool | None
     layer: int | None
-
-
-class Generated(NamedTuple):
-    """Output of a model for a batch of prompts."""
-
-    tokens: Tensor  # (b, new), padded after the end of each response
-    layers: Tensor  # (b,), the layer chosen, from 0; MIXTURE or NOT_CONNECTED
 
 
 def answer(
@@ -92,6 +84,9 @@ def generate_batch(
     Of the model's own generation configuration its end tokens and penalties count (`rules`). `generation` and
     the errors are those of `answer`.
     """
+    if isinstance(model, ServedModel):
+        assert not generation, "an engine is asked greedily"
+        return model.generate_batch(prompts, ids, english_ids, max_new_tokens=max_new_tokens)
     inputs = model_inputs(model, prompts, ids, english_ids)
     connected = connection_of(model)
     if connected is not None:

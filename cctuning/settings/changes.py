@@ -13,7 +13,9 @@ ROUNDING: Mapping[str, frozenset[str]] = {
         }
     ),
     "fit": frozenset({"batch_size", "use_cpu"}),
-    "evaluate": frozenset({"batch_size", "batch_tokens", "attn_implementation", "use_cpu"}),
+    "evaluate": frozenset(
+        {"batch_size", "batch_tokens", "attn_implementation", "use_cpu", "engine", "engine_arguments"}
+    ),
     "probe": frozenset({"batch_size", "rows", "use_cpu"}),
 }  # fmt: skip
 # By command, the settings that change no result: they may differ between a result and the call that goes on

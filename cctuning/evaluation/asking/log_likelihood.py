@@ -12,6 +12,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.questions import Question
 from cctuning.generation.finite import NonFiniteError, finite_logits
 from cctuning.generation.generate import model_inputs
+from cctuning.generation.served import ServedModel
 
 
 def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequence[Question]) -> Tensor:
@@ -23,8 +24,13 @@ def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequenc
     Raises `NonFiniteError` for logits that are not finite.
     """
     prompt_ids = [question.prompt.ids for question in questions]
-    with finite_logits(model, prompts.tokenizer, prompt_ids), torch.no_grad():
-        scores = _log_likelihoods(model, prompts, questions)
+    if isinstance(model, ServedModel):
+        parallel = [question.parallel.ids for question in questions if question.parallel]
+        options = [question.option_ids for question in questions]
+        scores = model.log_likelihoods(prompt_ids, parallel or None, options)
+    else:
+        with finite_logits(model, prompts.tokenizer, prompt_ids), torch.no_grad():
+            scores = _log_likelihoods(model, prompts, questions)
     for row, question in zip(scores, questions, strict=True):
         if not row[: len(question.option_ids)].isfinite().all():
             raise NonFiniteError(model, question.prompt.text, "log-likelihoods of options")

@@ -10,9 +10,12 @@ from torch import distributed
 
 from cctuning.distributed.sharing import Shard
 from cctuning.evaluation.asking import responses
+from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
+from cctuning.evaluation.asking.questions import Prompt, Question
 from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.store import ResponseFile
-from cctuning.generation.generate import answer
+from cctuning.generation.generate import answer, generate_batch
+from cctuning.generation.served import ServedModel
 from tests.processes import run_together
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
 
@@ -48,6 +51,31 @@ def test_are_those_of_one_question_at_a_time(tmp_path, settings):
         ask(model, PROMPTS, questions, tmp_path / "c", GenerationSettings(6, batch_size=9, batch_tokens=50)),
         found,
     )
+
+
+class Behind(ServedModel):
+    """A model behind an engine: this one has it here."""
+
+    def __init__(self, model):
+        self.model, self.generation_config = model, model.generation_config
+
+    def generate_batch(self, prompts, ids, english_ids, *, max_new_tokens):
+        return generate_batch(self.model, prompts, ids, english_ids, max_new_tokens=max_new_tokens)
+
+    def log_likelihoods(self, ids, english_ids, option_ids):
+        rows = zip(ids, english_ids or [None] * len(ids), option_ids, strict=True)
+        questions = [
+            Question(None, Prompt("", own), english and Prompt("", english), options)
+            for own, english, options in rows
+        ]
+        return option_log_likelihoods(self.model, PROMPTS, questions)
+
+
+@pytest.mark.parametrize("settings", [{"parallel": True}, CHOICES], ids=["bilingual", "choices"])
+def test_of_a_model_behind_an_engine_are_the_same(tmp_path, settings):
+    model, questions = run_model(), task(**settings)
+    found = ask(model, PROMPTS, questions, tmp_path / "a", HOW)
+    close(ask(Behind(model), PROMPTS, questions, tmp_path / "b", HOW), found)
 
 
 def test_say_how_long_they_are_and_whether_they_ended(tmp_path):

@@ -54,10 +54,11 @@ def random_prompts(count: int, *, seed: int = 0, longest: int = 127) -> list[lis
 
 
 class Answer(NamedTuple):
-    """A greedy sequence, and the smallest gap between its tokens and the ones that came second."""
+    """A greedy sequence, the smallest gap between its tokens and the ones that came second, and the layer."""
 
     tokens: list[int]
     margin: float
+    layer: int | None
 
 
 class Reference:
@@ -77,8 +78,9 @@ class Reference:
         key = (tuple(prompt), connected, english and tuple(english))
         if key not in self._answers:
             self.model.connected = connected
-            given = {"english_input_ids": torch.tensor([english])} if english else {}
-            ids = torch.tensor([prompt])
+            device = self.model.device
+            given = {"english_input_ids": torch.tensor([english], device=device)} if english else {}
+            ids = torch.tensor([prompt], device=device)
             out = self.model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
@@ -92,7 +94,8 @@ class Reference:
             )
             best, second = torch.stack(out.logits)[:, 0].topk(2).values.unbind(-1)
             tokens = out.sequences[0, len(prompt) :].tolist()
-            self._answers[key] = Answer(tokens, float((best - second).min()))
+            layer = int(self.model.last_selection.weights.argmax()) if connected else None
+            self._answers[key] = Answer(tokens, float((best - second).min()), layer)
         return self._answers[key]
 
     def answers(self, prompts: list[list[int]], **how: Any) -> list[Answer]:
