@@ -19,7 +19,7 @@ from cctuning.evaluation.asking.preview import question_panel, tasks_table
 from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.shots import NO_SHOTS, draw_shots
-from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, write_samples
+from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, stored_speeds, write_samples
 from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import (
@@ -265,7 +265,7 @@ def report(
     left_out = {(task.benchmark, task.language): task.left_out for task in known.values() if task.left_out}
     config = settings | {"run_name": recipe.run_name, "model_path": recipe.model, "data": recipe.data}
     config |= {"limit": recipe.limit, "leave_out_faults": recipe.leave_out_faults}
-    results = summarise(finished, config=config, left_out=left_out)
+    results = summarise(finished, config=config, left_out=left_out, speeds=stored_speeds(folder))
     write_results(folder, results)
     console.print(screen_table(results, width=console.width))
     console.say(f"{folder} holds results.json, all samples, tables and a figure")

@@ -166,6 +166,16 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_the_other(folder, models,
     ended = evaluate(models / "run", "inference=bilingual", "batch_size=2")
     assert ended.status == 0, ended.err
     assert whole == {path.name: path.read_bytes() for path in (folder / "out").glob("samples_*")}
+    # Every batch was timed once, whichever call asked it.
+    with (folder / "out/timings.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    for task, facts in read_results(folder / "out")["generation"].items():
+        timed = [line for line in lines if line["task"] == task]
+        made = samples(folder, task)
+        assert sum(line["questions"] for line in timed) == len(made)
+        assert facts["seconds"] == pytest.approx(sum(line["seconds"] for line in timed))
+        new_tokens = sum(sample["new_tokens"] for sample in made)
+        assert facts["tokens_per_second"] == pytest.approx(new_tokens / facts["seconds"])
     batches = [tuple(question.item.id for question in arguments[2]) for arguments in asked]
     assert len(batches) == 1 + len({(str(arguments[2])) for arguments in asked})  # only the stopped one again
 

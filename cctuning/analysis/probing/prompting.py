@@ -9,7 +9,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
-from cctuning.evaluation.asking.store import StoredTask, open_folder, write_samples
+from cctuning.evaluation.asking.store import StoredTask, open_folder, stored_speeds, write_samples
 from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
 from cctuning.evaluation.results.folder import write_results
 from cctuning.evaluation.results.results import summarise
@@ -76,4 +76,5 @@ def ask_prompted(
             write_samples(folder, task.name, made)
             samples[task.benchmark.name, task.language] = made
     if shard.rank == 0:
-        write_results(folder, summarise(samples, config=config | {"run_name": prompting}))
+        speeds = stored_speeds(folder)
+        write_results(folder, summarise(samples, config=config | {"run_name": prompting}, speeds=speeds))

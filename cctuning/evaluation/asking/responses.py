@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from cctuning.evaluation.asking.questions import Question
 from cctuning.evaluation.asking.sample_files import RESPONSE_KINDS
 from cctuning.evaluation.asking.store import ResponseFile, read_task
 from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.asking.timings import add_timing
 from cctuning.evaluation.scoring.chain_of_thought import LAST_TOKENS
 from cctuning.generation.generate import answer_of, generate_batch
 from cctuning.generation.rules import stop_tokens
@@ -63,11 +65,17 @@ def ask(
     )
 
     def compute(numbers: list[int]) -> Sequence[Tensor]:
-        return _ask_batch(model, prompts, [remaining[number] for number in numbers], how)
+        start = time.perf_counter()
+        results = _ask_batch(model, prompts, [remaining[number] for number in numbers], how)
+        if model.device.type == "cuda":  # which works ahead of us
+            torch.cuda.synchronize(model.device)
+        seconds = torch.tensor([time.perf_counter() - start], device=model.device)
+        return [seconds, *results]
 
-    for numbers, results in in_turns(batches, compute, shard):
+    for numbers, (seconds, *results) in in_turns(batches, compute, shard):
         responses = _responses(prompts, [remaining[number] for number in numbers], results, model)
         file.append(responses)
+        add_timing(folder, task.name, responses, float(seconds))
         answered += responses
         progress(len(numbers))
     by_id = {response["doc_id"]: response for response in answered}

@@ -16,6 +16,7 @@ from cctuning.evaluation.asking.sample_files import (
     samples_path,
     write_sample_file,
 )
+from cctuning.evaluation.asking.timings import TIMINGS_FILE, read_speeds
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.growing_files import BrokenLineError, add_lines, keep_lines, recover_lines
@@ -121,13 +122,14 @@ def open_folder(
         _refuse_others(folder, known_settings, known, settings, tasks)
         if note := rounding_note("evaluate", known_settings, settings):
             warn(note)
+        stored_speeds(folder)
         for name in {**known, **tasks}:  # before anything is asked, which takes long
             read_task(folder, name)
             ResponseFile(folder, name).recover()
     begin(folder, *MADE_FILES)
     if resume == "never":
         # The settings last: a kill in between must not leave responses of unknown origin.
-        for old in (*_responses_in(folder), path):
+        for old in (*_responses_in(folder), folder / TIMINGS_FILE, path):
             old.unlink(missing_ok=True)
     known |= tasks
     listed = {name: asdict(task) for name, task in known.items()}
@@ -148,6 +150,14 @@ def _refuse_foreign(folder: Path) -> None:
         raise ResumeError(
             f"{folder} holds {foreign[0]}, and no {SETTINGS_FILE} of an evaluation: set another output_dir"
         )
+
+
+def stored_speeds(folder: str | Path) -> dict[str, dict[str, float]]:
+    """The speeds of a folder's tasks (`timings.read_speeds`). Raises `ResumeError` for a damaged file."""
+    try:
+        return read_speeds(folder)
+    except BrokenLineError as error:
+        raise ResumeError(f"{error}: is no line of timings. Take the file away to go on without") from error
 
 
 def _refuse_others(

@@ -33,6 +33,7 @@ def summarise(
     *,
     config: Mapping[str, Any],
     left_out: Mapping[TaskKey, Mapping[str, Sequence[Id]]] | None = None,
+    speeds: Mapping[str, Mapping[str, float]] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
@@ -40,8 +41,9 @@ def summarise(
 
     `config` says how they were made. `left_out`: the ids that were not asked, by reason. The ids of samples
     that were connected to their own prompt, for want of a translation, are `untranslated`. A metric's scores
-    are averaged over the samples that have it. Raises `ValueError` for a task without samples, a question
-    that is there twice, and a benchmark that is not known or lacks its main metric.
+    are averaged over the samples that have it. `speeds`: of each task, where it is known
+    (`timings.read_speeds`). Raises `ValueError` for a task without samples, a question that is there twice,
+    and a benchmark that is not known or lacks its main metric.
     """
     results: dict[str, Any] = {
         "results": {},
@@ -71,6 +73,9 @@ def summarise(
         averages.append(_add_scores(results, benchmark, by_language, seed=seed, resamples=resamples))
     if len(averages) > 1:
         results["average"] = _entries("score,paper", average(averages))
+    for task, speed in (speeds or {}).items():
+        if task in results["generation"]:
+            results["generation"][task] |= speed
     return results
 
 
