@@ -161,7 +161,13 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
         return CCTuningModel.load(directory, **kwargs)
     if kind.exported:
         return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
-    return _load_base(directory, **kwargs).eval()
+    model = _load_base(directory, **kwargs).eval()
+    if getattr(model.config, "cctuning", None) is not None:  # on the hub, where no folder says what it is
+        raise ModelError(
+            f"{directory} is an exported model on the hub, and would be taken for a plain one: download it, "
+            f"with hf download {directory} --local-dir FOLDER, and name the folder"
+        )
+    return model
 
 
 def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:

@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
 from cctuning.export import export_monolingual
+from cctuning.pretrained.kinds import ModelError
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 
@@ -28,6 +30,18 @@ def test_an_exported_model_is_connected(exported):
     model = load_model(exported)
     assert type(model).__name__ == "CCTuningLlamaForCausalLM" and not model.training
     assert model.transform_matrix.weight.shape == (32, 32)
+
+
+def test_an_exported_model_of_the_hub_is_not_taken_for_a_plain_one(exported, tmp_path, monkeypatch):
+    cached = tmp_path / "cache" / "models--org--name"
+    for folder in ("snapshots", "refs"):
+        (cached / folder).mkdir(parents=True)
+    exported.rename(cached / "snapshots" / "0123")
+    (cached / "refs" / "main").write_text("0123")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="org/name is an exported model on the hub"):
+        load_model("org/name")
 
 
 def test_a_run_whose_connection_lies_beside_the_weights(tmp_path):
