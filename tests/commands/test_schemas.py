@@ -39,12 +39,15 @@ PAPERS = {
 }
 NAMES_OF_THE_RUN = {"run_name", "output_dir"}
 SETTINGS = ("en", "mt", "sdrrl")
+_CENTRED = {"connection.centred": True, "connection.scale": 0.5, "connection.decision_maker_norm": True}
 ABLATIONS = {
     "mean": {"connection.pooling": "mean"},
     "random": {"connection.pooling": "random"},
     "last_layer": {"connection.pooling": "layer", "connection.layer": -1},
     "attention": {"connection.sublayer": "attention"},
     "block": {"connection.sublayer": "block"},
+    "centred": _CENTRED,
+    "gated": _CENTRED | {"connection.gate": "scalar"},
 }
 TRAINING = sorted(recipe_files(TrainRecipe, RECIPES))
 
@@ -139,7 +142,7 @@ def test_the_authors_code_differs_from_the_paper_in_prompts_and_batches(model):
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
 @pytest.mark.parametrize("model", MODELS)
-def test_an_ablation_changes_one_thing(model, ablation):
+def test_an_ablation_changes_what_it_is_named_after(model, ablation):
     found = differences(f"{model}_aya", f"ablations/{model}_aya_{ablation}")
     changed = {key: value for key, (_, value) in found.items() if key not in NAMES_OF_THE_RUN}
     assert changed == ABLATIONS[ablation]
