@@ -1,8 +1,9 @@
 """The next turn of a conversation: all of it is read, and its last response start alone is connected."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class Prompt:
     """A conversation in tokens: ids up to the next response, and those of its last question in English."""
 
     ids: list[int]
-    english_ids: list[int] | None = field(default=None)
+    english_ids: list[int] | None = None
 
 
 def read(
@@ -67,9 +68,9 @@ def read(
         raise ValueError("an English parallel needs a connected model, and this is a plain one")
     ids = prompts.conversation_ids(messages)
     english_ids = None if english is None else prompts.prompt_ids(english)
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    room = (positions or len(ids) + len(english_ids or []) + 2**20) - len(ids)
-    if room < 1 or (english_ids is not None and positions is not None and len(english_ids) > positions):
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+    room = positions - len(ids)
+    if room < 1 or len(english_ids or []) > positions:
         raise ValueError(
             f"the conversation has {len(ids)} tokens (in English {len(english_ids or [])}), and the model "
             f"{positions} positions for them and the answer: make it shorter"
@@ -110,8 +111,7 @@ def respond(
     new = tokens[0].tolist()
     said = answer_of(prompts, new, int(layers[0]))
     ended = streamer.stopped or len(new) < decoding.max_new_tokens or new[-1] in stop_tokens(model, prompts)
-    text = streamer.text
-    return Turn(text, said.connected, said.layer, len(prompt.ids), len(new), ended)
+    return Turn(streamer.text, said.connected, said.layer, len(prompt.ids), len(new), ended)
 
 
 class _Pieces(BaseStreamer):
