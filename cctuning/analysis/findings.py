@@ -12,12 +12,11 @@ from cctuning.analysis.measures.strategies import OVERALL, choose
 from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.measures.tables import write_tables
 from cctuning.analysis.selectors import Judgement, features, judge_pilot, judge_unseen
+from cctuning.analysis.study_files import SUMMARY_FILE
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
 from cctuning.tools.json_text import to_json
 from cctuning.tools.marks import finish
-
-SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from cctuning.analysis.probing.comparable import read_probe
+from cctuning.analysis.study_files import is_study
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import CompareRecipe
 from cctuning.evaluation.comparison.compare import Comparison, compare
@@ -32,7 +34,7 @@ def compare_results(recipe: CompareRecipe) -> Result:
     Raises `ValueError` or `OSError` for folders that hold no results, or results that cannot be compared.
     """
     folders = tracked(recipe.results, "results read", console=console)
-    evaluations = [read_evaluation(folder) for folder in folders]
+    evaluations = [read_probe(folder) if is_study(folder) else read_evaluation(folder) for folder in folders]
     names = name_evaluations(evaluations, recipe.names)
     with console.status("resampling the questions"):
         comparison = compare(

@@ -95,6 +95,7 @@ COMMANDS = {
             (
                 "cctuning compare results=[outputs/a/evaluation/paper-none,outputs/b/evaluation/paper-none]",
                 "cctuning compare results=[DIR_A,DIR_B] names=[ML-SFT,bilingual] output_dir=outputs/mine",
+                "cctuning compare results=[outputs/a/probing/xnli,outputs/b/probing/xnli]    (studies)",
             ),
             schemas.CompareRecipe,
             "compare_results",

@@ -465,7 +465,7 @@ class ProbeRecipe:
 class CompareRecipe:
     """Settings of `cctuning compare`."""
 
-    results: list[str] = required("folders that evaluate wrote; the first is the baseline")
+    results: list[str] = required("folders that evaluate, or probe, wrote; the first is the baseline")
 
     output_dir: str = setting("outputs/comparison", "for tables, JSON and the figure")
     names: list[str] = setting([], "of the models in tables; default: from the folders")

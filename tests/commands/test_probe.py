@@ -6,12 +6,13 @@ import sys
 from contextlib import nullcontext
 from unittest import mock
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from cctuning.analysis import XTransplant
-from cctuning.analysis.cells.store import read_cells
+from cctuning.analysis.cells.store import read_cells, write_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
 from cctuning.commands import probe_findings
@@ -416,3 +417,40 @@ def test_a_test_set_of_ones_own(models, folder):
     (folder / "sets/mine.yaml").write_text('kind: choice\nscoring: letter\nprompt: "{question}"\n')
     ended = probe(models / "plain", "benchmarks=[sets/mine.yaml]", "languages=[sw]", "pilot=sets")
     assert ended.status == 1 and "scoring.mine: 'names_option' -> 'names_letter'" in ended.err
+
+
+def test_studies_are_compared_on_the_same_questions(models, folder):
+    more = ["languages=[sw]", "unseen=data/unseen"]
+    for model, out in (("plain", "one"), ("run", "two")):
+        assert probe(models / model, *more, f"output_dir={out}").status == 0
+    # The same weights: a right answer is put into one of the second study's cells by hand.
+    [path, *_] = sorted((folder / "two/cells/pilot/ffn/xnli/sw").glob("*.parquet"))
+    changed = read_cells([path]).to_pylist()
+    for place, row in enumerate(changed):
+        row["correct"] = place == 5
+    write_cells(path, changed, fingerprint="x")
+    ended = call("compare", "results=[one,two]", "names=[a,b]", "resamples=1000", "output_dir=compared")
+    assert ended.status == 0, ended.err
+    scores = json.loads((folder / "compared/comparison.json").read_text(encoding="utf-8"))["scores"]
+    found = {(one["benchmark"], one["metric"], one["name"]): one for one in scores if one["language"] == "sw"}
+    for out, name in (("one", "a"), ("two", "b")):
+        right = {}
+        for row in read_cells(
+            sorted((folder / out / "cells/pilot/ffn/xnli/sw").glob("*.parquet"))
+        ).to_pylist():
+            if row["kind"] == "transplant":
+                right.setdefault(row["question"], []).append(row["correct"])
+        bound = found["xnli_ffn", "upper_bound,paper", name]
+        assert bound["score"] == np.mean([any(cells) for cells in right.values()]) and bound["is_main"]
+        assert found["xnli_ffn", "accuracy,all_pairs", name]["score"] == pytest.approx(
+            np.mean([np.mean(cells) for cells in right.values()])
+        )
+        unseen = found["xnli_ffn_unseen", "overall,unseen", name]
+        assert unseen["questions"] == 3 and not unseen["is_main"]
+    assert found["xnli_ffn", "upper_bound,paper", "b"]["difference"]["value"] == pytest.approx(
+        found["xnli_ffn", "upper_bound,paper", "b"]["score"]
+        - found["xnli_ffn", "upper_bound,paper", "a"]["score"]
+    )
+    (folder / "two/summary.json").unlink()
+    ended = call("compare", "results=[one,two]", "output_dir=compared")
+    assert ended.status == 1 and "two holds no finished study" in ended.err

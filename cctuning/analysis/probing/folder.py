@@ -7,14 +7,14 @@ from typing import Any
 
 from cctuning.analysis.cells.load_cells import CellFiles
 from cctuning.analysis.probing.tasks import Piece, ProbeTask, pieces_of, source_pieces
+from cctuning.analysis.study_files import SETTINGS_FILE, SUMMARY_FILE
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
 from cctuning.tools.marks import begin
 
-SETTINGS_FILE = "probe.json"
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
-_MADE = ("summary.json", "report.html", "tables", "figures")  # what is made of it; the first is the mark
+_MADE = (SUMMARY_FILE, "report.html", "tables", "figures")  # what is made of it; the first is the mark
 GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
 
 
