@@ -17,7 +17,7 @@ from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, read_rows, rows_of_turns, sample_rows
+from cctuning.data.rows import Problem, held_out_rows, read_rows, rows_of_turns, sample_rows
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
@@ -138,6 +138,7 @@ def load_examples(
     )
     if not recipe.data:
         rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
+        rows, _ = held_out_rows(rows, run_recipe.get("eval_share") or 0, seed=run_recipe["seed"])
     if run_recipe["connection"].get("turns") == "all":
         rows = rows_of_turns(rows)
     config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()

@@ -226,6 +226,20 @@ class TrainRecipe:
     dataloader_num_workers: int = number(0, at_least=0, help="processes that make batches")
     group_by_length: bool = setting(False, "rows of like length together: less padding, less random order")
 
+    # Evaluation while training
+    eval_data: list[str] = setting([], "sources of rows to measure the loss on", names="rows")
+    eval_split: str = setting("validation", "of data sets that have splits, for eval_data")
+    eval_share: float = number(
+        0.0, at_least=0, at_most=0.9, help="in place of eval_data: share of the items of data held out"
+    )
+    eval_steps: int | None = number(None, at_least=1, help="steps between evaluations; null: each epoch")
+    load_best_model_at_end: bool = setting(
+        False, "keep the checkpoint of the lowest loss on these rows, and save that model"
+    )
+    early_stopping_patience: int | None = number(
+        None, at_least=1, help="evaluations in a row without a lower loss that end the run; null: never"
+    )
+
     # What is written
     logging_steps: int = number(10, at_least=1, help="steps between two lines of metrics.jsonl")
     save_strategy: str = one_of("epoch", "steps", "no", help="when checkpoints are written")
@@ -239,12 +253,37 @@ class TrainRecipe:
                 "mask_history=False counts earlier responses in every row of a conversation, and with "
                 "connection.turns=all each is the last one of a row already: leave it out"
             )
+        self._check_evaluations()
         run = PurePath(self.run_name)
         if not self.output_dir and (".." in run.parts or run.is_absolute()):
             raise ValueError(
                 f"run_name={run} leads out of outputs/, where the run is written: set output_dir"
             )
         self.output_dir = self.output_dir or f"outputs/{self.run_name}"
+
+    @property
+    def evaluates(self) -> str:
+        """When the loss is measured on other rows: no | steps | epoch."""
+        if not (self.eval_data or self.eval_share):
+            return "no"
+        return "epoch" if self.eval_steps is None else "steps"
+
+    def _check_evaluations(self) -> None:
+        """Raises `ValueError` for settings of evaluations that do not go together."""
+        if self.eval_data and self.eval_share:
+            raise ValueError(f"eval_share={self.eval_share} beside eval_data: set one of the two")
+        for name in ("eval_steps", "load_best_model_at_end", "early_stopping_patience"):
+            if getattr(self, name) and self.evaluates == "no":
+                raise ValueError(f"{name}={getattr(self, name)} needs rows: set eval_data or eval_share")
+        if not self.load_best_model_at_end:
+            return
+        if self.save_strategy != self.evaluates or self.save_steps % (self.eval_steps or 1):
+            together = "save_strategy=epoch"
+            if self.eval_steps is not None:
+                together = f"save_strategy=steps and save_steps a multiple of eval_steps={self.eval_steps}"
+            raise ValueError(
+                "load_best_model_at_end=True needs a checkpoint where the loss is measured: set " + together
+            )
 
     def accumulation_steps(self, processes: int) -> int:
         """Forward passes per optimizer step for `processes` training processes.

@@ -30,7 +30,16 @@ from cctuning.connection.adapters import make_plain_adapter
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import BadRowsError, Problem, read_rows, rows_of_turns, sample_rows, write_rejects
+from cctuning.data.rows import (
+    BadRowsError,
+    Problem,
+    Row,
+    held_out_rows,
+    read_rows,
+    rows_of_turns,
+    sample_rows,
+    write_rejects,
+)
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
@@ -53,7 +62,7 @@ from cctuning.training.checkpoints import checkpoint_folder, write_failures_expl
 from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.interruption import StopOnSignal
 from cctuning.training.memory import UnknownMemoryError, device_at_hand, memory_report, memory_warning
-from cctuning.training.metrics import METRICS_FILE, read_metrics
+from cctuning.training.metrics import EVALUATED_LOSS, METRICS_FILE, read_metrics
 from cctuning.training.model_cards import training_card
 from cctuning.training.pickles import restricted_loading
 from cctuning.training.preflight import check_attention, check_positions, check_saving, check_targets
@@ -85,13 +94,16 @@ def train_model(recipe: TrainRecipe) -> Result:
             architecture_of(config.get_text_config().model_type)
         tokenizer = load_tokenizer(name, **where_from)
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
-    examples, problems = load_examples(recipe, prompts)
+    examples, held_out, problems = load_examples(recipe, prompts)
     check_vocabulary(
-        examples, tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=config.get_text_config().vocab_size
+        [*examples, *held_out],
+        tokenizer,
+        pad_token_id=prompts.pad_token_id,
+        vocab_size=config.get_text_config().vocab_size,
     )
-    errors = preflight(recipe, config, prompts, examples)
+    errors = preflight(recipe, config, prompts, [*examples, *held_out])
     if recipe.dry_run:
-        show(recipe, examples, problems, tokenizer)
+        show(recipe, examples, held_out, problems, tokenizer)
         for error in errors:
             console.say(f"This would stop the run: {error}")
         return Result()
@@ -99,11 +111,15 @@ def train_model(recipe: TrainRecipe) -> Result:
         raise errors[0]
 
     with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
-        return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, problems))
+        return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, held_out, problems))
 
 
 def fine_tune(
-    recipe: TrainRecipe, prompts: PromptFormat, examples: list[Example], problems: list[Problem]
+    recipe: TrainRecipe,
+    prompts: PromptFormat,
+    examples: list[Example],
+    held_out: list[Example],
+    problems: list[Problem],
 ) -> dict[str, Any]:
     """Trains, from a checkpoint where there is one; the first process returns the report."""
     origin = origin_of(recipe)
@@ -112,7 +128,8 @@ def fine_tune(
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
-    trainer = make_trainer(recipe, arguments, examples, prompts.tokenizer, load_base_model(recipe, prompts))
+    model = load_base_model(recipe, prompts)
+    trainer = make_trainer(recipe, arguments, examples, held_out, prompts.tokenizer, model)
     check_engine(current_engine(), trainer.accelerator)
     if trainer.accelerator.is_main_process:
         write_beginning(recipe, problems, origin)
@@ -127,7 +144,7 @@ def fine_tune(
             make_plain_adapter(recipe.output_dir)
     if not trainer.accelerator.is_main_process:
         return {}
-    report = finished_report(recipe, examples, result.metrics, trainer.state.global_step)
+    report = finished_report(recipe, examples, result.metrics, trainer.state)
     finish_run(recipe, report)
     return report
 
@@ -171,49 +188,80 @@ def check(recipe: TrainRecipe) -> None:
         english_gradient = connection.enabled and connection.english_gradient
         check_launch(use_cpu=recipe.use_cpu, english_gradient=english_gradient)
     recipe.accumulation_steps(current_engine().processes)
+    if recipe.load_best_model_at_end and current_engine().shards_weights:
+        raise ValueError(
+            f"load_best_model_at_end=True has not been tried under {current_engine()}, which has checkpoints "
+            "of its own kind: leave it out, and evaluate the checkpoints"
+        )
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
-    check_output_dir([*recipe.data, *recipe.english], recipe.output_dir)
+    check_output_dir([*recipe.data, *recipe.english, *recipe.eval_data], recipe.output_dir)
     for name in recipe.report_to:
         if name != "none" and importlib.util.find_spec(name) is None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
 
 
-def load_examples(recipe: TrainRecipe, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
-    """The recipe's rows, tokenised, and the bad ones, which stop the run unless they are to be skipped."""
-    rows, problems = read_rows(
-        recipe.data,
-        columns=dataclasses.asdict(recipe.columns),
-        split=recipe.data_split,
-        language=recipe.language,
-        english=recipe.connection.enabled,
-        parallels=recipe.english,
-        conversations=True,
-        on_bad_row="skip",
-    )
+def load_examples(
+    recipe: TrainRecipe, prompts: PromptFormat
+) -> tuple[list[Example], list[Example], list[Problem]]:
+    """The rows to train on and those to measure the loss on, tokenised, and the bad ones.
+
+    Bad rows stop the run unless they are to be skipped.
+    """
+    rows, problems = read_data(recipe, recipe.data, recipe.data_split)
     rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
-    examples, cut = encode(
-        rows_of_turns(rows) if recipe.connection.turns == "all" else rows,
-        prompts,
-        cutoff_len=recipe.cutoff_len,
-        english_cutoff_len=recipe.english_cutoff_len,
-        mask_history=recipe.mask_history,
-    )
-    problems = [*problems, *cut]
+    rows, held_out = held_out_rows(rows, recipe.eval_share, seed=recipe.seed)
+    if recipe.eval_data:
+        held_out, more = read_data(recipe, recipe.eval_data, recipe.eval_split)
+        problems = [*problems, *more]
+    encoded = []
+    for part in (rows, held_out):
+        part_examples, cut = encode(
+            rows_of_turns(part) if recipe.connection.turns == "all" else part,
+            prompts,
+            cutoff_len=recipe.cutoff_len,
+            english_cutoff_len=recipe.english_cutoff_len,
+            mask_history=recipe.mask_history,
+        )
+        encoded.append(part_examples)
+        problems = [*problems, *cut]
+    examples, held_out_examples = encoded
     if problems and recipe.on_bad_row == "error" and not recipe.dry_run:
         raise BadRowsError(problems)
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
+    if recipe.evaluates != "no" and not held_out_examples:
+        raise ValueError(f"nothing is left to evaluate on in {', '.join(recipe.eval_data or recipe.data)}")
     if same := untranslated(examples):
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
         console.say(f"Rows whose English prompt is the prompt, not translated perhaps: {counts}")
     unknown = unknown_tokens_warning(prompts.tokenizer, prompts_by_language(examples))
     if unknown:
         console.warn(unknown)
-    return examples, problems
+    return examples, held_out_examples, problems
 
 
-def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], tokenizer: Any) -> None:
+def read_data(recipe: TrainRecipe, sources: list[str], split: str) -> tuple[list[Row], list[Problem]]:
+    """The rows of `sources` as the recipe says to read them, and the bad ones."""
+    return read_rows(
+        sources,
+        columns=dataclasses.asdict(recipe.columns),
+        split=split,
+        language=recipe.language,
+        english=recipe.connection.enabled,
+        parallels=recipe.english,
+        conversations=True,
+        on_bad_row="skip",
+    )
+
+
+def show(
+    recipe: TrainRecipe,
+    examples: list[Example],
+    held_out: list[Example],
+    problems: list[Problem],
+    tokenizer: Any,
+) -> None:
     """Prints what a run would do, without doing it."""
     processes = current_engine().processes
     accumulation = recipe.accumulation_steps(processes)
@@ -225,6 +273,9 @@ def show(recipe: TrainRecipe, examples: list[Example], problems: list[Problem], 
     longest_first = sorted(examples, key=lambda example: example.truncated, reverse=True)
     console.print(example_panel(longest_first[0] if longest_first[0].truncated else examples[0], tokenizer))
     show_memory(recipe, examples, warn_only=False)
+    if held_out:
+        when = "each epoch" if recipe.eval_steps is None else f"every {recipe.eval_steps:,} steps"
+        console.say(f"The loss is measured on {len(held_out):,} other rows {when}")
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
     console.say(
         f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
@@ -299,19 +350,31 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
 
 
 def finished_report(
-    recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], steps: int
+    recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], state: Any
 ) -> dict[str, Any]:
-    """Facts about a finished run: steps, rows, languages, the last loss (nats), times."""
+    """Facts about a finished run: steps, rows, languages, the last loss (nats), times.
+
+    Where there are other rows to measure it on, also `eval_loss` (nats) of the model that is saved, and the
+    step that it is of.
+    """
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
     times = {name: value for name, value in metrics.items() if name != "train_loss"}  # of the last part alone
-    return {"steps": steps, "rows": len(examples), "languages": languages_of(examples), "loss": loss, **times}
+    facts = {"steps": state.global_step, "rows": len(examples), "languages": languages_of(examples)}
+    evaluations = [line for line in state.log_history if EVALUATED_LOSS in line]
+    if evaluations:
+        best = min(evaluations, key=lambda line: line[EVALUATED_LOSS])
+        saved = best if recipe.load_best_model_at_end else evaluations[-1]
+        facts |= {EVALUATED_LOSS: saved[EVALUATED_LOSS], "eval_step": saved["step"]}
+    return {**facts, "loss": loss, **times}
 
 
 def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     """Figures, the model card, and last the report that marks the run as finished."""
     output_dir = Path(recipe.output_dir)
     logged = read_metrics(output_dir / METRICS_FILE)
-    plot_loss(logged, output_dir / "training_loss.png", title=f"{recipe.run_name}: training loss")
+    evaluated = read_metrics(output_dir / METRICS_FILE, EVALUATED_LOSS)
+    title = f"{recipe.run_name}: training loss"
+    plot_loss(logged, output_dir / "training_loss.png", evaluated=evaluated, title=title)
     plot_layers(logged, output_dir / "chosen_layers.png")
     card = training_card(
         dataclasses.asdict(recipe), languages=report["languages"], rows=report["rows"], loss=report["loss"]

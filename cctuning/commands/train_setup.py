@@ -15,8 +15,9 @@ from cctuning.distributed.engines import current_engine
 from cctuning.generation.rules import set_generation_tokens
 from cctuning.pretrained.loading import load_causal_lm, load_config
 from cctuning.pretrained.names import naming_model
-from cctuning.training.callbacks import MetricsFile, TemperatureSchedule
+from cctuning.training.callbacks import EarlyStopping, MetricsFile, TemperatureSchedule
 from cctuning.training.memory import Step
+from cctuning.training.metrics import EVALUATED_LOSS
 from cctuning.training.preflight import trained_dtype
 from cctuning.training.trainer import CCTuningTrainer
 
@@ -82,19 +83,27 @@ def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
 
 
 def make_trainer(
-    recipe: TrainRecipe, arguments: SFTConfig, examples: list[Example], tokenizer: Any, model: Any
+    recipe: TrainRecipe,
+    arguments: SFTConfig,
+    examples: list[Example],
+    held_out: list[Example],
+    tokenizer: Any,
+    model: Any,
 ) -> CCTuningTrainer:
-    """The trainer for a recipe."""
+    """The trainer for a recipe, which measures the loss on `held_out` meanwhile."""
     callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
     connection = recipe.connection
     if connection.enabled and connection.final_temperature is not None:
         schedule = (connection.final_temperature, connection.temperature_schedule)
         callbacks.append(TemperatureSchedule(model.connection, *schedule))
+    if recipe.early_stopping_patience is not None:
+        callbacks.append(EarlyStopping(recipe.early_stopping_patience))
     tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
     return CCTuningTrainer(
         model,
         arguments,
         train_dataset=examples,
+        eval_dataset=held_out or None,
         processing_class=tokenizer,
         english_buckets=recipe.english_buckets,
         decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
@@ -130,6 +139,12 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
         dataloader_num_workers=recipe.dataloader_num_workers,
         train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
+        eval_strategy=recipe.evaluates,
+        eval_steps=recipe.eval_steps,
+        per_device_eval_batch_size=recipe.per_device_train_batch_size,
+        load_best_model_at_end=recipe.load_best_model_at_end,
+        metric_for_best_model=None if recipe.evaluates == "no" else EVALUATED_LOSS,
+        greater_is_better=False,
         logging_steps=recipe.logging_steps,
         logging_first_step=True,
         save_strategy=recipe.save_strategy,

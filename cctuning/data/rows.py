@@ -197,6 +197,21 @@ def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Ro
     return [rows[index] for index in sorted(random.Random(seed).sample(range(len(rows)), count))]
 
 
+def held_out_rows(rows: Sequence[Row], share: float, *, seed: int) -> tuple[list[Row], list[Row]]:
+    """The rows without a `share` of the items, drawn at random, and the rows of these, both in their order.
+
+    An item is all rows of one id: its translations do not tell what is held out. At least one is, unless
+    `share` is 0. Raises `ValueError` where none would be left.
+    """
+    if not share:
+        return list(rows), []
+    items = sorted({row.id for row in rows})
+    chosen = set(random.Random(seed).sample(items, max(1, round(share * len(items)))))
+    if len(chosen) == len(items):
+        raise ValueError(f"eval_share={share} of {len(items)} items leaves none to train on")
+    return [row for row in rows if row.id not in chosen], [row for row in rows if row.id in chosen]
+
+
 # --- Reading ------------------------------------------------------------------------------------------------
 
 

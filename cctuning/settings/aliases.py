@@ -41,6 +41,9 @@ OTHER_NAMES = {
     "lora.use_dora": "use_dora peft_use_dora",
     "lora.use_rslora": "use_rslora peft_use_rslora",
     "neftune_noise_alpha": "noisy_embedding_alpha",
+    "eval_data": "eval_dataset eval_file validation_file test_datasets",
+    "eval_share": "val_size val_set_size validation_split eval_ratio",
+    "early_stopping_patience": "patience",
     "benchmarks": "tasks task",
 }
 # (their name, ours)
@@ -127,11 +130,13 @@ _NOT_HERE = {
         "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo export_hub_model_id"
     ),
     # Evaluation
-    "instead cctuning evaluate, on the finished run or on a checkpoint of it": (
-        "eval_strategy evaluation_strategy eval_steps do_eval val_size val_set_size eval_dataset "
-        "evals_per_epoch per_device_eval_batch_size load_best_model_at_end early_stopping_patience "
-        "metric_for_best_model"
+    "instead eval_data=FILE or eval_share=0.1, and eval_steps=N unless each epoch is meant": (
+        "eval_strategy evaluation_strategy do_eval evals_per_epoch"
     ),
+    "because it is the loss: cctuning evaluate scores a finished run": (
+        "metric_for_best_model greater_is_better compute_metrics predict_with_generate eval_table_size"
+    ),
+    "instead per_device_train_batch_size, which is that of evaluations too": "per_device_eval_batch_size",
     "instead benchmarks=NAME of cctuning evaluate": "tasks task eval_dataset_name",
     "instead cctuning evaluate loads the model itself: model=, dtype=, template= and the other keys": (
         "model_args gen_kwargs apply_chat_template fewshot_as_multiturn system_instruction include_path"

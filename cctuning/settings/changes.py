@@ -75,6 +75,9 @@ def _together(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     reentrant = settings.get("gradient_checkpointing_reentrant")
     return {
         "rows_of_a_step": settings.get("rows_of_a_step", rows_of_a_step(settings)),
+        # Of which checkpoints the best one is taken.
+        "saves": settings.get("load_best_model_at_end")
+        and [settings.get(name) for name in ("save_strategy", "save_steps")],
         # It passes no gradient to English outputs.
         "gradient_checkpointing_reentrant": bool(reentrant and settings.get("gradient_checkpointing")),
     }

@@ -11,7 +11,7 @@ from transformers.trainer_callback import ProgressCallback
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import non_finite, to_json
-from cctuning.training.metrics import METRICS_FILE, metric_steps
+from cctuning.training.metrics import EVALUATED_LOSS, METRICS_FILE, metric_steps
 
 _DURATIONS = ("_runtime", "_per_second")
 
@@ -67,6 +67,24 @@ class BeforeTheFirstStep(TrainerCallback):
     ) -> None:
         """Also of a run that is resumed."""
         self.prepare()
+
+
+class EarlyStopping(TrainerCallback):
+    """Ends the run after `patience` evaluations in a row without a lower loss.
+
+    They are read from the state, which checkpoints keep: a resumed run ends at the same step.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The loss of this evaluation is in the history by now."""
+        losses = [line[EVALUATED_LOSS] for line in state.log_history if EVALUATED_LOSS in line]
+        since_best = len(losses) - 1 - losses.index(min(losses))
+        control.should_training_stop = control.should_training_stop or since_best >= self.patience
 
 
 class MetricsFile(TrainerCallback):

@@ -8,13 +8,23 @@ from typing import Any
 from matplotlib import colormaps
 
 from cctuning.reporting.plots import AMOUNTS, LINES, WIDTH, legend_beside, save, style, subplots
+from cctuning.training.metrics import EVALUATED_LOSS
 
 _LAYER = "decision_maker/layer_"
 
 
 @style()
-def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str = "training loss") -> None:
-    """Loss over steps, in nats per label token: over all rows, and per language."""
+def plot_loss(
+    metrics: Sequence[dict[str, Any]],
+    path: str | Path,
+    *,
+    evaluated: Sequence[dict[str, Any]] = (),
+    title: str = "training loss",
+) -> None:
+    """Loss over steps, in nats per label token: over all rows, and per language.
+
+    `evaluated` are the lines with the loss on rows that are not trained on.
+    """
     figure, axes = subplots((WIDTH, 3.9))
     steps = [line["step"] for line in metrics]
     languages = sorted({name for line in metrics for name in line if name.startswith("loss/")})
@@ -33,6 +43,9 @@ def plot_loss(metrics: Sequence[dict[str, Any]], path: str | Path, *, title: str
     axes.plot(
         steps, [line["loss"] for line in metrics], color="black", linewidth=2, marker=marker, label="all rows"
     )
+    if evaluated:
+        points = [(line["step"], line[EVALUATED_LOSS]) for line in evaluated]
+        axes.plot(*zip(*points, strict=True), color="black", linestyle="--", marker="x", label="held out")
     axes.set(xlabel="step", ylabel="nats per label token", title=title)
     axes.set_ylim(bottom=0)
     axes.grid()

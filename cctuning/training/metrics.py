@@ -9,6 +9,7 @@ from cctuning.data.fields import type_name
 from cctuning.tools.json_text import from_json
 
 METRICS_FILE = "metrics.jsonl"
+EVALUATED_LOSS = "eval_loss"  # on rows that are not trained on
 TOKENS = "tokens/"  # begins a name in it: label tokens, then a language
 
 
@@ -48,8 +49,8 @@ def metric_steps(path: Path) -> Iterator[tuple[str, float]]:
         yield line, values["step"]
 
 
-def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl` that hold a training loss, in the order of steps.
+def read_metrics(path: str | Path, name: str = "loss") -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl` that hold the value `name`, a training loss, in the order of steps.
 
     Raises `ValueError` for a line that is no JSON, holds a number that is not finite, or is none of training.
     """
@@ -61,5 +62,5 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}, line {number}: {error}") from error
         if fault := metrics_fault(values):
             raise ValueError(f"{path}, line {number}: {fault}")
-        losses += [values] if "loss" in values else []
+        losses += [values] if name in values else []
     return losses

@@ -40,7 +40,8 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("seed", "cutoff_len", "english_cutoff_len"), (int,)),
     **dict.fromkeys(("columns", "connection", "lora"), (dict,)),
     "data": (list,),
-    "english": (list, type(None)),  # no run of an older version has it
+    "english": (list, type(None)),  # no run of an older version has these two
+    "eval_share": (float, int, type(None)),
     "language": (str, type(None)),
     "max_rows": (int, type(None)),
 }

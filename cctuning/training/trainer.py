@@ -321,13 +321,20 @@ class CCTuningTrainer(ResumableTrainer):
             if self.connection_model is not None:
                 save_connection(self.connection_model, folder, state_dict)
 
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        self._load_connection(self.state.best_model_checkpoint)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self._load_connection(resume_from_checkpoint)
+
+    def _load_connection(self, checkpoint: str) -> None:
         # The connection has files of its own; adapters and FSDP's own files hold it themselves.
-        has_connection_file = (connection_folder(resume_from_checkpoint) / CONNECTION_WEIGHTS).is_file()
+        has_connection_file = (connection_folder(checkpoint) / CONNECTION_WEIGHTS).is_file()
         engine_has_it = self.is_fsdp_enabled or isinstance(self.model, PeftModel)
         if has_connection_file and self.connection_model is not None and not engine_has_it:
-            load_connection_weights(self.connection_model, resume_from_checkpoint)
+            load_connection_weights(self.connection_model, checkpoint)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         # The pooling's weights are not missing: they are read from their own file.

@@ -268,3 +268,27 @@ def test_arguments_of_a_template_are_shown_with_their_place():
     rows = recipe_settings(["recipe=tiny", "template_arguments.enable_thinking=false"], TrainRecipe)
     [(value, place)] = [row[1:] for row in rows if row[0] == "template_arguments"]
     assert "enable_thinking" in value and place == "on the command line"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["eval_data=x.jsonl", "eval_share=0.1"], "one of the two"),
+        (["eval_steps=10"], "eval_data or eval_share"),
+        (["load_best_model_at_end=true"], "eval_data or eval_share"),
+        (["early_stopping_patience=2"], "eval_data or eval_share"),
+        (["eval_share=0.1", "eval_steps=10", "load_best_model_at_end=true"], "save_strategy=steps"),
+        (
+            [
+                *("eval_share=0.1", "eval_steps=10", "load_best_model_at_end=true"),
+                *("save_strategy=steps", "save_steps=15"),
+            ],
+            "eval_steps=10",
+        ),
+        (["eval_share=0.1", "load_best_model_at_end=true", "save_strategy=steps"], "save_strategy=epoch"),
+        (["connection.turns=all", "mask_history=false"], "mask_history"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, said):
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(["model_name_or_path=m", "data=d.jsonl", *settings], TrainRecipe)

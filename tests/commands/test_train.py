@@ -16,6 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from cctuning.commands import train_model as train
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.connection.model import CCTuningModel, load_model
+from cctuning.data.encoding import encode
+from cctuning.data.prompts import PromptFormat
+from cctuning.data.rows import held_out_rows, read_rows
 from cctuning.data.templates import TEMPLATES
 from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
@@ -350,6 +353,69 @@ def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_
 def test_a_model_that_is_plain_already_is_not_made_into_one(base, tmp_path):
     ended = call("prepare", "model", str(base), "--output", str(tmp_path / "again"))
     assert ended.status == 2 and "used as they are" in ended.err
+
+
+# --- Evaluation while training ------------------------------------------------------------------------------
+
+EVALUATED = {"eval_steps": "1", "save_strategy": "steps", "save_steps": "1", "max_steps": "6"}
+
+
+def loss_on(model, tokenizer, rows, *, connected):
+    """Nats per label token of some rows, by one forward each."""
+    nats = tokens = 0
+    examples, _ = encode(rows, PromptFormat(tokenizer), cutoff_len=999, english_cutoff_len=999)
+    for example in examples:
+        ids, start = torch.tensor([example.input_ids]), example.prompt_length
+        english = {
+            "english_input_ids": torch.tensor([example.english_input_ids]),
+            "prompt_lengths": torch.tensor([start]),
+        }
+        with torch.no_grad():
+            logits = model(ids, **(english if connected else {})).logits[0, start - 1 : -1]
+        nats += torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="sum").item()
+        tokens += len(ids[0, start:])
+    return nats / tokens
+
+
+@pytest.mark.parametrize("kind", ["connected", "plain", "lora"])
+def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out(
+    kind, arguments, data, tmp_path
+):
+    settings = {**EVALUATED, "load_best_model_at_end": "true", "eval_share": "0.25", "learning_rate": "8e-2"}
+    changes = {
+        "plain": {"connection__enabled": "false"},
+        "lora": {"lora__enabled": "true", "lora__alpha": "3000", "lr_scheduler_type": "constant"},
+    }
+    ended = call(train, *arguments(**settings | changes.get(kind, {})))
+    assert ended.status == 0, ended.err
+    run = tmp_path / "run"
+    report = json.loads((run / "training_report.json").read_text())
+    lines = [line for line in metrics_of(run) if "eval_loss" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    best = min(lines, key=lambda line: line["eval_loss"])
+    assert best["step"] < 6, lines  # else the test would see nothing
+    assert (report["eval_step"], report["eval_loss"]) == (best["step"], best["eval_loss"])
+    assert (run / f"checkpoint-{best['step']}" / "complete.json").is_file()  # save_total_limit=1 keeps it
+    rows, held_out = held_out_rows(read_rows([str(data)])[0], 0.25, seed=42)
+    assert (report["rows"], len(held_out)) == (len(rows), 3)
+    languages = {name.removeprefix("eval_loss/") for name in best if name.startswith("eval_loss/")}
+    assert languages == {row.language for row in held_out}
+    found = loss_on(load_model(run), AutoTokenizer.from_pretrained(run), held_out, connected=kind != "plain")
+    assert found == pytest.approx(best["eval_loss"], rel=1e-4)
+    fitted = call("fit", f"model={run}", "use_cpu=true", "dry_run=true", "pairs=4")
+    assert fitted.status == (1 if kind == "plain" else 0)
+    if kind != "plain":
+        assert "9 rows" in " ".join(fitted.out.split())
+
+
+def test_early_stopping_ends_the_run_where_the_loss_has_not_fallen(arguments, data, tmp_path):
+    changes = {"eval_data": data, "early_stopping_patience": "2", "learning_rate": "8e-2", "max_steps": "12"}
+    ended = call(train, *arguments(**{**EVALUATED, **changes}))
+    assert ended.status == 0, ended.err
+    losses = [line["eval_loss"] for line in metrics_of(tmp_path / "run") if "eval_loss" in line]
+    assert len(losses) < 12 and losses.index(min(losses)) == len(losses) - 3
+    report = json.loads((tmp_path / "run" / "training_report.json").read_text())
+    assert (report["steps"], report["eval_loss"]) == (len(losses), losses[-1])
 
 
 # --- Other kinds of runs ------------------------------------------------------------------------------------

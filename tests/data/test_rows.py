@@ -18,6 +18,7 @@ from cctuning.data.rows import (
     BadRowsError,
     Problem,
     Row,
+    held_out_rows,
     read_rows,
     rows_from_records,
     sample_rows,
@@ -429,3 +430,17 @@ def test_names_of_classes_are_read(tmp_path, kind):
         data_set.save_to_disk(path)
     rows, _ = read_rows([str(path)])
     assert [row.language for row in rows] == ["th", "sw"]
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5])
+def test_items_are_held_out_with_all_of_their_translations(share, tmp_path):
+    rows = [{**GOOD[0], "id": number, "language": code} for number in range(10) for code in ("de", "sw")]
+    rows, _ = read_rows([write(tmp_path / "rows.jsonl", rows)])
+    kept, held_out = held_out_rows(rows, share, seed=1)
+    assert len({row.id for row in held_out}) == 10 * share and len(held_out) == 20 * share
+    assert sorted(kept + held_out, key=rows.index) == rows
+    assert held_out_rows(rows, share, seed=1) == (kept, held_out)
+    if share:
+        assert held_out_rows(rows, share, seed=2) != (kept, held_out)
+        with pytest.raises(ValueError, match="leaves none"):
+            held_out_rows(rows[:2], share, seed=1)

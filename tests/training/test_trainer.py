@@ -239,12 +239,12 @@ def test_what_is_overridden_still_exists():
         overridden = {name for name, value in vars(own).items() if inspect.isfunction(value)}
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
-            "_non_finite_message", "_sum_over_processes", "_measure_statistics",
+            "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name
     private = ["_get_train_sampler", "_save_checkpoint", "_save", "_load_from_checkpoint", "_get_grad_norm"]
-    private += ["_issue_warnings_after_load", "_set_signature_columns_if_needed"]
+    private += ["_load_best_model", "_issue_warnings_after_load", "_set_signature_columns_if_needed"]
     source = inspect.getsource(Trainer)
     for name in private:
         assert f"self.{name}" in source, name
