@@ -13,9 +13,13 @@ _PROCESS = ("self", "request_id", "prompt", "params", "supported_tasks")
 def install() -> None:
     """Wraps what takes requests in; requests to other models go through as they are."""
     from vllm.entrypoints.generate.beam_search import offline, online
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+    from vllm.entrypoints.openai.completion.protocol import CompletionRequest
     from vllm.v1.engine.input_processor import InputProcessor
 
     wrap(InputProcessor, "process_inputs", _PROCESS, _process_inputs)
+    for asked in (CompletionRequest, ChatCompletionRequest):
+        wrap(asked, "to_sampling_params", ("self", "max_tokens"), _to_sampling_params)
     wrap(offline.BeamSearchOfflineMixin, "beam_search", ("self", "prompts", "params"), _refuse_beams)
     wrap(online.BeamSearchOnlineMixin, "beam_search", ("self", "prompt", "request_id"), _refuse_beams)
 
@@ -35,6 +39,18 @@ def _process_inputs(original: Callable[..., Any], processor: Any, *args: Any, **
     others = {name: v for name, v in (params.extra_args or {}).items() if not name.startswith("cctuning")}
     params.extra_args = others | connection.as_extra_args()
     return request
+
+
+def _to_sampling_params(original: Callable[..., Any], asked: Any, *args: Any, **kwargs: Any) -> Any:
+    """A request's parameters, with its options checked while a stream can still be refused by its status."""
+    from vllm.exceptions import VLLMValidationError
+
+    params = original(asked, *args, **kwargs)
+    try:
+        RequestOptions.of(params.extra_args)
+    except RequestError as error:
+        raise VLLMValidationError(str(error)) from error
+    return params
 
 
 def connection_of(request: Any, processor: Any) -> Connection:
