@@ -70,7 +70,10 @@ def running(request, reference):
     """An engine of each kind with each architecture."""
     architecture, kind = request.param
     os.environ["CCTUNING_VLLM_SECOND_PASS"] = "full" if kind == "full second pass" else "narrow"
-    engine = Engine.start(reference(architecture).folder, **ENGINES[kind])
+    settings = dict(ENGINES[kind])
+    if architecture == "gemma3" and kind == "preemption":  # which keeps blocks for two kinds of layers
+        settings["num_gpu_blocks_override"] *= 2
+    engine = Engine.start(reference(architecture).folder, **settings)
     yield engine, reference(architecture), kind
     engine.stop()
 
