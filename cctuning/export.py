@@ -12,8 +12,8 @@ from torch import Tensor
 
 from cctuning.connection import modeling_cctuning
 from cctuning.connection.adapters import check_not_tied
-from cctuning.connection.connected import statistics_of
-from cctuning.connection.modeling_cctuning import CrossLingualConnection
+from cctuning.connection.connected import constants_of
+from cctuning.connection.modeling_cctuning import OWN_TRANSFORM, CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 from cctuning.pretrained.generation_config import make_savable
 
@@ -78,7 +78,8 @@ def export_monolingual(
     if into_english:
         start = PromptFormat(tokenizer).prompt_start
         config.cctuning["into_english"] = {"wordings": dict(into_english), "prompt_start": start}
-    weights = dict(model.state_dict()) | statistics_of(model)
+    needed = {n: value for n, value in constants_of(model).items() if not n.startswith(OWN_TRANSFORM)}
+    weights = dict(model.state_dict()) | needed
     # nn.Linear multiplies with the transposed weight: y = x W_T.
     weights["transform_matrix.weight"] = matrix.T.contiguous()
     _save(model, config, weights, output_dir)

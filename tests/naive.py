@@ -110,6 +110,8 @@ class Settings:
     factors: Tensor | None = None  # of f, (1,) or (d,)
     decision_maker_norm: bool = False
     target_layer: int = 0
+    monolingual_share: float = 0.0
+    transform: Tensor | None = None  # W_T (d, d), for the rows whose vector is their own
 
 
 def connected_outputs(model: PreTrainedModel, ids: Tensor, settings: Settings) -> Tensor:
@@ -222,6 +224,12 @@ def naive_training_step(
         with torch.set_grad_enabled(settings.english_gradient):
             english.append(connected_outputs(model, row.english, settings))
     layers, dtype = len(english[0]), english[0].dtype
+    if settings.monolingual_share:
+        for number, value in enumerate(torch.rand(len(rows))):
+            if value < settings.monolingual_share:
+                with torch.no_grad():
+                    own = connected_outputs(model, rows[number].prompt, settings)
+                english[number] = torch.stack([F @ settings.transform for F in own])
     if noise is None and settings.pooling == "decision_maker":
         noise = gumbel_noise(len(rows), layers, dtype)
 

@@ -100,6 +100,9 @@ class ConnectionSettings:
         False, "layer norm of the Decision Maker's input, and a start where all layers are as likely"
     )
     target_layer: int = setting(0, "to whose output f is added, from 0; -1 is the last")
+    monolingual_share: float = number(
+        0.0, at_least=0, at_most=1, help="of the rows, whose vector is their own F · W_T"
+    )
 
 
 @dataclass
@@ -114,6 +117,7 @@ class ConnectionRecipe(ConnectionSettings):
     temperature_schedule: str = one_of("linear", "exponential", help="how it gets there")
     decision_maker_lr_multiplier: float = number(1.0, above=0, help="times learning_rate")
     gate_lr_multiplier: float = number(100.0, above=0, help="times learning_rate")
+    monolingual_refit_steps: int = number(100, at_least=1, help="for a monolingual_share: W_T is fitted anew")
 
     def __post_init__(self) -> None:
         # Only the connection knows what it accepts, and its module needs torch: the defaults need no check.

@@ -185,8 +185,11 @@ def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
     if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
         connection = recipe.connection
-        english_gradient = connection.enabled and connection.english_gradient
-        check_launch(use_cpu=recipe.use_cpu, english_gradient=english_gradient)
+        check_launch(
+            use_cpu=recipe.use_cpu,
+            english_gradient=connection.enabled and connection.english_gradient,
+            reads_twice=connection.enabled and connection.monolingual_share > 0,
+        )
     recipe.accumulation_steps(current_engine().processes)
     if recipe.load_best_model_at_end and current_engine().shards_weights:
         raise ValueError(

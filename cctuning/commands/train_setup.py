@@ -108,6 +108,7 @@ def make_trainer(
         english_buckets=recipe.english_buckets,
         decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
         gate_lr_multiplier=connection.gate_lr_multiplier,
+        monolingual_refit_steps=connection.monolingual_refit_steps,
         peft_config=lora_config(recipe) if recipe.lora.enabled else None,
         callbacks=callbacks,
     )

@@ -6,7 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from cctuning.connection.modeling_cctuning import GATE, POOLINGS, STATISTICS, CrossLingualConnection
+from cctuning.connection.modeling_cctuning import (
+    GATE,
+    OWN_TRANSFORM,
+    POOLINGS,
+    STATISTICS,
+    Constants,
+    CrossLingualConnection,
+)
 
 # What comes before a name of the model's own in that of a wrapped one: PEFT's, DDP's, a compiled model's.
 _WRAPPED = r"(?:(?:base_model\.model|module|_orig_mod)\.)*"
@@ -36,15 +43,12 @@ def connection_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{match['module']}.{match['name']}": tensor for match, tensor in matches if match}
 
 
-def statistics_of(model: Any) -> dict[str, Tensor]:
-    """What a connected model's outputs are centred and scaled by, by name; empty where they are not.
-
-    In training they are in no state dict.
-    """
-    module = model.output_statistics
-    return (
-        {} if module is None else {f"{STATISTICS}.{name}": tensor for name, tensor in module.named_buffers()}
-    )
+def constants_of(model: Any) -> dict[str, Tensor]:
+    """What a connection has measured and does not train, by name; in training it is in no state dict."""
+    modules = {name: module for name, module in model.named_children() if isinstance(module, Constants)}
+    return {
+        f"{name}.{key}": tensor for name, module in modules.items() for key, tensor in module.named_buffers()
+    }
 
 
 def is_of_connection(name: str) -> bool:
@@ -56,4 +60,4 @@ def is_of_connection(name: str) -> bool:
 
 
 def _ours() -> str:
-    return rf"{_WRAPPED}(?P<module>{'|'.join([*POOLINGS, GATE, STATISTICS])})"
+    return rf"{_WRAPPED}(?P<module>{'|'.join([*POOLINGS, GATE, STATISTICS, OWN_TRANSFORM])})"

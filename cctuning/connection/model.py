@@ -15,7 +15,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from cctuning.connection.adapters import base_of, load_merged
-from cctuning.connection.connected import connection_weights, is_connected, is_of_connection, statistics_of
+from cctuning.connection.connected import connection_weights, constants_of, is_connected, is_of_connection
 from cctuning.connection.modeling_cctuning import (
     ConnectionConfig,
     CrossLingualConnection,
@@ -234,7 +234,7 @@ def save_connection(
     }
     if expected := _shapes(model):
         state_dict = model.state_dict() if state_dict is None else state_dict
-        weights = connection_weights(state_dict) | statistics_of(model)
+        weights = connection_weights(state_dict) | constants_of(model)
         if weights.keys() != expected.keys():
             raise ValueError(f"expected {', '.join(expected)} among the weights, found {sorted(weights)}")
         tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
@@ -247,14 +247,14 @@ def save_connection(
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the connection's tensors, whatever an engine or PEFT has made of its modules."""
     modules = nn.ModuleDict(model.make_modules(model.config.get_text_config().hidden_size, device="meta"))
-    tensors = modules.state_dict() | statistics_of(model)
+    tensors = modules.state_dict() | constants_of(model)
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def load_connection_weights(model: Any, directory: str | Path, *, statistics_only: bool = False) -> None:
+def load_connection_weights(model: Any, directory: str | Path, *, constants_only: bool = False) -> None:
     """Loads the connection's tensors from a run's directory into `model`, where it has any.
 
-    `statistics_only`: not the weights, which may be wrapped by PEFT, or lie in an engine's files.
+    `constants_only`: not the weights, which may be wrapped by PEFT, or lie in an engine's files.
     """
     expected = _shapes(model)
     if not expected:
@@ -274,8 +274,8 @@ def load_connection_weights(model: Any, directory: str | Path, *, statistics_onl
                 f"{path}: {name} is {tuple(tensor.shape)}, the model needs {expected[name]}: it belongs to "
                 "another model"
             )
-    for name, statistic in statistics_of(model).items():
-        statistic.copy_(tensors.pop(name))
-    if not statistics_only:
+    for name, constant in constants_of(model).items():
+        constant.copy_(tensors.pop(name))
+    if not constants_only:
         modules = {name.partition(".")[0] for name in tensors}
         nn.ModuleDict({name: model.get_submodule(name) for name in modules}).load_state_dict(tensors)

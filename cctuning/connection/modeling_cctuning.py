@@ -60,6 +60,7 @@ class ConnectionConfig:
     gate: str = "none"  # what f is multiplied with: none | scalar | vector, trained from 0
     decision_maker_norm: bool = False  # layer norm of the Decision Maker's input, which starts undecided
     target_layer: int = 0  # to whose output f is added, from 0; -1 is the last
+    monolingual_share: float = 0.0  # of the training rows, whose vector is their own F · W_T
 
     def __post_init__(self) -> None:
         for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():
@@ -77,6 +78,9 @@ class ConnectionConfig:
             raise ValueError(f"layer={self.layer!r} must be a whole number")
         if type(self.target_layer) is not int:
             raise ValueError(f"target_layer={self.target_layer!r} must be a whole number")
+        share = self.monolingual_share
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise ValueError(f"monolingual_share={share!r} must be a number from 0 to 1")
         if self.decision_maker_norm and self.pooling != "decision_maker":
             raise ValueError(
                 f"decision_maker_norm=True does not fit pooling={self.pooling!r}, which has no Decision Maker"
@@ -115,34 +119,25 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-STATISTICS = "output_statistics"  # the submodule's name, in files too
+STATISTICS = "output_statistics"  # the submodules' names, in files too
+OWN_TRANSFORM = "own_transform"
 
 
-class OutputStatistics(nn.Module):
-    """Constants by which outputs F (B, L, d) are centred and scaled: (F[l] - mean[l]) · scale[l].
+class Constants(nn.Module):
+    """Numbers that are measured, not trained: NaN until then, in at least float32 in any model.
 
-    `mean` (L, d) and `scale` (L,) are measured before training, and NaN until then. They stay in at least
-    float32 in a half-precision model: of F, what differs between rows may be a hundredth. `in_state`: whether
-    they are in the state dict, which not every engine of training can share out with buffers in it.
+    `in_state`: whether they are in the state dict, which not every engine of training can share out with
+    buffers in it.
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(
-        self, hidden_size: int, num_layers: int, *, in_state: bool, dtype: Any = None, device: Any = None
+        self, *, in_state: bool, dtype: Any = None, device: Any = None, **shapes: tuple[int, ...]
     ) -> None:
         super().__init__()
         dtype = torch.float64 if dtype == torch.float64 else torch.float32
-        for name, shape in (("mean", (num_layers, hidden_size)), ("scale", (num_layers,))):
+        for name, shape in shapes.items():
             unknown = torch.full(shape, float("nan"), dtype=dtype, device=device)
             self.register_buffer(name, unknown, persistent=in_state)
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        """The outputs, centred and scaled, in at least float32."""
-        with torch.autocast(outputs.device.type, enabled=False):
-            mean, scale = self.mean.to(outputs.device), self.scale.to(outputs.device)
-            return (_at_least_float32(outputs) - mean) * scale[:, None]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         before = dict(self._buffers)
@@ -151,6 +146,40 @@ class OutputStatistics(nn.Module):
             if tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16):
                 self._buffers[name] = before[name].to(tensor.device)  # type: ignore[union-attr]
         return self
+
+
+class OutputStatistics(Constants):
+    """What outputs F (B, L, d) are centred and scaled by: (F[l] - mean[l]) · scale[l].
+
+    `mean` (L, d) and `scale` (L,) are measured before training. Of F, what differs between rows may be a
+    hundredth, so they are kept in float32.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, hidden_size: int, num_layers: int, **options: Any) -> None:
+        super().__init__(mean=(num_layers, hidden_size), scale=(num_layers,), **options)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """The outputs, centred and scaled, in at least float32."""
+        with torch.autocast(outputs.device.type, enabled=False):
+            mean, scale = self.mean.to(outputs.device), self.scale.to(outputs.device)
+            return (_at_least_float32(outputs) - mean) * scale[:, None]
+
+
+class OwnTransform(Constants):
+    """W_T (d, d) of a training that is under way, as `weight`; fitted again as the model changes."""
+
+    weight: Tensor
+
+    def __init__(self, hidden_size: int, **options: Any) -> None:
+        super().__init__(weight=(hidden_size, hidden_size), **options)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """F · W_T of the outputs F (B, L, d), in at least float32."""
+        with torch.autocast(outputs.device.type, enabled=False):
+            return _at_least_float32(outputs) @ self.weight.to(outputs.device)
 
 
 class LayerOutputs:
@@ -624,7 +653,7 @@ class CrossLingualConnection:
     paths: SublayerPaths
     response_marker: tuple[int, ...] = ()
     connected: bool = True
-    statistics_in_state: bool = False
+    exported: bool = False  # and so with all that it needs in its state dict
     last_selection: Selection | None = None
     # From the base class.
     config: Any
@@ -643,20 +672,22 @@ class CrossLingualConnection:
     transform_matrix: nn.Linear | None
     output_statistics: OutputStatistics | None
     connection_gate: Gate | None
+    own_transform: OwnTransform | None
 
     def connect(self, connection: ConnectionConfig, paths: SublayerPaths) -> None:
         """Puts the connection into this model's decoder; `attach_modules` is to follow."""
         self.connection = connection
         self.paths = paths
         self.decision_maker = self.transform_matrix = self.output_statistics = self.connection_gate = None
+        self.own_transform = None
         decoder = self.get_decoder()
         decoder.forward = types.MethodType(_connected_forward, self)
 
     def make_modules(self, hidden_size: int, **factory: Any) -> dict[str, nn.Module]:
         """New modules that the settings ask for, by name; `factory` as torch takes it (dtype, device).
 
-        Those are the pooling's parameters, the gate, and the statistics that outputs are centred and scaled
-        by.
+        Those are the pooling's parameters, the gate, the statistics that outputs are centred and scaled by,
+        and in training the Transform Matrix of that moment.
         """
         layers, modules = len(self.decoder_layers), {}
         pooling = self.pooling.module(hidden_size, layers, **factory)
@@ -665,8 +696,9 @@ class CrossLingualConnection:
         if self.connection.gate != "none":
             modules[GATE] = Gate(1 if self.connection.gate == "scalar" else hidden_size, **factory)
         if self.connection.standardised:
-            in_state = self.statistics_in_state
-            modules[STATISTICS] = OutputStatistics(hidden_size, layers, in_state=in_state, **factory)
+            modules[STATISTICS] = OutputStatistics(hidden_size, layers, in_state=self.exported, **factory)
+        if self.connection.monolingual_share and not self.exported:
+            modules[OWN_TRANSFORM] = OwnTransform(hidden_size, in_state=False, **factory)
         return modules
 
     def attach_modules(self, hidden_size: int, **factory: Any) -> None:
@@ -1057,14 +1089,25 @@ class CrossLingualConnection:
         """A monolingual forward connected at a column of each row, `index` (B,): read once, then again."""
         if embedding is None:
             embedding = self.input_embeddings(inputs, index.clamp(min=0))
+        outputs = self._first_reading(inputs, index)
+        return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+
+    def _first_reading(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
+        """F (B, L, d) of the inputs' own tokens at a column of each row, without gradient."""
         # The rows start their responses at different columns, so no cache can be cropped for all of them: the
         # first reading goes into a copy, and ends where the last row's response starts.
         cache = inputs.get("past_key_values")
         probe = _query_slice(inputs, 0, int(index.max()) + 1)
         probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
-        with torch.no_grad():
-            outputs, _ = self._own_outputs(probe, index.clamp(min=0))
-        return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
+        with torch.no_grad(), without_checkpointing(self.decoder_layers):
+            return self._own_outputs(probe, index.clamp(min=0))[0]
+
+    def _some_monolingual(self, outputs: Tensor, inputs: dict[str, Any], index: Tensor) -> Tensor:
+        """F_en (B, L, d), of a share of the rows, drawn anew each time, replaced by their own F · W_T."""
+        assert self.own_transform is not None
+        own = self.own_transform(self._first_reading(inputs, index))
+        drawn = torch.rand(len(outputs)) < self.connection.monolingual_share
+        return torch.where(drawn[:, None, None].to(outputs.device), own.to(outputs.device), outputs)
 
 
 def _user_texts(
@@ -1163,6 +1206,8 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         index = as_rows(index)
         names = ("english_input_ids", "english_attention_mask", "english_index")
         outputs = self.english_outputs(*(given[name] for name in names), rows=len(index))
+        if self.training and self.own_transform is not None:
+            outputs = self._some_monolingual(outputs, inputs, index)
         return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
     if output is not None:
         return self._forward_with(inputs, output, as_rows(index))
@@ -1216,7 +1261,7 @@ def connected_class(mixin: Any, base: Any) -> type:
 class MonolingualConnection(CrossLingualConnection):
     """The connection of an exported model, built from `config.cctuning`."""
 
-    statistics_in_state = True
+    exported = True
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]

@@ -14,11 +14,12 @@ from cctuning.distributed.launcher import launcher_options
 from cctuning.tools.package_data import accelerate_file
 
 
-def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
+def check_launch(*, use_cpu: bool, english_gradient: bool = False, reads_twice: bool = False) -> None:
     """Raises `LaunchError` where another engine would run than this process was launched for.
 
     `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `english_gradient`: whether the
-    English pass is differentiated. Joins the processes.
+    English pass is differentiated. `reads_twice`: whether prompts are read for a vector of their own, too.
+    Joins the processes.
     """
     engine = current_engine()
     if english_gradient and engine.name == "fsdp2":
@@ -26,6 +27,12 @@ def check_launch(*, use_cpu: bool, english_gradient: bool = False) -> None:
         raise LaunchError(
             "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
             f"choose {accelerate_file('zero3')} or ddp.yaml"
+        )
+    if reads_twice and engine.name == "zero3":
+        # Its processes have been seen to gather weights in different orders, and to wait for each other.
+        raise LaunchError(
+            "connection.monolingual_share reads prompts twice, which ZeRO-3 may not get through: choose "
+            f"{accelerate_file('fsdp2')} or zero2.yaml"
         )
     _check_settings(engine)
     _check_devices(engine, use_cpu)

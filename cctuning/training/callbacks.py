@@ -56,17 +56,23 @@ class NoisePerRank(TrainerCallback):
             torch.manual_seed(args.seed + args.process_index)
 
 
-class BeforeTheFirstStep(TrainerCallback):
-    """Calls `prepare` once the model is loaded, and wrapped by its engine."""
+class BeforeSteps(TrainerCallback):
+    """Calls `first` once the model is loaded and wrapped by its engine, and `each` before every step."""
 
-    def __init__(self, prepare: Callable[[], None]) -> None:
-        self.prepare = prepare
+    def __init__(self, first: Callable[[], None], each: Callable[[], None]) -> None:
+        self.first, self.each = first, each
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Also of a run that is resumed."""
-        self.prepare()
+        self.first()
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Of an optimizer's step, before its first pass."""
+        self.each()
 
 
 class EarlyStopping(TrainerCallback):

@@ -40,13 +40,20 @@ def _settings(recipe: Mapping[str, Any]) -> str:
     ]
     connection, lora = recipe["connection"], recipe["lora"]
     if connection["enabled"]:
-        names = ("pooling", "layer", "sublayer", "temperature", "embedding", "english_gradient")
+        names: tuple[str, ...] = (
+            "pooling",
+            "layer",
+            "sublayer",
+            "temperature",
+            "embedding",
+            "english_gradient",
+        )
         rows += [(f"connection.{name}", connection[name]) for name in names if connection[name] is not None]
         # Those of later versions, where they were used.
-        names = ("centred", "scale", "gate", "decision_maker_norm", "target_layer")
+        options = ("centred", "scale", "gate", "decision_maker_norm", "target_layer", "monolingual_share")
         rows += [
             (f"connection.{name}", connection[name])
-            for name in names
+            for name in options
             if connection.get(name) not in (None, False, "none", 0)
         ]
     if lora["enabled"]:

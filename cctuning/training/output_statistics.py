@@ -8,56 +8,35 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor
 
 from cctuning.connection.connected import connection_of
-from cctuning.connection.modeling_cctuning import ConnectionConfig, record_outputs
-from cctuning.data.batches import pad, plan_batches
+from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.data.encoding import Example
-from cctuning.distributed.sharing import Shard, from_the_first, in_turns
+from cctuning.training.recorded_pairs import record_pairs
 
 ROWS = 512  # of the sample: the means are of its English prompts
 
 
-def set_statistics(
-    model: Any, examples: Sequence[Example], *, pad_token_id: int, batch_size: int, seed: int, shard: Shard
-) -> None:
+def set_statistics(model: Any, examples: Sequence[Example], *, seed: int, **passes: Any) -> None:
     """Measures the statistics of a connected model on a sample of `examples`, and sets them in it.
 
-    `model` is the outermost module, with whatever an engine or PEFT has put around it: its forward is what
-    runs, in eval mode and without the connection. All processes take part, and get what one would measure.
-    Raises `ValueError` for outputs that are not finite.
+    `model` and `passes` are as `record_pairs` takes them; all processes get what one would measure. Raises
+    `ValueError` for outputs that are not finite.
     """
     connected = connection_of(model)
     rows = examples if len(examples) <= ROWS else random.Random(seed).sample(examples, ROWS)
     prompts = [(row.input_ids[: row.prompt_length], row.english_input_ids) for row in rows]
-    modules = [layer.get_submodule(connected.paths.record) for layer in connected.decoder_layers]
-
-    def outputs(sequences: Sequence[Sequence[int]]) -> Tensor:
-        ids, mask = (tensor.to(connected.device) for tensor in pad(sequences, pad_token_id))
-        with record_outputs(modules, mask.sum(-1) - 1) as found:
-            model(input_ids=ids, attention_mask=mask, connection_index=-1, use_cache=False, logits_to_keep=1)
-        return torch.stack([output.to(connected.device) for output in found], dim=1)
-
-    def of_batch(places: list[int]) -> tuple[Tensor, Tensor]:
-        own, english = zip(*(prompts[place] for place in places), strict=True)
-        target = outputs(own)[:, connected.connection.target_layer]
-        return target.float(), outputs(english).float()
-
-    batches = plan_batches([max(map(len, pair)) for pair in prompts], batch_size=batch_size)
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        results = [[part.cpu() for part in parts] for _, parts in in_turns(batches, of_batch, shard)]
-    model.train(was_training)
-    values: Any = None
-    if shard.rank == 0:
-        target, english = (torch.cat(parts) for parts in zip(*results, strict=True))
-        values = [statistic.tolist() for statistic in measured(english, target, connected.connection)]
-    mean, scale = from_the_first(values, shard, connected.device)
+    target = connected.connection.target_layer
+    results = record_pairs(model, prompts, keep=lambda F: F[:, target], **passes)
     module = connected.output_statistics
-    module.mean.copy_(torch.tensor(mean))
-    module.scale.copy_(torch.tensor(scale))
+    if results:
+        english = torch.cat([F_en for _, _, F_en in results])
+        mean, scale = measured(english, torch.cat([F for _, F, _ in results]), connected.connection)
+        module.mean.copy_(mean)
+        module.scale.copy_(scale)
+    broadcast([module.mean, module.scale])  # in place
 
 
 def measured(F_en: Tensor, target: Tensor, connection: ConnectionConfig) -> tuple[Tensor, Tensor]:

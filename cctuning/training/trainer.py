@@ -22,7 +22,7 @@ from transformers.trainer_callback import ProgressCallback
 from trl import SFTConfig
 
 from cctuning.connection.adapters import with_connection
-from cctuning.connection.connected import connection_of, is_connected, is_of_connection
+from cctuning.connection.connected import connection_of, constants_of, is_connected, is_of_connection
 from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.connection.modeling_cctuning import GATE
 from cctuning.data.collate import ParallelCollator
@@ -40,9 +40,10 @@ from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
 from cctuning.distributed.sharing import Shard
 from cctuning.pretrained.kinds import connection_folder
-from cctuning.training.callbacks import BeforeTheFirstStep, NoisePerRank, TrainingBar
+from cctuning.training.callbacks import BeforeSteps, NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.output_statistics import set_statistics
+from cctuning.training.own_transform import fit_own_transform
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.row_repeats import first_repeat, without_repeats
 from cctuning.training.statistics import RowSums, RunningStatistics
@@ -71,6 +72,7 @@ class CCTuningTrainer(ResumableTrainer):
             weights use one, because each further pass would gather all weights again.
         decision_maker_lr_multiplier: the learning rate of the pooling's parameters over everything else's.
         gate_lr_multiplier: the same of the gate's.
+        monolingual_refit_steps: steps between two fits of W_T, for a connection with a `monolingual_share`.
     """
 
     data_collator: Any
@@ -87,6 +89,7 @@ class CCTuningTrainer(ResumableTrainer):
         english_buckets: int = 2,
         decision_maker_lr_multiplier: float = 1.0,
         gate_lr_multiplier: float = 100.0,
+        monolingual_refit_steps: int = 100,
         data_collator: Any = None,
         peft_config: PeftConfig | None = None,
         callbacks: Sequence[Any] = (),
@@ -107,6 +110,7 @@ class CCTuningTrainer(ResumableTrainer):
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
         self.gate_lr_multiplier = gate_lr_multiplier
+        self.monolingual_refit_steps = monolingual_refit_steps
         sets = {"train": train_dataset, "eval": eval_dataset}
         self.examples = {
             mode: _examples(rows, processing_class, args.max_length, english=connected)
@@ -132,7 +136,7 @@ class CCTuningTrainer(ResumableTrainer):
             processing_class=processing_class,
             data_collator=data_collator,
             peft_config=with_connection(peft_config, model),
-            callbacks=[*callbacks, NoisePerRank(), BeforeTheFirstStep(self._measure_statistics)],
+            callbacks=[*callbacks, NoisePerRank(), BeforeSteps(self._measure_statistics, self._refit)],
             **tokenized,
             **kwargs,
         )
@@ -163,20 +167,28 @@ class CCTuningTrainer(ResumableTrainer):
         if connected is None or connected.output_statistics is None:
             return
         if connected.output_statistics.scale.isnan().any():
-            set_statistics(
-                self.model_wrapped,
-                self.examples["train"],
-                pad_token_id=_pad_token_id(self.processing_class),
-                batch_size=self.args.per_device_train_batch_size,
-                seed=self.args.seed,
-                shard=Shard(self.args.process_index, self.args.world_size),
-            )
+            set_statistics(self.model_wrapped, self.examples["train"], **self._passes())
+
+    def _refit(self) -> None:
+        """Fits W_T again where it is used in training, every so many steps and before the first."""
+        connected = self.connection_model
+        due = self.state.global_step % self.monolingual_refit_steps == 0
+        if due and connected is not None and connected.own_transform is not None:
+            fit_own_transform(self.model_wrapped, self.examples["train"], **self._passes())
+
+    def _passes(self) -> dict[str, Any]:
+        return {
+            "pad_token_id": _pad_token_id(self.processing_class),
+            "batch_size": self.args.per_device_train_batch_size,
+            "seed": self.args.seed,
+            "shard": Shard(self.args.process_index, self.args.world_size),
+        }
 
     def _restore(self, checkpoint: Path) -> None:
         super()._restore(checkpoint)
         connected = self.connection_model
-        if connected is not None and connected.output_statistics is not None:
-            load_connection_weights(connected, checkpoint, statistics_only=True)
+        if connected is not None and constants_of(connected):
+            load_connection_weights(connected, checkpoint, constants_only=True)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As the Trainer's; pooling and gate get a group of their own where their learning rate differs."""

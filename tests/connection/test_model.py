@@ -71,6 +71,8 @@ def wrapped_and_plain(name, *, changes=None, **settings):
         model.decision_maker.weight.data = decision_maker.T.clone()
     if model.connection_gate is not None:
         model.connection_gate.weight.data.normal_()
+    if model.own_transform is not None:
+        model.own_transform.weight.normal_()
     return model, plain, decision_maker.requires_grad_()
 
 
@@ -120,6 +122,16 @@ def test_a_closed_gate_is_plain_fine_tuning_and_learns():
     assert float(model.connection_gate.weight.grad.abs()) > 1e-6
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("checkpointing", [None, False, True])
+def test_a_share_of_the_rows_has_its_own_vector_in_training_alone(side, checkpointing):
+    settings = {"monolingual_share": 0.5, "pooling": "mean"}
+    model, _, _ = check("llama", side=side, checkpointing=checkpointing, **settings)
+    rows = some_rows()
+    step = naive_training_step(build("llama"), rows, torch.empty(0), Settings(pooling="mean"))
+    torch.testing.assert_close(model.eval()(**arguments(rows)).loss, step.loss, rtol=1e-10, atol=1e-12)
+
+
 def check(
     name, *, rows=None, changes=None, checkpointing=None, side="right", english_side="right", **settings
 ):
@@ -132,6 +144,8 @@ def check(
         settings["statistics"] = (model.output_statistics.mean, model.output_statistics.scale)
     if model.connection_gate is not None:
         settings["factors"] = model.connection_gate.weight.detach().clone().requires_grad_()
+    if model.own_transform is not None:
+        settings["transform"] = model.own_transform.weight
     step, expected = naive_step(plain, rows, decision_maker, **settings)
     torch.manual_seed(SEED)
     out = model(**arguments(rows, side=side, english_side=english_side), use_cache=False)
@@ -190,6 +204,9 @@ def test_other_sublayers_checkpointed(sublayer, reentrant, target):
         {"gate": "vector", "hard": False, "english_gradient": True},
         {"decision_maker_norm": True},
         {"decision_maker_norm": True, "hard": False, "english_gradient": True, "centred": True},
+        {"monolingual_share": 0.5},
+        {"monolingual_share": 1.0, "centred": True, "pooling": "mean"},
+        {"monolingual_share": 0.5, "english_gradient": True, "hard": False, "embedding": "mean"},
         {"target_layer": 1},
         {"target_layer": -1, "pooling": "layer", "layer": 1, "english_gradient": True},
         {"target_layer": 2, "sublayer": "attention", "gate": "vector", "centred": True, "scale": 1.0},
@@ -516,6 +533,7 @@ def test_english_prompts_without_a_response_start_are_refused():
         ({"scale": float("inf")}, "scale"),
         ({"scale": True}, "scale"),
         ({"gate": "both"}, "gate"),
+        ({"monolingual_share": 1.5}, "monolingual_share"),
         ({"target_layer": None}, "target_layer"),
         ({"decision_maker_norm": True, "pooling": "mean"}, "decision_maker_norm"),
     ],

@@ -71,6 +71,15 @@ def test_layers_that_are_differentiated_twice_are_refused_under_fsdp(launched, r
     check_launch(use_cpu=False, english_gradient=True)
 
 
+def test_prompts_that_are_read_twice_are_refused_under_zero3(launched, runs, monkeypatch):
+    runs(processes=2, gpus=2, kind="MULTI_GPU")
+    launched(WORLD_SIZE=2, LOCAL_RANK=0)
+    check_launch(use_cpu=False, reads_twice=True)
+    monkeypatch.setattr(launch_checks, "current_engine", lambda: Engine("zero3", 2))
+    with pytest.raises(LaunchError, match="monolingual_share"):
+        check_launch(use_cpu=False, reads_twice=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -21,6 +21,7 @@ from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, schedu
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
+from cctuning.transform import LeastSquares
 from tests.naive import Settings, measured_statistics, sublayer_outputs
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
@@ -172,7 +173,33 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
     torch.testing.assert_close(model.output_statistics.scale, scales, rtol=1e-4, atol=0)
 
 
-OPTIONS = {"centred": True, "scale": 0.5, "gate": "vector", "decision_maker_norm": True, "target_layer": 1}
+def test_the_own_transform_is_the_fit_of_the_weights_of_then(tmp_path):
+    model, plain = connected_llama(monolingual_share=0.5), connected_llama().eval()
+    trainer_for(model, arguments(tmp_path, max_steps=2)).train()
+    pairs = [
+        (example.input_ids[: example.prompt_length], example.english_input_ids)
+        for example in EXAMPLES
+        if example.input_ids[: example.prompt_length] != example.english_input_ids
+    ]
+    assert len(pairs) < len(EXAMPLES)
+    distinct = list(dict.fromkeys(tuple(english) for _, english in pairs))
+    numbers = torch.tensor([distinct.index(tuple(english)) for _, english in pairs])
+    F, F_en = (
+        torch.stack([sublayer_outputs(plain, torch.tensor(ids)).detach() for ids in side])
+        for side in zip(*pairs, strict=True)
+    )
+    fit = LeastSquares(32, folds=5)
+    fit.update(F, F_en, numbers)
+    with pytest.warns(UserWarning, match="few for a matrix"):
+        expected = fit.solve().float()
+    error = (F @ model.own_transform.weight - F @ expected).norm() / (F @ expected).norm()
+    assert float(error) < 1e-3 and float((F @ expected - F).norm() / F.norm()) > 1e-2
+
+
+OPTIONS = {
+    **{"centred": True, "scale": 0.5, "gate": "vector", "decision_maker_norm": True},
+    **{"target_layer": 1, "monolingual_share": 0.5},
+}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +227,7 @@ OPTIONS = {"centred": True, "scale": 0.5, "gate": "vector", "decision_maker_norm
 def test_a_resumed_run_ends_with_the_same_weights_and_metrics(
     tmp_path, resumed_at, lora, changes, connection
 ):
-    examples, options = EXAMPLES[:10], {"decision_maker_lr_multiplier": 2.0}
+    examples, options = EXAMPLES[:10], {"decision_maker_lr_multiplier": 2.0, "monolingual_refit_steps": 2}
     if lora:
         options["peft_config"] = LoraConfig(target_modules="all-linear", r=2)
     results = []
@@ -239,7 +266,8 @@ def test_what_is_overridden_still_exists():
         overridden = {name for name, value in vars(own).items() if inspect.isfunction(value)}
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
-            "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection",
+            "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection", "_refit",
+            "_passes",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name
