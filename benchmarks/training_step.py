@@ -23,7 +23,7 @@ from trl import SFTConfig
 from benchmarks.interleaved import as_row, compare, parser_of, ratio_columns, report
 from benchmarks.llama import VOCABULARY, llama_8b_config, llama_config
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
-from cctuning.connection.adapters import with_pooling
+from cctuning.connection.adapters import with_connection
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import Example
 from cctuning.data.rows import Row
@@ -81,7 +81,7 @@ def step_of(
         model = model.to(torch.bfloat16)  # what LoRA does not train is kept as cctuning train keeps it
     model = CCTuningModel.wrap(model) if connected else model
     if lora:
-        model = get_peft_model(model, with_pooling(lora, model) if connected else lora)
+        model = get_peft_model(model, with_connection(lora, model) if connected else lora)
     arguments = SFTConfig(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=len(examples),
