@@ -70,13 +70,9 @@ class Engine:
 
 
 def in_batches(model: Any, prompts: PromptFormat, asked: Prompts, new_tokens: int) -> None:
-    """The same answers by `generate`, batched as `cctuning evaluate` does."""
-    model.generation_config.eos_token_id = None
+    """The same answers by `generate`, batched as `cctuning evaluate` does; one in hundreds may end early."""
     for batch in plan_batches([len(ids) for ids in asked], batch_size=32, batch_tokens=16384):
-        ids = [asked[number] for number in batch]
-        generate_batch(
-            model, prompts, ids, max_new_tokens=new_tokens, min_new_tokens=new_tokens, do_sample=False
-        )
+        generate_batch(model, prompts, [asked[number] for number in batch], max_new_tokens=new_tokens)
 
 
 def main() -> None:
