@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cctuning.commands import evaluate_model as script
+from cctuning.connection.model import load_model
 from cctuning.evaluation.asking import responses
 from cctuning.evaluation.results.folder import read_results
 from cctuning.generation.generate import answer
@@ -103,7 +104,7 @@ def test_every_mode_asks_what_chat_would(folder, models, kind, inference, mode):
     )
     assert ended.status == 0, ended.err
     assert f"questions, {mode}" in ended.out
-    model = script.load_model(str(models / kind))
+    model = load_model(str(models / kind))
     if mode == "none" and kind == "run":
         model.connected = False
     for task, count in {"xnli_sw": 5, "mkqa_sw": 4, "xnli_en": 5, "mkqa_en": 4}.items():

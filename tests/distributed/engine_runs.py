@@ -75,12 +75,17 @@ def loss_deviation(folder: Path, reference: Path) -> float:
     return max(abs(loss - expected) / abs(expected) for loss, expected in pairs)
 
 
-def weight_deviation(folder: Path, reference: Path) -> float:
-    """The largest relative deviation of a tensor, in the Frobenius norm. The names have to be the same."""
+def weight_deviations(folder: Path, reference: Path) -> dict[str, float]:
+    """The relative deviation of every tensor, in the Frobenius norm. The names have to be the same."""
     own, expected = weights(folder), weights(reference)
     if own.keys() != expected.keys():
         raise ValueError(f"the tensors differ: {sorted(own.keys() ^ expected.keys())}")
-    return max(
-        float((own[name].double() - expected[name].double()).norm() / expected[name].double().norm())
+    return {
+        name: float((own[name].double() - expected[name].double()).norm() / expected[name].double().norm())
         for name in own
-    )
+    }
+
+
+def weight_deviation(folder: Path, reference: Path) -> float:
+    """The largest of them."""
+    return max(weight_deviations(folder, reference).values())

@@ -16,6 +16,7 @@ from tests.distributed.engine_runs import (
     loss_deviation,
     run_on_two,
     weight_deviation,
+    weight_deviations,
     weights,
 )
 from tests.distributed.engine_worker import without_noise
@@ -116,7 +117,10 @@ def test_a_resumed_run_ends_bit_for_bit_like_the_whole_one(run, together):
 
 def test_resuming_with_offload_differs_by_rounding_at_most(together):
     folder, _ = together  # DeepSpeed's Adam for CPUs computes its bias correction anew
-    assert weight_deviation(folder / "zero3_offload-resumed", folder / "zero3_offload") < 1e-6
+    found = weight_deviations(folder / "zero3_offload-resumed", folder / "zero3_offload")
+    # The gate begins at 0 and is all made of such updates: 1 - 0.999^t of few steps t has lost some digits.
+    assert found.pop("connection.safetensors: connection_gate.weight") < 1e-5
+    assert max(found.values()) < 1e-6
 
 
 def test_every_process_draws_noise_of_its_own_and_goes_on_with_it(together):

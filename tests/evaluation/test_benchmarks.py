@@ -4,6 +4,7 @@ import pytest
 
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from cctuning.preparation.held_out import ENGLISH_ONLY, HELD_OUT
 from cctuning.settings.recipe import load_recipe
 from cctuning.settings.recipe_files import RECIPES
 from tests.evaluation.clones import WITH_EXAMPLES
@@ -53,7 +54,8 @@ def test_shipped_recipes_name_benchmarks_that_exist(name):
         "xtransplant": ["xnli", "xquad", "xcopa", "globalopinionqa"],
         "examples": list(WITH_EXAMPLES),
         "tiny": ["mkqa"],
+        "held_out": [f"data/facts/{kind}.yaml" for kind in (HELD_OUT, ENGLISH_ONLY)],
     }
     assert recipe.benchmarks == expected.get(name, [name])
     other_paper = name in ("xtransplant", "xcopa", "globalopinionqa")
-    assert recipe.max_new_tokens == {"tiny": 3}.get(name, 20 if other_paper else 40)
+    assert recipe.max_new_tokens == {"tiny": 3, "held_out": 12}.get(name, 20 if other_paper else 40)
