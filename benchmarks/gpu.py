@@ -27,6 +27,7 @@ from benchmarks.interleaved import write_report
 
 OUTPUT = Path("outputs/benchmarks")
 RUNS = Path("outputs/gpu")
+PLAIN: dict[bool, list[float]] = {}  # the losses of the undisturbed run, small or not
 
 
 @dataclass(frozen=True)
@@ -112,36 +113,48 @@ def base_model(seconds: float) -> None:
         called([sys.executable, "-m", "demo.base", str(RUNS / "base"), "--steps", "20"], seconds)
 
 
+def device_settings(small: bool) -> list[str]:
+    """Where a run computes, and in which precision."""
+    return ["use_cpu=true"] if small else ["use_cpu=false", "bf16=true"]
+
+
+def beside_plain(name: str, small: bool, seconds: float, run: Callable[[], Any]) -> dict[str, Any]:
+    """What `run` leaves in the folder NAME, beside the same training undisturbed and on its own.
+
+    That one is trained once for all parts.
+    """
+    if small not in PLAIN:
+        base_model(seconds)
+        shutil.rmtree(RUNS / "plain", ignore_errors=True)
+        called(train("plain", *device_settings(small)), seconds)
+        PLAIN[small] = losses("plain")
+    shutil.rmtree(RUNS / name, ignore_errors=True)
+    run()
+    pairs = list(zip(PLAIN[small], losses(name), strict=True))
+    return {"steps": len(pairs), "largest_difference_of_a_loss": max(abs(a - b) for a, b in pairs)}
+
+
 def resumed(small: bool, seconds: float) -> dict[str, Any]:
-    """A run that gets SIGTERM and goes on, beside one that is left alone."""
-    base_model(seconds)
-    device = ["use_cpu=true"] if small else ["use_cpu=false", "bf16=true"]
-    for name in ("whole", "stopped"):
-        shutil.rmtree(RUNS / name, ignore_errors=True)
-    called(train("whole", *device), seconds)
-    called(train("stopped", *device), seconds, until=RUNS / "stopped" / "checkpoint-10")
-    called(train("stopped", *device), seconds)
-    whole, stopped = losses("whole"), losses("stopped")
-    largest = max(abs(a - b) for a, b in zip(whole, stopped, strict=True))
-    return {"steps": len(whole), "largest_difference_of_a_loss": largest}
+    """A run that gets SIGTERM, and goes on by the same command."""
+    command = train("stopped", *device_settings(small))
+
+    def run() -> None:
+        called(command, seconds, until=RUNS / "stopped" / "checkpoint-10")
+        called(command, seconds)
+
+    return beside_plain("stopped", small, seconds, run)
 
 
 def sharded(engine: str) -> Callable[[bool, float], dict[str, Any]]:
-    """The same run under an engine, on the one card, beside one without it."""
+    """The same run under an engine, on the one card."""
 
-    def run(small: bool, seconds: float) -> dict[str, Any]:
-        base_model(seconds)
-        device = ["use_cpu=true"] if small else ["use_cpu=false", "bf16=true"]
+    def part(small: bool, seconds: float) -> dict[str, Any]:
         launch = ["-m", "accelerate.commands.launch", "--config_file", f"recipes/accelerate/{engine}.yaml"]
         launch += ["--num_processes", "1", *(["--cpu"] if small else []), "-m", "cctuning"]
-        for name in ("plain", engine):
-            shutil.rmtree(RUNS / name, ignore_errors=True)
-        called(train("plain", *device), seconds)
-        called(train(engine, *device, launcher=launch), seconds)
-        pairs = list(zip(losses("plain"), losses(engine), strict=True))
-        return {"steps": len(pairs), "largest_difference_of_a_loss": max(abs(a - b) for a, b in pairs)}
+        command = train(engine, *device_settings(small), launcher=launch)
+        return beside_plain(engine, small, seconds, lambda: called(command, seconds))
 
-    return run
+    return part
 
 
 SWEEP = ["--shape", "llama-7b", "--device", "cuda", "--dtype", "bfloat16", "--prompt-lengths", "150", "400"]

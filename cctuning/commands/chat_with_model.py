@@ -10,7 +10,7 @@ from cctuning.commands.asked_model import load_asked_model
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.connected import is_connected
-from cctuning.generation.conversation import Decoding, Message, Show, read, respond
+from cctuning.generation.conversation import ChatMessage, Decoding, Show, encode_conversation, respond
 from cctuning.generation.generate import Answer
 from cctuning.pretrained.kinds import kind_of
 from cctuning.serving.client import ServedModel
@@ -33,7 +33,7 @@ class Partner:
 
     description: str
     takes_english: bool
-    respond: Callable[[Sequence[Message], str | None, Show], Answer]
+    respond: Callable[[Sequence[ChatMessage], str | None, Show], Answer]
 
 
 def chat_with_model(recipe: ChatRecipe) -> Result:
@@ -66,8 +66,8 @@ def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
     if recipe.english and not is_connected(model):
         raise ValueError(f"english= needs a connected model, and {name} is a plain {type(model).__name__}")
 
-    def answer(messages: Sequence[Message], english: str | None, show: Show) -> Answer:
-        prompt, room = read(model, prompts, messages, english)
+    def answer(messages: Sequence[ChatMessage], english: str | None, show: Show) -> Answer:
+        prompt, room = encode_conversation(model, prompts, messages, english)
         longest = dataclasses.replace(decoding, max_new_tokens=min(decoding.max_new_tokens, room))
         turn = respond(model, prompts, prompt, longest, show=show)
         return Answer(turn.text, turn.connected, turn.layer)
@@ -78,7 +78,7 @@ def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
 def _served(recipe: ChatRecipe, decoding: Decoding) -> Partner:
     served = ServedModel(str(recipe.server))
 
-    def answer(messages: Sequence[Message], english: str | None, show: Show) -> Answer:
+    def answer(messages: Sequence[ChatMessage], english: str | None, show: Show) -> Answer:
         text, said = served.respond(messages, decoding, english=english, stream=recipe.stream, show=show)
         if said is None:
             return Answer(text, None, None)
@@ -87,7 +87,7 @@ def _served(recipe: ChatRecipe, decoding: Decoding) -> Partner:
     return Partner(f"{served.name} at {served.url}", False, answer)
 
 
-def converse(partner: Partner, recipe: ChatRecipe, beginning: list[Message]) -> None:
+def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage]) -> None:
     """Reads questions, and where the model can use one an English parallel, until an empty line or Ctrl-D.
 
     Every question is asked with the conversation before it. What cannot be answered is said, and forgotten.
@@ -124,7 +124,9 @@ def describe(directory: str, model: Any) -> str:
     return "a plain model, not connected"
 
 
-def reply(partner: Partner, recipe: ChatRecipe, messages: Sequence[Message], english: str | None) -> Answer:
+def reply(
+    partner: Partner, recipe: ChatRecipe, messages: Sequence[ChatMessage], english: str | None
+) -> Answer:
     """Prints the answer and the layer that was chosen, and returns it."""
 
     def show(piece: str) -> None:

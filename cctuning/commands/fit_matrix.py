@@ -17,7 +17,8 @@ from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, held_out_rows, read_rows, rows_of_turns, sample_rows
+from cctuning.data.rows import Problem, held_out_rows, read_rows, sample_rows
+from cctuning.data.turns import rows_of_turns
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard

@@ -15,7 +15,7 @@ from cctuning.commands.asked_model import load_asked_model
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ServeRecipe
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.conversation import Show, Turn, read, respond
+from cctuning.generation.conversation import Show, Turn, encode_conversation, respond
 from cctuning.pretrained.kinds import kind_of
 from cctuning.serving.chat_api import ChatRequest, Refusal
 from cctuning.serving.http_server import CHAT, Answering, ChatServer
@@ -129,7 +129,7 @@ def _bound(recipe: ServeRecipe) -> ChatServer:
 
 def _answering(model: Any, prompts: PromptFormat, longest: int) -> Answering:
     def answer(request: ChatRequest, show: Show) -> Turn:
-        prompt, room = read(model, prompts, request.messages, request.english)
+        prompt, room = encode_conversation(model, prompts, request.messages, request.english)
         wanted = request.decoding.max_new_tokens or min(longest, room)
         if wanted > room:
             raise Refusal(

@@ -36,11 +36,11 @@ from cctuning.data.rows import (
     Row,
     held_out_rows,
     read_rows,
-    rows_of_turns,
     sample_rows,
     write_rejects,
 )
 from cctuning.data.sources import check_output_dir
+from cctuning.data.turns import rows_of_turns
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch

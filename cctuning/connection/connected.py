@@ -1,7 +1,8 @@
 """The connection in a model: whether there is one, and the tensors of its modules by name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +32,20 @@ def connection_of(model: Any) -> Any:
 def is_connected(model: Any) -> bool:
     """Whether `model` has a connection, be it switched on or off."""
     return connection_of(model) is not None
+
+
+@contextmanager
+def without_connection(model: Any) -> Iterator[None]:
+    """A block in which the connection of `model` is switched off, where it has one."""
+    connected = connection_of(model)
+    before = connected is not None and connected.connected
+    try:
+        if before:
+            connected.connected = False
+        yield
+    finally:
+        if before:
+            connected.connected = True
 
 
 def connection_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -919,7 +919,8 @@ class CrossLingualConnection:
         ends = self.generation_config.eos_token_id
         stops = [ends] if isinstance(ends, int) else list(ends or [tokenizer.eos_token_id])
         rules = transformers.GenerationConfig(
-            max_new_tokens=64 * math.ceil((2 * max(sizes) + 34) / 64),
+            # As the package's translator limits it: steps of 64, for the text and its end token.
+            max_new_tokens=64 * math.ceil((2 * (max(sizes) + 1) + 32) / 64),
             eos_token_id=stops,
             pad_token_id=stops[0],
         )

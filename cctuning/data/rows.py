@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cctuning.data.columns import check_renamed_columns, check_required_columns, column_names
 from cctuning.data.conversations import Message, Texts, messages_in, texts_of, with_same_system
 from cctuning.data.fields import (
     NO_LANGUAGE_CODE,
     OPTIONAL,
-    PARTS,
     REQUIRED,
     UNKNOWN_LANGUAGE,
     field_fault,
@@ -26,18 +26,8 @@ from cctuning.data.fields import (
 )
 from cctuning.data.formats import ONE_OBJECT, DataError, Record
 from cctuning.data.sources import Source, find_sources
-from cctuning.settings.near_matches import did_you_mean
 
 _SHOWN = 20
-_OTHER_WAYS = {
-    "instruction": ", or that of conversations with columns.messages=NAME",
-    **dict.fromkeys(
-        ("instruction_en", "messages_en"),
-        ", or the rows' English parallels with english=FILE; training without the connection needs none: "
-        "connection.enabled=false",
-    ),
-}
-_UNUSED = "\0"  # a column that no row has
 _ONE_TURN = (
     "is a conversation, or has a system message, which only training and the fit read: here a row is one "
     "instruction"
@@ -371,72 +361,6 @@ class _Reader:
                 raise DataError(f"{file} is one object with rows inside of {key!r}: {ONE_OBJECT}")
         if len(lists.keys() & {self.columns[field] for field in REQUIRED}) > 1:
             raise DataError(f"{file} is one object with a list for each column: {ONE_OBJECT}")
-
-
-def rows_of_turns(rows: Iterable[Row]) -> list[Row]:
-    """Each row of a conversation as one for each of its responses, which stands at the end of its own.
-
-    Their ids are `<id>#1`, `<id>#2` and so on.
-    """
-    return [turn for row in rows for turn in _turns(row)]
-
-
-def _turns(row: Row) -> Iterator[Row]:
-    places = [place for place, message in enumerate(row.history) if message.role == "user"]
-    for number, place in enumerate(places, start=1):
-        yield dataclasses.replace(
-            row,
-            id=f"{row.id}#{number}",
-            history=row.history[:place],
-            instruction=row.history[place].content,
-            output=row.history[place + 1].content,
-            history_en=row.history_en[:place],
-            instruction_en=row.history_en[place].content if row.instruction_en else "",
-            output_en=row.history_en[place + 1].content if row.instruction_en else None,
-        )
-    yield dataclasses.replace(row, id=f"{row.id}#{len(places) + 1}") if places else row
-
-
-# --- Columns ------------------------------------------------------------------------------------------------
-
-
-def column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
-    """The column of each field, its own name except as `columns` says. Raises `ValueError` for no field."""
-    known = {field: field for field in (*REQUIRED, *OPTIONAL, *PARTS)}
-    for field in columns or {}:
-        if field not in known:
-            raise ValueError(f"columns.{field} is no field of a row{did_you_mean(field, known)}")
-    names = known | dict(columns or {})
-    taken = {column for field, column in names.items() if column != field}
-    return {
-        field: _UNUSED if column == field and column in taken else column for field, column in names.items()
-    }
-
-
-def check_required_columns(
-    file: str, fields: Iterable[str], columns: Mapping[str, str], present: set[str]
-) -> None:
-    """Raises `DataError` where a file, which has the columns `present`, lacks that of one of `fields`.
-
-    A column that no row has is one error about the file, not one per row. No column of another field is
-    proposed: the prompt as its own English parallel would train nothing that the method means.
-    """
-    for column, field in ((columns[field], field) for field in fields):
-        if present and column not in present:
-            others = present - {other for name, other in columns.items() if name != field}
-            raise DataError(
-                f"{file} has no column {column!r}{did_you_mean(column, others)}\n"
-                f"columns: {', '.join(sorted(present))}; name the right one with columns.{field}=NAME"
-                f"{_OTHER_WAYS.get(field, '')}"
-            )
-
-
-def check_renamed_columns(fields: Iterable[str], columns: Mapping[str, str], present: set[str]) -> None:
-    """Raises `DataError` for a renamed column of `fields` that no source has: it would be ignored."""
-    for field in fields:
-        if columns[field] not in (field, _UNUSED) and columns[field] not in present:
-            hint = did_you_mean(columns[field], present)
-            raise DataError(f"columns.{field}={columns[field]!r}: no source has this column{hint}")
 
 
 def _with_unique_stems(sources: Sequence[Source]) -> list[tuple[Source, str]]:

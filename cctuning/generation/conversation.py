@@ -2,19 +2,19 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers.generation.streamers import BaseStreamer
 
-from cctuning.connection.connected import connection_of
+from cctuning.connection.connected import connection_of, without_connection
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import Answer, answer_of, generate_batch
 from cctuning.generation.rules import stop_tokens
 
-Message = dict[str, str]  # a role (system, user, assistant) and a content
+ChatMessage = dict[str, str]  # a role (system, user, assistant) and a content
 Show = Callable[[str], object]  # is given each new piece of a text
 
 _UNDECODED = "\ufffd"  # what a tokenizer writes for the first bytes of a sign
@@ -49,16 +49,16 @@ class Turn(Answer):
 
 
 @dataclass(frozen=True)
-class Prompt:
+class EncodedConversation:
     """A conversation in tokens: ids up to the next response, and those of its last question in English."""
 
     ids: list[int]
     english_ids: list[int] | None = None
 
 
-def read(
-    model: Any, prompts: PromptFormat, messages: Sequence[Message], english: str | None = None
-) -> tuple[Prompt, int]:
+def encode_conversation(
+    model: Any, prompts: PromptFormat, messages: Sequence[ChatMessage], english: str | None = None
+) -> tuple[EncodedConversation, int]:
     """The conversation in tokens, and for how many more the model has positions.
 
     `english`: the parallel of the last question, which is a prompt of its own, as in training. Raises
@@ -75,13 +75,13 @@ def read(
             f"the conversation has {len(ids)} tokens (in English {len(english_ids or [])}), and the model "
             f"{positions} positions for them and the answer: make it shorter"
         )
-    return Prompt(ids, english_ids), room
+    return EncodedConversation(ids, english_ids), room
 
 
 def respond(
     model: Any,
     prompts: PromptFormat,
-    prompt: Prompt,
+    prompt: EncodedConversation,
     decoding: Decoding,
     *,
     connected: bool = True,
@@ -104,7 +104,8 @@ def respond(
     if decoding.stop:
         options |= {"stop_strings": list(decoding.stop), "tokenizer": prompts.tokenizer}
     english_ids = None if prompt.english_ids is None else [prompt.english_ids]
-    with _switched(model, connected), _seeded(model, decoding.seed):
+    switched = nullcontext() if connected else without_connection(model)
+    with switched, _seeded(model, decoding.seed):
         tokens, layers = generate_batch(
             model, prompts, [prompt.ids], english_ids, max_new_tokens=decoding.max_new_tokens, **options
         )
@@ -153,19 +154,6 @@ class _Pieces(BaseStreamer):
         if len(text) > len(self.text) and text.startswith(self.text):
             self._show(text[len(self.text) :])
             self.text = text
-
-
-@contextmanager
-def _switched(model: Any, connected: bool) -> Iterator[None]:
-    inner = connection_of(model)
-    if inner is None or connected:
-        yield
-        return
-    before, inner.connected = inner.connected, False
-    try:
-        yield
-    finally:
-        inner.connected = before
 
 
 @contextmanager

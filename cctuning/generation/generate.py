@@ -11,10 +11,10 @@ from cctuning.connection.connected import connection_of
 from cctuning.data.batches import map_in_batches, pad
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
+from cctuning.generation.engine_model import MIXTURE, NOT_CONNECTED, EngineModel, Generated
 from cctuning.generation.finite import finite_logits
 from cctuning.generation.prefill import prefill
 from cctuning.generation.rules import generating_by, greedy_rules
-from cctuning.generation.served import MIXTURE, NOT_CONNECTED, Generated, ServedModel
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def generate_batch(
     Of the model's own generation configuration its end tokens and penalties count (`rules`). `generation` and
     the errors are those of `answer`.
     """
-    if isinstance(model, ServedModel):
+    if isinstance(model, EngineModel):
         assert not generation, "an engine is asked greedily"
         return model.generate_batch(prompts, ids, english_ids, max_new_tokens=max_new_tokens)
     inputs = model_inputs(model, prompts, ids, english_ids)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cctuning.data.columns import check_renamed_columns, check_required_columns, column_names
 from cctuning.data.fields import OPTIONAL, PARTS, REQUIRED, UNKNOWN_LANGUAGE, field_fault, is_blank
 from cctuning.data.formats import Record
-from cctuning.data.rows import Problem, check_renamed_columns, check_required_columns, column_names
+from cctuning.data.rows import Problem
 from cctuning.data.sources import find_sources
 
 _FIELDS = (*REQUIRED, *OPTIONAL)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cctuning.generation.conversation import Decoding, Message, Turn
+from cctuning.generation.conversation import ChatMessage, Decoding, Turn
 from cctuning.serving.vllm.requests import RequestError, RequestOptions
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.json_text import from_json, to_json
@@ -56,7 +56,7 @@ class ChatRequest:
         english: the parallel of the last question.
     """
 
-    messages: list[Message]
+    messages: list[ChatMessage]
     decoding: Decoding
     stream: bool = False
     usage: bool = False
@@ -169,7 +169,7 @@ def _connection(given: dict[str, Any]) -> tuple[bool, str | None]:
     return options.connected, None if english is None else _text("cctuning_english", english)
 
 
-def _messages(given: Any) -> list[Message]:
+def _messages(given: Any) -> list[ChatMessage]:
     if not isinstance(given, list) or not given:
         raise Refusal(f"messages must be a list with the conversation so far, and is {_shown(given)}")
     messages = [_message(f"messages[{number}]", message) for number, message in enumerate(given)]
@@ -178,7 +178,7 @@ def _messages(given: Any) -> list[Message]:
     return messages
 
 
-def _message(place: str, given: Any) -> Message:
+def _message(place: str, given: Any) -> ChatMessage:
     given = {key: value for key, value in _object(place, given).items() if value not in (None, [])}
     role = given.pop("role", None)
     if not isinstance(role, str) or role not in ROLES:

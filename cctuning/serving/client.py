@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from cctuning.generation.conversation import Decoding, Message, Show
+from cctuning.generation.conversation import ChatMessage, Decoding, Show
 from cctuning.serving.http_server import CHAT, MODELS
 from cctuning.tools.json_text import from_json, to_json
 
@@ -44,7 +44,7 @@ class ServedModel:
 
     def respond(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[ChatMessage],
         decoding: Decoding,
         *,
         english: str | None,

@@ -16,7 +16,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from cctuning.connection.connected import connection_of
+from cctuning.connection.connected import without_connection
 from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import generate_batch
@@ -100,8 +100,5 @@ def without_fine_tuning(model: Any) -> Iterator[None]:
     with ExitStack() as restoring:
         if isinstance(model, PeftModel):
             restoring.enter_context(model.disable_adapter())
-        connected = connection_of(model)
-        if connected is not None and connected.connected:
-            connected.connected = False
-            restoring.callback(setattr, connected, "connected", True)
+        restoring.enter_context(without_connection(model))
         yield

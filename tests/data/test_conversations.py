@@ -11,8 +11,9 @@ from cctuning.data.delimited import delimited_records
 from cctuning.data.encoding import IGNORED, encode
 from cctuning.data.formats import DataError
 from cctuning.data.prompts import PromptFormat, choose_template
-from cctuning.data.rows import BadRowsError, read_rows, rows_of_turns
+from cctuning.data.rows import BadRowsError, read_rows
 from cctuning.data.templates import TEMPLATES
+from cctuning.data.turns import rows_of_turns
 from tests.tiny import tiny_tokenizer
 
 TURNS = [

@@ -10,9 +10,9 @@ from transformers import DynamicCache
 
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.questions import Question
+from cctuning.generation.engine_model import EngineModel
 from cctuning.generation.finite import NonFiniteError, finite_logits
 from cctuning.generation.generate import model_inputs
-from cctuning.generation.served import ServedModel
 
 
 def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequence[Question]) -> Tensor:
@@ -24,7 +24,7 @@ def option_log_likelihoods(model: Any, prompts: PromptFormat, questions: Sequenc
     Raises `NonFiniteError` for logits that are not finite.
     """
     prompt_ids = [question.prompt.ids for question in questions]
-    if isinstance(model, ServedModel):
+    if isinstance(model, EngineModel):
         parallel = [question.parallel.ids for question in questions if question.parallel]
         options = [question.option_ids for question in questions]
         scores = model.log_likelihoods(prompt_ids, parallel or None, options)

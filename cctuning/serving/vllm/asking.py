@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from cctuning.data.prompts import PromptFormat
+from cctuning.generation.engine_model import MIXTURE, NOT_CONNECTED, EngineModel, Generated, TokenIds
 from cctuning.generation.rules import stop_tokens
-from cctuning.generation.served import MIXTURE, NOT_CONNECTED, Generated, ServedModel, TokenIds
 from cctuning.pretrained.generation_config import penalties
 from cctuning.pretrained.kinds import kind_of
 from cctuning.serving.vllm.requests import KEY
@@ -25,7 +25,7 @@ def check_servable(model: str, mode: str) -> None:
         )
 
 
-class VllmModel(ServedModel):
+class VllmModel(EngineModel):
     """A model in a vLLM engine in this process, greedy and with the model's own penalties."""
 
     def __init__(

@@ -14,8 +14,8 @@ from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
 from cctuning.evaluation.asking.questions import Prompt, Question
 from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.store import ResponseFile
+from cctuning.generation.engine_model import EngineModel
 from cctuning.generation.generate import answer, generate_batch
-from cctuning.generation.served import ServedModel
 from tests.processes import run_together
 from tests.questions import PROMPTS, exported_model, plain_model, run_model, task
 
@@ -53,7 +53,7 @@ def test_are_those_of_one_question_at_a_time(tmp_path, settings):
     )
 
 
-class Behind(ServedModel):
+class Behind(EngineModel):
     """A model behind an engine: this one has it here."""
 
     def __init__(self, model):

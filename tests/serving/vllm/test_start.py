@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -68,30 +69,33 @@ def test_model_runner_v2(exported, monkeypatch):
         configured(exported)
 
 
+@contextmanager
+def edited_copy(exported, folder):
+    """A copy of an export in `folder`, and its config.json to be changed in the block."""
+    path = shutil.copytree(exported, folder) / "config.json"
+    config = json.loads(path.read_text())
+    yield folder, config
+    path.write_text(json.dumps(config))
+
+
 def test_another_architecture_is_named(exported, tmp_path):
-    folder = shutil.copytree(exported, tmp_path / "other")
-    config = json.loads((folder / "config.json").read_text())
-    config["architectures"] = ["CCTuningBloomForCausalLM"]
-    (folder / "config.json").write_text(json.dumps(config))
+    with edited_copy(exported, tmp_path / "other") as (folder, config):
+        config["architectures"] = ["CCTuningBloomForCausalLM"]
     with pytest.raises(Exception, match="BloomForCausalLM is not among"):
         configured(folder)
 
 
 def test_a_damaged_connection_is_named(exported, tmp_path):
-    folder = shutil.copytree(exported, tmp_path / "other")
-    config = json.loads((folder / "config.json").read_text())
-    config["cctuning"]["connection"]["poling"] = "mean"
-    (folder / "config.json").write_text(json.dumps(config))
+    with edited_copy(exported, tmp_path / "other") as (folder, config):
+        config["cctuning"]["connection"]["poling"] = "mean"
     with pytest.raises(Exception, match="poling"):
         configured(folder)
 
 
 def test_other_models_are_left_alone(exported, tmp_path):
-    folder = shutil.copytree(exported, tmp_path / "plain")
-    config = json.loads((folder / "config.json").read_text())
-    del config["cctuning"], config["auto_map"]
-    config["architectures"] = ["LlamaForCausalLM"]
-    (folder / "config.json").write_text(json.dumps(config))
+    with edited_copy(exported, tmp_path / "plain") as (folder, config):
+        del config["cctuning"], config["auto_map"]
+        config["architectures"] = ["LlamaForCausalLM"]
     plain = configured(folder, enable_lora=True)
     assert plain.model_config.architectures == ["LlamaForCausalLM"]
     assert plain.scheduler_config.scheduler_cls is None

@@ -21,7 +21,7 @@ class Generated(NamedTuple):
     layers: Tensor  # (b,), the layer chosen, from 0; MIXTURE or NOT_CONNECTED
 
 
-class ServedModel(ABC):
+class EngineModel(ABC):
     """A model behind an engine. `generation_config` is the one that it came with."""
 
     device = torch.device("cpu")  # of what comes back
