@@ -17,6 +17,9 @@ VLLM_BIN := $(VLLM_VENV)/bin
 
 BENCHMARKS := training_step generation transform_fit evaluation transplant startup
 
+# A file's tests share what takes long to make: one worker runs them all, and files of slow tests come first.
+SHARED := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 LIGHT := $(VENV)/.ready-without-extras
@@ -35,10 +38,10 @@ demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parall
 quick: $(READY) ## Lint, and the tests of three minutes: none that takes long or starts processes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 test: lint ## Lint, format check, types and all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest $(SHARED)
 
 test-vllm: $(VLLM_VENV)/.ready ## Compare connected models in vLLM with `generate`, in an environment of its own
 	$(VLLM_BIN)/python -m pytest tests/serving

@@ -33,6 +33,11 @@ torch.set_num_threads(1)
 _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "OMPI_", "MV2_")
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests first: none of them is begun when the other workers have nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def _only_slow_tests_start_python(request, monkeypatch):
     """A test that starts interpreters takes long: it says so, and `make quick` leaves it out."""

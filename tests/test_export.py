@@ -29,7 +29,7 @@ from tests.naive import (
     naive_monolingual_generate,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("exports")]
+pytestmark = pytest.mark.slow
 
 WINDOWED = ["mistral_window", "gemma2", "gemma3"]
 # Their eager attention turns rows of padding into NaN in float64, connected or not.

@@ -15,7 +15,7 @@ from cctuning.preparation.scripts import SCRIPTS
 from tests.questions import write_items
 from tests.scripts import ON_CPU, write_base, write_rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 # An editable installation makes its checkout importable: whatever holds one leaves the path.

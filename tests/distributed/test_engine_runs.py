@@ -24,7 +24,6 @@ from tests.scripts import call, write_base, write_rows
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("engines"),
     pytest.mark.skipif(
         shutil.which("g++") is None and shutil.which("c++") is None,
         reason="DeepSpeed builds its CPU operators with a C++ compiler, and there is none",

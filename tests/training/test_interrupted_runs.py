@@ -15,7 +15,7 @@ from cctuning.training.checkpoints import newest_complete
 from tests.processes import start, start_two
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interruptions")]
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     **ON_CPU,

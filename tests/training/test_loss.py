@@ -27,7 +27,7 @@ from tests.training.loss_steps import (
     trainer_of,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("losses")]
+pytestmark = pytest.mark.slow
 
 WHOLE = [Split(batch, accumulation) for batch, accumulation in ((8, 1), (4, 2), (2, 4), (1, 8))]
 ODD = [

@@ -16,7 +16,7 @@ FOLDER = os.environ.get("CCTUNING_TEST_MODEL")
 if importlib.util.find_spec("vllm") is None or not FOLDER:
     pytest.skip("needs vLLM and CCTUNING_TEST_MODEL", allow_module_level=True)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.slow
 
 QUESTIONS = [
     "Mji mkuu wa Kenya ni upi?",

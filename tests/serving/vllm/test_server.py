@@ -25,7 +25,7 @@ from tests.serving.vllm.exports import (
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (make test-vllm)", allow_module_level=True)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.slow
 
 CLIENTS, LONGEST = 16, 256
 PROMPTS = random_prompts(48)
