@@ -20,7 +20,7 @@ __all__ = ["PromptFormat", "choose_template"]
 
 # Ends of prompts that a tokenizer may join with what follows: the marker is what stays the same after all of
 # them.
-_SAMPLE_PROMPTS = ("a", "B", "7", "?", ".", "\n", "।", "。", "ا", "ж", "ไ", " ")
+SAMPLE_PROMPTS = ("a", "B", "7", "?", ".", "\n", "।", "。", "ا", "ж", "ไ", " ")
 _SENTINEL = "SENTINEL"
 
 
@@ -44,7 +44,7 @@ class PromptFormat:
         self._control_tokens = _control_tokens(tokenizer)
         self._check_bos()
         self.response_marker = (
-            [] if self._raw else _common_suffix([self.prompt_ids(text) for text in _SAMPLE_PROMPTS])
+            [] if self._raw else _common_suffix([self.prompt_ids(text) for text in SAMPLE_PROMPTS])
         )
         if not self.response_marker and not self._raw:
             raise ValueError(
@@ -88,7 +88,7 @@ class PromptFormat:
         before = self.prompt_text(_SENTINEL).partition(_SENTINEL)[0]
         if self._raw or not before:
             return []
-        ids = [*self._ids([before]), *self.prompts_ids(_SAMPLE_PROMPTS)]  # which may join both with the text
+        ids = [*self._ids([before]), *self.prompts_ids(SAMPLE_PROMPTS)]  # which may join both with the text
         return _common_suffix([row[::-1] for row in ids])[::-1]
 
     @property

@@ -24,6 +24,7 @@ _NOT_ROWS = {"dataset_info.json", "dataset_infos.json", "state.json", "manifest.
 _NO_ROWS = (".rejects.jsonl", ".removed.jsonl", ".translations.jsonl", ".answers.jsonl")
 _PARTITION = re.compile(r"\w+=.+")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+_SPLIT = "train"  # where none is asked for
 _SPLIT_WORDS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev"},
@@ -44,10 +45,11 @@ class Source:
         return re.sub(r"(\.(jsonl?|csv|tsv)(\.gz)?|\.parquet|:[\w.-]+)$", "", self.name.rpartition("/")[2])
 
 
-def find_sources(names: Sequence[str], *, split: str = "train") -> list[Source]:
+def find_sources(names: Sequence[str], *, split: str | None = "train") -> list[Source]:
     """The files and data sets that `names` stand for, in that order; a folder's files by name.
 
-    Of a folder, files named after another split than `split` are left out (`test.jsonl`, `de-dev.parquet`).
+    Of a folder, files named after another split than `split` are left out (`test.jsonl`, `de-dev.parquet`);
+    None: no file is left out, and of a data set `train` is read.
     Raises `DataError` for a name that stands for nothing, or a file that is named twice.
     """
     sources = [source for name in names for source in _named(name, split)]
@@ -73,7 +75,7 @@ def check_output_dir(names: Sequence[str], output_dir: str | Path) -> None:
             )
 
 
-def _named(name: str, split: str) -> list[Source]:
+def _named(name: str, split: str | None) -> list[Source]:
     if not name.strip():
         raise DataError(f"an empty name in data: {_NAMES}")
     try:
@@ -83,7 +85,7 @@ def _named(name: str, split: str) -> list[Source]:
         raise DataError(f"{textwrap.shorten(name, 80)} cannot be looked up: {reason}") from error
 
 
-def _expand(name: str, split: str) -> list[Source]:
+def _expand(name: str, split: str | None) -> list[Source]:
     path = Path(name).expanduser()
     if path.is_file():
         return [_file(path)]
@@ -96,10 +98,10 @@ def _expand(name: str, split: str) -> list[Source]:
         return [source for match in paths for source in _expand(str(match), split)]
     folder, _, config = name.rpartition(":")
     if Path(folder).is_dir() and folder:  # a data set's repository, cloned
-        return [Source(name, partial(_data_set_records, folder, config, split))]
+        return [Source(name, partial(_data_set_records, folder, config, split or _SPLIT))]
     if _HUB_NAME.fullmatch(name) and not name.endswith((*_SUFFIXES, *_TABLES)):
         repository, _, config = name.partition(":")
-        return [Source(name, partial(_data_set_records, repository, config or None, split))]
+        return [Source(name, partial(_data_set_records, repository, config or None, split or _SPLIT))]
     raise DataError(_missing(path))
 
 
@@ -166,9 +168,9 @@ def _partition_columns(folders: Iterable[str]) -> dict[str, str]:
     return {key: unquote(value) for key, value in pairs if value != "__HIVE_DEFAULT_PARTITION__"}
 
 
-def _folder(folder: Path, split: str) -> list[Source]:
+def _folder(folder: Path, split: str | None) -> list[Source]:
     if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
-        return [Source(str(folder), partial(saved_records, folder, split))]
+        return [Source(str(folder), partial(saved_records, folder, split or _SPLIT))]
     files = _files_in(folder, _SUFFIXES) or _files_in(folder, _TABLES)
     if not files:
         raise DataError(f"{folder} holds no {', '.join((*_SUFFIXES, *_TABLES))}")
@@ -197,11 +199,11 @@ def _files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     ]
 
 
-def _other_split(name: str, split: str) -> bool:
+def _other_split(name: str, split: str | None) -> bool:
     """Whether a file's name says that it is of another split than `split`."""
     words = set(re.split(r"[^a-z]+", name.lower()))
     splits = {known for known, synonyms in _SPLIT_WORDS.items() if words & synonyms}
-    return bool(splits) and split not in splits
+    return bool(splits) and split is not None and split not in splits
 
 
 # --- Data sets ----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ SCRIPTS = {
     "held_out": "Split parallel rows: train in some languages, ask in the others",
     "check": "Check rows before a run: counts, lengths and faults for every language",
     "benchmarks": "Write benchmark files from the hub or the authors: the papers' questions and prompts",
-    "model": "Make a plain model folder of a GGUF file, or of an adapter merged into its base",
+    "model": "Make a plain model folder: of a GGUF file, of an adapter, or with fewer tokens",
     "lm_eval_tasks": "Write the benchmarks as tasks of lm-evaluation-harness",
 }
 
