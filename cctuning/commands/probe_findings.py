@@ -15,6 +15,7 @@ from cctuning.analysis.probing.shown_labels import unshown_labels
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
+from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
 from cctuning.pretrained.identity import model_name
@@ -101,6 +102,8 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
     ):
         if titles:
             lines.append(f"{', '.join(sorted(titles))}: {direction}.")
+    if (intervention := recipe.as_intervention()) != REPLACE:
+        lines.append(f"Intervention: {intervention}.")
     return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
 
 

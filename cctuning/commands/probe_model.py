@@ -1,5 +1,6 @@
 """Probes a model with XTransplant: every layer into every layer, between prompts in two languages."""
 
+import dataclasses
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
+from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.probe_findings import count, others_than_original, write_findings
 from cctuning.commands.probe_question import probe_question
 from cctuning.commands.prompts import choose_prompts, choose_rules
@@ -75,6 +77,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     if recipe.unseen is not None:
         unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
         check_same_sets(pilot, unseen)
+    check_positions(recipe.positions, [*pilot, *unseen])
     # Before the questions are asked, which takes long.
     otherwise = baseline_tasks(recipe, unseen, prompts, positions)
     baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
@@ -105,6 +108,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             recipe.activations,
             recipe.rows,
             shard,
+            recipe.as_intervention(),
         )
         return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, baselines))
 
@@ -150,6 +154,18 @@ def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> 
             )
 
 
+def check_positions(positions: int, probes: Sequence[ProbeTask]) -> None:
+    """Raises `ValueError` for a prompt that has fewer tokens than there are positions to intervene at."""
+    for probe in probes:
+        for question in probe.task.questions:
+            assert question.parallel is not None
+            if (tokens := min(len(question.prompt.ids), len(question.parallel.ids))) < positions:
+                raise ValueError(
+                    f"positions={positions}: a prompt of {probe.task.benchmark.title}, {probe.language}, id "
+                    f"{question.item.id!r}, has {tokens} tokens. Set positions={tokens} or fewer"
+                )
+
+
 def warn_of_known_issues(
     recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]
 ) -> None:
@@ -171,6 +187,8 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
     names = ("template", "dtype", "direction", "centre", "max_new_tokens", "option_scores", "plain_scores")
     settings = {name: getattr(recipe, name) for name in (*names, "activations", *sorted(ROUNDING["probe"]))}
     settings["template_arguments"] = dict(recipe.template_arguments)
+    if (intervention := recipe.as_intervention()) != REPLACE:  # which folders of earlier versions do not name
+        settings["intervention"] = dataclasses.asdict(intervention)
     own = [benchmark for benchmark in map(find_benchmark, recipe.benchmarks) if benchmark.folder is not None]
     if own:  # of the others it never changes
         settings["scoring"] = {benchmark.name: benchmark.metrics[0].score.__name__ for benchmark in own}
@@ -276,7 +294,9 @@ def show(
     tokenizer: Any,
 ) -> None:
     """Prints what a study would ask and what that costs, without asking it."""
-    console.print(cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers)))
+    console.print(
+        cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers), positions=recipe.positions)
+    )
     console.print(settings_table(recipe, output_dir=str(folder.path)))
     if unseen:
         console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")

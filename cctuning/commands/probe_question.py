@@ -52,6 +52,7 @@ def probe_question(recipe: ProbeRecipe, prompts: PromptFormat, load: Callable[[]
                 sublayers=recipe.sublayers,
                 max_new_tokens=recipe.max_new_tokens,
                 rows=recipe.rows,
+                intervention=recipe.as_intervention(),
             )
         report = {"config": model_settings(recipe.model), **result.as_json()}
         write_result(folder, recipe, result, report)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cctuning.settings.keys import LibraryChoice, list_of, number, numbers, one_of, required, setting
 
 if TYPE_CHECKING:
+    from cctuning.analysis.transplant.interventions import Intervention
     from cctuning.connection.modeling_cctuning import ConnectionConfig
 
 CONNECTED = ("monolingual", "bilingual", "translated", "none")
@@ -448,6 +449,12 @@ class ProbeRecipe:
     sublayers: list[str] = list_of(
         "ffn", "attention", "attention_residual", "block", help="whose outputs are moved"
     )
+    intervention: str = one_of(
+        *("replace", "add", "replace_mean", "add_mean", "add_difference"),
+        help="what becomes of a layer's output; mean: of source layers 0 to i; difference: source - target",
+    )
+    scale: float = number(1.0, help="times what is moved")
+    positions: int = number(1, at_least=1, help="the last tokens of both prompts at which it is done")
     direction: str = one_of(
         "auto", "to_language", "to_centre", help="auto: into the language; culture: into English"
     )
@@ -487,6 +494,12 @@ class ProbeRecipe:
             }
             if key_set := next((key for key, value in set_keys.items() if value), None):
                 raise ValueError(f"{key_set} is about unseen questions: set unseen= too")
+
+    def as_intervention(self) -> Intervention:
+        """What the sweeps do with a layer's output."""
+        from cctuning.analysis.transplant.interventions import Intervention
+
+        return Intervention(self.intervention, float(self.scale), self.positions)
 
     def _check_question(self) -> None:
         """Raises `ValueError` unless there are benchmarks, or all of one question, and not both."""

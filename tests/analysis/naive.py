@@ -11,8 +11,8 @@ its own input as always. That is what the code of the paper's authors does: the 
 one to which its layer then adds the residual in place.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -25,8 +25,14 @@ Swap = tuple[int, int]  # (source layer, target layer)
 
 
 @torch.no_grad()
-def source_outputs(model: PreTrainedModel, ids: Tensor, sublayer: str) -> Tensor:
-    """(L, d): what is moved, from a forward of the source prompt (P,) on its own."""
+def source_outputs(
+    model: PreTrainedModel, ids: Tensor, sublayer: str, positions: int | None = None
+) -> Tensor:
+    """(L, d): what is moved, from a forward of the source prompt (P,) on its own.
+
+    With `positions` the last so many tokens': (L, positions, d).
+    """
+    at = -1 if positions is None else slice(-positions, None)
     with_residual = sublayer == "attention_residual"
     inputs, outputs = [], []
     handles = []
@@ -34,11 +40,11 @@ def source_outputs(model: PreTrainedModel, ids: Tensor, sublayer: str) -> Tensor
         module = sublayer_module(model, layer, "attention" if with_residual else sublayer)
         handles += [
             block.register_forward_pre_hook(
-                lambda _, args, kwargs: inputs.append((*args, *kwargs.values())[0][0, -1].clone()),
+                lambda _, args, kwargs: inputs.append((*args, *kwargs.values())[0][0, at].clone()),
                 with_kwargs=True,
             ),
             module.register_forward_hook(
-                lambda _, args, output: outputs.append(_tensor_of(output)[0, -1].clone())
+                lambda _, args, output: outputs.append(_tensor_of(output)[0, at].clone())
             ),
         ]
     model(input_ids=ids[None], use_cache=False)
@@ -52,20 +58,33 @@ def replaced(
     model: PreTrainedModel, swaps: Sequence[Swap], sublayer: str, outputs: Tensor, at: int
 ) -> Iterator[None]:
     """Inside the block the first forward has `outputs[i]` in place of layer j's output at token `at`."""
+    with changed(model, swaps, sublayer, lambda _, source: outputs[source], at):
+        yield
 
-    def replace(layer: int, value: Tensor) -> Any:
+
+@contextmanager
+def changed(
+    model: PreTrainedModel,
+    swaps: Sequence[Swap],
+    sublayer: str,
+    change: Callable[[Tensor, int], Tensor],
+    at: int | slice,
+) -> Iterator[None]:
+    """The same with `change(own, i)`, where `own` is what layer j itself gives at token(s) `at`."""
+
+    def hooked(source: int, layer: int) -> Any:
         module = sublayer_module(model, layer, "attention" if sublayer == "attention_residual" else sublayer)
 
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
             handle.remove()
-            changed = _tensor_of(output).clone()
-            changed[0, at] = value
-            return (changed, *output[1:]) if isinstance(output, tuple) else changed
+            put = _tensor_of(output).clone()
+            put[0, at] = change(put[0, at].clone(), source)
+            return (put, *output[1:]) if isinstance(output, tuple) else put
 
         handle = module.register_forward_hook(hook)
         return handle
 
-    handles = [replace(target, outputs[source]) for source, target in swaps]
+    handles = [hooked(source, target) for source, target in swaps]
     try:
         yield
     finally:
@@ -83,7 +102,16 @@ def transplant(
 ) -> Tensor:
     """(new,): the greedy tokens under all of these swaps at once; the end token is the last, if it came."""
     outputs = source_outputs(model, source_ids, sublayer)
-    with replaced(model, swaps, sublayer, outputs, at=len(target_ids) - 1):
+    return answer(
+        model, target_ids, replaced(model, swaps, sublayer, outputs, at=len(target_ids) - 1), max_new_tokens
+    )
+
+
+def answer(
+    model: PreTrainedModel, target_ids: Tensor, block: AbstractContextManager[None], max_new_tokens: int
+) -> Tensor:
+    """(new,): what `generate` writes greedily inside of a block."""
+    with block:
         tokens = model.generate(
             target_ids[None],
             attention_mask=torch.ones_like(target_ids)[None],
@@ -118,14 +146,25 @@ def option_log_probabilities(
 ) -> Tensor:
     """(options,) float64: nats of all tokens of each option, after the target prompt under these swaps."""
     outputs = source_outputs(model, source_ids, sublayer)
-    scores = []
-    for option in options:
-        ids = torch.cat([target_ids, torch.tensor(option)])
-        with replaced(model, swaps, sublayer, outputs, at=len(target_ids) - 1):
-            logits = model(input_ids=ids[None], use_cache=False).logits[0].double()
-        predictions = logits.log_softmax(-1)[len(target_ids) - 1 : -1]
-        scores.append(sum(predictions[place, token] for place, token in enumerate(option)))
-    return torch.stack(scores)
+    at = len(target_ids) - 1
+    return torch.stack(
+        [
+            log_probability(model, target_ids, option, replaced(model, swaps, sublayer, outputs, at))
+            for option in options
+        ]
+    )
+
+
+@torch.no_grad()
+def log_probability(
+    model: PreTrainedModel, target_ids: Tensor, option: Sequence[int], block: AbstractContextManager[None]
+) -> Tensor:
+    """The nats of all tokens of an option, from one forward inside of a block."""
+    ids = torch.cat([target_ids, torch.tensor(option)])
+    with block:
+        logits = model(input_ids=ids[None], use_cache=False).logits[0].double()
+    predictions = logits.log_softmax(-1)[len(target_ids) - 1 : -1]
+    return sum(predictions[place, token] for place, token in enumerate(option))
 
 
 def _tensor_of(output: Any) -> Tensor:

@@ -111,9 +111,17 @@ def test_a_whole_study(models, folder):
     assert json.dumps(summary, allow_nan=False)
 
 
-@pytest.mark.parametrize("name", ["plain", "run"])
-def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name):
-    assert probe(models / name, "languages=[en,sw]", "sublayers=[ffn,attention]").status == 0
+@pytest.mark.parametrize(
+    "name, more, change",
+    [
+        ("plain", [], lambda own, source: source),
+        ("run", [], lambda own, source: source),
+        ("run", ["intervention=add", "scale=0.5", "positions=3"], lambda own, source: own + source / 2),
+    ],
+)
+def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name, more, change):
+    assert probe(models / name, "languages=[en,sw]", "sublayers=[ffn,attention]", *more).status == 0
+    positions = 3 if more else 1
     model = load_model(models / name)
     model.connected = False
     tokenizer = load_tokenizer(models / name)
@@ -122,14 +130,16 @@ def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name):
     for sublayer in ("ffn", "attention"):
         for row in cells(folder, "pilot", sublayer, "xnli", "sw"):
             number = int(row["question"])
-            source, target = prompts.prompts_ids(
-                [f"Swali en{' tena' * number}?", f"Swali sw{' tena' * number}?"]
-            )
+            texts = [f"Swali en{' tena' * number}?", f"Swali sw{' tena' * number}?"]
+            source, target = map(torch.tensor, prompts.prompts_ids(texts))
             pair = (row["source_layer"], row["target_layer"])
             swaps = [] if row["kind"] == "target" else [pair]
-            expected = naive.transplant(
-                model, torch.tensor(source), torch.tensor(target), swaps, sublayer, NEW
+            outputs = naive.source_outputs(model, source, sublayer, positions)
+            at = slice(len(target) - positions, len(target))
+            hooks = naive.changed(
+                model, swaps, sublayer, lambda own, i, outputs=outputs: change(own, outputs[i]), at
             )
+            expected = naive.answer(model, target, hooks, NEW)
             assert row["tokens"] == expected.tolist()[: len(row["tokens"])]
             assert row["text"] == prompts.response_text(row["tokens"])
             assert row["right_log_probability"] == row["option_log_probabilities"][1]  # the answer is 2
@@ -246,9 +256,14 @@ def test_two_processes_write_what_one_writes(models, folder):
 
 def test_other_settings_do_not_mix(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
-    ended = probe(models / "plain", "languages=[sw]", "max_new_tokens=3")
-    assert ended.status == 1
-    assert "max_new_tokens: 5 -> 3" in ended.err
+    for other, said in (
+        ("max_new_tokens=3", "max_new_tokens: 5 -> 3"),
+        ("intervention=add", "intervention.change: None -> 'add'"),
+        ("scale=2", "intervention.scale: None -> 2.0"),
+        ("positions=2", "intervention.positions: None -> 2"),
+    ):
+        ended = probe(models / "plain", "languages=[sw]", other)
+        assert ended.status == 1 and said in ended.err
     assert probe(models / "plain", "languages=[sw]", "max_new_tokens=3", "resume=never").status == 0
     assert all(len(row["tokens"]) <= 3 for row in cells(folder, "pilot", "ffn", "xnli", "sw"))
 

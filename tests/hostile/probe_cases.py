@@ -90,6 +90,14 @@ row(
 )
 row("no sub-layer", "sublayers (on the command line): sublayers=[]", asked, "sublayers=[]", status=2)
 row(
+    "an intervention that does not exist",
+    "intervention (on the command line): 'ad' … did you mean 'add'",
+    asked,
+    "intervention=ad",
+    status=2,
+)
+row("more positions than a prompt has", "positions=99: … XNLI, en, id 0, has", asked, "positions=99")
+row(
     "answers that are neither right nor wrong",
     "benchmarks: … XLSum … right nor wrong",
     asked,

@@ -11,8 +11,9 @@ from torch import Tensor
 from cctuning.analysis.lens.head import lens_logits
 from cctuning.analysis.lens.token_text import token_text
 from cctuning.analysis.transplant import Cell, PromptPair, Swap, sweep
+from cctuning.analysis.transplant.interventions import REPLACE, Change, Intervention
 from cctuning.analysis.transplant.plain import plain
-from cctuning.analysis.transplant.sublayer_outputs import layers_of, replaced
+from cctuning.analysis.transplant.sublayer_outputs import Recorded, intervened, layers_of
 from cctuning.connection.modeling_cctuning import record_outputs
 
 TOP = 5  # tokens kept of each layer and place
@@ -65,22 +66,31 @@ def logit_lens(
     *,
     sublayer: str = "ffn",
     new_tokens: int = 5,
+    intervention: str | Change | Intervention = REPLACE,
 ) -> Lens:
     """Reads every layer of `model` on the prompt `target_ids` (P_T,), with and without a transplant.
 
     The transplant puts the `sublayer` outputs of `swaps`' source layers, from the last token of the prompt
-    `source_ids` (P_S,), in place of the target layers' at that of `target_ids`. `new_tokens`: tokens of the
-    answer at most; an answer that ends earlier has fewer places. Raises `ValueError` for an architecture
-    that cannot be read (see `lens_logits`), and where `sweep` does.
+    `source_ids` (P_S,), in place of the target layers' at that of `target_ids`, or does another
+    `intervention`. `new_tokens`: tokens of the answer at most; an answer that ends earlier has fewer places.
+    Raises `ValueError` for an architecture that cannot be read (see `lens_logits`), and where `sweep` does.
     """
-    cell = tuple(swaps)
+    cell, intervention = tuple(swaps), Intervention.of(intervention)
     question = PromptPair(source_ids, target_ids)
-    (swept,) = sweep(model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens)
+    (swept,) = sweep(
+        model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens, intervention=intervention
+    )
+    recorded = Recorded(
+        *(
+            outputs.reshape(1, len(outputs), intervention.positions, -1)
+            for outputs in (swept.source_activations, swept.target_activations)
+        )
+    )
     answers = [tokens[:count] for tokens, count in zip(swept.tokens.tolist(), swept.new_tokens, strict=True)]
     readings = []
     with plain(model) as causal:
         for moved, answer in zip(((), cell), answers, strict=True):
-            transplant = replaced(causal, sublayer, [[moved]], swept.source_activations.unsqueeze(0))
+            transplant = intervened(causal, sublayer, [[moved]], recorded, intervention)
             readings.append(_read(causal, tokenizer, target_ids.tolist(), answer, transplant))
     source, target = (
         str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in (source_ids, target_ids)

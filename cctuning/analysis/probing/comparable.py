@@ -8,6 +8,7 @@ import yaml
 
 from cctuning.analysis.cells.store import read_cells
 from cctuning.analysis.study_files import SUMMARY_FILE
+from cctuning.analysis.transplant.interventions import REPLACE, Intervention
 from cctuning.data.formats import json_records
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.benchmarks import find_benchmark
@@ -16,6 +17,8 @@ from cctuning.stats.bootstrap import Id, ScoresById
 from cctuning.tools.json_text import from_json
 
 UPPER_BOUND, ORIGINAL, ALL_PAIRS = "upper_bound,paper", "original,pilot", "accuracy,all_pairs"
+
+INTERVENTION_KEYS = ("intervention", "scale", "positions")  # of a recipe; those of earlier versions lack them
 
 Place = tuple[str, str, str]  # sub-layer, benchmark, language
 
@@ -37,7 +40,9 @@ def read_probe(folder: str | Path) -> Evaluation:
             (grid["sublayer"], grid["benchmark"], grid["language"]) for grid in summary["about"]["grids"]
         ]
         named = ("prompting", "max_new_tokens", "template", "dtype")
-        config = {"model_path": recipe["model"], "inference": f"centre {recipe['centre']}"}
+        intervention = Intervention(*(recipe[name] for name in INTERVENTION_KEYS if name in recipe))
+        how = "" if intervention == REPLACE else f", {intervention}"
+        config = {"model_path": recipe["model"], "inference": f"centre {recipe['centre']}{how}"}
         config |= {name: recipe.get(name) for name in named}
         own = [name for name in recipe["benchmarks"] if name.endswith((".yaml", ".yml"))]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:

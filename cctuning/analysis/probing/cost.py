@@ -9,14 +9,16 @@ from cctuning.data.preview import lengths
 from cctuning.reporting.tables import RecordTable
 
 
-def token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
+def token_forwards(probe: ProbeTask, layers: int, new_tokens: int, positions: int = 1) -> int:
     """At most so many for all pairs of `layers` layers: cells times new tokens, and each prompt once.
+
+    With more `positions` the prompt's last tokens, but for the last one, are read by each cell, too.
 
     Scores of options, and of answers under the model as it is, come on top, and so do source prompts that are
     asked as they are.
     """
     cells = layers**2 + 1
-    return sum(cells * new_tokens + question.tokens for question in probe.task.questions)
+    return sum(cells * (new_tokens + positions - 1) + question.tokens for question in probe.task.questions)
 
 
 def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
@@ -28,7 +30,9 @@ def naive_token_forwards(probe: ProbeTask, layers: int, new_tokens: int) -> int:
     )
 
 
-def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int) -> Table:
+def cost_table(
+    probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublayers: int, positions: int = 1
+) -> Table:
     """Questions, prompt lengths and the token-forwards of the grids of every task, in 80 columns."""
     count = sum(len(probe.task.questions) for probe in probes)
     left_out = sum(len({id for ids in probe.item_set.left_out.values() for id in ids}) for probe in probes)
@@ -36,7 +40,7 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
     rows = []
     for probe in probes:
         questions = probe.task.questions
-        forwards = token_forwards(probe, layers, new_tokens)
+        forwards = token_forwards(probe, layers, new_tokens, positions)
         rows.append(
             [
                 probe.task.benchmark.title,
@@ -48,7 +52,7 @@ def cost_table(probes: Sequence[ProbeTask], layers: int, new_tokens: int, sublay
                 f"{naive_token_forwards(probe, layers, new_tokens) / forwards:.1f} x",
             ]
         )
-    total = sum(token_forwards(probe, layers, new_tokens) for probe in probes)
+    total = sum(token_forwards(probe, layers, new_tokens, positions) for probe in probes)
     by_pair = sum(naive_token_forwards(probe, layers, new_tokens) for probe in probes)
     rows.append([])
     rows.append(["all", "", f"{count:,}", "", "", f"{sublayers * total:,}", f"{by_pair / total:.1f} x"])

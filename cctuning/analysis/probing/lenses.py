@@ -33,6 +33,7 @@ def draw_lenses(
             torch.tensor(question.prompt.ids),
             [pair],
             sublayer=sublayer,
+            intervention=study.intervention,
         )
         subfolder = folder / f"lens_{benchmark}_{sublayer}_{language}_{place}"
         draw(subfolder, lens)

@@ -12,7 +12,8 @@ from cctuning.analysis.cells.load_cells import read_applied, read_grid
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
-from cctuning.analysis.transplant import Cell
+from cctuning.analysis.transplant import Cell, Intervention
+from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import Advance
@@ -40,6 +41,7 @@ class Study:
     keep_activations: bool = False
     rows: int | None = None
     shard: Shard = ALONE
+    intervention: Intervention = REPLACE
 
     def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Advance) -> None:
         """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
@@ -115,7 +117,7 @@ class Study:
         }
 
     def _do(self, which: str, probes: Sequence[ProbeTask], jobs: Sequence[Job], progress: Advance) -> None:
-        as_it_is = replace(self._how("ffn", ((),)), activations=False)
+        as_it_is = replace(self._how("ffn", ((),)), activations=False, intervention=REPLACE)
         metrics = {probe.benchmark: probe.metric for probe in probes}
         sources = [
             Job(piece, as_it_is, metrics[benchmark], redo=True)
@@ -145,4 +147,5 @@ class Study:
             plain=self.plain_scores,
             options=self.option_scores,
             activations=self.keep_activations,
+            intervention=self.intervention,
         )

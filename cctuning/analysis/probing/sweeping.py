@@ -15,7 +15,8 @@ from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.right_answers import TokenSequences, answer_sequences
 from cctuning.analysis.probing.tasks import Piece, ProbeQuestion
-from cctuning.analysis.transplant import Cell, PromptPair, answer_log_probabilities, sweep
+from cctuning.analysis.transplant import Cell, Intervention, PromptPair, answer_log_probabilities, sweep
+from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.evaluation.items.benchmark import Metric
@@ -35,7 +36,8 @@ class Sweeping:
     max_new_tokens: int = 20
     plain: bool = True  # log-probabilities of all answers under the model as it is, too
     options: bool = True  # log-probabilities of the options of a choice, else of the right answers
-    activations: bool = False  # keep what was moved, and the same of the target prompt
+    activations: bool = False  # keep what was moved, and the same of the target prompt, at their last tokens
+    intervention: Intervention = REPLACE  # a named one
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Job:
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """A hash of all that the piece's cells depend on."""
-        return self.piece.fingerprint({**settings, **asdict(self.how)})
+        how = asdict(self.how)
+        if self.how.intervention == REPLACE:
+            del how["intervention"]  # so that cells of earlier versions are known
+        return self.piece.fingerprint({**settings, **how})
 
     def is_done(self, settings: Mapping[str, Any]) -> bool:
         """Whether the cells are there. Raises `CellsError` where others are, and `redo` is not set."""
@@ -157,7 +162,13 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
     written: list[dict[str, Any]] = []
     token_forwards = 0
     results = sweep(
-        model, questions, cells, sublayer=how.sublayer, max_new_tokens=how.max_new_tokens, rows=rows
+        model,
+        questions,
+        cells,
+        sublayer=how.sublayer,
+        max_new_tokens=how.max_new_tokens,
+        rows=rows,
+        intervention=how.intervention,
     )
     for question, result in zip(piece.questions, results, strict=True):
         if not result.log_probabilities.isfinite().all():
@@ -173,7 +184,10 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
             plain if how.plain and question.source else None,
         )
         if how.activations:
-            kept[str(question.item.id)] = result.source_activations, result.target_activations
+            source, target = result.source_activations, result.target_activations
+            kept[str(question.item.id)] = (
+                (source, target) if how.intervention.positions == 1 else (source[:, -1], target[:, -1])
+            )
         token_forwards += result.token_forwards
     return _Swept(written, kept, token_forwards)
 

@@ -14,7 +14,8 @@ from cctuning.analysis.lens.page import ShownLens
 from cctuning.analysis.probing.right_answers import answer_sequences, right_log_probabilities
 from cctuning.analysis.probing.sweeping import grid_cells
 from cctuning.analysis.question.result import Answered, PairAnswers, QuestionResult
-from cctuning.analysis.transplant import PromptPair, Sweep, sweep
+from cctuning.analysis.transplant import Intervention, PromptPair, Sweep, sweep
+from cctuning.analysis.transplant.interventions import REPLACE, Change
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
 from cctuning.data.prompts import PromptFormat, choose_template
@@ -56,12 +57,13 @@ class XTransplant:
         sublayers: Sequence[str] = ("ffn",),
         max_new_tokens: int = 20,
         rows: int | None = None,
+        intervention: str | Change | Intervention = REPLACE,
     ) -> QuestionResult:
         """What the model answers to `target` with each layer's output replaced by each layer's from `source`.
 
         `answers` are the texts that would be right: one of them has to be in a response, and how likely a
         response is to begin with one is the colour of the map. `sublayers`: whose outputs are moved, as of
-        `sweep`; so are `max_new_tokens` and `rows`.
+        `sweep`; so are `max_new_tokens`, `rows` and `intervention`, what is made of them.
 
         Raises `ValueError` for texts that hold special tokens, and where `sweep` does.
         """
@@ -76,7 +78,10 @@ class XTransplant:
             if token := self.prompts.control_token(text):
                 raise ValueError(f"{name} spells out {token}, which the tokenizer reads as the token itself")
         item = Item("question", "", target, source, tuple(answers))
-        ask = functools.partial(self._sweep, item=item, max_new_tokens=max_new_tokens, rows=rows)
+        intervention = Intervention.of(intervention)
+        ask = functools.partial(
+            self._sweep, item=item, max_new_tokens=max_new_tokens, rows=rows, intervention=intervention
+        )
         with generating_by(self.model, greedy_rules(self.model, self.prompts)):
             (in_source,) = ask(source, source, cells=[()], sublayer=sublayers[0])
             swept = {
@@ -90,7 +95,9 @@ class XTransplant:
             original=next(iter(swept.values()))[0],
             in_source=in_source,
             grids={sublayer: _grid(answered[1:]) for sublayer, answered in swept.items()},
-            read_lens=functools.partial(self._lens, source, target, max_new_tokens=max_new_tokens),
+            read_lens=functools.partial(
+                self._lens, source, target, max_new_tokens=max_new_tokens, intervention=intervention
+            ),
         )
 
     def _sweep(
@@ -103,6 +110,7 @@ class XTransplant:
         sublayer: str,
         max_new_tokens: int,
         rows: int | None,
+        intervention: Intervention,
     ) -> list[Answered]:
         """The answers under some cells; None: under none, and then under all pairs."""
         if cells is None:
@@ -111,7 +119,13 @@ class XTransplant:
         right = answer_sequences(self.prompts, target, item.answers)
         pair = PromptPair(self._ids(source), self._ids(target), right)
         (swept,) = sweep(
-            self.model, [pair], cells, sublayer=sublayer, max_new_tokens=max_new_tokens, rows=rows
+            self.model,
+            [pair],
+            cells,
+            sublayer=sublayer,
+            max_new_tokens=max_new_tokens,
+            rows=rows,
+            intervention=intervention,
         )
         if not swept.log_probabilities.isfinite().all():
             raise NonFiniteError(self.model, target)
@@ -121,7 +135,14 @@ class XTransplant:
         return torch.tensor(self.prompts.prompt_ids(text))
 
     def _lens(
-        self, source: str, target: str, pair: tuple[int, int], sublayer: str, *, max_new_tokens: int
+        self,
+        source: str,
+        target: str,
+        pair: tuple[int, int],
+        sublayer: str,
+        *,
+        max_new_tokens: int,
+        intervention: Intervention,
     ) -> ShownLens:
         with generating_by(self.model, greedy_rules(self.model, self.prompts)):
             lens = logit_lens(
@@ -132,6 +153,7 @@ class XTransplant:
                 [pair],
                 sublayer=sublayer,
                 new_tokens=min(max_new_tokens, 5),
+                intervention=intervention,
             )
         return ShownLens(**vars(lens))
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from cctuning.analysis.transplant.chunks import chunks, need, rows_that_fit
+from cctuning.analysis.transplant.chunks import MemoryNeed, chunks, need, rows_that_fit
 from cctuning.analysis.transplant.copied_prefix import CopiedRows
 from cctuning.analysis.transplant.decoding import Decoded, Rows, decode
 from cctuning.analysis.transplant.interface import GoesPast, attention_by
+from cctuning.analysis.transplant.interventions import REPLACE, Intervention
 from cctuning.analysis.transplant.options import option_log_probabilities
 from cctuning.analysis.transplant.prefill_prompts import (
     Prefill,
@@ -23,7 +24,7 @@ from cctuning.analysis.transplant.prefill_prompts import (
 from cctuning.analysis.transplant.prompt_pairs import Cell, PromptPair, Sweep
 from cctuning.analysis.transplant.rules import Rules, rules_of
 from cctuning.analysis.transplant.shared_prefix import SharedRows
-from cctuning.analysis.transplant.sublayer_outputs import replaced
+from cctuning.analysis.transplant.sublayer_outputs import Recorded, intervened
 from cctuning.analysis.transplant.trees import trees_of
 
 
@@ -35,6 +36,16 @@ class Plan:
     sublayer: str
     max_new_tokens: int
     rows: int | None  # read at once; None: as many as free memory holds
+    intervention: Intervention = REPLACE
+
+    def need(self, model: PreTrainedModel, *, prompt: int, nodes: int, copied: bool = False) -> MemoryNeed:
+        """What a row, with options of so many nodes, and its question take."""
+        first = self.intervention.positions
+        return need(model, prompt=prompt, suffix=self.suffix(nodes), nodes=max(nodes, first), copied=copied)
+
+    def suffix(self, nodes: int) -> int:
+        """The number of tokens that a row reads by itself."""
+        return self.intervention.positions + max(self.max_new_tokens - 1, nodes)
 
 
 def run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan) -> list[Sweep]:
@@ -49,16 +60,18 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
     targets = [question.target_ids for question in questions]
     trees = trees_of([question.option_ids for question in questions])
     nodes = trees.tokens.shape[1]
-    capacity = max(plan.max_new_tokens, 1 + nodes)
+    positions = plan.intervention.positions
     if copied:
-        target, cache = read_copied(model, targets[0], plan.sublayer)
+        target, cache = read_copied(model, targets[0], plan.sublayer, positions)
     else:
-        target, prefix = prefill_targets(model, targets, plan.sublayer)
-    source = prefill_sources(model, [question.source_ids for question in questions], plan.sublayer)
+        target, prefix = prefill_targets(model, targets, plan.sublayer, positions)
+    sources = [question.source_ids for question in questions]
+    source = prefill_sources(model, sources, plan.sublayer, positions)
+    recorded = Recorded(source.activations, target.activations)
     rules = _rules(model, targets, plan.max_new_tokens)
 
-    bytes_of_row = need(model, prompt=len(targets[0]), suffix=capacity, nodes=nodes, copied=copied).row
-    rows = plan.rows or rows_that_fit(model, bytes_of_row)
+    needed = plan.need(model, prompt=len(targets[0]), nodes=nodes, copied=copied)
+    rows = plan.rows or rows_that_fit(model, needed.row)
     parts = []
     for cells in chunks(plan.cells, max(1, rows // len(questions))):
         batch: Rows
@@ -66,10 +79,10 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
         if copied:
             batch, attention = CopiedRows(model, cache, len(cells)), nullcontext()
         else:
-            batch = shared = SharedRows(model, prefix, len(cells), capacity)
+            batch = shared = SharedRows(model, prefix, len(cells), plan.suffix(nodes))
             attention = attention_by(model, shared)
         with attention:
-            first = _first_logits(batch, targets, cells, plan.sublayer, source.activations)
+            first = _first_logits(batch, targets, cells, plan, recorded)
             scores = option_log_probabilities(batch, first, trees)
             states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
             decoded = decode(batch, first, states, rules, plan.max_new_tokens)
@@ -95,11 +108,11 @@ def _rules(model: PreTrainedModel, prompts: Sequence[Tensor], max_new_tokens: in
 
 
 def _first_logits(
-    batch: Rows, prompts: Sequence[Tensor], cells: Sequence[Cell], sublayer: str, activations: Tensor
+    batch: Rows, prompts: Sequence[Tensor], cells: Sequence[Cell], plan: Plan, recorded: Recorded
 ) -> Tensor:
     """Logits (R, V) after the prompts' last tokens, each row with its cell's swaps."""
-    last = torch.stack([prompt[-1:] for prompt in prompts]).to(batch.model.device)
-    with replaced(batch.model, sublayer, [cells] * len(prompts), activations):
+    last = torch.stack([prompt[-plan.intervention.positions :] for prompt in prompts]).to(batch.model.device)
+    with intervened(batch.model, plan.sublayer, [cells] * len(prompts), recorded, plan.intervention):
         return batch.read(last.repeat_interleave(len(cells), 0))[:, -1]
 
 
@@ -121,9 +134,14 @@ def _result(question: int, parts: Sequence[_Part], source: Prefill, target: Pref
         new_tokens=new_tokens,
         log_probabilities=log_probabilities,
         option_log_probabilities=torch.cat([part.option_log_probabilities[question] for part in parts]).cpu(),
-        source_activations=source.activations[question].cpu(),
-        target_activations=target.activations[question].cpu(),
+        source_activations=_of_positions(source.activations[question].cpu()),
+        target_activations=_of_positions(target.activations[question].cpu()),
         token_forwards=source.tokens[question]
         + target.tokens[question]
         + sum(part.token_forwards[question] for part in parts),
     )
+
+
+def _of_positions(activations: Tensor) -> Tensor:
+    """From (L, k, d), without the dimension of positions where there is one."""
+    return activations[:, 0] if activations.shape[1] == 1 else activations

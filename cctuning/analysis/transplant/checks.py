@@ -87,15 +87,21 @@ def check_rows(rows: Any) -> None:
 
 
 def check_question(
-    model: PreTrainedModel, question: PromptPair, name: str, max_new_tokens: int
+    model: PreTrainedModel, question: PromptPair, name: str, max_new_tokens: int, positions: int = 1
 ) -> PromptPair:
     """The question with ids as int64.
 
     Raises `ValueError` for prompts and options that are empty, no 1-D tensors of whole numbers, hold tokens
-    that the model does not have, or go past its positions.
+    that the model does not have, or go past its positions, and for prompts of fewer tokens than `positions`,
+    at which there is an intervention.
     """
     source = check_ids(model, question.source_ids, f"{name}.source_ids")
     target = check_ids(model, question.target_ids, f"{name}.target_ids")
+    for side, ids in (("source", source), ("target", target)):
+        if len(ids) < positions:
+            raise ValueError(
+                f"{name}.{side}_ids has {len(ids)} tokens, and positions={positions}: take fewer positions"
+            )
     options = [
         check_ids(model, torch.tensor(option), f"{name}.option_ids[{number}]")
         for number, option in enumerate(question.option_ids)

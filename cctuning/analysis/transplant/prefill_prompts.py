@@ -1,7 +1,7 @@
 """Prompts are read once: what is moved out of the source's, and what the target's rows go on from.
 
 Padding stands on the right and needs no mask: attention is causal. Letters: Q prompts, b of them read at
-once, T tokens, L layers, d hidden size, V vocabulary.
+once, T tokens, k positions, L layers, d hidden size, V vocabulary.
 """
 
 import inspect
@@ -23,45 +23,50 @@ from cctuning.generation.prefill import tokens_at_once
 class Prefill(NamedTuple):
     """Prompts that were read."""
 
-    activations: Tensor  # (Q, L, d): the sub-layers' outputs at each prompt's last token
+    activations: Tensor  # (Q, L, k, d): the sub-layers' outputs at each prompt's last k tokens
     tokens: tuple[int, ...]  # Q: how many tokens went through the decoder, padding included
 
 
-def prefill_sources(model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str) -> Prefill:
-    """Activations to move out of source prompts."""
+def prefill_sources(
+    model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str, positions: int = 1
+) -> Prefill:
+    """Activations to move out of source prompts, of their last tokens."""
     decoder = model.get_decoder()
-    return _read(model, prompts, sublayer, lambda ids, _: decoder(input_ids=ids, use_cache=False))
+    return _read(model, prompts, sublayer, positions, lambda ids, _: decoder(input_ids=ids, use_cache=False))
 
 
 def prefill_targets(
-    model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str
+    model: PreTrainedModel, prompts: Sequence[Tensor], sublayer: str, positions: int = 1
 ) -> tuple[Prefill, Prefix]:
-    """Target prompts' own outputs, and the prefixes that their rows share: all but their last tokens.
+    """Target prompts' own outputs, and the prefixes that their rows share: all but their last `positions`.
 
     Raises `GoesPast` where the model's attention cannot be computed on a shared prefix.
     """
     decoder = model.get_decoder()
-    keeper = Keeper([len(prompt) - 1 for prompt in prompts])
+    keeper = Keeper([len(prompt) - positions for prompt in prompts])
 
     def forward(ids: Tensor, group: list[int]) -> None:
         keeper.begin(group)
         with attention_by(model, keeper):
             decoder(input_ids=ids, use_cache=False)
 
-    read = _read(model, prompts, sublayer, forward)
+    read = _read(model, prompts, sublayer, positions, forward)
     return read, keeper.prefix(layers=read.activations.shape[1])
 
 
-def read_copied(model: PreTrainedModel, prompt: Tensor, sublayer: str) -> tuple[Prefill, DynamicCache]:
+def read_copied(
+    model: PreTrainedModel, prompt: Tensor, sublayer: str, positions: int = 1
+) -> tuple[Prefill, DynamicCache]:
     """The same of one prompt, with its keys and values in a cache of transformers."""
     decoder, cache = model.get_decoder(), DynamicCache()
     read = _read(
         model,
         [prompt],
         sublayer,
+        positions,
         lambda ids, _: decoder(input_ids=ids, past_key_values=cache, use_cache=True),
     )
-    cache.crop(-1)
+    cache.crop(-positions)
     return read, cache
 
 
@@ -91,6 +96,7 @@ def _read(
     model: PreTrainedModel,
     prompts: Sequence[Tensor],
     sublayer: str,
+    positions: int,
     forward: Callable[[Tensor, list[int]], Any],
 ) -> Prefill:
     """Reads the prompts in groups of like length: `forward` takes ids (b, T) and the prompts' numbers."""
@@ -100,10 +106,11 @@ def _read(
     for group in plan_batches(lengths, batch_tokens=tokens_at_once(model.device.type)):
         rows = [prompts[number] for number in group]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
-        last = torch.tensor([lengths[number] - 1 for number in group], device=model.device)
+        ends = torch.tensor([lengths[number] for number in group], device=model.device)
+        last = ends - torch.arange(positions, 0, -1, device=model.device)[:, None]  # (k, b)
         with recorded(model, sublayer, last) as layers:
             forward(ids, group)
-        stacked = torch.stack([layer.to(model.device) for layer in layers], 1)
-        for number, activations in zip(group, stacked, strict=True):
+        stacked = torch.stack([layer.to(model.device) for layer in layers])  # (L, k, b, d)
+        for number, activations in zip(group, stacked.permute(2, 0, 1, 3), strict=True):
             outputs[number], tokens[number] = activations, ids.shape[1]
     return Prefill(torch.stack(outputs), tuple(tokens))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Swap = tuple[int, int]
-"""(source layer, target layer), from 0: the source's output takes the place of the target's."""
+"""(source layer, target layer), from 0: the source's output takes the place of the target's, or what an
+intervention makes of both."""
 
 Cell = tuple[Swap, ...]
 """Swaps that are made all at once; () is the model as it is."""
@@ -38,6 +39,7 @@ class Sweep:
     new_tokens: Tensor  # (C,) int64, the end token counts
     log_probabilities: Tensor  # (C,) float64: the sum over an answer's tokens, its end token's included
     option_log_probabilities: Tensor  # (C, options) float64: the sum over an option's tokens
-    source_activations: Tensor  # (L, d): the sub-layers' outputs at the source prompt's last token
-    target_activations: Tensor  # (L, d): the same of the target prompt, as it is
+    # The sub-layers' outputs (L, d) at the source prompt's last token; (L, k, d) of more than one position.
+    source_activations: Tensor
+    target_activations: Tensor  # the same of the target prompt, as it is
     token_forwards: int  # tokens that went through the decoder for this question, padding included

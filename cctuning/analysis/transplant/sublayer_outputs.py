@@ -1,17 +1,18 @@
 """Sub-layers' outputs: read at one token, and put in place of others at another.
 
-Letters: B prompts or R rows, L layers, d hidden size.
+Letters: B prompts or R rows, L layers, k positions, d hidden size.
 """
 
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from cctuning.analysis.transplant.interventions import Intervention, Site
 from cctuning.analysis.transplant.prompt_pairs import Cell
 from cctuning.connection.modeling_cctuning import record_outputs
 from cctuning.connection.sublayers import sublayer_paths
@@ -32,6 +33,8 @@ def _modules(model: PreTrainedModel, sublayer: str) -> list[nn.Module]:
 def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[list[Tensor]]:
     """Yields L tensors (B, d) after a forward inside: the sub-layers' outputs at token `index` (B,).
 
+    With several tokens `index` (k, B) they are (k, B, d).
+
     "attention_residual" is an attention's output plus what came into its layer.
     """
     with ExitStack() as stack:
@@ -51,14 +54,24 @@ def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[l
         )
 
 
-@contextmanager
-def replaced(
-    model: PreTrainedModel, sublayer: str, cells: Sequence[Sequence[Cell]], activations: Tensor
-) -> Iterator[None]:
-    """Inside the block, which holds one forward, the last token's outputs in each row are as its cell says.
+class Recorded(NamedTuple):
+    """Sub-layers' outputs at the last k tokens of Q questions' prompts."""
 
-    `cells` has C cells for each of Q questions, whose rows follow one another, and `activations`
-    (Q, L, d) what is moved.
+    source: Tensor  # (Q, L, k, d)
+    target: Tensor  # (Q, L, k, d)
+
+
+@contextmanager
+def intervened(
+    model: PreTrainedModel,
+    sublayer: str,
+    cells: Sequence[Sequence[Cell]],
+    recorded: Recorded,
+    intervention: Intervention,
+) -> Iterator[None]:
+    """Inside the block, which holds one forward, the last k tokens' outputs in each row are as its cell says.
+
+    `cells` has C cells for each of Q questions, whose rows follow one another.
     """
     table: dict[int, list[tuple[int, int, int]]] = {}  # target layer: row, question, source layer
     for question, of_question in enumerate(cells):
@@ -66,14 +79,16 @@ def replaced(
             for source, target in cell:
                 table.setdefault(target, []).append((question * len(of_question) + slot, question, source))
     modules = _modules(model, sublayer)
+    device = recorded.source.device
     done: list[int] = []
 
     def hook(_module: nn.Module, _args: Any, output: Any, *, layer: int) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output
-        rows, questions, sources = torch.tensor(table[layer], device=activations.device).T
-        moved = activations[questions, sources].to(hidden)
+        rows, questions, sources = torch.tensor(table[layer], device=device).T
+        rows, last = rows.to(hidden.device), slice(-intervention.positions, None)
+        site = Site(hidden[rows, last].to(device), sources, layer, questions, *recorded)
         hidden = hidden.clone()  # whoever else holds this tensor keeps it as it was
-        hidden[rows.to(hidden.device), -1] = moved
+        hidden[rows, last] = intervention(site).to(hidden)
         done.append(layer)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 

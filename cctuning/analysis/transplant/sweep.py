@@ -21,7 +21,8 @@ from cctuning.analysis.transplant.checks import (
     check_sublayer,
     depends_on_the_longest,
 )
-from cctuning.analysis.transplant.chunks import batches, need, questions_that_fit
+from cctuning.analysis.transplant.chunks import batches, questions_that_fit
+from cctuning.analysis.transplant.interventions import REPLACE, Change, Intervention
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.prompt_pairs import Cell, PromptPair, Sweep
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
@@ -58,6 +59,7 @@ def sweep(
     sublayer: str = "ffn",
     max_new_tokens: int = 20,
     rows: int | None = None,
+    intervention: str | Change | Intervention = REPLACE,
 ) -> Iterator[Sweep]:
     """The model's answers to each question in each cell, in the questions' order.
 
@@ -69,7 +71,8 @@ def sweep(
 
     `sublayer` is what is moved: "ffn", "attention" (both before the residual is added), "block" (a layer's
     whole output), or "attention_residual" (the source's attention output plus its layer's input, in place of
-    the target's attention output: what the code of the paper's authors does).
+    the target's attention output: what the code of the paper's authors does). `intervention` is what is made
+    of it: one of `INTERVENTIONS`, a function of a `Site`, or an `Intervention` with a scale or positions.
 
     Raises `ValueError` where a cell, a prompt, or the model cannot be swept.
     """
@@ -80,11 +83,12 @@ def sweep(
         checked = check_pairs(None, layers) if cells is None else check_cells(cells, layers)
         check_new_tokens(max_new_tokens, bool(questions) and all(q.option_ids for q in questions))
         check_rows(rows)
+        intervention = Intervention.of(intervention)
         questions = [
-            check_question(causal, question, f"questions[{number}]", max_new_tokens)
+            check_question(causal, question, f"questions[{number}]", max_new_tokens, intervention.positions)
             for number, question in enumerate(questions)
         ]
-    return _sweep(model, questions, Plan(checked, sublayer, max_new_tokens, rows))
+    return _sweep(model, questions, Plan(checked, sublayer, max_new_tokens, rows, intervention))
 
 
 def _sweep(model: Any, questions: Sequence[PromptPair], plan: Plan) -> Iterator[Sweep]:
@@ -108,5 +112,5 @@ def _questions_at_once(model: PreTrainedModel, questions: Sequence[PromptPair], 
     cells = len(plan.cells)
     prompt = max((len(question.target_ids) for question in questions), default=1)
     nodes = max((sum(map(len, question.option_ids)) for question in questions), default=0)
-    needed = need(model, prompt=prompt, suffix=max(plan.max_new_tokens, 1 + nodes), nodes=nodes)
+    needed = plan.need(model, prompt=prompt, nodes=nodes)
     return max(1, plan.rows // cells) if plan.rows else questions_that_fit(model, needed, cells)

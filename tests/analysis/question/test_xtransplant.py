@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cctuning.analysis import XTransplant
-from cctuning.analysis.transplant import SUBLAYERS
+from cctuning.analysis.transplant import SUBLAYERS, Intervention
 from cctuning.data.prompts import PromptFormat, choose_template
 from tests.analysis import naive
 from tests.questions import PROMPTS, TOKENIZER, plain_model, run_model
@@ -45,6 +45,21 @@ def test_every_cell_is_what_a_hook_and_generate_give(result, sublayer):
         assert result.map(sublayer)[pair] == pytest.approx(likely - original, abs=1e-9)
         tokens = naive.transplant(model, source, target, [pair], sublayer, NEW)
         assert result.texts(sublayer)[pair[0]][pair[1]] == PROMPTS.response_text(tokens.tolist())
+
+
+def test_another_intervention_in_map_and_lens():
+    model, answer = plain_model(), PROMPTS.response_ids("Lima")[:-1]
+    result = XTransplant(model, TOKENIZER)(
+        SOURCE, TARGET, ["Lima"], max_new_tokens=NEW, intervention=Intervention("add", 3.0, positions=2)
+    )
+    source, target = map(torch.tensor, PROMPTS.prompts_ids([SOURCE, TARGET]))
+    outputs, at = naive.source_outputs(model, source, "ffn", 2), slice(len(target) - 2, len(target))
+    for pair in itertools.product(range(3), repeat=2):
+        hooks = naive.changed(model, [pair], "ffn", lambda own, i: own + 3 * outputs[i], at)
+        likely = float(naive.log_probability(model, target, answer, hooks))
+        assert result.map()[pair] == pytest.approx(likely - result.original.log_probability, abs=1e-9)
+        assert result.texts()[pair[0]][pair[1]].startswith(result.lens(*pair).transplanted.answer.strip())
+    assert len({answer for row in result.texts() for answer in row}) > 1
 
 
 def test_the_best_pairs_are_the_highest_of_the_map(result):
