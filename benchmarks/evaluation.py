@@ -126,7 +126,7 @@ def main() -> None:
 
         def ours() -> list[str]:
             with tempfile.TemporaryDirectory() as folder:  # a new one each time: nothing is resumed
-                return [found["response"] for found in ask(model, prompts, task, folder, how)]
+                return [answer["response"] for answer in ask(model, prompts, task, folder, how)]
 
         same = sum(map(str.__eq__, rival(), ours()))
         measured = compare(rival, ours, repeats=options.repeats, warmup=0)

@@ -226,10 +226,10 @@ def measured(part: Part, small: bool, seconds: float) -> dict[str, Any]:
         return {"what": part.what, "left_out": "no time was left"}
     start = time.monotonic()
     try:
-        found: dict[str, Any] = {"results": part.run(small, seconds)}
+        outcome: dict[str, Any] = {"results": part.run(small, seconds)}
     except (OSError, RuntimeError, ValueError) as error:
-        found = {"failed": f"{type(error).__name__}: {error}"}
-    return {"what": part.what, "seconds": round(time.monotonic() - start, 1), **found}
+        outcome = {"failed": f"{type(error).__name__}: {error}"}
+    return {"what": part.what, "seconds": round(time.monotonic() - start, 1), **outcome}
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def ratio_columns(rival: str, ours: str, digits: int = 3) -> Columns:
         f"{rival}, s": lambda row: f"{row['rival_seconds']:.2f}",
         f"{ours}, s": lambda row: f"{row['our_seconds']:.2f}",
         "ratio": lambda row: f"{row['ratio']:.{digits}f}",
-        "quartiles": lambda row: " to ".join(f"{one:.{digits}f}" for one in row["quartiles"]),
+        "quartiles": lambda row: " to ".join(f"{quartile:.{digits}f}" for quartile in row["quartiles"]),
     }
 
 

@@ -47,11 +47,11 @@ def extra_memory(prepare: Callable[[], Callable[[], Any]], device: torch.device)
     process.start()
     sender.close()  # so that a child that died is the end of the pipe
     try:
-        found: int = receiver.recv()
+        extra: int = receiver.recv()
     except EOFError:
         raise RuntimeError("the process in which memory is measured has died; why stands above") from None
     process.join()
-    return found
+    return extra
 
 
 def _measure(prepare: Callable[[], Callable[[], Any]], sender: Connection) -> None:

@@ -69,10 +69,10 @@ class Engine:
         return [list(output.outputs[0].token_ids) for output in outputs]
 
 
-def in_batches(model: Any, prompts: PromptFormat, asked: Prompts, new_tokens: int) -> None:
+def in_batches(model: Any, prompts: PromptFormat, prompt_ids: Prompts, new_tokens: int) -> None:
     """The same answers by `generate`, batched as `cctuning evaluate` does; one in hundreds may end early."""
-    for batch in plan_batches([len(ids) for ids in asked], batch_size=32, batch_tokens=16384):
-        generate_batch(model, prompts, [asked[number] for number in batch], max_new_tokens=new_tokens)
+    for batch in plan_batches([len(ids) for ids in prompt_ids], batch_size=32, batch_tokens=16384):
+        generate_batch(model, prompts, [prompt_ids[number] for number in batch], max_new_tokens=new_tokens)
 
 
 def main() -> None:
@@ -91,19 +91,19 @@ def main() -> None:
         prompts = write_model(options.hidden, options.layers, folder)
         engine = Engine(folder, options.requests, max(options.prompts) + new + 1)
 
-        def sides(asked: Prompts, tokens: int) -> list[Callable[[], Any]]:
-            return [partial(engine.ask, asked, tokens, connected=connected) for connected in (False, True)]
+        def sides(prompt_ids: Prompts, tokens: int) -> list[Callable[[], Any]]:
+            return [partial(engine.ask, prompt_ids, tokens, connected=chosen) for chosen in (False, True)]
 
         for length in options.prompts:
-            asked = random_prompts(max(1, 8192 // length), length, length, draw)
-            measure("prefill", *sides(asked, 1), prompt=length, requests=len(asked))
-        asked = random_prompts(options.requests, 16, 16, draw)
-        measure("decoding", *sides(asked, new), prompt=16, requests=len(asked))
-        asked = random_prompts(options.requests, 16, 256, draw)
-        measure("both", *sides(asked, new), prompt="16-256", requests=len(asked))
+            prompt_ids = random_prompts(max(1, 8192 // length), length, length, draw)
+            measure("prefill", *sides(prompt_ids, 1), prompt=length, requests=len(prompt_ids))
+        prompt_ids = random_prompts(options.requests, 16, 16, draw)
+        measure("decoding", *sides(prompt_ids, new), prompt=16, requests=len(prompt_ids))
+        prompt_ids = random_prompts(options.requests, 16, 256, draw)
+        measure("both", *sides(prompt_ids, new), prompt="16-256", requests=len(prompt_ids))
         model = load_model(folder, dtype=DTYPE).to("cuda" if torch.cuda.is_available() else "cpu")
-        rival = partial(in_batches, model, prompts, asked, new)
-        measure("over generate", rival, sides(asked, new)[1], prompt="16-256", requests=len(asked))
+        rival = partial(in_batches, model, prompts, prompt_ids, new)
+        measure("over generate", rival, sides(prompt_ids, new)[1], prompt="16-256", requests=len(prompt_ids))
     columns = {"": "what", "P": "prompt", "requests": "requests", **ratio_columns("rival", "connected")}
     report("serving", columns, results, "vLLM, connected over plain; over evaluate's batches")
 

@@ -34,9 +34,9 @@ HELD_OUT = 96  # pairs
 def made_up_pairs(d: int, layers: int, start: int) -> tuple[Tensor, Tensor]:
     """F and F_en (BATCH, layers, d), float32: a linear relation with noise; dimensions of falling size."""
     shared = torch.randn(d, d, generator=torch.Generator().manual_seed(0)) / d**0.5
-    own = torch.Generator().manual_seed(1 + start)
-    F = torch.randn(BATCH, layers, d, generator=own) * torch.logspace(0, -2, d)
-    return F, F @ shared + 0.1 * torch.randn(BATCH, layers, d, generator=own)
+    noise = torch.Generator().manual_seed(1 + start)
+    F = torch.randn(BATCH, layers, d, generator=noise) * torch.logspace(0, -2, d)
+    return F, F @ shared + 0.1 * torch.randn(BATCH, layers, d, generator=noise)
 
 
 def fit_by_lstsq(d: int, layers: int, pairs: int) -> dict[str, Any]:
@@ -118,10 +118,10 @@ def main() -> None:
 
 def show(result: dict[str, Any]) -> None:
     """A table of every run, and the ratios."""
-    measured = [(name, one) for run in result["runs"] for name, one in run.items()]
     rows = [
-        [name, f"{one['seconds']:.1f}", f"{one['bytes'] / 1e6:,.0f}", f"{one['held_out_error']:.6f}"]
-        for name, one in measured
+        [name, f"{fit['seconds']:.1f}", f"{fit['bytes'] / 1e6:,.0f}", f"{fit['held_out_error']:.6f}"]
+        for run in result["runs"]
+        for name, fit in run.items()
     ]
     table = RecordTable(["", "seconds", "memory, MB", "held-out relative error"], rows)
     caption = (

@@ -56,9 +56,9 @@ class BySweep:
         """(pairs, new) tokens."""
         question = PromptPair(self.task.source, self.task.target)
         cells = [(pair,) for pair in pairs]
-        (found,) = sweep(self.task.model, [question], cells, max_new_tokens=self.task.new_tokens)
-        self.token_forwards = found.token_forwards
-        return found.tokens
+        (result,) = sweep(self.task.model, [question], cells, max_new_tokens=self.task.new_tokens)
+        self.token_forwards = result.token_forwards
+        return result.tokens
 
 
 def make_model(shape: str, hidden: int, layers: int, device: torch.device, dtype: torch.dtype) -> Any:
@@ -105,11 +105,11 @@ def contenders(layers: int, sample: int, rows: int) -> dict[str, Contender]:
     draw = random.Random(layers)
     every = all_pairs(layers)
     some, batch = (draw.sample(every, min(count, len(every))) for count in (sample, rows))
-    found = {"sweep": Contender(BySweep, every), "hook": Contender(with_hooks, some)}
+    by_name = {"sweep": Contender(BySweep, every), "hook": Contender(with_hooks, some)}
     if rows > 1:
-        found[f"hook, {rows} at once"] = Contender(partial(with_hooks, rows=rows), batch)
+        by_name[f"hook, {rows} at once"] = Contender(partial(with_hooks, rows=rows), batch)
     missing = missing_libraries()
-    return found | {name: Contender(make, some) for name, make in LIBRARIES.items() if name not in missing}
+    return by_name | {name: Contender(make, some) for name, make in LIBRARIES.items() if name not in missing}
 
 
 def memory_of(contender: Contender, task: Task) -> int | None:
@@ -124,17 +124,18 @@ def memory_of(contender: Contender, task: Task) -> int | None:
     return extra_memory(prepare, task.model.device)
 
 
-def measure(task: Task, found: dict[str, Contender], repeats: int) -> dict[str, Any]:
+def measure(task: Task, by_name: dict[str, Contender], repeats: int) -> dict[str, Any]:
     """Seconds and token-forwards of the sweep, and each rival's ratio to it: all by turns."""
     by_sweep = BySweep(task)
-    ways = {name: by_sweep if name == "sweep" else contender.make(task) for name, contender in found.items()}
+    ways = {name: contender.make(task) for name, contender in by_name.items() if name != "sweep"}
+    ways["sweep"] = by_sweep
     answers: dict[str, dict[tuple[int, int], list[int]]] = {}
 
     def answer(name: str) -> None:
-        pairs = found[name].pairs
+        pairs = by_name[name].pairs
         answers[name] = dict(zip(pairs, ways[name](pairs).tolist(), strict=True))
 
-    calls = {name: partial(answer, name) for name in found}
+    calls = {name: partial(answer, name) for name in by_name}
     times = by_turns(calls, repeats=repeats, warmup=int(task.model.device.type == "cuda"))
     ours = answers.pop("sweep")
     rivals = []
@@ -161,14 +162,14 @@ def main() -> None:
     results = []
     for layers in options.layers:
         model = make_model(options.shape, options.hidden, layers, device, dtype)
-        found = contenders(layers, options.sample, options.rows)
+        by_name = contenders(layers, options.sample, options.rows)
         tasks = [make_task(model, length, options.new_tokens) for length in options.prompt_lengths]
         print(f"L = {layers}: memory, then times for P =", *options.prompt_lengths, "...", flush=True)
         # All memory first: on a CPU it is measured in copies of this process, which so far holds the model.
-        memory = [{name: memory_of(one, task) for name, one in found.items()} for task in tasks]
+        memory = [{name: memory_of(contender, task) for name, contender in by_name.items()} for task in tasks]
         for task, peaks in zip(tasks, memory, strict=True):
             sizes = {"layers": layers, "prompt": len(task.target), "new_tokens": options.new_tokens}
-            measured = measure(task, found, options.repeats)
+            measured = measure(task, by_name, options.repeats)
             memory_used = {"model_bytes": model.get_memory_footprint(), "peak_bytes": peaks}
             results.append(sizes | measured | memory_used)
     show(results, options.shape == "llama-7b")

@@ -79,8 +79,8 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         check_same_sets(pilot, unseen)
     check_positions(recipe.positions, [*pilot, *unseen])
     # Before the questions are asked, which takes long.
-    otherwise = baseline_tasks(recipe, unseen, prompts, positions)
-    baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *otherwise))
+    prompted = tasks_by_prompting(recipe, unseen, prompts, positions)
+    baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *prompted))
     warn_of_known_issues(recipe, pilot, unseen)
     token_ids = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
     if unknown := unknown_tokens_warning(tokenizer, token_ids):
@@ -110,7 +110,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             shard,
             recipe.as_intervention(),
         )
-        return Result(folder.path, probe(recipe, study, pilot, unseen, otherwise, baselines))
+        return Result(folder.path, probe(recipe, study, pilot, unseen, prompted, baselines))
 
 
 def check_packages() -> None:
@@ -211,7 +211,7 @@ def probe(
     study: Study,
     pilot: Sequence[ProbeTask],
     unseen: Sequence[ProbeTask],
-    otherwise: Mapping[str, tuple[list[Task], GenerationSettings]],
+    prompted: Mapping[str, tuple[list[Task], GenerationSettings]],
     baselines: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both.
@@ -230,7 +230,7 @@ def probe(
                 study.sweep_grids(UNSEEN, unseen, bar.advance)
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, bar.advance)
-        ask_baselines(study, otherwise)
+        ask_by_prompting(study, prompted)
     if study.shard.rank != 0:
         return {}
     return write_findings(recipe, study, pilot, unseen, pairs, baselines)
@@ -245,7 +245,7 @@ def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, Stra
     return {tuple(key): {name: tuple(pair) for name, pair in pairs.items()} for *key, pairs in listed}
 
 
-def baseline_tasks(
+def tasks_by_prompting(
     recipe: ProbeRecipe, unseen: Sequence[ProbeTask], prompts: PromptFormat, positions: int | None
 ) -> dict[str, tuple[list[Task], GenerationSettings]]:
     """The unseen questions under the other promptings, and how those are asked."""
@@ -267,9 +267,9 @@ def baseline_tasks(
     return by_prompting
 
 
-def ask_baselines(study: Study, otherwise: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
+def ask_by_prompting(study: Study, prompted: Mapping[str, tuple[list[Task], GenerationSettings]]) -> None:
     """Asks the unseen questions under the other promptings."""
-    for prompting, (tasks, how) in otherwise.items():
+    for prompting, (tasks, how) in prompted.items():
         total = sum(len(task.questions) for task in tasks)
         with progress_bar(f"unseen questions, {prompting}", total, console=console) as bar:
             ask_prompted(

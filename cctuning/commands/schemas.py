@@ -30,7 +30,7 @@ OPTIMIZERS = LibraryChoice(
 )
 
 
-def _refuse_twice(
+def _refuse_duplicates(
     recipe: Any, *keys: str, alike: Callable[[Any], str] = lambda name: name.strip().lower()
 ) -> None:
     """Raises `ValueError` for a list of the recipe that names something twice: two names are `alike`."""
@@ -403,7 +403,7 @@ class EvaluateRecipe:
                 f"shots={self.shots} cannot be shown with prompting={self.prompting}: answers have no chain "
                 "of thought and one language; leave one of the two out"
             )
-        _refuse_twice(self, "benchmarks", "languages")
+        _refuse_duplicates(self, "benchmarks", "languages")
 
 
 @dataclass
@@ -482,7 +482,7 @@ class ProbeRecipe:
 
     def __post_init__(self) -> None:
         self._check_question()
-        _refuse_twice(self, "benchmarks", "languages", "sublayers", "prompting")
+        _refuse_duplicates(self, "benchmarks", "languages", "sublayers", "prompting")
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
         if self.unseen is None:
@@ -635,7 +635,7 @@ class StudyRecipe:
     def __post_init__(self) -> None:
         if not self.recipes:
             raise ValueError("recipes=[] names none to run")
-        _refuse_twice(self, "seeds", alike=str)
+        _refuse_duplicates(self, "seeds", alike=str)
         self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"
 
 
@@ -701,5 +701,5 @@ class VisualizeRecipe:
             raise ValueError(
                 "models need sentences: name either data=[...], training rows, or benchmark=NAME"
             )
-        _refuse_twice(self, "languages")
-        _refuse_twice(self, "results", "runs", alike=str)
+        _refuse_duplicates(self, "languages")
+        _refuse_duplicates(self, "results", "runs", alike=str)

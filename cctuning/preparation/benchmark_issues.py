@@ -1,4 +1,4 @@
-"""Faults of benchmark items that a program can see, in the format that `known_issues` reads."""
+"""Issues of benchmark items that a program can see, in the format that `known_issues` reads."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from cctuning.tools.files import write_whole
 Ids = list[int | str]
 
 
-def find_faults(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, Ids]]:
+def find_issues(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, Ids]]:
     """Language -> reason -> ids, of the items of each language.
 
     - answer_differs_from_en: a choice whose right label is another one in English, so that the two cannot
@@ -34,8 +34,8 @@ def find_faults(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> di
 
 def _reasons(benchmark: Benchmark, item: Item, english: Mapping[int | str, Item]) -> list[str]:
     reasons = []
-    other = english.get(item.id) if benchmark.parallel else None
-    if benchmark.kind == "choice" and other and other.answers != item.answers:
+    in_english = english.get(item.id) if benchmark.parallel else None
+    if benchmark.kind == "choice" and in_english and in_english.answers != item.answers:
         reasons.append("answer_differs_from_en")
     if benchmark.name == "xquad" and not any(answer in item.prompt for answer in item.answers):
         reasons.append("answer_not_in_prompt")
@@ -46,16 +46,16 @@ def _reasons(benchmark: Benchmark, item: Item, english: Mapping[int | str, Item]
     return reasons
 
 
-def write_faults(folder: Path, benchmark: Benchmark, faults: Mapping[str, Any]) -> Path:
-    """Puts the faults of a benchmark into FOLDER/anomalies.json, in place of those that were known of it."""
-    known = known_faults(folder)
+def write_issues(folder: Path, benchmark: Benchmark, issues: Mapping[str, Any]) -> Path:
+    """Puts the issues of a benchmark into FOLDER/anomalies.json, in place of those that were known of it."""
+    known = read_issues(folder)
     known.pop(benchmark.title, None)
     path = folder / FILE
-    write_whole(path, json.dumps(known | ({benchmark.title: faults} if faults else {}), indent=1) + "\n")
+    write_whole(path, json.dumps(known | ({benchmark.title: issues} if issues else {}), indent=1) + "\n")
     return path
 
 
-def known_faults(folder: Path) -> dict[str, Any]:
+def read_issues(folder: Path) -> dict[str, Any]:
     """The content of FOLDER/anomalies.json, often none. Raises `DataError` for a file of something else."""
     path = folder / FILE
     try:
@@ -63,5 +63,5 @@ def known_faults(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(known, dict):
-        raise DataError(f"{path} is no object of faults")
+        raise DataError(f"{path} is no object of issues")
     return known

@@ -1,6 +1,6 @@
 """Writes benchmark files: the papers' questions, languages and prompts, one file per language.
 
-FOLDER/TITLE/LANGUAGE.jsonl, which `cctuning evaluate data=FOLDER` reads, with anomalies.json (faults that a
+FOLDER/TITLE/LANGUAGE.jsonl, which `cctuning evaluate data=FOLDER` reads, with anomalies.json (issues that a
 program can see) and manifest.json beside them. Files that the same command has made before are kept: after an
 interruption it goes on where it was.
 
@@ -26,7 +26,7 @@ from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.sampling import SEED
 from cctuning.preparation.authors import COMMIT, REPOSITORY
 from cctuning.preparation.authors_benchmarks import AUTHORS_BENCHMARKS
-from cctuning.preparation.benchmark_issues import find_faults, known_faults, write_faults
+from cctuning.preparation.benchmark_issues import find_issues, read_issues, write_issues
 from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from cctuning.preparation.benchmark_sources import Load, from_authors, from_hub
 from cctuning.preparation.command import ended, typed
@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
     _check_source(options, benchmarks)
     sets = {benchmark.name: _chosen(benchmark, options) for benchmark in benchmarks}
     translator = _translator(options)
-    known_faults(folder)  # what cannot be read is named before the work
+    read_issues(folder)  # what cannot be read is named before the work
     for benchmark in benchmarks:
         chosen = sets[benchmark.name]
         load = (
@@ -64,11 +64,11 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
         items = _write_benchmark(benchmark, chosen, folder, options, command, translator, load, console)
         if not items:
             continue
-        faults = find_faults(benchmark, items)
-        if translator is None and options.source == "hub":  # a parallel that nobody asked for is no fault
-            faults = _without(faults, "no_parallel")
-        write_faults(folder, benchmark, faults)
-        console.print(_table(benchmark, items, faults))
+        issues = find_issues(benchmark, items)
+        if translator is None and options.source == "hub":  # a parallel that nobody asked for is no issue
+            issues = _without(issues, "no_parallel")
+        write_issues(folder, benchmark, issues)
+        console.print(_table(benchmark, items, issues))
     return 0
 
 
@@ -187,20 +187,20 @@ def _translator(options: argparse.Namespace) -> Translator | None:
     return load_translator(options.translator, model=options.translator_model)
 
 
-def _without(faults: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[str, Any]]:
+def _without(issues: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[str, Any]]:
     others = {
         language: {name: ids for name, ids in reasons.items() if name != reason}
-        for language, reasons in faults.items()
+        for language, reasons in issues.items()
     }
     return {language: reasons for language, reasons in others.items() if reasons}
 
 
-def _table(benchmark: Benchmark, items: dict[str, list[Item]], faults: dict[str, dict[str, Any]]) -> Table:
+def _table(benchmark: Benchmark, items: dict[str, list[Item]], issues: dict[str, dict[str, Any]]) -> Table:
     rows = [
         [
             language,
             len(of_language),
-            ", ".join(f"{name} {len(ids)}" for name, ids in faults.get(language, {}).items()),
+            ", ".join(f"{name} {len(ids)}" for name, ids in issues.get(language, {}).items()),
         ]
         for language, of_language in items.items()
     ]

@@ -4,7 +4,8 @@ import re
 
 from rich.console import Console
 
-from cctuning.reporting.tables import RecordTable, change, leaves, score, stacked
+from cctuning.reporting.scores import score
+from cctuning.reporting.tables import RecordTable, leaves, stacked
 from cctuning.stats.bootstrap import Interval
 
 RECORDS = [
@@ -51,9 +52,3 @@ def test_a_table_that_is_too_wide_goes_on_below():
     console.print(stacked([RecordTable(["XNLI", *languages], [["accuracy", *"1234"]])], width=30))
     words = console.export_text().split()
     assert words == ["XNLI", "mean", "en", "accuracy", "1", "2", "sw", "de", "accuracy", "3", "4"]
-
-
-def test_a_number_with_half_an_interval_or_none():
-    assert score(0.5, (None, 0.75)) == score(0.5, None) == "50.0"
-    assert change(0.00001, (-0.5, 0.5)) == "0.0 [-50.0, +50.0]"
-    assert score(None, (0.0, 1.0), nothing="–") == "–"

@@ -6,7 +6,8 @@ from typing import Any
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.reporting.documents import in_markdown
-from cctuning.reporting.tables import RecordTable, change, leaves, percent, score
+from cctuning.reporting.scores import change, percent, score
+from cctuning.reporting.tables import RecordTable, leaves
 from cctuning.stats.estimates import MEAN, POOLED
 
 Content = Mapping[str, Any]

@@ -93,8 +93,8 @@ def summarise(
             differences = measure_sublayers(common, group, resampling) if common else {}
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
     unseen: dict[str, list[Applied]] = {}
-    for task in applied:
-        unseen.setdefault(task.sublayer, []).append(task)
+    for answered in applied:
+        unseen.setdefault(answered.sublayer, []).append(answered)
     for sublayer, together in unseen.items():
         summary["unseen"][sublayer] = _plain(
             compare_unseen(together, others, settings=settings, centre=centre, seed=seed)

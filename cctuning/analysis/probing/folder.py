@@ -14,7 +14,7 @@ from cctuning.tools.json_text import from_json, to_json
 from cctuning.tools.marks import begin
 
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
-_MADE = (SUMMARY_FILE, "report.html", "tables", "figures")  # what is made of it; the first is the mark
+_FINDINGS = (SUMMARY_FILE, "report.html", "tables", "figures")  # what is made of it; the summary is the mark
 GRID_PIECE, BATCH_PIECE = 1, 64  # questions of a file: with all pairs of layers, and with few cells
 
 
@@ -96,12 +96,12 @@ class StudyFolder:
 
     def begin(self) -> None:
         """Takes away the mark of a finished study: its cells change, or what is made of them does."""
-        begin(self.path, _MADE[0])
+        begin(self.path, SUMMARY_FILE)
 
     def clear_findings(self) -> None:
         """Takes away what an earlier call, perhaps of other languages or sub-layers, made of its cells."""
         self.begin()
-        for name in _MADE:
+        for name in _FINDINGS:
             if (self.path / name).is_dir():
                 shutil.rmtree(self.path / name)
             (self.path / name).unlink(missing_ok=True)

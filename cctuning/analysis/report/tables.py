@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cctuning.reporting.tables import score
+from cctuning.reporting.scores import score
 
 NOTHING = "–"  # a cell without a value
 

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
-from cctuning.reporting.tables import Columns, RecordTable, bounds, half_width, percent
+from cctuning.reporting.scores import bounds, half_width, percent
+from cctuning.reporting.tables import Columns, RecordTable
 from cctuning.tools.marks import finish
 
 TABLES = ("table.csv", "table.md")

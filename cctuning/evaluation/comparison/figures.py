@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from cctuning.evaluation.comparison.compare import ComparedScore, Comparison, Difference
 from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, save, style, subplots
-from cctuning.reporting.tables import percent
+from cctuning.reporting.scores import percent
 
 _MOST_INTERVALS = 3  # models
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from cctuning.evaluation.comparison.compare import ComparedScore, Comparison
 from cctuning.reporting.documents import in_markdown
-from cctuning.reporting.tables import Columns, RecordTable, bounds, change, percent, stacked, uncertainty
+from cctuning.reporting.scores import bounds, change, percent, uncertainty
+from cctuning.reporting.tables import Columns, RecordTable, stacked
 
 _STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001, corrected by Holm (McNemar's p for right and wrong)"
 DIFFERENCE = {  # the first columns of a difference, in CSV files

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from cctuning.evaluation.results.score_rows import ScoreRow, described, score_rows
 from cctuning.reporting.documents import in_markdown
-from cctuning.reporting.tables import Columns, RecordTable, percent, score, stacked, uncertainty
+from cctuning.reporting.scores import percent, score, uncertainty
+from cctuning.reporting.tables import Columns, RecordTable, stacked
 
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "new tokens": lambda facts: f"{facts['new_tokens']:.1f}",
