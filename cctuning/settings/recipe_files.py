@@ -1,15 +1,15 @@
 """Files of recipes: where they are, which of them a name means, and the bases that each builds on."""
 
 import dataclasses
+import functools
 import io
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cctuning.settings.assignments import RecipeError, flatten
@@ -174,10 +174,15 @@ def read_yaml(file: RecipeFile) -> dict[Any, Any]:
     """The content of a recipe, as it stands there. Raises `RecipeError` for one that is not readable."""
     text = file.text()
     try:
-        content = OmegaConf.load(io.StringIO(text))
+        content = _parsed(text)
     # An OSError is OmegaConf's for a lone number.
     except (yaml.YAMLError, ValueError, OSError, OmegaConfBaseException, RecursionError) as error:
         raise RecipeError(f"{file} is not readable YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, DictConfig):
+    if not isinstance(content, dict):
         raise RecipeError(f"{file} holds no `key: value` lines")
-    return typing.cast("dict[Any, Any]", OmegaConf.to_container(content, resolve=False))
+    return content
+
+
+@functools.cache  # a call reads a base several times
+def _parsed(text: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
