@@ -189,7 +189,7 @@ def _defaults(schema: type[Any]) -> Any:
 
 
 def _build(assignments: Iterable[Assignment], schema: type[Schema], keys: Mapping[str, RecipeKey]) -> Schema:
-    config = copy.deepcopy(_defaults(schema))
+    config = copy.deepcopy(_defaults(typing.cast(Any, schema)))
     where: dict[str, str] = {}
     for assignment in assignments:
         where[assignment.key] = assignment.where
