@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cctuning.commands.measure_matrix import measure_matrix
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
@@ -52,10 +53,12 @@ console = new_console()
 
 
 def fit_matrix(recipe: FitRecipe) -> Result:
-    """Fits, and writes the exported model and what is known about it.
+    """Fits, and writes the exported model and what is known about it; with benchmarks it measures one.
 
     Raises `RunError` for a run that cannot be fitted, `ValueError` or `OSError` for rows that cannot be used.
     """
+    if recipe.benchmarks:
+        return measure_matrix(recipe)
     state = join_equals("fit", use_cpu=recipe.use_cpu)
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process

@@ -9,10 +9,18 @@ from pathlib import Path
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import StudyRecipe
+from cctuning.commands.studies.figure import plot_lines
 from cctuning.commands.studies.lines import Line, read_lines
 from cctuning.commands.studies.plan import Step, TableRow, make_plan
 from cctuning.commands.studies.state import State, states_of
-from cctuning.commands.studies.table import LEGEND, TABLES, screen_table, write_tables
+from cctuning.commands.studies.table import (
+    LEGEND,
+    TABLES,
+    costs_table,
+    errors_table,
+    screen_table,
+    write_tables,
+)
 from cctuning.tools.console import new_console
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin
@@ -123,16 +131,24 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
 
 def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Line]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
-    present = [row for row in rows if missing.isdisjoint(step.name for step in row.evaluations)]
+    present = [
+        row if missing.isdisjoint(step.name for step in row.errors) else dataclasses.replace(row, errors=())
+        for row in rows
+        if missing.isdisjoint(step.name for step in row.evaluations)
+    ]
     if not present:
         return []
     with console.status("comparing the rows"):
         lines, warnings = read_lines(present)
     folder = Path(recipe.output_dir)
+    plot_lines(lines, [folder / "scores.png", folder / "scores.svg"], title=recipe.run_name)
     write_tables(lines, folder, title=recipe.run_name)
     console.print(screen_table(lines, recipe.run_name))
     console.print(LEGEND)
+    for table in (errors_table(lines), costs_table(lines)):
+        if table.rows:
+            console.print(table.screen(box=None, padding=(0, 1, 0, 0)))
     for warning in warnings:
         console.warn(warning)
-    console.say(f"Written to {folder}: table.md, table.csv")
+    console.say(f"Written to {folder}: {', '.join(TABLES)}, scores.png, scores.svg")
     return lines

@@ -312,15 +312,23 @@ class FitRecipe:
     """Settings of `cctuning fit`."""
 
     model: str | None = setting(
-        None, "folder of a finished run; null: the newest under outputs/", names="model"
+        None,
+        "folder of a finished run; null: the newest under outputs/. With benchmarks= an exported model",
+        names="model",
     )
     trust_remote_code: bool = setting(False, "run code that comes with the model")
     data: list[str] = setting([], "sources of rows; default: those of the run")
     english: list[str] = setting([], "for data=: sources of the rows' English side, by the same ids")
     columns: OtherColumnNames = field(default_factory=OtherColumnNames)
-    output_dir: str | None = setting(None, "default: MODEL/monolingual")
+    benchmarks: list[str] = setting(
+        [], "fit nothing: measure the matrix of the exported model on the prompts of these"
+    )
+    benchmark_data: str = setting("data/benchmarks", "folder of their local files, or hub")
+    output_dir: str | None = setting(None, "default: MODEL/monolingual, with benchmarks= MODEL/errors")
     dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")
-    pairs: int = number(1000, at_least=2, help="rows to fit on, drawn at random")
+    pairs: int = number(
+        1000, at_least=2, help="rows to fit on, drawn at random; with benchmarks= prompts of each"
+    )
     ridge: float | None = number(
         None, at_least=0, help="null: chosen by cross-validation; 0: plain least squares"
     )
@@ -334,6 +342,19 @@ class FitRecipe:
         "auto", "float32", "bfloat16", help="of the model's weights; auto: as they are stored"
     )
     use_cpu: bool = setting(False, "even where there is a GPU")
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks:
+            return
+        _refuse_duplicates(self, "benchmarks")
+        if self.model is None:
+            raise ValueError("model is missing: benchmarks= measures the matrix of an exported model")
+        of_the_fit = [
+            (self.data, "data"), (self.english, "english"), (self.ridge is not None, "ridge"),
+            (any(dataclasses.asdict(self.columns).values()), "columns"),
+        ]  # fmt: skip
+        if key := next((key for is_set, key in of_the_fit if is_set), None):
+            raise ValueError(f"{key}= is about a fit, and benchmarks= fits nothing: leave one out")
 
 
 @dataclass
@@ -618,7 +639,12 @@ class StudyRecipe:
     seeds: list[int] = numbers(
         at_least=0, help="trainings of each recipe; empty: one, with the recipe's seed"
     )
-    baseline: str = one_of("first", "plain", help="of a row: the first one, or the last without a connection")
+    matrix_errors: bool = setting(
+        False, "measure each Transform Matrix on the prompts of the evaluation's benchmarks"
+    )
+    baseline: str = one_of(
+        "first", "plain", "own", help="of a row: the first, the last without a connection, its recipe's first"
+    )
 
     run_name: str = setting("study", "default: the recipe's name")
     runs: str = setting("outputs", "where models are written: RUNS/NAME OF THE RECIPE")

@@ -144,7 +144,10 @@ def fine_tune(
             make_plain_adapter(recipe.output_dir)
     if not trainer.accelerator.is_main_process:
         return {}
-    report = finished_report(recipe, examples, result.metrics, trainer.state)
+    times = {name: value for name, value in result.metrics.items() if name != "train_loss"}
+    if checkpoint is not None:  # the seconds are of the last part alone, and these divide all rows by them
+        del times["train_samples_per_second"], times["train_steps_per_second"]
+    report = finished_report(recipe, examples, times, trainer.state)
     finish_run(recipe, report)
     return report
 
@@ -353,7 +356,7 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
 
 
 def finished_report(
-    recipe: TrainRecipe, examples: list[Example], metrics: dict[str, float], state: Any
+    recipe: TrainRecipe, examples: list[Example], times: dict[str, float], state: Any
 ) -> dict[str, Any]:
     """Facts about a finished run: steps, rows, languages, the last loss (nats), times.
 
@@ -361,7 +364,6 @@ def finished_report(
     step that it is of.
     """
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
-    times = {name: value for name, value in metrics.items() if name != "train_loss"}  # of the last part alone
     facts = {"steps": state.global_step, "rows": len(examples), "languages": languages_of(examples)}
     evaluations = [line for line in state.log_history if EVALUATED_LOSS in line]
     if evaluations:

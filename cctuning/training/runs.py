@@ -33,6 +33,7 @@ from cctuning.training.metrics import METRICS_FILE
 RECIPE_FILE = "recipe.yaml"
 FINISHED_FILE = "training_report.json"  # written last, so it marks a finished run
 FIT_REPORT_FILE = "transform_report.json"  # the same of a fit
+ERRORS_FILE = "errors.json"  # the same of a Transform Matrix that was measured on benchmarks
 
 # What the fit needs of a run's recipe. The rest of it is only shown.
 _NEEDED: dict[str, tuple[type, ...]] = {

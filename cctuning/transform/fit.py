@@ -5,7 +5,7 @@ Letters: N pairs, L decoder layers, d hidden size.
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,11 +14,10 @@ from torch import Tensor
 
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import UpdateOf
-from cctuning.transform.agreement import LayerAgreement
-from cctuning.transform.fit_scores import FitScores, score
 from cctuning.transform.learning_curve import curve_point, curve_sizes
 from cctuning.transform.least_squares import LeastSquares, RidgeChoice
-from cctuning.transform.pairs import PairBatch, PairSample, english_numbers, stream_pairs
+from cctuning.transform.measured import collect_outputs, measure
+from cctuning.transform.pairs import PairSample, english_numbers, stream_pairs
 
 
 class Fit(NamedTuple):
@@ -63,7 +62,7 @@ def fit_transform(
         stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard
     )
     sizes = curve_sizes(len(sample.fit))
-    measured = _held_out_outputs(stream(sample.held_out), len(sample.held_out), progress)
+    measured = collect_outputs(stream(sample.held_out), len(sample.held_out), progress)
     held_out = LeastSquares(measured[0].F.shape[-1], folds=1)
     for batch in measured:
         held_out.update(batch.F, batch.F_en)
@@ -92,7 +91,11 @@ def fit_transform(
     progress("learning curve", len(sizes), len(sizes))
     report = _sizes(fit, sample) | _ridge(fit, penalty, choice)
     report |= {"train_mse": fit.squared_error(transform) / (fit.rows * fit.d)}
-    report |= _held_out(model, measured, sample, transform, means)
+    report |= measure(model, measured, sample.held_out, transform, means)
+    fitted = Counter(pair.language for pair in sample.fit)
+    report["languages"] = {
+        language: {"pairs": fitted[language], **values} for language, values in report["languages"].items()
+    }
     report["learning_curve"] = curve
     report["plain"] = _plain(curve[-1], report["layer_mean"]["mse"])
     return Fit(transform, report)
@@ -111,15 +114,6 @@ def run_shard(
 def _parts(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """The begin and end of each part, of pairs that grow to these sizes."""
     return list(pairwise([0, *sizes]))
-
-
-def _held_out_outputs(stream: Iterable[PairBatch], pairs: int, progress: UpdateOf) -> list[PairBatch]:
-    """All batches, in main memory: held-out pairs are few."""
-    batches: list[PairBatch] = []
-    for batch in stream:
-        batches.append(PairBatch(batch.indices, batch.F.cpu(), batch.F_en.cpu(), batch.embeddings.cpu()))
-        progress("held-out pairs", sum(len(done.indices) for done in batches), pairs)
-    return batches
 
 
 def _sizes(fit: LeastSquares, sample: PairSample) -> dict[str, Any]:
@@ -144,50 +138,7 @@ def _ridge(fit: LeastSquares, ridge: float, choice: RidgeChoice | None) -> dict[
     return report
 
 
-def _held_out(
-    model: Any, batches: Sequence[PairBatch], sample: PairSample, transform: Tensor, means: Tensor
-) -> dict[str, Any]:
-    """All that is measured on held-out pairs."""
-    scores = score(batches, lambda F: F @ transform, means)
-    identity = score(batches, lambda F: F, means)
-    layer_mean = score(batches, lambda F: means.expand_as(F), means)
-    agreement = LayerAgreement.measure(model, batches, transform)
-    return {
-        **scores.summary(),
-        **({} if agreement is None else _agreement(agreement)),
-        "identity": identity.summary(),
-        "layer_mean": layer_mean.summary(),
-        "per_layer": scores.per_layer() | {"identity_r2": identity.per_layer()["r2"]},
-        "languages": _languages(sample, scores, agreement),
-    }
-
-
 def _plain(point: dict[str, Any], layer_mean_mse: float) -> dict[str, float | None]:
     mse = point["plain_mse"]
     r2 = 1 - mse / layer_mean_mse if layer_mean_mse > 0 else None
     return {"mse": mse, "relative_error": point["plain_relative_error"], "r2": r2}
-
-
-def _languages(
-    sample: PairSample, scores: FitScores, agreement: LayerAgreement | None
-) -> dict[str, dict[str, Any]]:
-    fitted = Counter(pair.language for pair in sample.fit)
-    report: dict[str, dict[str, Any]] = {}
-    for language in sorted({pair.language for pair in sample.held_out}):
-        of_language = [index for index, pair in enumerate(sample.held_out) if pair.language == language]
-        report[language] = {
-            "pairs": fitted[language],
-            "held_out_pairs": len(of_language),
-            **scores.of(of_language).summary(),
-        }
-        if agreement is not None:
-            report[language]["layer_agreement"] = agreement.of(of_language).transformed
-    return report
-
-
-def _agreement(agreement: LayerAgreement) -> dict[str, float]:
-    return {
-        "layer_agreement": agreement.transformed,
-        "layer_agreement_identity": agreement.own,
-        "layer_agreement_most_frequent": agreement.most_frequent,
-    }

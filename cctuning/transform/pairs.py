@@ -91,6 +91,13 @@ def sample_pairs(pairs: Sequence[Pair], count: int, *, held_out: float, seed: in
     return PairSample(_in_turns(rest, [pair.language for pair in rest])[:count], measured)
 
 
+def draw_pairs(pairs: Sequence[Pair], count: int, *, seed: int) -> list[Pair]:
+    """`count` of the pairs, or all where there are fewer; languages take turns, as in `sample_pairs`."""
+    ordered = sorted(pairs, key=lambda pair: (pair.language, pair.id, pair.prompt_ids))
+    shuffled = random.Random(seed).sample(ordered, len(ordered))
+    return _in_turns(shuffled, [pair.language for pair in shuffled])[:count]
+
+
 def _in_turns(items: Sequence[T], kinds: Sequence[str]) -> list[T]:
     """The items, otherwise in order, so that kinds take turns: each kind's first, each kind's second, ..."""
     seen: dict[str, int] = {}

@@ -28,8 +28,6 @@ class MovedLayer:
     retrieval_centred: float  # the same less the mean over the sentences, on each side
     transformed: float | None  # retrieval of F·W_T; None without a Transform Matrix
     transformed_centred: float | None
-    mse: float | None = None  # of F·W_T as a prediction of F_en, mean over its d entries and all languages
-    r2: float | None = None  # the share of F_en's variance that F·W_T explains; below 0: less than its mean
 
 
 def measure_moved(
@@ -47,11 +45,8 @@ def measure_moved(
         outputs = [of_language[:, layer] for of_language in F.values()]
         plain = _retrievals(outputs, english, centred)
         transformed: tuple[float, float] | tuple[None, None] = (None, None)
-        mse = None
         if transform is not None:
-            predicted = [of_language @ transform for of_language in outputs]
-            transformed = _retrievals(predicted, english, centred)
-            mse = float(np.mean([np.square(of_language - english).mean() for of_language in predicted]))
+            transformed = _retrievals([of_language @ transform for of_language in outputs], english, centred)
         whole, part = float(np.square(english).sum()), float(np.square(centred).sum())
         measured.append(
             MovedLayer(
@@ -63,8 +58,6 @@ def measure_moved(
                 retrieval_centred=plain[1],
                 transformed=transformed[0],
                 transformed_centred=transformed[1],
-                mse=mse,
-                r2=None if mse is None or not part else 1 - mse * english.size / part,
             )
         )
     return measured

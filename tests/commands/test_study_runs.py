@@ -1,6 +1,7 @@
 """A whole study with a tiny model: its commands one by one, and then study.py, which finds them done."""
 
 import json
+import re
 
 import pytest
 
@@ -39,6 +40,7 @@ def test_commands_leave_what_the_study_takes_for_done(tmp_path, monkeypatch):
         "recipe=tiny",
         "inference=[monolingual,bilingual]",
         "pairs=[8]",
+        "matrix_errors=true",
         f"runs={tmp_path / 'runs'}",
         f"train=[model_name_or_path={base},data={rows},max_steps=2,total_batch_size=4,per_device_train_batch_size=4]",
         f"evaluate=[data={questions},'languages=[sw,ru]',use_cpu=true,max_new_tokens=2]",
@@ -54,4 +56,9 @@ def test_commands_leave_what_the_study_takes_for_done(tmp_path, monkeypatch):
     for row in study_rows:
         assert row.title in table
     assert "tiny, bilingual - tiny_sft" in table
+    errors = json.loads((tmp_path / "runs/tiny/monolingual_8/errors/errors.json").read_text())["benchmarks"]
+    assert f"| tiny, monolingual | {errors['MKQA']['mse']:.3g} |" in table
+    assert re.search(r"\| tiny, monolingual \| [\d.e-]+ \| [\d.]+ \| [\d.e-]+ \| [\d.]+ \|$", table, re.M)
+    assert "| sw |" in (tmp_path / "runs/studies/tiny/languages.md").read_text()
+    assert (tmp_path / "runs/studies/tiny/scores.svg").is_file()
     assert not (tmp_path / "runs" / "studies" / "tiny" / "logs").exists()  # nothing had to run

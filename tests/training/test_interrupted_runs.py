@@ -82,6 +82,11 @@ def test_a_signal_and_the_same_command_again(arguments, tmp_path, caplog, whole,
     assert f"Continuing from {folder}/checkpoint-" in again.out
     assert "missing keys" not in caplog.text
     assert_same_run(folder, whole)
+    rates = [
+        "train_steps_per_second" in json.loads((run / "training_report.json").read_text())
+        for run in (folder, whole)
+    ]
+    assert rates == [False, True]  # that of a part would be none
 
 
 def test_kills_within_a_save_and_after_one_and_a_flipped_bit(arguments, tmp_path, whole):

@@ -56,15 +56,10 @@ def test_against_loops(with_matrix):
         centred = [hits(less_mean(rows), less_mean(english)) for rows in own]
         assert one.retrieval_centred == pytest.approx(sum(centred) / 2)
         if transform is None:
-            assert one.transformed is one.transformed_centred is one.mse is one.r2 is None
+            assert one.transformed is one.transformed_centred is None
         else:
             moved = [[row @ transform for row in rows] for rows in own]
             assert one.transformed == pytest.approx(sum(hits(rows, english) for rows in moved) / 2)
-            pairs = [(a, b) for rows in moved for a, b in zip(rows, english, strict=True)]
-            error = sum(norm(a - b) ** 2 for a, b in pairs)
-            assert one.mse == pytest.approx(error / len(pairs) / d)
-            variance = 2 * sum(norm(row) ** 2 for row in less_mean(english))
-            assert one.r2 == pytest.approx(1 - error / variance)
 
 
 def test_a_common_vector_differs_in_nothing_and_retrieves_by_chance():

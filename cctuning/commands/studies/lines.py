@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cctuning.commands.studies.plan import TableRow
+from cctuning.commands.studies.costs import UNKNOWN, Cost, read_cost
+from cctuning.commands.studies.plan import Step, TableRow
 from cctuning.evaluation.comparison.compare import (
     AVERAGE,
     COMPARISON_RESAMPLES,
@@ -16,6 +17,7 @@ from cctuning.evaluation.comparison.compare import (
 from cctuning.evaluation.comparison.evaluations import join_seeds, read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from cctuning.evaluation.results.score_rows import score_rows
+from cctuning.pretrained.kinds import read_json_object
 from cctuning.stats.bootstrap import Interval
 
 MEAN = "mean"  # stands in the place of a benchmark for the average over all of them
@@ -34,12 +36,19 @@ class TableScore:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table. Scores and differences are by the benchmark's title, and `MEAN`."""
+    """A row of the table. Scores and differences are by the benchmark's title, and `MEAN`.
+
+    `languages` are the scores, in [0, 1], by benchmark and language; `errors` the measures of a Transform
+    Matrix by benchmark: `mse` and `r2`. All are means over seeds.
+    """
 
     title: str
     scores: Mapping[str, TableScore]
     baseline: str | None = None
     differences: Mapping[str, Difference] = field(default_factory=dict)
+    languages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cost: Cost = UNKNOWN
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read_lines(
@@ -57,7 +66,17 @@ def read_lines(
         of_row = differences.get(row.title, {})
         folders = [step.output for step in row.evaluations]
         scores = read_scores(folders[0]) if len(folders) == 1 else _seeds_scores(folders, resamples)
-        lines.append(Line(row.title, scores, row.baseline if of_row else None, of_row))
+        lines.append(
+            Line(
+                row.title,
+                scores,
+                row.baseline if of_row else None,
+                of_row,
+                _language_scores(folders),
+                read_cost(row),
+                _errors(row.errors),
+            )
+        )
     return lines, warnings
 
 
@@ -74,6 +93,33 @@ def read_scores(folder: str | Path) -> dict[str, TableScore]:
             average["score,paper"], Interval(*average["score_ci95,paper"]), "score,paper"
         )
     return scores
+
+
+def _language_scores(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """The main score of every benchmark and language: the mean of several seeds, where all have it."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for folder in folders:
+        for row in score_rows(read_results(folder)):
+            if row.is_main and row.language is not None:
+                values.setdefault((row.title, row.language), []).append(row.value)
+    scores: dict[str, dict[str, float]] = {}
+    for (title, language), found in values.items():
+        if len(found) == len(folders):
+            scores.setdefault(title, {})[language] = sum(found) / len(found)
+    return scores
+
+
+def _errors(steps: Sequence[Step]) -> dict[str, dict[str, float]]:
+    """`mse` and `r2` of the matrices on each benchmark's prompts: the mean of several seeds."""
+    reports = [read_json_object(step.mark).get("benchmarks", {}) for step in steps]
+    return {
+        title: {
+            name: sum(report[title][name] for report in reports) / len(reports)
+            for name in ("mse", "r2")
+            if all(report.get(title, {}).get(name) is not None for report in reports)
+        }
+        for title in (reports[0] if reports else ())
+    }
 
 
 def _seeds_scores(folders: Sequence[Path], resamples: int) -> dict[str, TableScore]:

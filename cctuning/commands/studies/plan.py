@@ -18,11 +18,12 @@ from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.generation.modes import folder_name
 from cctuning.settings.assignments import RecipeError
 from cctuning.settings.recipe import load_recipe
-from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE
+from cctuning.training.runs import ERRORS_FILE, FINISHED_FILE, FIT_REPORT_FILE
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models
 Kind = Literal["train", "fit", "evaluate"]
 _SEED = "-seed"  # in the name of a run, before its seed
+_OF_MEASURING = {"seed", "batch_size", "dtype", "use_cpu", "trust_remote_code"}  # settings of fit, too
 _MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE}
 
 Schema = TypeVar("Schema")
@@ -51,7 +52,8 @@ class Step:
     @property
     def mark(self) -> Path:
         """The file that is written last, so that it marks the step's result as complete."""
-        return self.output / _MARKS[self.kind]
+        measures = self.kind == "fit" and self.settings["benchmarks"]
+        return self.output / (ERRORS_FILE if measures else _MARKS[self.kind])
 
     def anew(self) -> Step:
         """The same, beginning again where the script would go on with what is there."""
@@ -76,12 +78,15 @@ class Step:
 class TableRow:
     """One row of the study's table: an evaluation, and the row that it is compared with (None: it is one).
 
-    With `seeds` it is an evaluation for each of them, in their order.
+    With `seeds` it is an evaluation for each of them, in their order, and so are the trainings of its models
+    and the errors of their Transform Matrices, where those are measured.
     """
 
     title: str
     evaluations: tuple[Step, ...]
     baseline: str | None
+    trainings: tuple[Step, ...] = ()
+    errors: tuple[Step, ...] = ()
 
 
 def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
@@ -104,14 +109,19 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
 
 @dataclass
 class _Asked:
-    """The evaluations of a recipe by the title of their row, one for each seed."""
+    """The trainings of a recipe, one for each seed, and the rows' evaluations and errors by their titles."""
 
     is_plain: bool = False
+    trainings: list[Step] = field(default_factory=list)
     evaluations: dict[str, list[Step]] = field(default_factory=dict)
+    errors: dict[str, list[Step]] = field(default_factory=dict)
 
 
 def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]:
-    """Of one model. A row is compared with the model's first one, or the last of a plain recipe before it."""
+    """Of one model. A row is compared with the model's first one, or as `baseline` says.
+
+    That is the last row of a plain recipe before it, or the first one of its own recipe.
+    """
     rows: list[TableRow] = []
     plain: str | None = None
     for asked in recipes:
@@ -120,7 +130,10 @@ def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]
             baseline = rows[0].title if rows else None
             if study.baseline == "plain" and plain and not asked.is_plain:
                 baseline = plain
-            rows.append(TableRow(title, tuple(evaluations), baseline))
+            if study.baseline == "own":
+                baseline = rows[first].title if len(rows) > first else None
+            errors = tuple(asked.errors.get(title, ()))
+            rows.append(TableRow(title, tuple(evaluations), baseline, tuple(asked.trainings), errors))
         plain = rows[first].title if asked.is_plain else plain
     return rows
 
@@ -141,13 +154,21 @@ def _recipes_by_model(study: StudyRecipe) -> Iterator[list[str]]:
 
 
 def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, asked: _Asked) -> Iterator[Step]:
-    """The steps of a recipe with one seed; its evaluations are added to `asked`."""
+    """The steps of a recipe with one seed; what the table needs of them is added to `asked`."""
     train = _training(study, name, seed)
     yield train
+    asked.trainings.append(train)
     asked.is_plain = not train.settings["connection"]["enabled"]
+    errors: Step | None = None
     for title, evaluation, before in _evaluations(study, train, asked.is_plain):
         yield from [*before, evaluation]
         asked.evaluations.setdefault(title, []).append(evaluation)
+        if study.matrix_errors and evaluation.settings["inference"] == "monolingual":
+            if before:  # the first evaluation of a matrix
+                errors = _errors(study, before[-1], evaluation)
+                yield errors
+            if errors is not None:
+                asked.errors.setdefault(title, []).append(errors)
 
 
 def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
@@ -198,6 +219,17 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
     settings = dataclasses.asdict(_load("fit", arguments, FitRecipe))
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
+
+
+def _errors(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
+    """The measuring of a matrix on the prompts of the benchmarks that its model is asked."""
+    output, asked = fit.output / "errors", evaluation.settings
+    arguments = [f"model={fit.output}", f"benchmarks=[{','.join(asked['benchmarks'])}]"]
+    arguments += [f"benchmark_data={asked['data']}", f"output_dir={output}"]
+    arguments += [setting for setting in study.fit if _key(setting) in _OF_MEASURING]
+    settings = dataclasses.asdict(_load("fit", arguments, FitRecipe))
+    name = fit.name.replace("/fit_", "/errors_")
+    return Step(name, "fit", tuple(arguments), settings, output, (fit.name,))
 
 
 def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:

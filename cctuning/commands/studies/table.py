@@ -1,23 +1,32 @@
 """The results of a study side by side: a row for each way to train and ask a model, a column per task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cctuning.commands.studies.costs import ratio
 from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
 from cctuning.reporting.scores import bounds, half_width, percent
 from cctuning.reporting.tables import Columns, RecordTable
 from cctuning.tools.marks import finish
 
-TABLES = ("table.csv", "table.md")
+TABLES = ("table.csv", "table.md", "languages.md")
 LEGEND = (
     "In %, with 95 % intervals (bootstrap of the questions, and of the seeds where there are several). "
     "Differences are to the row that is named, on the same questions and seeds; one to three stars: "
     "p < 0.05, 0.01, 0.001 after Holm's correction."
+)
+ERRORS = (
+    "Mean squared error of F·W_T as a prediction of F_en on the prompts of each benchmark, and R², where 0 "
+    "is what the mean of the prompts gives in each layer."
+)
+COSTS = (
+    "Seconds of a training step, and of a new token of the evaluation, as they were measured on the way; ×: "
+    "over the row that it is compared with. They mean something where nothing else ran on the machine."
 )
 _CSV: Columns = {
     "row": "line.title",
@@ -32,6 +41,8 @@ _CSV: Columns = {
     "difference_high": "difference.interval.high",
     "p": "difference.p",
     "p_holm": "difference.p_holm",
+    "matrix_mse": lambda record: record["line"].errors.get(record["column"], {}).get("mse"),
+    "matrix_r2": lambda record: record["line"].errors.get(record["column"], {}).get("r2"),
 }
 
 
@@ -85,11 +96,15 @@ def write_tables(lines: Sequence[Line], folder: Path, *, title: str) -> None:
     """`TABLES` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     finish(folder, "table.csv", csv_text(lines))
+    finish(folder, "languages.md", f"# {title}, language by language\n\n{languages_markdown(lines)}\n")
     finish(folder, "table.md", f"# {title}\n\n{markdown(lines)}\n")
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """A table of scores, the best of each column bold, and one of differences where there are any."""
+    """A table of scores, the best of each column bold.
+
+    Then those of differences, errors of the Transform Matrices and costs, where there are any.
+    """
     columns = columns_of(lines)
     best = {column: _best(lines, column) for column in columns}
     scores = [
@@ -104,7 +119,63 @@ def markdown(lines: Sequence[Line]) -> str:
     parts = [LEGEND, RecordTable(["", *columns], scores).markdown()]
     if differences:
         parts += [RecordTable(["difference", *columns], differences).markdown()]
+    for legend, table in ((ERRORS, errors_table(lines)), (COSTS, costs_table(lines))):
+        if table.rows:
+            parts += [legend, table.markdown()]
     return "\n\n".join(parts)
+
+
+def languages_markdown(lines: Sequence[Line]) -> str:
+    """A table a benchmark, with a column a language and their mean, in % with two decimals."""
+    parts = []
+    for column in columns_of(lines):
+        asked = [line for line in lines if column in line.scores]
+        languages = dict.fromkeys(language for line in asked for language in line.languages.get(column, {}))
+        rows = [
+            [
+                line.title,
+                *map(_two_decimals, map(line.languages.get(column, {}).get, languages)),
+                _two_decimals(line.scores[column].value),
+            ]
+            for line in asked
+        ]
+        parts += [f"## {column}", RecordTable(["", *languages, "mean"], rows).markdown()]
+    return "\n\n".join(parts)
+
+
+def _two_decimals(score: float | None) -> str:
+    return "-" if score is None else f"{100 * score:.2f}"
+
+
+def errors_table(lines: Sequence[Line]) -> RecordTable:
+    """The errors of each Transform Matrix by benchmark; without rows where none was measured."""
+    measured = [line for line in lines if line.errors]
+    columns = dict.fromkeys(column for line in measured for column in line.errors)
+    rows = [[line.title, *(_error(line.errors.get(column, {})) for column in columns)] for line in measured]
+    return RecordTable(["MSE (R²)", *columns], rows)
+
+
+def _error(measures: Mapping[str, float]) -> str:
+    if "mse" not in measures:
+        return "-"
+    return f"{measures['mse']:.3g}" + (f" ({measures['r2']:.2f})" if "r2" in measures else "")
+
+
+def costs_table(lines: Sequence[Line]) -> RecordTable:
+    """Seconds, and how many times the baseline's they are; without rows where none are known."""
+    costs = {line.title: line.cost for line in lines}
+    rows = []
+    for line in lines:
+        cost, plain = line.cost, costs.get(line.baseline or "")
+        if cost.step is None and cost.token is None:
+            continue
+        ratios = (
+            [None, None] if plain is None else [ratio(cost.step, plain.step), ratio(cost.token, plain.token)]
+        )
+        cells = [f"{value:.3g}" if value is not None else "-" for value in (cost.step, cost.token)]
+        times = [f"{value:.2f}" if value is not None else "" for value in ratios]
+        rows.append([line.title, cells[0], times[0], cells[1], times[1]])
+    return RecordTable(["", "training step, s", "×", "new token, s", "×"], rows)
 
 
 def _markdown_cell(score: TableScore | None, best: float | None) -> str:

@@ -116,6 +116,31 @@ def test_ways_to_ask_are_rows_of_connected_models_alone():
     assert len(set(outputs.values())) == len(steps)
 
 
+def test_errors_of_a_matrix_are_measured_once_on_the_benchmarks_that_its_model_is_asked():
+    steps, rows = small(
+        inference=["bilingual", "monolingual"],
+        prompting=["original", "cot"],
+        matrix_errors=True,
+        baseline="own",
+        evaluation="xnli",
+        evaluate=["data=elsewhere"],
+        fit=["folds=3", "batch_size=2"],
+    )
+    [errors] = [step for step in steps if step.name.endswith("/errors_1000")]
+    fit = next(step for step in steps if step.name.endswith("/fit_1000"))
+    assert (errors.kind, errors.needs, errors.mark) == ("fit", (fit.name,), fit.output / "errors/errors.json")
+    recipe = load_recipe(errors.arguments, FitRecipe)
+    assert (recipe.model, recipe.benchmarks, recipe.benchmark_data) == (
+        str(fit.output),
+        ["xnli"],
+        "elsewhere",
+    )
+    assert (recipe.batch_size, recipe.folds) == (2, FitRecipe().folds)
+    assert [len(row.errors) for row in rows] == [0, 0, 0, 0, 1, 1]
+    first = [None, rows[0].title, None, *[rows[2].title] * 3]
+    assert [row.baseline for row in rows] == first
+
+
 def results(**settings):
     return [
         str(step.output)

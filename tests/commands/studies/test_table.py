@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 
 import numpy as np
@@ -10,7 +11,16 @@ from rich.console import Console
 
 from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
 from cctuning.commands.studies.plan import Step, TableRow
-from cctuning.commands.studies.table import columns_of, csv_text, markdown, screen_table, write_tables
+from cctuning.commands.studies.table import (
+    columns_of,
+    costs_table,
+    csv_text,
+    errors_table,
+    languages_markdown,
+    markdown,
+    screen_table,
+    write_tables,
+)
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
@@ -100,7 +110,57 @@ def test_markdown_marks_the_best_and_shows_what_is_missing(lines):
     assert [cell.strip() for cell in one[1:3]] == ["-", "-"]
     difference = lines[1].differences["XNLI"]
     assert text[-1].startswith(f"| high - low | +{100 * difference.value:.1f}{difference.stars} [+")
-    assert markdown(lines[:1]).count("| --- |") == 1  # no differences, no table of them
+    assert markdown(lines[:1]).count("| --- |") == 1  # no differences and no costs, no table of them
+
+
+def test_languages_have_two_decimals_and_are_those_of_the_results(folders, lines):
+    text = languages_markdown(lines)
+    assert re.findall("^## (.*)", text, re.M) == columns_of(lines)
+    xnli = text.split("## ")[1]
+    results = read_results(folders / "high")["results"]
+    shares = [results[f"xnli_{language}"]["accuracy,paper"] for language in ("en", "sw")]
+    cells = [f"{100 * share:.2f}" for share in (*shares, lines[1].scores["XNLI"].value)]
+    assert "| en | sw | mean |" in xnli and f"| high | {' | '.join(cells)} |" in xnli
+
+
+def test_costs_and_errors_of_matrices_are_beside_what_they_are_compared_with(folders, tmp_path):
+    """Of two seeds: the means of both."""
+    rows = []
+    for name, seconds, baseline in (("low", (1, 3), None), ("high", (4, 8), "low")):
+        steps = []
+        for number, step_seconds in enumerate(seconds):
+            run, errors = tmp_path / f"{name}{number}", tmp_path / f"{name}{number}" / "errors"
+            errors.mkdir(parents=True)
+            rate = {"train_steps_per_second": 1 / step_seconds}
+            (run / "training_report.json").write_text(json.dumps(rate))
+            measured = {"XNLI": {"mse": step_seconds, "r2": 0.5}, "MKQA": {"mse": 2, "r2": None}}
+            (errors / "errors.json").write_text(json.dumps({"benchmarks": measured}))
+            evaluation = write_evaluation(run / "evaluation", samples("xnli", seed=f"{name}{number}"))
+            results = read_results(evaluation)
+            for task in results["generation"].values():
+                task |= {"seconds": 10 * step_seconds, "tokens_per_second": 2 / step_seconds}
+            (evaluation / "results.json").write_text(json.dumps(results))
+            fitted = {"benchmarks": ["xnli"]}
+            steps.append(
+                [
+                    Step(str(run), "train", (), {}, run),
+                    Step(str(evaluation), "evaluate", (), {}, evaluation),
+                    Step(str(errors), "fit", (), fitted, errors),
+                ]
+            )
+        trainings, evaluations, errors = zip(*steps, strict=True)
+        rows.append(TableRow(name, evaluations, baseline, trainings, errors if baseline else ()))
+    lines, _ = read_lines(rows, resamples=200)
+    assert costs_table(lines).rows == [["low", "2", "", "1", ""], ["high", "6", "3.00", "3", "3.00"]]
+    assert errors_table(lines).rows == [["high", "6 (0.50)", "2"]]
+    read = csv.DictReader(io.StringIO(csv_text(lines)))
+    assert [(line["row"], line["matrix_mse"], line["matrix_r2"]) for line in read] == [
+        ("low", "", ""),
+        ("high", "6.0", "0.5"),
+    ]
+    (rows[0].trainings[1].mark).write_text("{}")  # in several parts: its rate is not known
+    lines, _ = read_lines(rows, resamples=200)
+    assert costs_table(lines).rows[1] == ["high", "6", "", "3", "3.00"]
 
 
 def test_nothing_is_best_where_all_are_alike(lines):
@@ -139,6 +199,7 @@ def test_tables_are_written(lines, tmp_path):
     write_tables(lines, tmp_path / "new", title="made up")
     assert (tmp_path / "new" / "table.md").read_text() == f"# made up\n\n{markdown(lines)}\n"
     assert (tmp_path / "new" / "table.csv").read_text() == csv_text(lines)
+    assert (tmp_path / "new" / "languages.md").read_text().endswith(f"{languages_markdown(lines)}\n")
 
 
 def test_a_folder_without_results(tmp_path):
