@@ -24,9 +24,13 @@ os.environ.update(
 
 import subprocess  # noqa: E402
 import sys  # noqa: E402
+from contextlib import nullcontext  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from tests.drafts import RENDERED, figures_as_drafts  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -36,6 +40,19 @@ _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "O
 def pytest_collection_modifyitems(items):
     """Slow tests first: none of them is begun when the other workers have nothing left to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _figures_of_module(request):
+    """Only modules and tests that look at figures render them: they have a mark that says so."""
+    with nullcontext() if request.node.get_closest_marker("renders") else figures_as_drafts():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _figures_of_test(request, monkeypatch):
+    if request.node.get_closest_marker("renders"):
+        monkeypatch.setattr(Figure, "savefig", RENDERED)
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch.multiprocessing
 
+from tests.drafts import figures_as_drafts
 from tests.scripts import Ended
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,4 +102,5 @@ def _run(
     if before:
         before()
     sys.argv = [script, *words]
-    runpy.run_path(str(ROOT / script), run_name="__main__")
+    with figures_as_drafts():
+        runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -1,9 +1,11 @@
 """Calls entry scripts as from the command line, in this process: a new one would spend seconds on imports."""
 
 import contextlib
+import functools
 import io
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -55,11 +57,20 @@ def _called(name: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def write_base(folder: Path) -> Path:
     """A base model with its tokenizer, which has no chat template."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _base().items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@functools.cache
+def _base() -> dict[str, bytes]:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None
-    tiny_llama(len(tokenizer)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_llama(len(tokenizer)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def write_rows(path: Path, count: int = 12, extra: str = "") -> Path:

@@ -2,14 +2,10 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from matplotlib import image
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -22,13 +18,13 @@ from cctuning.data.rows import held_out_rows, read_rows
 from cctuning.data.templates import TEMPLATES
 from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
+from tests.processes import start_two
 from tests.questions import change_weight
 from tests.scripts import ON_CPU, call, write_base, write_rows
 from tests.tiny import tiny_rows
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {**ON_CPU, "learning_rate": "1e-2", "logging_steps": "1", "save_strategy": "no", "max_steps": "4"}
 
 
@@ -108,8 +104,6 @@ def test_a_run_leaves_every_file_of_the_contract(finished):
         "training_loss.png", "chosen_layers.png", "README.md", "training_report.json",
     }  # fmt: skip
     assert expected <= {path.name for path in finished.iterdir()}
-    for name in ("training_loss.png", "chosen_layers.png"):
-        assert image.imread(finished / name).shape[0] > 300
     report = json.loads((finished / "training_report.json").read_text())
     assert (report["steps"], report["rows"], report["languages"]) == (4, 12, ["en", "ru", "sw", "th"])
 
@@ -437,20 +431,9 @@ def test_lora_leaves_the_adapter_and_the_connection(arguments, tmp_path, base):
 
 def test_two_processes_on_cpus_share_the_rows_of_a_step(arguments, tmp_path):
     command = arguments(on_bad_row="skip", cutoff_len=46, max_steps=3)
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "train.py",
-    ]
-    done = subprocess.run(
-        [*launch, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Rows left out: 1") == 1
+    ended = [started.wait() for started in start_two("train.py", *command, folder=tmp_path)]
+    assert [process.status for process in ended] == [0, 0], ended[0].err
+    assert "".join(process.out for process in ended).count("Rows left out: 1") == 1
     assert metrics_of(tmp_path / "run")[-1]["epoch"] == 1.0  # 3 steps of 4 rows, of 11
 
 

@@ -45,6 +45,7 @@ def test_the_background_tells_what_each_model_brings_along():
     assert lines["last layer, held-out questions put into English"] == "37 ± 25"
 
 
+@pytest.mark.renders
 def test_the_figure_is_drawn(tmp_path):
     figure.draw(results.gather(SEEDS), tmp_path / "results.png", seeds=3)
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")

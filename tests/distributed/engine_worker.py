@@ -25,6 +25,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from cctuning.commands import train_model as train
 from cctuning.connection import modeling_cctuning
 from cctuning.connection.modeling_cctuning import select
+from tests.drafts import figures_as_drafts
 from tests.scripts import call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         return functional_gumbel_softmax(*args, **kwargs)
 
     with ExitStack() as stack:
+        stack.enter_context(figures_as_drafts())
         stack.enter_context(mock.patch.object(functional, "gumbel_softmax", recorded))
         if not job.get("noise"):
             stack.enter_context(mock.patch.object(modeling_cctuning, "select", without_noise))

@@ -8,6 +8,8 @@ from matplotlib import pyplot as plt
 
 from cctuning.reporting.plots import layer_ticks, save, style, subplots
 
+pytestmark = pytest.mark.renders
+
 
 def draw(*paths):
     with style():

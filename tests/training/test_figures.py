@@ -8,7 +8,7 @@ from matplotlib import image
 from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.metrics import read_metrics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.renders]
 
 LANGUAGES = (
     "ar",

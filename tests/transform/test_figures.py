@@ -29,6 +29,7 @@ def report(**changes):
     return values | changes
 
 
+@pytest.mark.renders
 @pytest.mark.parametrize("plot", [plot_learning_curve, plot_error_per_layer])
 def test_figures_are_written(plot, tmp_path):
     plot(report(), tmp_path / "figure.png")

@@ -71,6 +71,7 @@ def test_answers_without_a_chosen_layer_are_told(tmp_path, changes, message):
         read_choices([str(made(tmp_path, **changes))])
 
 
+@pytest.mark.renders
 def test_the_figure_has_a_row_for_each_language(tmp_path):
     first = made(tmp_path, "a")
     second = write_evaluation(tmp_path / "b", samples("xnli", ("sw",), 6))

@@ -88,6 +88,7 @@ def test_the_same_run_twice_is_told(tmp_path):
         read_losses([folder, folder])
 
 
+@pytest.mark.renders
 @pytest.mark.parametrize("x", ["step", "tokens"])
 def test_the_figure_holds_all_runs(tmp_path, x):
     folders = [

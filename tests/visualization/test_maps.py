@@ -59,6 +59,7 @@ def test_every_language_looks_unlike_the_others():
     assert len({tuple(_sign(number).values()) for number in range(49)}) == 49
 
 
+@pytest.mark.renders
 def test_files_hold_the_numbers_and_the_picture(tmp_path):
     texts = ParallelTexts(
         {language: tuple(f"{language}, {n}" for n in range(12)) for language in "abc"},

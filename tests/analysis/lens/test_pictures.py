@@ -12,6 +12,8 @@ from matplotlib import image
 from cctuning.analysis.lens import draw, glyphs
 from tests.analysis.lens.made import LENS, WORDS
 
+pytestmark = pytest.mark.renders
+
 TEXT = "{http://www.w3.org/2000/svg}text"
 
 

@@ -347,6 +347,7 @@ def test_the_markdown_has_a_row_per_model_and_every_test(comparison):
     assert len({line.count("|") for line in rows[:5]}) == 1
 
 
+@pytest.mark.renders
 @pytest.mark.parametrize(("benchmarks", "models"), [(1, 2), (2, 4), (1, 8), (3, 5)])
 def test_figures_of_any_shape(tmp_path, benchmarks, models):
     names = ["xnli", "xlsum", "mkqa"][:benchmarks]
@@ -370,6 +371,7 @@ def test_figures_of_any_shape(tmp_path, benchmarks, models):
     assert (tmp_path / "a.svg").read_text(encoding="utf-8").count('id="axes_') == panels + bar
 
 
+@pytest.mark.renders
 def test_a_figure_of_equal_models(tmp_path):
     made = samples("xnli", count=3)
     equal = [evaluation(tmp_path / str(number), made) for number in range(6)]

@@ -257,6 +257,7 @@ def test_ten_languages_take_one_row_at_80_columns():
     assert any(line.split() == ["XNLI", "mean", *languages] for line in lines)
 
 
+@pytest.mark.renders
 @pytest.mark.parametrize("names", [["xnli"], ["xnli", "xquad", "mkqa"], ["xlsum", "globalopinionqa"]])
 def test_figures_have_a_panel_per_benchmark(names, tmp_path):
     made = {task: rows for name in names for task, rows in samples(name, count=5).items()}
