@@ -40,7 +40,8 @@ def chat_with_model(recipe: ChatRecipe) -> Result:
     """Answers `question`, or holds a conversation until the input ends.
 
     Raises `ValueError` or `OSError` for a model that cannot be used. The report has the answer's text,
-    whether the model was connected (None: a server did not say), and the layer (None: all).
+    whether the model was connected (None: a server did not say), the layer (None: all), and what the model
+    itself has put into English (None: nothing).
     """
     decoding = Decoding(recipe.max_new_tokens, recipe.temperature, recipe.top_p, recipe.seed)
     partner = _served(recipe, decoding) if recipe.server else _loaded(recipe, decoding)
@@ -67,22 +68,32 @@ def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
         raise ValueError(f"english= needs a connected model, and {name} is a plain {type(model).__name__}")
 
     def answer(messages: Sequence[ChatMessage], english: str | None, show: Show) -> Answer:
-        prompt, room = encode_conversation(model, prompts, messages, english)
+        prompt, room = encode_conversation(
+            model, prompts, messages, english, prompt_language=recipe.prompt_language
+        )
         longest = dataclasses.replace(decoding, max_new_tokens=min(decoding.max_new_tokens, room))
         turn = respond(model, prompts, prompt, longest, show=show)
-        return Answer(turn.text, turn.connected, turn.layer)
+        return Answer(turn.text, turn.connected, turn.layer, turn.english)
 
-    return Partner(f"{name}: {describe(name, model)}", is_connected(model), answer)
+    takes_english = is_connected(model) and recipe.prompt_language is None
+    return Partner(f"{name}: {describe(name, model)}", takes_english, answer)
 
 
 def _served(recipe: ChatRecipe, decoding: Decoding) -> Partner:
     served = ServedModel(str(recipe.server))
 
     def answer(messages: Sequence[ChatMessage], english: str | None, show: Show) -> Answer:
-        text, said = served.respond(messages, decoding, english=english, stream=recipe.stream, show=show)
+        text, said = served.respond(
+            messages,
+            decoding,
+            english=english,
+            prompt_language=recipe.prompt_language,
+            stream=recipe.stream,
+            show=show,
+        )
         if said is None:
             return Answer(text, None, None)
-        return Answer(text, bool(said.get("connected")), said.get("layer"))
+        return Answer(text, bool(said.get("connected")), said.get("layer"), said.get("english"))
 
     return Partner(f"{served.name} at {served.url}", False, answer)
 
@@ -145,8 +156,10 @@ def reply(
 def origin(response: Answer, english: str | None) -> str:
     """The source of the connection, in words."""
     if response.connected is None:
-        return "the server does not say what was connected (vLLM does, with stream=false)"
+        return "the server does not say what was connected"
     if not response.connected:
         return "not connected"
     source = "the English prompt" if english else "the model's own outputs, transformed"
+    if response.english is not None:
+        source = f"the model's own English: {' '.join(response.english.split())}"
     return f"{'all layers' if response.layer is None else f'layer {response.layer}'} of {source}"

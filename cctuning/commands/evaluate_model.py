@@ -91,7 +91,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return Result()
-        model = load_in_engine(recipe, mode, config, state.device)
+        model = load_in_engine(recipe, mode, state.device)
         pairs = list(zip(tasks, sets, strict=True))
         settings = how_asked(recipe, mode) | {"generation_rules": rules}
         return Result(folder, evaluate(recipe, mode, folder, model, prompts, pairs, settings, shard))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cctuning.commands.schemas import EvaluateRecipe
-from cctuning.connection.model import load_model, load_model_generation_config
+from cctuning.connection.model import load_model
 from cctuning.distributed.sharing import Shard
 from cctuning.generation.modes import set_mode
 from cctuning.pretrained.names import naming_model
@@ -27,8 +27,8 @@ def check_engine(recipe: EvaluateRecipe, mode: str, shard: Shard) -> None:
     check_servable(recipe.model, mode)
 
 
-def load_in_engine(recipe: EvaluateRecipe, mode: str, config: Any, device: Any) -> Any:
-    """The model of a recipe, in `mode`; `config` is its configuration."""
+def load_in_engine(recipe: EvaluateRecipe, mode: str, device: Any) -> Any:
+    """The model of a recipe, in `mode`."""
     with naming_model("model", recipe.model):
         if recipe.engine == "hf":
             model = load_model(
@@ -39,11 +39,12 @@ def load_in_engine(recipe: EvaluateRecipe, mode: str, config: Any, device: Any) 
             ).to(device)
             set_mode(model, mode)
             return model
-        from cctuning.serving.vllm.asking import VllmModel
+        from cctuning.serving.vllm.asking import load_in_vllm
 
-        # Of its own, vLLM would take a model that is stored in float32 in half precision.
-        stored = str(getattr(config, "dtype", None) or "auto").removeprefix("torch.")
-        arguments: dict[str, Any] = {"dtype": stored if recipe.dtype == "auto" else recipe.dtype}
-        arguments |= {"trust_remote_code": recipe.trust_remote_code, **recipe.engine_arguments}
-        rules = load_model_generation_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
-        return VllmModel(recipe.model, mode, rules, arguments)
+        return load_in_vllm(
+            recipe.model,
+            mode,
+            dtype=recipe.dtype,
+            trust_remote_code=recipe.trust_remote_code,
+            arguments=recipe.engine_arguments,
+        )

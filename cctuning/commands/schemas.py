@@ -565,6 +565,9 @@ class ChatRecipe:
     trust_remote_code: bool = setting(False, "run code that comes with the model")
     question: str | None = setting(None, "asked once; null: a conversation, until an empty question")
     english: str | None = setting(None, "the question's English parallel, for bilingual inference")
+    prompt_language: str | None = setting(
+        None, "of the questions (sw): the model itself puts them into English first, for translated inference"
+    )
     system: str | None = setting(None, "a system message, at the beginning of the conversation")
     max_new_tokens: int = number(128, at_least=1, help="the longest answer")
     temperature: float = number(0.0, at_least=0, at_most=2, help="of sampling; 0: the best token each time")
@@ -586,6 +589,10 @@ class ChatRecipe:
             raise ValueError(f"model {state}: model names one to load, server the address of one that runs")
         if self.english is not None and self.question is None:
             raise ValueError("english is the parallel of question: set both, or none")
+        if self.english is not None and self.prompt_language is not None:
+            raise ValueError(
+                "prompt_language has no use with english, which is the question's English already"
+            )
         if self.temperature == 0 and (self.top_p != 1 or self.seed is not None):
             raise ValueError("top_p and seed have no use without a temperature above 0")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}

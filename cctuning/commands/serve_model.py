@@ -129,7 +129,9 @@ def _bound(recipe: ServeRecipe) -> ChatServer:
 
 def _answering(model: Any, prompts: PromptFormat, longest: int) -> Answering:
     def answer(request: ChatRequest, show: Show) -> Turn:
-        prompt, room = encode_conversation(model, prompts, request.messages, request.english)
+        prompt, room = encode_conversation(
+            model, prompts, request.messages, request.english, prompt_language=request.prompt_language
+        )
         wanted = request.decoding.max_new_tokens or min(longest, room)
         if wanted > room:
             raise Refusal(

@@ -20,7 +20,7 @@ import inspect
 import math
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -903,42 +903,47 @@ class CrossLingualConnection:
         within its limit, (B, 1). Raises `ValueError` for a language without words, and for prompts that are
         more than one message in the tokenizer's chat template.
         """
-        settings = getattr(self.config, "cctuning", {}).get("into_english", {})
-        wordings = settings.get("wordings", {})
-        if language not in wordings:
-            known = ", ".join(wordings) or "none"
-            raise ValueError(f"prompt_language={language!r} is none that this model translates: {known}")
-        tokenizer = self._tokenizer()
-        texts = _user_texts(
-            tokenizer, input_ids, attention_mask, settings["prompt_start"], self.response_marker
-        )
-        asked = _prompts(
-            tokenizer, [wordings[language].replace("{text}", text) for text in texts], self.device
-        )
-        sizes = map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])
+        texts, ended = self.english_texts(input_ids, attention_mask, language=language)
+        ids, mask = _padded_left(self._own_translation().prompts(texts), self.device)
+        return ids, mask, torch.tensor(ended, device=self.device)[:, None]
+
+    @torch.no_grad()
+    def english_texts(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, language: str
+    ) -> tuple[list[str], list[bool]]:
+        """The texts of `english_prompts`, and whether each translation ended; raises as that does."""
+        own = self._own_translation()
+        own.check(language)
+        texts = []
+        for number, row in enumerate(input_ids):
+            ids = row if attention_mask is None else row[attention_mask[number].bool()]
+            texts.append(own.text_of(ids.tolist(), f"row {number}"))
+        asked, limits = own.ask(texts, language)
         ends = self.generation_config.eos_token_id
-        stops = [ends] if isinstance(ends, int) else list(ends or [tokenizer.eos_token_id])
+        stops = [ends] if isinstance(ends, int) else list(ends or [self._tokenizer().eos_token_id])
         rules = transformers.GenerationConfig(
-            # As the package's translator limits it: steps of 64, for the text and its end token.
-            max_new_tokens=64 * math.ceil((2 * (max(sizes) + 1) + 32) / 64),
+            max_new_tokens=max(limits),
             eos_token_id=stops,
             pad_token_id=stops[0],
+            do_sample=False,
+            num_beams=1,
+            num_return_sequences=1,
         )
+        ids, mask = _padded_left(asked, self.device)
         token = _GENERATION.set(_Generation(self, -1, None, None))
         try:
-            out = super().generate(**asked, generation_config=rules)  # type: ignore[misc]
+            out = super().generate(  # type: ignore[misc]
+                input_ids=ids, attention_mask=mask, generation_config=rules
+            )
         finally:
             _GENERATION.reset(token)
-        responses = out[:, asked["input_ids"].shape[1] :]
-        stopped = torch.isin(responses, torch.tensor(stops, device=out.device))
-        ended = stopped.any(-1)
-        lengths = torch.where(ended, stopped.long().argmax(-1) + 1, responses.shape[1])
-        english = [
-            str(tokenizer.decode(row[:length], skip_special_tokens=True)).strip()
-            for row, length in zip(responses.tolist(), lengths.tolist(), strict=True)
-        ]
-        prompts = _prompts(tokenizer, english, self.device)
-        return prompts["input_ids"], prompts["attention_mask"], ended[:, None]
+        responses = out[:, ids.shape[1] :].tolist()
+        # Each row within its own limit, whatever is beside it.
+        found = [own.read(row[:limit], stops) for row, limit in zip(responses, limits, strict=True)]
+        return [text for text, _ in found], [ended for _, ended in found]
+
+    def _own_translation(self) -> OwnTranslation:
+        return OwnTranslation(getattr(self.config, "cctuning", {}), self._tokenizer)
 
     def _tokenizer(self) -> Any:
         """The tokenizer that lies beside the weights."""
@@ -1111,38 +1116,78 @@ class CrossLingualConnection:
         return torch.where(drawn[:, None, None].to(outputs.device), own.to(outputs.device), outputs)
 
 
-def _user_texts(
-    tokenizer: Any, input_ids: Tensor, mask: Tensor | None, start: Sequence[int], marker: Sequence[int]
-) -> list[str]:
-    """What stands between the chat template's beginning, `start`, and its end, `marker`, in each row."""
-    texts = []
-    for number, row in enumerate(input_ids):
-        ids = (row if mask is None else row[mask[number].bool()]).tolist()
-        inner = ids[len(start) : len(ids) - len(marker)]
-        if ids[: len(start)] != list(start) or ids[len(ids) - len(marker) :] != list(marker):
-            raise ValueError(f"row {number} is no single prompt in the tokenizer's chat template")
+class OwnTranslation:
+    """Way of an exported model's prompt into English, but for the generating itself.
+
+    `settings`: the configuration's block `cctuning`; `tokenizer` gives the one beside the weights.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], tokenizer: Callable[[], Any]) -> None:
+        words = settings.get("into_english", {})
+        self._wordings: dict[str, str] = words.get("wordings", {})
+        self._start = list(words.get("prompt_start", []))
+        self._marker = list(settings.get("response_marker", []))
+        self._tokenizer = tokenizer
+
+    def text_of(self, ids: Sequence[int], place: str = "the prompt") -> str:
+        """What stands in a prompt between the chat template's beginning and its end.
+
+        Raises `ValueError`, naming `place`, where it is more than one message.
+        """
+        ids, tokenizer = list(ids), self._tokenizer()
+        start, end = len(self._start), len(ids) - len(self._marker)
+        inner = ids[start:end]
+        if ids[:start] != self._start or ids[end:] != self._marker:
+            raise ValueError(f"{place} is no single prompt in the tokenizer's chat template")
         if set(inner) & {*tokenizer.all_special_ids}:
-            raise ValueError(f"row {number} holds several messages, or a special token in its text")
-        texts.append(str(tokenizer.decode(inner)).strip())
-    return texts
+            raise ValueError(f"{place} holds several messages, or a special token in its text")
+        return str(tokenizer.decode(inner)).strip()
+
+    def check(self, language: str) -> None:
+        """Raises `ValueError` for a language without words."""
+        if language not in self._wordings:
+            known = ", ".join(self._wordings) or "none; cctuning fit writes the words for it into an export"
+            raise ValueError(f"prompt_language={language[:80]!r} is none that this model translates: {known}")
+
+    def ask(self, texts: Sequence[str], language: str) -> tuple[list[list[int]], list[int]]:
+        """The prompts that ask for the English of `texts`, and the most tokens of each translation.
+
+        Raises `ValueError` for a text that holds a special token, which could end it and begin another.
+        """
+        tokenizer = self._tokenizer()
+        rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        for text, row in zip(texts, rows, strict=True):
+            if set(row) & {*tokenizer.all_special_ids}:
+                raise ValueError(f"{text[:80]!r} holds a special token, which is not put into English")
+        # As the package's translator limits it: steps of 64, for the text and its end token.
+        limits = [64 * math.ceil((2 * (len(row) + 1) + 32) / 64) for row in rows]
+        return self.prompts([self._wordings[language].replace("{text}", text) for text in texts]), limits
+
+    def read(self, tokens: Sequence[int], stops: Sequence[int]) -> tuple[str, bool]:
+        """The text of a translation, and whether one of `stops` ends it."""
+        length = next((place + 1 for place, token in enumerate(tokens) if token in stops), 0)
+        text = self._tokenizer().decode(list(tokens[: length or None]), skip_special_tokens=True)
+        return str(text).strip(), length > 0
+
+    def prompts(self, texts: Sequence[str]) -> list[list[int]]:
+        """The texts as prompts in the tokenizer's chat template."""
+        tokenizer = self._tokenizer()
+        written = [
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+            )
+            for text in texts
+        ]
+        ids: list[list[int]] = tokenizer(written, add_special_tokens=False)["input_ids"]
+        return ids
 
 
-def _prompts(tokenizer: Any, texts: Sequence[str], device: torch.device) -> dict[str, Tensor]:
-    """The texts in the tokenizer's chat template, padded on the left: `input_ids` and `attention_mask`."""
-    written = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
-        for text in texts
-    ]
-    rows = tokenizer(written, add_special_tokens=False)["input_ids"]
+def _padded_left(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) and attention mask."""
     longest = max(map(len, rows))
-    ids = [[row[0]] * (longest - len(row)) + row for row in rows]
+    ids = [[row[0]] * (longest - len(row)) + list(row) for row in rows]
     masks = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    return {
-        "input_ids": torch.tensor(ids, device=device),
-        "attention_mask": torch.tensor(masks, device=device),
-    }
+    return torch.tensor(ids, device=device), torch.tensor(masks, device=device)
 
 
 def _expanded(tensor: Tensor | None, batch: int) -> Tensor | None:

@@ -11,8 +11,9 @@ from transformers.generation.streamers import BaseStreamer
 
 from cctuning.connection.connected import connection_of, without_connection
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.generate import Answer, answer_of, generate_batch
-from cctuning.generation.rules import stop_tokens
+from cctuning.generation.finite import finite_logits
+from cctuning.generation.generate import Answer, answer_of, generate_batch, model_inputs
+from cctuning.generation.rules import generating_by, greedy_rules, stop_tokens
 
 ChatMessage = dict[str, str]  # a role (system, user, assistant) and a content
 Show = Callable[[str], object]  # is given each new piece of a text
@@ -50,22 +51,38 @@ class Turn(Answer):
 
 @dataclass(frozen=True)
 class EncodedConversation:
-    """A conversation in tokens: ids up to the next response, and those of its last question in English."""
+    """A conversation in tokens: ids up to the next response, and those of its last question in English.
+
+    `english`: the text of these, where the model itself has written it. `connected`: False where it did not
+    come to an end.
+    """
 
     ids: list[int]
     english_ids: list[int] | None = None
+    english: str | None = None
+    connected: bool = True
 
 
 def encode_conversation(
-    model: Any, prompts: PromptFormat, messages: Sequence[ChatMessage], english: str | None = None
+    model: Any,
+    prompts: PromptFormat,
+    messages: Sequence[ChatMessage],
+    english: str | None = None,
+    *,
+    prompt_language: str | None = None,
 ) -> tuple[EncodedConversation, int]:
     """The conversation in tokens, and for how many more the model has positions.
 
-    `english`: the parallel of the last question, which is a prompt of its own, as in training. Raises
-    `ValueError` for what the chat template refuses, and for a conversation that the model has no room for.
+    `english`: the parallel of the last question, which is a prompt of its own, as in training; with
+    `prompt_language`, the question's, the model writes that itself. Raises `ValueError` for what the chat
+    template refuses, a language that the model does not translate, and a conversation that it has no room
+    for.
     """
-    if english is not None and connection_of(model) is None:
+    if (english or prompt_language) is not None and connection_of(model) is None:
         raise ValueError("an English parallel needs a connected model, and this is a plain one")
+    own = None
+    if prompt_language is not None:
+        own = english = own_english(model, prompts, messages[-1]["content"], prompt_language)
     ids = prompts.conversation_ids(messages)
     english_ids = None if english is None else prompts.prompt_ids(english)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
@@ -75,7 +92,21 @@ def encode_conversation(
             f"the conversation has {len(ids)} tokens (in English {len(english_ids or [])}), and the model "
             f"{positions} positions for them and the answer: make it shorter"
         )
-    return EncodedConversation(ids, english_ids), room
+    connected = prompt_language is None or own is not None
+    return EncodedConversation(ids, english_ids, own, connected), room
+
+
+def own_english(model: Any, prompts: PromptFormat, question: str, language: str) -> str | None:
+    """A question in English, as the connected `model` puts it itself; None where its translation has no end.
+
+    Raises `ValueError` for a language that it does not translate, and a question with special tokens.
+    """
+    ids = prompts.prompt_ids(question)
+    inputs = model_inputs(model, prompts, [ids], None)
+    rules = greedy_rules(model, prompts)
+    with generating_by(model, rules), finite_logits(model, prompts.tokenizer, [ids]):
+        [text], [ended] = connection_of(model).english_texts(**inputs, language=language)
+    return text if ended else None
 
 
 def respond(
@@ -104,7 +135,7 @@ def respond(
     if decoding.stop:
         options |= {"stop_strings": list(decoding.stop), "tokenizer": prompts.tokenizer}
     english_ids = None if prompt.english_ids is None else [prompt.english_ids]
-    switched = nullcontext() if connected else without_connection(model)
+    switched = nullcontext() if connected and prompt.connected else without_connection(model)
     with switched, _seeded(model, decoding.seed):
         tokens, layers = generate_batch(
             model, prompts, [prompt.ids], english_ids, max_new_tokens=decoding.max_new_tokens, **options
@@ -112,7 +143,15 @@ def respond(
     new = tokens[0].tolist()
     said = answer_of(prompts, new, int(layers[0]))
     ended = streamer.stopped or len(new) < decoding.max_new_tokens or new[-1] in stop_tokens(model, prompts)
-    return Turn(streamer.text, said.connected, said.layer, len(prompt.ids), len(new), ended)
+    return Turn(
+        streamer.text,
+        said.connected,
+        said.layer,
+        prompt.english,
+        prompt_tokens=len(prompt.ids),
+        new_tokens=len(new),
+        ended=ended,
+    )
 
 
 class _Pieces(BaseStreamer):

@@ -26,6 +26,9 @@ class EngineModel(ABC):
 
     device = torch.device("cpu")  # of what comes back
     generation_config: GenerationConfig
+    engine: str  # its name
+    dtype: torch.dtype
+    positions: int  # for a prompt and its response
 
     @abstractmethod
     def generate_batch(

@@ -21,12 +21,14 @@ from cctuning.generation.rules import generating_by, greedy_rules
 class Answer:
     """A response, whether the connection took part in it, and the layer chosen, from 0 (None: a mixture).
 
-    `connected` is None where a server does not say.
+    `connected` is None where a server does not say. `english`: the prompt as the model itself put it into
+    English, where it did.
     """
 
     text: str
     connected: bool | None
     layer: int | None
+    english: str | None = None
 
 
 def answer(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from cctuning.data.fields import UNKNOWN_LANGUAGE, is_blank
@@ -30,10 +31,11 @@ from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.untranslated import read_candidates
 from cctuning.tools.console import new_console
 from cctuning.tools.progress import progress_bar
-from cctuning.translation import KINDS, Translation, load_translator, translate_all
+from cctuning.translation import ENGINES, KINDS, Translation, load_translator, translate_all
 from cctuning.translation.languages import find_language
 
 _TEXTS = ("instruction", "instruction_en", "output", "output_en")
+_CHUNK, _VLLM_CHUNK = 64, 1024  # texts between two savings; vLLM makes its batches of all that it is given
 _NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
 
 
@@ -142,8 +144,19 @@ def _translations(
     console: Console,
 ) -> list[Translation]:
     """The translations of the rows that lack one, with a bar."""
-    settings = {"model": options.model, "batch_size": options.batch_size}
-    translator = load_translator(options.translator, beam_size=options.beam_size, **settings)
+    in_vllm = options.engine == "vllm"
+    if options.engine_argument and not in_vllm:
+        raise ValueError("--engine-argument is for --engine vllm")
+    if options.retry_beam_size and in_vllm:
+        raise ValueError("--retry-beam-size is not for --engine vllm, which is asked greedily")
+    translator = load_translator(
+        options.translator,
+        model=options.model,
+        beam_size=options.beam_size,
+        batch_size=options.batch_size,
+        engine=options.engine,
+        engine_arguments=dict(options.engine_argument),
+    )
     retry = None
     if options.retry_beam_size:
         if not hasattr(translator, "with_beam_size"):
@@ -158,6 +171,7 @@ def _translations(
             cache=options.cache or options.output.with_suffix(".translations.jsonl"),
             retry=retry,
             skip_unknown=True,
+            chunk=_VLLM_CHUNK if in_vllm else _CHUNK,
             progress=bar.update,
         )
 
@@ -187,6 +201,14 @@ def apply(
     return kept, problems
 
 
+def _engine_argument(text: str) -> tuple[str, Any]:
+    """A name and a value, read as YAML."""
+    name, sign, value = text.partition("=")
+    if not (name.isidentifier() and sign):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return name, yaml.safe_load(value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cctuning prepare translate", description=__doc__)
     add_row_arguments(parser)
@@ -206,6 +228,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--translator", choices=KINDS, required=True, help="docs/translation.md says which one when")
     add("--model", required=True, help="its folder or hub name; for file: the file of translations")
+    add("--engine", choices=ENGINES, default="hf", help="of self: transformers, or vLLM (default: hf)")
+    add(
+        "--engine-argument",
+        type=_engine_argument,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of vLLM's LLM: max_model_len=4096",
+    )
     add("--beam-size", type=whole_number, default=1, help="1 is greedy (default: %(default)s)")
     add("--batch-size", type=whole_number, default=16, help="sentences at a time (default: %(default)s)")
     add(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cctuning.generation.conversation import ChatMessage, Decoding, Turn
-from cctuning.serving.vllm.requests import RequestError, RequestOptions
+from cctuning.serving.options import RequestError, RequestOptions
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.json_text import from_json, to_json
 
@@ -54,6 +54,7 @@ class ChatRequest:
         usage: whether a stream ends with the numbers of tokens.
         connected: False for the plain model's answer.
         english: the parallel of the last question.
+        prompt_language: the last question's, which the model is to put into English itself.
     """
 
     messages: list[ChatMessage]
@@ -62,6 +63,7 @@ class ChatRequest:
     usage: bool = False
     connected: bool = True
     english: str | None = None
+    prompt_language: str | None = None
 
 
 def read_request(body: bytes, name: str) -> ChatRequest:
@@ -90,10 +92,10 @@ def read_request(body: bytes, name: str) -> ChatRequest:
     stream = _flag("stream", given.pop("stream", False))
     options = _object("stream_options", given.pop("stream_options", {}))
     usage = _flag("stream_options.include_usage", options.get("include_usage", False))
-    connected, english = _connection(_object("vllm_xargs", given.pop("vllm_xargs", {})))
+    connection = _connection(_object("vllm_xargs", given.pop("vllm_xargs", {})))
     for key in given:
         raise Refusal(f"{_shown(key)} is no field of a request{did_you_mean(key, _KNOWN)}")
-    return ChatRequest(messages, decoding, stream, usage, connected, english)
+    return ChatRequest(messages, decoding, stream, usage, **connection)
 
 
 _KNOWN = (
@@ -153,7 +155,8 @@ def _stop(value: Any) -> tuple[str, ...]:
     return tuple(_text("stop", text) for text in texts)
 
 
-def _connection(given: dict[str, Any]) -> tuple[bool, str | None]:
+def _connection(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `ChatRequest` that are about the connection."""
     for key in given:
         if not key.startswith("cctuning_"):
             raise Refusal(f"vllm_xargs: {_shown(key)} is not supported by this server, only by vLLM")
@@ -161,12 +164,13 @@ def _connection(given: dict[str, Any]) -> tuple[bool, str | None]:
         options = RequestOptions.of(given)
     except RequestError as error:
         raise Refusal(str(error)) from error
-    if options.prompt_tokens is not None or isinstance(options.english, tuple):
-        raise Refusal(
-            "this server takes cctuning_connected, and cctuning_english as text; the rest is vLLM's"
-        )
-    english = options.english
-    return options.connected, None if english is None else _text("cctuning_english", english)
+    names = ("connected", "english", "prompt_language")
+    if isinstance(options.english, tuple) or (options.prompt_tokens or options.question) is not None:
+        listed = ", ".join(f"cctuning_{name}" for name in names)
+        raise Refusal(f"this server takes {listed}, and the English as text; the rest is vLLM's")
+    if options.english is not None:
+        _text("cctuning_english", options.english)
+    return {name: getattr(options, name) for name in names}
 
 
 def _messages(given: Any) -> list[ChatMessage]:
@@ -244,4 +248,5 @@ def _usage(turn: Turn) -> dict[str, int]:
 
 
 def _connected(turn: Turn) -> dict[str, Any]:
-    return {"connected": turn.connected, "layer": turn.layer}
+    english = {} if turn.english is None else {"english": turn.english}
+    return {"connected": turn.connected, "layer": turn.layer, **english}

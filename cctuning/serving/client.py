@@ -48,6 +48,7 @@ class ServedModel:
         decoding: Decoding,
         *,
         english: str | None,
+        prompt_language: str | None = None,
         stream: bool,
         show: Show,
     ) -> tuple[str, dict[str, Any] | None]:
@@ -65,8 +66,9 @@ class ServedModel:
         }
         if decoding.seed is not None:
             request["seed"] = decoding.seed
-        if english is not None:
-            request["vllm_xargs"] = {"cctuning_english": english}
+        options = {"cctuning_english": english, "cctuning_prompt_language": prompt_language}
+        if given := {name: value for name, value in options.items() if value is not None}:
+            request["vllm_xargs"] = given
         text, connection = "", None
         with self._answer("POST", CHAT, to_json(request)) as response:
             for event in self._events(response) if stream else [self._object(response.read())]:

@@ -141,6 +141,8 @@ _NOT_HERE = {
     "instead cctuning evaluate loads the model itself: model=, dtype=, template= and the other keys": (
         "model_args gen_kwargs apply_chat_template fewshot_as_multiturn system_instruction include_path"
     ),
+    "because outputs inside of layers are read or changed, of which vLLM gives none (evaluate and serve take "
+    "engine=vllm, and chat server=ADDRESS)": "engine",
     "because every response is written to samples_*.jsonl": "log_samples predict_only write_out",
     "because a folder goes on with what it holds: resume=auto": "use_cache cache_requests",
 }

@@ -2,10 +2,11 @@
 
 from cctuning.translation.cache import translate_all
 from cctuning.translation.checks import faults
-from cctuning.translation.loading import KINDS, load_translator
+from cctuning.translation.loading import ENGINES, KINDS, load_translator
 from cctuning.translation.translator import Translation, TranslationError, Translator, Untranslated
 
 __all__ = [
+    "ENGINES",
     "KINDS",
     "Translation",
     "TranslationError",

@@ -19,10 +19,11 @@ from peft import PeftModel
 from cctuning.connection.connected import without_connection
 from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
+from cctuning.generation.engine_model import EngineModel
 from cctuning.generation.generate import generate_batch
 from cctuning.generation.rules import stop_tokens
 from cctuning.translation.prompt import PROMPT, translation_prompt
-from cctuning.translation.translator import Untranslated, not_ended, output_limit
+from cctuning.translation.translator import TranslationError, Untranslated, not_ended, output_limit
 
 _WORDS = hashlib.sha256(PROMPT.encode()).hexdigest()[:8]
 
@@ -30,8 +31,9 @@ _WORDS = hashlib.sha256(PROMPT.encode()).hexdigest()[:8]
 class LanguageModelTranslator:
     """Asks `model` for translations in the chat template of `prompts`; a text is asked whole.
 
-    An adapter (a `PeftModel`) and the connection are off while it translates. `model_name` goes into the
-    cache's key, so it has to tell apart models that differ; template, dtype and wording are added to it.
+    `model` is one of transformers, or of an engine, which makes batches of its own. An adapter (`PeftModel`)
+    and the connection are off while it translates. `model_name` goes into the cache's key, so it has to tell
+    apart models that differ; engine, template, dtype and wording are added to it.
     """
 
     def __init__(
@@ -40,9 +42,13 @@ class LanguageModelTranslator:
         self.model, self.prompts = model, prompts
         self.beam_size, self.batch_size = beam_size, batch_size
         self._model_name = model_name
-        dtype = str(model.dtype).removeprefix("torch.")
+        how = str(model.dtype).removeprefix("torch.")
+        if isinstance(model, EngineModel):
+            how = f"{how}:engine={model.engine}"
+            if beam_size != 1:
+                raise TranslationError(f"beam_size={beam_size}: {model.engine} is asked greedily")
         template = f"template={prompts.template_hash}:prompt={_WORDS}"
-        self.name = f"self:{model_name}:{dtype}:{template}:beams={beam_size}"
+        self.name = f"self:{model_name}:{how}:{template}:beams={beam_size}"
 
     def with_beam_size(self, beam_size: int) -> LanguageModelTranslator:
         """The same model with another beam size."""
@@ -71,22 +77,25 @@ class LanguageModelTranslator:
             for limit, numbers in sorted(by_limit.items(), reverse=True):
                 wanted = [ids[number] for number in numbers]
                 generate = partial(self._generate, limit=limit)
-                outputs = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=self.batch_size)
+                size = len(wanted) if isinstance(self.model, EngineModel) else self.batch_size
+                outputs = map_in_batches(generate, wanted, list(map(len, wanted)), batch_size=size)
                 results |= zip(numbers, outputs, strict=True)
         return [results[number] for number in range(len(texts))]
 
     def _fault(self, text: str, tokens: int) -> str | None:
         if token := self.prompts.control_token(text):
             return f"holds {token}, which the model's tokenizer would read as a token of its own"
-        room = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if isinstance(self.model, EngineModel):
+            room = self.model.positions
+        else:
+            room = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if room is not None and tokens > room:
             return f"needs {tokens:,} tokens with its translation, and the model has room for {room:,}"
         return None
 
     def _generate(self, ids: list[list[int]], limit: int) -> list[str | Untranslated]:
-        tokens = generate_batch(
-            self.model, self.prompts, ids, max_new_tokens=limit, num_beams=self.beam_size
-        ).tokens.tolist()
+        beams = {} if isinstance(self.model, EngineModel) else {"num_beams": self.beam_size}
+        tokens = generate_batch(self.model, self.prompts, ids, max_new_tokens=limit, **beams).tokens.tolist()
         stops = set(stop_tokens(self.model, self.prompts))
         return [
             self.prompts.response_text(row) if stops & set(row) else Untranslated(not_ended(limit))
@@ -100,5 +109,6 @@ def without_fine_tuning(model: Any) -> Iterator[None]:
     with ExitStack() as restoring:
         if isinstance(model, PeftModel):
             restoring.enter_context(model.disable_adapter())
-        restoring.enter_context(without_connection(model))
+        if not isinstance(model, EngineModel):  # which was loaded without
+            restoring.enter_context(without_connection(model))
         yield

@@ -12,6 +12,7 @@ from cctuning.translation.translator import TranslationError, Translator
 if TYPE_CHECKING:
     import torch
 
+ENGINES = ("hf", "vllm")
 KINDS = ("nllb", "madlad", "ctranslate2", "file", "self")
 
 
@@ -26,6 +27,8 @@ def load_translator(
     template: str = "auto",
     template_arguments: Mapping[str, Any] | None = None,
     trust_remote_code: bool = False,
+    engine: str = "hf",
+    engine_arguments: Mapping[str, Any] | None = None,
 ) -> Translator:
     """A translator of one of `KINDS`.
 
@@ -40,6 +43,8 @@ def load_translator(
         template: of `self`, the chat template, as `choose_template` takes it.
         template_arguments: of `self`, its variables, likewise.
         trust_remote_code: of `self`, run code of its folder.
+        engine: of `self`, one of `ENGINES`: transformers, or vLLM, which asks greedily.
+        engine_arguments: of vLLM's `LLM`.
 
     Raises `TranslationError` for another kind, `OSError` or `ValueError` for a model or file that cannot be
     used, and `ImportError` where a package is missing.
@@ -50,6 +55,8 @@ def load_translator(
         raise TranslationError(
             f"translator {kind!r} is not one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}"
         )
+    if engine != "hf" and (kind != "self" or beam_size != 1):
+        raise TranslationError(f"engine={engine} is for the translator self, greedily (beam_size=1)")
     from cctuning.translation import models  # imported here: torch and transformers come with it
 
     options: dict[str, Any] = {"beam_size": beam_size, "batch_size": batch_size}
@@ -60,6 +67,7 @@ def load_translator(
             place,
             (template, template_arguments),
             options,
+            in_vllm=None if engine == "hf" else engine_arguments or {},
             dtype=dtype,
             trust_remote_code=trust_remote_code,
         )

@@ -28,9 +28,13 @@ def language_model(
     device: torch.device,
     template: tuple[str, Mapping[str, Any] | None],
     options: dict[str, Any],
+    in_vllm: Mapping[str, Any] | None,
     **loading: Any,
 ) -> LanguageModelTranslator:
-    """The language model in `directory`, of a LoRA run its base, asked in a chat template with arguments."""
+    """The language model in `directory`, of a LoRA run its base, asked in a chat template with arguments.
+
+    It runs on `device`, or in vLLM where arguments of its engine are given (`in_vllm`).
+    """
     trust = {"trust_remote_code": loading["trust_remote_code"]}
     with naming_model("translator.model", directory):
         tokenizer = load_tokenizer(directory, **trust)
@@ -39,7 +43,13 @@ def language_model(
     if kind_of(directory).adapter:
         name, revision = base_of(directory)
     with naming_model("translator.model", name):
-        model = load_causal_lm(name, revision=revision, **loading).eval().to(device)
+        if in_vllm is None:
+            model = load_causal_lm(name, revision=revision, **loading).eval().to(device)
+        else:
+            from cctuning.serving.vllm.asking import load_in_vllm
+
+            loading["dtype"] = str(loading["dtype"]).removeprefix("torch.")
+            model = load_in_vllm(name, "none", revision=revision, arguments=in_vllm, **loading)
     named = model_name(name, revision=revision)
     return LanguageModelTranslator(model, PromptFormat(tokenizer), model_name=named, **options)
 

@@ -12,7 +12,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.tools.errors import printable
-from tests.commands.test_serve import serving
+from tests.commands.test_serve import serving, write_translating
 from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
@@ -143,6 +143,27 @@ def test_a_served_model_answers_as_a_loaded_one(folders, server, english, stream
     assert ended.out == loaded.out
 
 
+def test_questions_are_put_into_english_by_the_model_itself(tmp_path):
+    folder, english, said = write_translating(tmp_path)
+    own = "prompt_language=sw"
+    loaded = asked(folder, f"question={QUESTION}", own)
+    shown = shown_as(f"layer {said.layer} of the model's own English: {english}")
+    assert shown_as("".join(loaded)) == shown_as(said.text) + shown
+    text = "\n".join(asked(folder, own, typed=f"{QUESTION}\n"))
+    assert shown_as(said.text) in shown_as(text) and "in English" not in text
+    with serving(folder) as address:
+        for stream in ("true", "false"):
+            server = f"server=http://{address[0]}:{address[1]}"
+            ended = call(chat, server, f"question={QUESTION}", f"stream={stream}", "max_new_tokens=6", own)
+            assert ended.out.splitlines() == loaded
+
+
+@pytest.mark.parametrize(("kind", "said"), [("plain", "connected model"), ("run", "cctuning fit")])
+def test_a_model_that_puts_nothing_into_english(folders, kind, said):
+    ended = call(chat, f"model={folders[kind]}", f"question={QUESTION}", "prompt_language=sw")
+    assert (ended.status, ended.out) == (1, "") and said in ended.err
+
+
 def test_a_conversation_with_a_served_model(folders, server):
     typed = f"{QUESTION}\n{'a b ' * 2000}\n{ENGLISH}\n"
     ended = call(chat, f"server={server}", "max_new_tokens=6", typed=typed)
@@ -216,6 +237,7 @@ def test_no_server_there(server, said):
         ("server=http://127.0.0.1:1", "dtype=float32"),
         ("server=http://127.0.0.1:1", "template_arguments.x=1"),
         ("model=a", "english=hi"),
+        ("model=a", "question=a", "english=hi", "prompt_language=sw"),
         ("model=a", "seed=1"),
     ],
 )

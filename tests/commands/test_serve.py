@@ -19,6 +19,8 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.serving.http_server import CHAT, ChatServer
+from cctuning.translation.language_model import LanguageModelTranslator
+from cctuning.translation.prompt import into_english
 from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
@@ -36,6 +38,24 @@ def folders(tmp_path_factory):
     tokenizer.save_pretrained(folder / "run")
     export_monolingual(run, tokenizer, torch.randn(32, 32), folder / "exported")
     return {"plain": write_base(folder / "plain"), "run": folder / "run", "exported": folder / "exported"}
+
+
+def write_translating(folder):
+    """An exported model that puts Swahili into English, of which many tokens end a response.
+
+    Returns the folder, what the package's translator makes of `QUESTION` with it, and the answer then.
+    """
+    tokenizer = tiny_tokenizer()
+    prompts = PromptFormat(tokenizer)
+    base = tiny_llama(len(tokenizer), initializer_range=0.3)
+    base.generation_config.eos_token_id = [prompts.stop_token_id, *range(10, 90, 2)]
+    torch.manual_seed(1)
+    matrix = torch.randn(32, 32)
+    export_monolingual(CCTuningModel.wrap(base), tokenizer, matrix, folder, into_english=into_english(["sw"]))
+    translator = LanguageModelTranslator(load_model(folder), prompts, model_name="self")
+    [english] = translator.translate([QUESTION], source="sw", target="en")
+    assert isinstance(english, str)
+    return folder, english, expected(folder, english=[english])
 
 
 @contextmanager
@@ -132,6 +152,21 @@ def test_a_request_chooses_its_connection(folders, address, fields, options):
     assert said.text != expected(folders["exported"]).text
 
 
+@pytest.mark.parametrize("before", [[], [*TALK, {"role": "assistant", "content": "Nairobi."}]])
+def test_the_model_puts_the_last_question_into_english_itself(tmp_path, before):
+    folder, english, said = write_translating(tmp_path)
+    fields = {"messages": [*before, *TALK], "vllm_xargs": {"cctuning_prompt_language": "sw"}}
+    with serving(folder) as address:
+        given = answered(address, **fields)
+        assert given["cctuning"] == {"connected": True, "layer": said.layer, "english": english}
+        by_hand = answered(address, **fields | {"vllm_xargs": {"cctuning_english": english}})
+        assert text_of(given) == text_of(by_hand)
+        assert before or text_of(given) == said.text
+        assert events(address, **fields)[-1]["cctuning"] == given["cctuning"]
+        status, text = ask(address, fields | {"vllm_xargs": {"cctuning_prompt_language": "de"}})
+        assert status == 400 and "translates: sw" in text
+
+
 def test_a_stream_is_the_answer_in_pieces(folders, address):
     first, *_, end, usage = events(address, stream_options={"include_usage": True})
     pieces = [event["choices"][0]["delta"].get("content", "") for event in events(address)]
@@ -211,6 +246,7 @@ MALFORMED = {
     "a large seed": (400, {"messages": TALK, "seed": 2**70}),
     "text for a switch": (400, {"messages": TALK, "stream": "yes"}),
     "an unknown argument": (400, {"messages": TALK, "vllm_xargs": {"cctuning_layer": 3}}),
+    "a language without words": (400, {"messages": TALK, "vllm_xargs": {"cctuning_prompt_language": "sw"}}),
     "English and off": (
         400,
         {"messages": TALK, "vllm_xargs": {"cctuning_english": "a", "cctuning_connected": 0}},

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model
@@ -71,12 +72,29 @@ def test_answers_are_those_of_the_translators_english(model):
     assert model.connected
 
 
-def test_the_english_of_a_batch_is_that_of_each_prompt(model):
+@pytest.mark.parametrize("rules", [{}, {"do_sample": True, "temperature": 9.0}], ids=["", "sampling"])
+def test_the_english_of_a_batch_is_that_of_each_prompt(model, monkeypatch, rules):
+    for name, value in rules.items():  # of answers, and not of translations
+        monkeypatch.setattr(model.generation_config, name, value)
     ids, mask, ended = model.english_prompts(**inputs(IDS), language="sw")
     for row, of_row, done, text in zip(ids, mask, ended, translations(model, TEXTS), strict=True):
         assert bool(done) != isinstance(text, Untranslated)
         if done:
             assert row[of_row.bool()].tolist() == PROMPTS.prompt_ids(text)
+
+
+def test_a_translation_ends_within_its_own_limit_whatever_is_beside_it(model, monkeypatch):
+    short, long = PROMPTS.prompts_ids(["a b", " ".join(TEXTS)])
+    end = len(TOKENIZER) - 1
+    tokens = torch.full((2, 100), 9)
+    tokens[:, 80] = end  # beyond the limit of the short one
+
+    def generate(_self, input_ids, **_arguments):
+        return torch.cat([input_ids, tokens[: len(input_ids)]], dim=1)
+
+    monkeypatch.setattr(model.generation_config, "eos_token_id", end)
+    monkeypatch.setattr(LlamaForCausalLM, "generate", generate)
+    assert model.english_texts(**inputs([short, long]), language="sw")[1] == [False, True]
 
 
 def test_a_prompt_whose_translation_does_not_end_is_not_connected(model):

@@ -192,6 +192,9 @@ def test_nothing_is_translated_twice_after_an_interruption(run, tmp_path, monkey
     [
         (["--target", "xx"], "'xx' is no language code"),
         (["--from", "swx"], "swx is no language"),
+        (["--engine", "vllm"], "engine=vllm is for the translator self"),
+        (["--engine", "vllm", "--retry-beam-size", "4"], "--retry-beam-size is not for --engine vllm"),
+        (["--engine-argument", "max_model_len=9"], "--engine-argument is for --engine vllm"),
         (["--retry-beam-size", "4"], "--retry-beam-size is not for --translator file"),
         (["--model", "no.jsonl"], "no.jsonl"),
     ],

@@ -2,5 +2,6 @@
 
 `plugin.register` is the entry point, in every process of vLLM. `configuration` checks how an engine is set
 up, before it starts, and `front_end` each request. `scheduling` lives in the engine; `model`, `taps`,
-`runner` and `narrow` in the workers.
+`runner` and `narrow` in the workers. `translation` has its halves in the front end and the engine, and
+`streams` sends back what was connected.
 """

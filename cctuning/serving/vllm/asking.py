@@ -1,6 +1,6 @@
-"""A model in vLLM, asked by this library: `cctuning evaluate engine=vllm`."""
+"""A model in vLLM, asked by this library, as in `cctuning evaluate engine=vllm`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from cctuning.generation.engine_model import MIXTURE, NOT_CONNECTED, EngineModel
 from cctuning.generation.rules import stop_tokens
 from cctuning.pretrained.generation_config import penalties
 from cctuning.pretrained.kinds import kind_of
-from cctuning.serving.vllm.requests import KEY
+from cctuning.pretrained.loading import load_config, load_generation_config
+from cctuning.serving.options import KEY
 from cctuning.tools.extras import extra
 
 
@@ -25,8 +26,31 @@ def check_servable(model: str, mode: str) -> None:
         )
 
 
+def load_in_vllm(
+    name: str,
+    mode: str,
+    *,
+    revision: str | None = None,
+    dtype: str,
+    trust_remote_code: bool,
+    arguments: Mapping[str, Any],
+) -> "VllmModel":
+    """The model called `name` in a mode of `modes.choose_mode`; `arguments` of vLLM's `LLM` count first.
+
+    Raises as `VllmModel` does, and as `load_config`.
+    """
+    source: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config, rules = load_config(name, **source), load_generation_config(name, **source)
+    # Of its own, vLLM would take a model that is stored in float32 in half precision.
+    stored = str(getattr(config, "dtype", None) or "auto").removeprefix("torch.")
+    given = {**source, "dtype": stored if dtype == "auto" else dtype, **arguments}
+    return VllmModel(name, mode, rules, given)
+
+
 class VllmModel(EngineModel):
     """A model in a vLLM engine in this process, greedy and with the model's own penalties."""
+
+    engine = "vllm"
 
     def __init__(
         self, model: str, mode: str, generation_config: GenerationConfig, arguments: dict[str, Any]
@@ -46,6 +70,8 @@ class VllmModel(EngineModel):
         if kind_of(model).exported:
             self._options = {"connected": mode != "none"}
         self._llm: Any = LLM(model, **({"disable_log_stats": True} | arguments))
+        config = self._llm.llm_engine.vllm_config.model_config
+        self.dtype, self.positions = config.dtype, config.max_model_len
 
     def generate_batch(
         self, prompts: PromptFormat, ids: TokenIds, english_ids: TokenIds | None, *, max_new_tokens: int

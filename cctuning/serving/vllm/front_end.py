@@ -1,13 +1,15 @@
 """The connection in the front end: requests are checked there, where an error is an answer and no crash."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cctuning.connection.modeling_cctuning import OwnTranslation
+from cctuning.serving.options import KEY, RequestError, RequestOptions
+from cctuning.serving.vllm import streams, translation
 from cctuning.serving.vllm.configuration import is_connected
 from cctuning.serving.vllm.patches import wrap
-from cctuning.serving.vllm.requests import Connection, RequestError, RequestOptions, resolve
-
-_PROCESS = ("self", "request_id", "prompt", "params", "supported_tasks")
+from cctuning.serving.vllm.requests import Connection, resolve
 
 
 def install() -> None:
@@ -17,11 +19,13 @@ def install() -> None:
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
     from vllm.v1.engine.input_processor import InputProcessor
 
-    wrap(InputProcessor, "process_inputs", _PROCESS, _process_inputs)
+    process = ("self", "request_id", "prompt", "params", "supported_tasks")
+    wrap(InputProcessor, "process_inputs", process, _process_inputs)
     for asked in (CompletionRequest, ChatCompletionRequest):
         wrap(asked, "to_sampling_params", ("self", "max_tokens"), _to_sampling_params)
     wrap(offline.BeamSearchOfflineMixin, "beam_search", ("self", "prompts", "params"), _refuse_beams)
     wrap(online.BeamSearchOnlineMixin, "beam_search", ("self", "prompt", "request_id"), _refuse_beams)
+    streams.install()
 
 
 def _process_inputs(original: Callable[..., Any], processor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,9 +51,12 @@ def _to_sampling_params(original: Callable[..., Any], asked: Any, *args: Any, **
 
     params = original(asked, *args, **kwargs)
     try:
-        RequestOptions.of(params.extra_args)
+        options = RequestOptions.of(params.extra_args)
     except RequestError as error:
         raise VLLMValidationError(str(error)) from error
+    if options.prompt_language is not None and options.question is None:
+        question = translation.last_question(getattr(asked, "messages", []))
+        params.extra_args |= {} if question is None else {f"{KEY}_question": question}
     return params
 
 
@@ -61,30 +68,33 @@ def connection_of(request: Any, processor: Any) -> Connection:
         raise RequestError("a connected model takes no prompt embeddings")
     if request.resumable:
         raise RequestError("a connected model takes no streamed prompts: send the whole prompt")
-    settings = processor.model_config.hf_config.cctuning
-    return resolve(
+    own = translation.own_translation(processor.model_config, processor.get_tokenizer)
+    connection = resolve(
         options,
         request.prompt_token_ids,
-        marker=settings["response_marker"],
+        marker=processor.model_config.hf_config.cctuning["response_marker"],
         scores_prompt=params.prompt_logprobs is not None,
-        english=_english_tokens(options.english, processor),
+        english=_english_tokens(options.english, own, processor),
     )
+    if options.prompt_language is None:
+        return connection
+    asked = translation.ask(options, request.prompt_token_ids[: connection.start + 1], own, processor)
+    return dataclasses.replace(connection, translation=asked)
 
 
-def _english_tokens(english: str | Sequence[int] | None, processor: Any) -> Sequence[int] | None:
+def _english_tokens(
+    english: str | Sequence[int] | None, own: OwnTranslation, processor: Any
+) -> Sequence[int] | None:
     """The tokens of the English prompt: those given, or the question in the chat template."""
     if english is None:
         return None
     ids: Any = english
     if isinstance(english, str):
-        tokenizer = processor.get_tokenizer()
-        if not getattr(tokenizer, "chat_template", None):
+        if not getattr(processor.get_tokenizer(), "chat_template", None):
             raise RequestError(
                 "the model has no chat template to put cctuning_english in: give the token ids of the prompt"
             )
-        ids = tokenizer.apply_chat_template(
-            [{"role": "user", "content": english}], add_generation_prompt=True, return_dict=False
-        )
+        (ids,) = own.prompts([english])
     most, vocabulary = processor.model_config.max_model_len, processor.model_config.get_vocab_size()
     if len(ids) >= most:
         raise RequestError(f"the English prompt has {len(ids)} tokens, and the model takes {most - 1}")

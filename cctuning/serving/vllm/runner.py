@@ -29,10 +29,11 @@ class ResponseStart:
     row: int  # of the batch
     token: int  # of the step
     end: int  # behind the request's last token of the step
-    tokens: tuple[
-        int, ...
-    ]  # its prompt up to the response start, or the one that it is the English parallel of
+    tokens: tuple[int, ...]  # its prompt up to the response start; of an English one, that it is made for
     connection: Connection
+
+
+Added = tuple[ResponseStart, Tensor]  # with f (d,)
 
 
 def install(vllm_config: Any) -> None:
@@ -47,13 +48,16 @@ def install(vllm_config: Any) -> None:
 
 
 class StepState:
-    """What a runner keeps from step to step."""
+    """What a runner keeps from step to step.
+
+    Attributes:
+        vectors: f, and the layer that it is of, for requests whose English prompt was read.
+        layers: those of the requests that were connected in this step.
+    """
 
     def __init__(self) -> None:
-        self.vectors: dict[
-            str, tuple[Tensor, int | None]
-        ] = {}  # f and layer of requests with English prompts
-        self.layers: dict[str, int | None] = {}  # chosen in this step
+        self.vectors: dict[str, tuple[Tensor, int | None]] = {}
+        self.layers: dict[str, int | None] = {}
 
 
 def _state(runner: Any) -> StepState | None:
@@ -88,23 +92,44 @@ def response_starts(runner: Any) -> list[ResponseStart]:
 
 
 def _model_forward(original: Callable[..., Any], runner: Any, *args: Any, **inputs: Any) -> Any:
+    """The step's hidden states (T, d), connected at its response starts."""
     state = _state(runner)
     starts = [] if state is None else response_starts(runner)
-    if not starts:
+    if state is None or not starts:
         return original(runner, *args, **inputs)
-    assert state is not None
-    model = runner.get_model()
-    taps, device = model.cctuning_taps, runner.device
-    given = [start for start in starts if start.connection.english is not None]
+    model, device = runner.get_model(), runner.device
+    taps = model.cctuning_taps
     read = [start for start in starts if start.connection.english is None]
+    given: list[Added] = []
+    for start in starts:
+        if start.connection.english is not None:
+            vector, state.layers[start.request_id] = state.vectors[start.request_id]
+            given.append((start, vector))
     taps.record_at(_on(device, [start.token for start in read]))
-    vectors = [state.vectors[start.request_id] for start in given]
-    _add(taps, given, [vector for vector, _ in vectors], device)
-    state.layers |= {start.request_id: layer for start, (_, layer) in zip(given, vectors, strict=True)}
+    _add(taps, given, device)
     hidden = original(runner, *args, **inputs)
     outputs = taps.recorded(len(read))
     taps.rest()
-    own: list[tuple[ResponseStart, Tensor]] = []
+    own = _fuse(model, state, read, outputs, device)
+    if not own:
+        return hidden
+    if os.environ.get(SECOND_PASS, "narrow") == "full":
+        _add(taps, [*own, *given], device)
+        hidden = original(runner, *args, **inputs)
+    else:
+        narrow.run(original, runner, own, inputs, hidden)
+    taps.rest()
+    return hidden
+
+
+def _fuse(
+    model: Any, state: StepState, read: Sequence[ResponseStart], outputs: Tensor, device: Any
+) -> list[Added]:
+    """F of the response starts `read`, whose sub-layers gave `outputs` (B, L, d).
+
+    Those of English prompts are kept in `state` for the requests that they serve; the others are returned.
+    """
+    own: list[Added] = []
     for transform in (True, False):
         rows = [number for number, start in enumerate(read) if (start.connection.serves is None) == transform]
         if not rows:
@@ -113,27 +138,18 @@ def _model_forward(original: Callable[..., Any], runner: Any, *args: Any, **inpu
         made, layers = model.cctuning.addend(outputs[rows], prompts, transform=transform)
         for number, vector, layer in zip(rows, made, layers, strict=True):
             start = read[number]
-            if transform:
+            if start.connection.serves is None:
                 own.append((start, vector))
                 state.layers[start.request_id] = layer
             else:
-                assert start.connection.serves is not None
                 state.vectors[start.connection.serves] = (vector, layer)
-    if not own:
-        return hidden
-    if os.environ.get(SECOND_PASS, "narrow") == "full":
-        both = [*own, *((start, vector) for start, (vector, _) in zip(given, vectors, strict=True))]
-        _add(taps, [start for start, _ in both], [vector for _, vector in both], device)
-        hidden = original(runner, *args, **inputs)
-    else:
-        narrow.run(original, runner, own, inputs, hidden)
-    taps.rest()
-    return hidden
+    return own
 
 
-def _add(taps: Any, starts: Sequence[ResponseStart], vectors: Sequence[Tensor], device: Any) -> None:
-    if starts:
-        taps.add(torch.stack(list(vectors)), _on(device, [start.token for start in starts]))
+def _add(taps: Any, added: Sequence[Added], device: Any) -> None:
+    if added:
+        tokens = _on(device, [start.token for start, _ in added])
+        taps.add(torch.stack([vector for _, vector in added]), tokens)
 
 
 def _on(device: Any, numbers: Sequence[int]) -> Tensor:

@@ -5,12 +5,15 @@ Another request's prompt may hold the same tokens, where they are ordinary ones:
 nor taken from the cache.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import cache
 from typing import Any
 
+from cctuning.serving.options import KEY
+from cctuning.serving.vllm import translation
 from cctuning.serving.vllm.patches import check_signature, wrap
-from cctuning.serving.vllm.requests import KEY, Connection
+from cctuning.serving.vllm.requests import Connection, Translation
 
 
 def plain_tokens(request: Any) -> int | None:
@@ -47,21 +50,44 @@ class ConnectedScheduling:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cctuning_layers: dict[str, int | None] = {}
-        # Requests that wait until their English prompt was read, by the id of the request that reads it.
-        self.cctuning_held: dict[str, Any] = {}
+        # By the id of one that is read before it: that one, and the request that waits for it.
+        self.cctuning_held: dict[str, tuple[Any, Any]] = {}
 
     def add_request(self, request: Any) -> None:
-        """Takes a request in; one with an English prompt once that was read."""
+        """Takes a request in; one with an English prompt once that was read, or first was translated."""
         connection = Connection.of(request)
-        if connection.english is None:
+        if connection.translation is not None:
+            self._hold(translation_request(request, connection.translation), request)
+        elif connection.english is not None:
+            self._hold(english_request(request, connection, connection.english), request)
+        else:
+            super().add_request(request)  # type: ignore[misc]
+
+    def _hold(self, first: Any, request: Any) -> None:
+        self.cctuning_held[first.request_id] = first, request
+        super().add_request(first)  # type: ignore[misc]
+
+    def _go_on(self, first: Any, request: Any) -> None:
+        """Takes up `request` where what was to be read `first` has ended."""
+        connection = Connection.of(request)
+        if connection.translation is None:
             super().add_request(request)  # type: ignore[misc]
             return
-        english = english_request(request, connection)
-        self.cctuning_held[english.request_id] = request
-        super().add_request(english)  # type: ignore[misc]
+        own = translation.own_translation(self.vllm_config.model_config, self._tokenizer)
+        longest = self.vllm_config.model_config.max_model_len
+        connection = translation.translated(connection, list(first.output_token_ids), own, longest)
+        params = copy(request.sampling_params)  # which the requests of n > 1 share
+        params.extra_args = params.extra_args | connection.as_extra_args()
+        request.sampling_params = params
+        self.add_request(request)
+
+    def _tokenizer(self) -> Any:
+        from vllm.tokenizers.registry import cached_tokenizer_from_config
+
+        return cached_tokenizer_from_config(self.vllm_config.model_config)
 
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
-        """The outputs of a step, without those of the English prompts."""
+        """The outputs of a step, without those of translations and English prompts."""
         self.cctuning_layers |= getattr(model_runner_output, "cctuning_layers", {})
         before = set(self.cctuning_held)
         outputs = super().update_from_output(scheduler_output, model_runner_output)  # type: ignore[misc]
@@ -71,20 +97,20 @@ class ConnectedScheduling:
             of_client.outputs = [one for one in of_client.outputs if one.request_id not in before]
             if of_client.finished_requests:
                 of_client.finished_requests -= before
-        for english_id in before:
-            if english_id not in self.requests and english_id in self.cctuning_held:
-                super().add_request(self.cctuning_held.pop(english_id))  # type: ignore[misc]
+        for first_id in before:
+            if first_id not in self.requests and first_id in self.cctuning_held:
+                self._go_on(*self.cctuning_held.pop(first_id))
         return outputs
 
     def finish_requests(self, request_ids: str | Iterable[str] | None, finished_status: Any) -> list[Any]:
-        """Ends requests from outside, those that wait for their English prompt with it."""
+        """Ends requests from outside, those that wait with what they wait for."""
         ids = {request_ids} if isinstance(request_ids, str) else request_ids
         wanted = None if ids is None else set(ids)
         ended = []
-        for english_id, request in [*self.cctuning_held.items()]:
+        for first_id, (_, request) in [*self.cctuning_held.items()]:
             if wanted is None or request.request_id in wanted:
-                del self.cctuning_held[english_id]
-                super().finish_requests(english_id, finished_status)  # type: ignore[misc]
+                del self.cctuning_held[first_id]
+                super().finish_requests(first_id, finished_status)  # type: ignore[misc]
                 request.status = finished_status
                 self.finished_req_ids.add(request.request_id)  # the workers forget its f
                 ended.append(request)
@@ -92,6 +118,7 @@ class ConnectedScheduling:
 
     requests: dict[str, Any]
     finished_req_ids: set[str]
+    vllm_config: Any
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         transfer, *others = super()._free_request(request, *args, **kwargs)  # type: ignore[misc]
@@ -100,27 +127,40 @@ class ConnectedScheduling:
         if told["connected"]:
             told["inference"] = "monolingual" if connection.english is None else "bilingual"
             told["layer"] = self.cctuning_layers.pop(request.request_id, None)
+        if connection.translated is not None:
+            told["inference"] = "translated"
+            told["english"] = connection.translated if told["connected"] else None
         return ({**(transfer or {}), KEY: told}, *others)
 
 
-def english_request(request: Any, connection: Connection) -> Any:
+def english_request(request: Any, connection: Connection, english: Sequence[int]) -> Any:
     """The request that reads the English prompt of `request`: one token long, and never shown."""
-    from vllm import SamplingParams
-    from vllm.v1.request import Request
-
-    assert connection.english is not None
-    tokens = list(connection.english)
     read = Connection(
-        len(tokens) - 1,
+        len(english) - 1,
         serves=request.request_id,
         prompt=tuple(request.prompt_token_ids[: connection.start + 1]),
     )
+    return _request_before(request, "english", english, read, max_tokens=1)
+
+
+def translation_request(request: Any, asked: Translation) -> Any:
+    """The request that asks for the English of `request`, greedily and unconnected; never shown."""
+    ends = {"stop_token_ids": list(asked.stops), "max_tokens": asked.limit}
+    return _request_before(request, "translation", asked.prompt, Connection(-1), **(ends | asked.penalties))
+
+
+def _request_before(
+    request: Any, name: str, prompt: Sequence[int], connection: Connection, **settings: Any
+) -> Any:
+    """A request of the scheduler's own, which comes before `request` and shares its cache and priority."""
+    from vllm import SamplingParams
+    from vllm.v1.request import Request
+
+    extra_args = connection.as_extra_args()
     return Request(
-        request_id=f"{request.request_id}-cctuning-english",
-        prompt_token_ids=tokens,
-        sampling_params=SamplingParams(
-            max_tokens=1, temperature=0, detokenize=False, extra_args=read.as_extra_args()
-        ),
+        request_id=f"{request.request_id}-cctuning-{name}",
+        prompt_token_ids=list(prompt),
+        sampling_params=SamplingParams(temperature=0, detokenize=False, extra_args=extra_args, **settings),
         pooling_params=None,
         client_index=request.client_index,
         arrival_time=request.arrival_time,

@@ -1,25 +1,26 @@
 """Connected models in vLLM: the sequences are those of `generate`. Runs where vLLM is installed."""
 
-import importlib.util
 import os
 from typing import Any
 
 import pytest
+import torch
 
+from tests.models import ASSISTANT, BOS, EOS, USER
 from tests.serving.vllm.engines import Engine
 from tests.serving.vllm.exports import (
     ARCHITECTURES,
     MARGIN,
+    NO_WORDS,
     Reference,
     check_equal,
     engine_environment,
     make_export,
+    needs_vllm,
     random_prompts,
 )
 
-if importlib.util.find_spec("vllm") is None:
-    pytest.skip("vLLM is not installed (make test-vllm)", allow_module_level=True)
-
+needs_vllm()
 pytestmark = pytest.mark.slow
 
 PROMPTS = random_prompts(30)
@@ -122,6 +123,25 @@ def test_bilingual(running):
     # Beside others, and with what they left in the cache.
     mixed = [{"english": e} if n % 2 else None for n, e in enumerate(ENGLISH)]
     check_equal(engine.sequences(PROMPTS, mixed), [(expected if n % 2 else own)[n] for n in range(len(own))])
+
+
+def test_translated(running):
+    engine, reference, _ = running
+    if reference.model.config.model_type == "qwen2":
+        pytest.skip(NO_WORDS)
+    prompts = [[BOS, USER, *words, EOS, ASSISTANT] for words in random_prompts(15, seed=3, longest=40)]
+    expected = reference.answers(prompts, language="sw")
+    outputs = engine.ask(prompts, {"prompt_language": "sw"})
+    check_equal([list(output.outputs[0].token_ids) for output in outputs], expected)
+    english = [reference.model.english_texts(torch.tensor([p]), language="sw") for p in prompts]
+    told = [output.kv_transfer_params["cctuning"] for output in outputs]
+    assert {one["inference"] for one in told} == {"translated"}
+    assert [one["english"] for one in told] == [text if done else None for (text,), (done,) in english]
+    assert [one["connected"] for one in told] == [done for _, (done,) in english]
+    assert sum(one["connected"] for one in told) > 5
+    # Several sequences of one translated prompt, and beside others.
+    (output,) = engine.ask(prompts[:1], {"prompt_language": "sw"}, n=2, temperature=1, top_k=1)
+    check_equal([list(one.token_ids) for one in output.outputs], [expected[0]] * 2)
 
 
 def test_several_sequences_and_log_likelihoods(running):

@@ -1,6 +1,5 @@
 """A real model's weights in vLLM, where the variable CCTUNING_TEST_MODEL names a folder."""
 
-import importlib.util
 import os
 
 import pytest
@@ -10,13 +9,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from cctuning import CCTuningModel
 from cctuning.export import export_monolingual
 from tests.serving.vllm.engines import Engine
-from tests.serving.vllm.exports import Reference, check_equal, engine_environment
+from tests.serving.vllm.exports import Reference, check_equal, engine_environment, needs_vllm
 
-FOLDER = os.environ.get("CCTUNING_TEST_MODEL")
-if importlib.util.find_spec("vllm") is None or not FOLDER:
-    pytest.skip("needs vLLM and CCTUNING_TEST_MODEL", allow_module_level=True)
-
+needs_vllm()
 pytestmark = pytest.mark.slow
+FOLDER = os.environ.get("CCTUNING_TEST_MODEL")
+if not FOLDER:
+    pytest.skip("CCTUNING_TEST_MODEL names no folder", allow_module_level=True)
 
 QUESTIONS = [
     "Mji mkuu wa Kenya ni upi?",

@@ -1,10 +1,11 @@
-"""What a request may ask of the connection."""
+"""Where a request is connected."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from cctuning.serving.vllm.requests import Connection, RequestError, RequestOptions, resolve
+from cctuning.serving.options import RequestError, RequestOptions
+from cctuning.serving.vllm.requests import Connection, Translation, resolve
 
 MARKER = [2, 4]
 
@@ -13,59 +14,6 @@ def resolved(tokens, *, scores_prompt=False, english=None, **options):
     return resolve(
         RequestOptions(**options), tokens, marker=MARKER, scores_prompt=scores_prompt, english=english
     )
-
-
-@pytest.mark.parametrize(
-    ("extra_args", "options"),
-    [
-        (None, RequestOptions()),
-        ({"session_id": "a"}, RequestOptions()),
-        ({"cctuning_connected": 0}, RequestOptions(connected=False)),
-        ({"cctuning": {"connected": False}}, RequestOptions(connected=False)),
-        ({"cctuning_connected": 1, "cctuning_english": "Why?"}, RequestOptions(english="Why?")),
-        ({"cctuning": {"english": [7, 8]}}, RequestOptions(english=(7, 8))),
-        ({"cctuning_prompt_tokens": 5}, RequestOptions(prompt_tokens=5)),
-    ],
-)
-def test_options_come_nested_or_flat(extra_args, options):
-    assert RequestOptions.of(extra_args) == options
-
-
-@pytest.mark.parametrize(
-    ("extra_args", "named"),
-    [
-        ({"cctuning_conected": 0}, ("cctuning_conected", "connected")),
-        ({"cctuning_connected": 2}, ("cctuning_connected", "2")),
-        ({"cctuning_connected": "no"}, ("cctuning_connected", "no")),
-        ({"cctuning_connected": [0]}, ("cctuning_connected",)),
-        ({"cctuning": 3}, ("cctuning", "3")),
-        ({"cctuning": {"connected": True}, "cctuning_connected": 1}, ("cctuning_connected", "twice")),
-        ({"cctuning_english": ""}, ("cctuning_english",)),
-        ({"cctuning_english": 5}, ("cctuning_english", "5")),
-        ({"cctuning_english": []}, ("cctuning_english",)),
-        ({"cctuning_english": [1.5]}, ("cctuning_english", "1.5")),
-        ({"cctuning_english": [-1]}, ("cctuning_english", "-1")),
-        ({"cctuning_english": "a" * 500}, ()),
-        ({"cctuning_english": "Why?", "cctuning_connected": 0}, ("cctuning_english", "cctuning_connected=0")),
-        ({"cctuning_prompt_tokens": 0}, ("cctuning_prompt_tokens", "0")),
-        ({"cctuning_prompt_tokens": True}, ("cctuning_prompt_tokens",)),
-        ({"cctuning_start": 3}, ("cctuning_start", "cctuning_prompt_tokens")),
-    ],
-)
-def test_what_is_wrong_is_named(extra_args, named):
-    if not named:
-        RequestOptions.of(extra_args)
-        return
-    with pytest.raises(RequestError) as error:
-        RequestOptions.of(extra_args)
-    assert all(word in str(error.value) for word in named)
-    assert len(str(error.value)) < 300
-
-
-def test_long_values_are_cut_in_messages():
-    with pytest.raises(RequestError) as error:
-        RequestOptions.of({"cctuning_connected": "a" * 500})
-    assert len(str(error.value)) < 200
 
 
 def test_a_response_starts_after_the_prompt():
@@ -90,7 +38,14 @@ def test_the_prompt_lies_within_the_tokens():
 
 
 @pytest.mark.parametrize(
-    "connection", [Connection(-1), Connection(7, english=(3, 4)), Connection(2, serves="a", prompt=(1, 2))]
+    "connection",
+    [
+        Connection(-1),
+        Connection(7, english=(3, 4)),
+        Connection(2, serves="a", prompt=(1, 2)),
+        Connection(7, translation=Translation((3, 4), (5,), 64, {"repetition_penalty": 1.1})),
+        Connection(7, english=(3, 4), translated="Why?"),
+    ],
 )
 def test_a_connection_comes_through_to_the_worker(connection):
     params = SimpleNamespace(extra_args={"other": 1} | connection.as_extra_args())

@@ -6,7 +6,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from cctuning.serving.vllm import scheduling
-from cctuning.serving.vllm.requests import Connection
+from cctuning.serving.vllm.requests import Connection, Translation
+from tests.tiny import tiny_tokenizer
 
 
 class Scheduler:
@@ -108,10 +109,51 @@ def test_an_english_prompt_is_read_first_and_not_shown():
     assert ended == {"a"}
 
 
-@pytest.mark.parametrize("ids", ["a", ["a"], {"a", "unknown"}, None])
-def test_a_request_ends_while_its_english_prompt_is_read(ids):
+@pytest.mark.parametrize(
+    ("written", "stop", "longest", "english"),
+    [
+        ("Capital of Kenya?", True, 100, "Capital of Kenya?"),
+        ("Capital of Kenya?", False, 100, None),  # it does not end
+        ("Capital of Kenya?", True, 5, None),  # there is no room for it
+        ("", True, 100, ""),
+    ],
+)
+def test_a_prompt_is_translated_then_read_in_english(monkeypatch, written, stop, longest, english):
+    tokenizer = tiny_tokenizer()
+    monkeypatch.setattr(Connected, "_tokenizer", lambda self: tokenizer)
     scheduler = Connected()
-    scheduler.add_request(request_of("a", Connection(1, english=(8, 9))))
+    settings = SimpleNamespace(hf_config=SimpleNamespace(cctuning={}), max_model_len=longest)
+    scheduler.vllm_config = SimpleNamespace(model_config=settings)
+    asked = Translation((8, 9), (1,), 64, {"repetition_penalty": 1.5})
+    request = request_of("a", Connection(2, translation=asked))
+    params = request.sampling_params
+    scheduler.add_request(request)
+    ((first_id, first),) = scheduler.requests.items()
+    assert (first.prompt_token_ids, Connection.of(first)) == ([8, 9], Connection(-1))
+    given = first.sampling_params
+    assert (given.stop_token_ids, given.max_tokens, given.repetition_penalty) == ([1], 64, 1.5)
+    first.output_token_ids = tokenizer(written, add_special_tokens=False)["input_ids"] + [1] * stop
+    assert step(scheduler, first_id) == ({}, set())
+    if english is not None:
+        ((english_id, second),) = scheduler.requests.items()
+        chat = [{"role": "user", "content": written}]
+        ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        assert second.prompt_token_ids == ids
+        assert Connection.of(second) == Connection(len(ids) - 1, serves="a", prompt=(5, 6, 7))
+        assert step(scheduler, english_id) == ({}, set())
+    assert [*scheduler.requests] == ["a"]
+    assert params.extra_args == Connection(2, translation=asked).as_extra_args()  # which others may share
+    told, _ = step(scheduler, "a", layers={"a": 1} if english is not None else {})
+    layer = {} if english is None else {"layer": 1}
+    expected = {"connected": english is not None, "inference": "translated", "english": english, **layer}
+    assert told["a"]["cctuning"] == expected
+
+
+@pytest.mark.parametrize("ids", ["a", ["a"], {"a", "unknown"}, None])
+@pytest.mark.parametrize("wanted", [{"english": (8, 9)}, {"translation": Translation((8, 9), (1,), 64, {})}])
+def test_a_request_ends_while_its_english_prompt_is_read(ids, wanted):
+    scheduler = Connected()
+    scheduler.add_request(request_of("a", Connection(1, **wanted)))
     ended = scheduler.finish_requests(ids, "aborted")
     assert [request.request_id for request in ended] == ["a"]
     assert ended[0].status == "aborted"

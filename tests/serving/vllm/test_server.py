@@ -1,6 +1,5 @@
 """The HTTP server of vLLM with a connected model: many clients, and requests that cannot be meant."""
 
-import importlib.util
 import json
 import socket
 import subprocess
@@ -11,20 +10,21 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from tests.serving.vllm.exports import (
     ARCHITECTURES,
     NEW_TOKENS,
+    NO_WORDS,
     Reference,
     check_equal,
     engine_environment,
     make_export,
+    needs_vllm,
     random_prompts,
 )
 
-if importlib.util.find_spec("vllm") is None:
-    pytest.skip("vLLM is not installed (make test-vllm)", allow_module_level=True)
-
+needs_vllm()
 pytestmark = pytest.mark.slow
 
 CLIENTS, LONGEST = 16, 256
@@ -121,20 +121,58 @@ def test_many_clients(running):
 def test_a_conversation(running):
     server, reference = running
     if reference.model.config.model_type == "qwen2":
-        pytest.skip(
-            "AutoTokenizer takes Qwen2's own class whatever the folder says, and it drops made-up words"
-        )
+        pytest.skip(NO_WORDS)
     words = "w9 w8 w7"
-    messages = [{"role": "user", "content": words}]
+    before = [{"role": "user", "content": "w6"}, {"role": "assistant", "content": "w5"}]
+    messages = [*before, {"role": "user", "content": words}]
     body = {"messages": messages, "max_tokens": NEW_TOKENS, "ignore_eos": True, "return_token_ids": True}
-    english = {"vllm_xargs": {"cctuning_english": "w5 w6"}}
-    for xargs, of_prompt in (({}, None), (english, [1, 3, 5, 6, 2, 4])):
-        status, answer = server.ask("/v1/chat/completions", body | xargs)
+    [own], [ended] = reference.model.english_texts(torch.tensor([[1, 3, 9, 8, 7, 2, 4]]), language="sw")
+    own_ids = reference.model.english_prompts(torch.tensor([[1, 3, 9, 8, 7, 2, 4]]), language="sw")[0]
+    cases = [
+        ({}, {}, "monolingual"),
+        ({"cctuning_english": "w5 w6"}, {"english": [1, 3, 5, 6, 2, 4]}, "bilingual"),
+        (
+            {"cctuning_prompt_language": "sw"},
+            {"english": own_ids[0].tolist()} if ended else {"connected": False},
+            "translated",
+        ),
+    ]
+    for xargs, how, inference in cases:
+        status, answer = server.ask("/v1/chat/completions", body | {"vllm_xargs": xargs})
         assert status == 200, answer
         answer = json.loads(answer)
         prompt = answer["prompt_token_ids"]
-        assert prompt == [1, 3, 9, 8, 7, 2, 4]
-        check_equal([answer["choices"][0]["token_ids"]], [reference.answer(prompt, english=of_prompt)])
+        assert prompt == [1, 3, 6, 2, 4, 5, 2, 3, 9, 8, 7, 2, 4]
+        check_equal([answer["choices"][0]["token_ids"]], [reference.answer(prompt, **how)])
+        told = answer["kv_transfer_params"]["cctuning"]
+        assert told["inference"] == inference
+        if inference == "translated":
+            assert told["english"] == (own if ended else None)
+        # A stream tells the same in its end, whatever it is a stream of.
+        events = events_of(server, "/v1/chat/completions", body | {"vllm_xargs": xargs, "stream": True})
+        assert [event["kv_transfer_params"] for event in events[-1:]] == [answer["kv_transfer_params"]]
+        pieces = [event["choices"][0]["delta"].get("content", "") for event in events]
+        assert "".join(pieces) == answer["choices"][0]["message"]["content"]
+        assert not any("kv_transfer_params" in event for event in events[:2])
+
+
+def events_of(server, path, body):
+    """The JSON of each event of a stream."""
+    status, text = server.ask(path, body)
+    assert status == 200, text
+    *parts, end, rest = text.split("\n\n")
+    assert (end, rest) == ("data: [DONE]", "")
+    return [json.loads(part.removeprefix("data: ")) for part in parts]
+
+
+def test_a_completion_in_a_stream(running):
+    server, reference = running
+    answer = reference.answer(PROMPTS[0])
+    body = {"prompt": PROMPTS[0], "max_tokens": NEW_TOKENS, "ignore_eos": True, "stream": True}
+    events = events_of(server, "/v1/completions", body | {"stream_options": {"include_usage": True}})
+    for event in events[-2:]:
+        assert event["kv_transfer_params"]["cctuning"]["layer"] == answer.layer
+    assert events[-1]["usage"]["completion_tokens"] == NEW_TOKENS
 
 
 MALFORMED = {
@@ -148,6 +186,9 @@ MALFORMED = {
     "beyond": ({"cctuning_prompt_tokens": 9}, {}, "cctuning_prompt_tokens"),
     "no marker": ({}, {"prompt_logprobs": 1}, "marker"),
     "beams": ({}, {"use_beam_search": True, "n": 2}, "beam"),
+    "unknown language": ({"cctuning_prompt_language": "qq"}, {}, "sw"),
+    "no single message": ({"cctuning_prompt_language": "sw"}, {}, "single prompt"),
+    "no room": ({"cctuning_prompt_language": "sw", "cctuning_question": "w5 " * 120}, {}, "model takes"),
     "nested": ({"cctuning": {"connected": 2}}, {}, ""),
     "streamed": ({"cctuning_connected": "no"}, {"stream": True}, "cctuning_connected"),
 }

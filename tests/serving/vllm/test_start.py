@@ -1,17 +1,14 @@
 """What vLLM is told before an engine starts. Runs where vLLM is installed."""
 
-import importlib.util
 import json
 import shutil
 from contextlib import contextmanager
 
 import pytest
 
-from tests.serving.vllm.exports import engine_environment, make_export
+from tests.serving.vllm.exports import engine_environment, make_export, needs_vllm
 
-if importlib.util.find_spec("vllm") is None:
-    pytest.skip("vLLM is not installed (make test-vllm)", allow_module_level=True)
-
+needs_vllm()
 pytestmark = pytest.mark.slow
 
 
