@@ -49,14 +49,14 @@ def load_translator(
     Raises `TranslationError` for another kind, `OSError` or `ValueError` for a model or file that cannot be
     used, and `ImportError` where a package is missing.
     """
+    if engine != "hf" and (kind != "self" or beam_size != 1):
+        raise TranslationError(f"engine={engine} is for the translator self, greedily (beam_size=1)")
     if kind == "file":
         return ExistingTranslations(model)
     if kind not in KINDS:
         raise TranslationError(
             f"translator {kind!r} is not one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}"
         )
-    if engine != "hf" and (kind != "self" or beam_size != 1):
-        raise TranslationError(f"engine={engine} is for the translator self, greedily (beam_size=1)")
     from cctuning.translation import models  # imported here: torch and transformers come with it
 
     options: dict[str, Any] = {"beam_size": beam_size, "batch_size": batch_size}
