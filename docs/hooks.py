@@ -8,16 +8,18 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from cctuning.commands.registry import COMMANDS, Command
 from cctuning.preparation.scripts import SCRIPTS, load_script
+from cctuning.settings.aliases import NOT_HERE, ours_of
 from cctuning.settings.keys import Choice, LibraryChoice, Range, RecipeKey, keys_of
 from cctuning.settings.recipe_files import recipe_files
 
@@ -32,8 +34,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Adds the tables of all recipes to the page about recipes."""
-    return f"{markdown}\n{recipe_tables()}" if page.file.src_uri == "recipes.md" else markdown
+    """Adds the tables of all recipes to the page about recipes, and those of other programs to theirs."""
+    tables = {"recipes.md": recipe_tables, "coming_from.md": peer_tables}.get(page.file.src_uri)
+    return f"{markdown}\n{tables()}" if tables else markdown
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -136,6 +139,50 @@ def recipe_tables() -> str:
             rows = [[f"`{name}`", escaped(file.comment)] for name, file in files.items()]
             lines += [f"## cctuning {command.name}", "", *table(["recipe=", "what it is"], rows), ""]
     return "\n".join(lines)
+
+
+# --- Other programs -----------------------------------------------------------------------------------------
+
+
+def peers() -> dict[str, dict[str, Any]]:
+    """What other programs call a feature: by command of ours, then by group and feature, or by feature."""
+    text = (ROOT / "docs" / "peers.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def peer_tables() -> str:
+    """The features of other programs, their names there, and what there is here."""
+    lines = []
+    for command in ("train", "evaluate"):
+        known = keys_of(COMMANDS[command].schema)
+        lines += [f"## `cctuning {command}`", ""]
+        for group, features in peers()[command].items():
+            programs = list(dict.fromkeys(program for names in features.values() for program in names))
+            rows = []
+            for feature, names in features.items():
+                cells = [", ".join(map(code, names.get(program, "").split())) for program in programs]
+                answers = {here(name, known) for name in " ".join(names.values()).split()}
+                rows.append([feature, *cells, "; ".join(sorted(answers))])  # keys first: they begin with a `
+            lines += [f"### {group}", "", *table(["", *programs, "here"], rows), ""]
+    rows = [
+        [feature, theirs(names["TransformerLens"]), names["here"]]
+        for feature, names in peers()["probe"].items()
+    ]
+    lines += ["## `cctuning probe`", "", *table(["", "TransformerLens", "here"], rows)]
+    return "\n".join(lines)
+
+
+def here(name: str, known: Iterable[str]) -> str:
+    """What another program's setting is here: a key of `known`, or why there is none."""
+    if (ours := ours_of(name, known)) is not None:
+        return code(ours)
+    reason = NOT_HERE[name]
+    return reason if reason.startswith("instead") else f"not here, {reason}"
+
+
+def theirs(name: str) -> str:
+    """A name of Python's as code; words as they are."""
+    return code(name) if re.fullmatch(r"[a-z_]+", name) else name
 
 
 # --- Notebooks ----------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
+from cctuning.settings.aliases import NOT_HERE, ours_of
 from cctuning.settings.keys import keys_of
 from cctuning.settings.recipe_files import recipe_files
 
@@ -22,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]}
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+PEERS = yaml.safe_load((ROOT / "docs/peers.yaml").read_text("utf-8"))
 KEYS = {name: keys_of(command.schema) for name, command in COMMANDS.items()}
 BLOCK = r"^ *```{language}\n(.*?)^ *```"
 
@@ -44,6 +47,28 @@ def ours():
     for line in commands():
         if match := re.search(r"(?:^|-m )cctuning (.*)", line):
             yield tuple(shlex.split(match[1].rstrip("'"), posix=False))
+
+
+@pytest.mark.parametrize(
+    ("command", "feature", "name"),
+    [
+        (command, feature, name)
+        for command in ("train", "evaluate")
+        for features in PEERS[command].values()
+        for feature, names in features.items()
+        for name in " ".join(names.values()).split()
+    ],
+)
+def test_what_another_program_calls_a_feature_has_an_answer(command, feature, name):
+    """It is what the error about an unknown key says."""
+    assert ours_of(name, KEYS[command]) or name in NOT_HERE, feature
+
+
+def test_python_names_in_the_table_of_other_programs_can_be_imported():
+    names = re.findall(r"`(cctuning\.[\w.]+)`", " ".join(row["here"] for row in PEERS["probe"].values()))
+    assert len(names) >= 3
+    for module, _, name in (name.rpartition(".") for name in names):
+        assert hasattr(importlib.import_module(module), name), name
 
 
 def test_the_readme_can_be_read_in_ten_minutes():

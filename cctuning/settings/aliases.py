@@ -1,5 +1,7 @@
 """Settings of other programs: what ours are called there, and what there is none of here."""
 
+from collections.abc import Iterable
+
 # Ours -> what means the same under another name.
 OTHER_NAMES = {
     "learning_rate": "lr",
@@ -10,14 +12,15 @@ OTHER_NAMES = {
     "max_steps": "steps max_train_steps total_steps train_steps iterations",
     "model_name_or_path": "model model_name model_path model_id base_model checkpoint",
     "model": "model_name_or_path model_name model_path",
-    "model_revision": "revision branch",
+    "model_revision": "revision branch revision_of_model",
     "data": "dataset dataset_name datasets train_file train_data train_dataset",
-    "data_split": "split",
+    "data_split": "split dataset_train_split",
+    "eval_split": "dataset_test_split",
     "max_rows": "max_samples max_train_samples num_samples",
     "cutoff_len": (
         "max_length max_len max_seq_length max_seq_len seq_len sequence_len context_length block_size"
     ),
-    "template": "chat_template prompt_template",
+    "template": "chat_template prompt_template chat_template_path",
     "lr_scheduler_type": "scheduler lr_scheduler lr_schedule",
     "warmup_ratio": "warmup",
     "optim": "optimizer",
@@ -43,8 +46,10 @@ OTHER_NAMES = {
     "neftune_noise_alpha": "noisy_embedding_alpha",
     "eval_data": "eval_dataset eval_file validation_file test_datasets",
     "eval_share": "val_size val_set_size validation_split eval_ratio",
-    "early_stopping_patience": "patience",
+    "early_stopping_patience": "patience early_stopping_steps",
     "benchmarks": "tasks task",
+    "shots": "num_fewshot fewshot n_shot",
+    "shots_seed": "seed fewshot_seed",
 }
 # (their name, ours)
 ALIASES = {(other, ours) for ours, others in OTHER_NAMES.items() for other in others.split()}
@@ -56,11 +61,13 @@ _NOT_HERE = {
         "packing sample_packing neat_packing eval_packing padding_free pad_to_sequence_len"
     ),
     "because the loss is the method's, of the responses' tokens alone and each alike": (
-        "train_on_prompt train_on_inputs label_smoothing_factor loss_type dft_loss"
+        "train_on_prompt train_on_inputs label_smoothing_factor loss_type dft_loss use_dft_loss"
     ),
-    "because it is always so: only responses carry a loss": "completion_only_loss assistant_only_loss",
+    "because it is always so: only responses carry a loss": (
+        "completion_only_loss assistant_only_loss roles_to_train"
+    ),
     "because the order of rows and a resumed run need their number: max_rows=N trains on a sample": (
-        "streaming buffer_size"
+        "streaming dataset_streaming buffer_size"
     ),
     "instead data=[A,B]: all rows of all sources, shuffled": (
         "mix_strategy interleave_probs shuffle_merged_datasets"
@@ -74,10 +81,16 @@ _NOT_HERE = {
         "dataset_processes dataset_kwargs"
     ),
     "because the template and the tokenizer are the model's: template=PATH names another template": (
-        "special_tokens additional_special_tokens add_tokens new_special_tokens resize_vocab default_system "
-        "system_prompt chat_template_jinja"
+        "special_tokens additional_special_tokens add_tokens add_special_tokens new_special_tokens eos_token "
+        "pad_token resize_vocab default_system system_prompt chat_template_jinja"
     ),
+    "because rows are texts: no pictures, no sound, no calls of tools": "media_dir tool_format",
+    "instead cctuning prepare clean leaves out what is there twice": "dataset_exact_deduplication",
     # Model
+    "because a model that has been trained is fine-tuned, not random weights": (
+        "train_from_scratch random_init_weights"
+    ),
+    "instead dtype=bfloat16, which keeps the weights themselves so": "pure_bf16 bfloat16",
     "instead attn_implementation=flash_attention_2, sdpa or eager": (
         "flash_attn flash_attention use_flash_attention use_flash_attn xformers_attention sdp_attention"
     ),
@@ -91,7 +104,7 @@ _NOT_HERE = {
     ),
     "because the fit and the export merge an adapter, and this would replace weights of its base": (
         "modules_to_save lora_modules_to_save additional_target use_vblora pissa_init init_lora_weights "
-        "loftq_config"
+        "peft_init_lora_weights loftq_config"
     ),
     "instead lora.enabled=true on the merged model: one adapter is trained, and merged": (
         "adapter_name_or_path lora_model_dir"
@@ -116,6 +129,7 @@ _NOT_HERE = {
     "because it is another training than supervised fine-tuning": (
         "pref_beta pref_loss ref_model reward_model beta num_generations"
     ),
+    "instead gradient_checkpointing=false": "disable_gradient_checkpointing",
     # Optimisation
     "instead warmup_ratio, a share of all steps": "warmup_steps num_warmup_steps",
     "instead total_batch_size=N, and per_device_train_batch_size=M that fits": "auto_find_batch_size",
@@ -124,7 +138,7 @@ _NOT_HERE = {
     "because a checkpoint without its optimizer is none to go on from": "save_only_model",
     "instead save_strategy=steps and save_steps=N": "saves_per_epoch save_every",
     "instead report_to=wandb, and the tracker's own environment variables": (
-        "wandb_project wandb_entity wandb_name wandb_run_id use_wandb wandb_args"
+        "wandb_project wandb_entity wandb_name wandb_run_id use_wandb"
     ),
     "instead hf upload REPOSITORY OUTPUT_DIR: a run's folder and an export are repositories as they are": (
         "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo export_hub_model_id"
@@ -136,15 +150,29 @@ _NOT_HERE = {
     "because it is the loss: cctuning evaluate scores a finished run": (
         "metric_for_best_model greater_is_better compute_metrics predict_with_generate eval_table_size"
     ),
-    "instead per_device_train_batch_size, which is that of evaluations too": "per_device_eval_batch_size",
-    "instead benchmarks=NAME of cctuning evaluate": "tasks task eval_dataset_name",
-    "instead cctuning evaluate loads the model itself: model=, dtype=, template= and the other keys": (
-        "model_args gen_kwargs apply_chat_template fewshot_as_multiturn system_instruction include_path"
+    "instead per_device_train_batch_size, which is that of evaluations too": (
+        "per_device_eval_batch_size eval_batch_size"
     ),
+    "instead benchmarks=NAME of cctuning evaluate": "tasks task eval_dataset_name",
+    "instead model=, dtype= and other keys of cctuning evaluate, which loads the model itself": "model_args",
+    "instead benchmarks=[FILE.yaml] of cctuning evaluate, a benchmark of one's own": "include_path",
+    "instead template=NAME, and raw for none": "apply_chat_template",
+    "because questions are asked in the papers' words, without a system message": "system_instruction",
+    "because answers are greedy, by the rules of the model's generation config": "gen_kwargs",
+    "because examples (shots=N) stand before the question, in the same turn": "fewshot_as_multiturn",
     "because outputs inside of layers are read or changed, of which vLLM gives none (evaluate and serve take "
     "engine=vllm, and chat server=ADDRESS)": "engine",
     "because every response is written to samples_*.jsonl": "log_samples predict_only write_out",
+    "because all results are files in output_dir": "wandb_args trackio_args hf_hub_log_args",
+    "instead limit=N, the first questions of each language": "samples",
+    "instead batch_size=N, the most prompts in a batch": "max_batch_size",
     "because a folder goes on with what it holds: resume=auto": "use_cache cache_requests",
 }
 # Their name -> the reason.
 NOT_HERE = {name: reason for reason, names in _NOT_HERE.items() for name in names.split()}
+
+
+def ours_of(name: str, known: Iterable[str]) -> str | None:
+    """The key in `known` that is another program's `name`: of the same name, or of another; None for none."""
+    keys = list(known)
+    return name if name in keys else next((key for key in keys if (name, key) in ALIASES), None)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import OmegaConfGrammarParser, parse  # type: ignore[attr-defined]
 
-from cctuning.settings.aliases import ALIASES, NOT_HERE
+from cctuning.settings.aliases import NOT_HERE, ours_of
 from cctuning.settings.keys import RecipeKey
 from cctuning.settings.near_matches import did_you_mean
 
@@ -39,7 +39,7 @@ class UnknownKeysError(RecipeError):
 def _hint(key: str, known: Sequence[str]) -> str:
     """What may be meant by a key that is none of `known`."""
     name = key.lower().replace("-", "_")
-    if name in NOT_HERE and not any((name, ours) in ALIASES for ours in known):
+    if name in NOT_HERE and ours_of(name, known) is None:
         return f": other programs have it, and here there is none, {NOT_HERE[name]}"
     return did_you_mean(key, known) or "; --help lists the keys"
 

@@ -56,7 +56,7 @@ ELSEWHERE = {
     "warmup-steps": "instead warmup_ratio",
     "finetuning_type": "instead lora.enabled=true",
     "tasks": "instead benchmarks=NAME of cctuning evaluate",
-    "model_args": "instead cctuning evaluate",
+    "model_args": "of cctuning evaluate",
 }
 
 
