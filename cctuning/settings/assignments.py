@@ -40,7 +40,8 @@ def _hint(key: str, known: Sequence[str]) -> str:
     """What may be meant by a key that is none of `known`."""
     name = key.lower().replace("-", "_")
     if name in NOT_HERE and ours_of(name, known) is None:
-        return f": other programs have it, and here there is none, {NOT_HERE[name]}"
+        here = "; here" if NOT_HERE[name].startswith("instead") else ", and here there is none,"
+        return f": other programs have it{here} {NOT_HERE[name]}"
     return did_you_mean(key, known) or "; --help lists the keys"
 
 

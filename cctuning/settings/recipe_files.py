@@ -18,6 +18,7 @@ from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.package_data import package_data
 
 RECIPES = package_data("recipes")
+_MOST_NAMES = 12  # in a message
 _SUFFIXES = (".yaml", ".yml")
 _MODEL = "MODEL"
 
@@ -137,7 +138,9 @@ def find_recipe(name: str, folders: Iterable[Path], keys: Mapping[str, RecipeKey
         if file := _of_a_model(candidate, folders):
             return file
     known = _named(folders, keys)
-    listed = ", ".join([*known, "or a path to a .yaml"]) if known else "no names here, only paths to a .yaml"
+    more = [f"... ({len(known)} in all: cctuning recipes)"] if len(known) > _MOST_NAMES else []
+    listed = ", ".join([*list(known)[:_MOST_NAMES], *more, "or a path to a .yaml"])
+    listed = listed if known else "no names here, only paths to a .yaml"
     searched = " or ".join(map(str, folders))
     message = f"no recipe {name!r} ({where}) in {searched}{did_you_mean(name, known)}\navailable: {listed}"
     raise NoRecipeError(message, name)

@@ -203,6 +203,11 @@ def test_a_wrong_recipe_name_lists_the_others(folder):
     assert "did you mean 'sponge'" in str(error.value)
     assert "available: small_sponge, sponge, tiny_sponge" in str(error.value)
     assert "_pantry" not in str(error.value)  # a base only
+    for extra in range(20):
+        (folder / f"more{extra:02}.yaml").write_text("seed: 1")
+    with pytest.raises(RecipeError) as error:
+        load(folder, "recipe=spong")
+    assert "(23 in all: cctuning recipes)" in str(error.value) and "more19" not in str(error.value)
 
 
 def test_recipes_in_a_folder_of_their_own(folder):
