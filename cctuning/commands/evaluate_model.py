@@ -6,6 +6,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from cctuning.commands.hub_upload import (
+    CARD_FILE,
+    RESULT_FILES,
+    files_of,
+    make_repository,
+    repository_name,
+    upload,
+)
 from cctuning.commands.model_engine import check_engine, load_in_engine
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result, beside_model
@@ -29,6 +37,7 @@ from cctuning.evaluation.items.selection import (
     read_item_sets,
 )
 from cctuning.evaluation.results.folder import write_results
+from cctuning.evaluation.results.model_index import with_scores
 from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name
@@ -39,7 +48,8 @@ from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe
 from cctuning.tools.console import new_console
-from cctuning.tools.locks import only_run_in
+from cctuning.tools.files import write_whole
+from cctuning.tools.locks import only_run_in, only_user_of
 from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.translation import load_translator, translate_all
@@ -55,6 +65,11 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
     Raises `ValueError` or `OSError` for a model, questions or settings that cannot be used.
     """
     state = join_equals("evaluate", use_cpu=recipe.use_cpu)
+    if recipe.push_to_hub and not (Path(recipe.model) / CARD_FILE).is_file():
+        raise ValueError(
+            f"push_to_hub=True puts scores into the model's card, and model={recipe.model} is no folder with "
+            f"a {CARD_FILE}: hf upload REPOSITORY FOLDER puts results anywhere else"
+        )
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     check_trusted(recipe.model, recipe.trust_remote_code)
@@ -91,10 +106,14 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return Result()
+        repository = make_repository(recipe, recipe.model) if state.is_main_process else None
         model = load_in_engine(recipe, mode, state.device)
         pairs = list(zip(tasks, sets, strict=True))
         settings = how_asked(recipe, mode) | {"generation_rules": rules}
-        return Result(folder, evaluate(recipe, mode, folder, model, prompts, pairs, settings, shard))
+        results = evaluate(recipe, mode, folder, model, prompts, pairs, settings, shard)
+        if repository is not None:
+            push(repository, Path(recipe.model), folder, results)
+        return Result(folder, results)
 
 
 def note_what_may_surprise(recipe: EvaluateRecipe, sets: Sequence[ItemSet]) -> None:
@@ -270,6 +289,17 @@ def report(
     console.print(screen_table(results, width=console.width))
     console.say(f"{folder} holds results.json, all samples, tables and a figure")
     return results
+
+
+def push(repository: str, model: Path, folder: Path, results: dict[str, Any]) -> None:
+    """Uploads the results in `folder` to the model's repository, and its card with the scores in it."""
+    card = model / CARD_FILE
+    with only_user_of(card):  # another evaluation of the model may end now
+        text = with_scores(card.read_text(encoding="utf-8"), results, model=repository_name(model))
+        write_whole(card, text)
+        files = files_of(folder, RESULT_FILES, into=f"evaluation/{folder.name}") | {CARD_FILE: card}
+        address = upload(repository, files, message=f"Evaluation {folder.name}", what=str(folder))
+    console.say(f"Uploaded to {address}")
 
 
 def show(

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cctuning.commands.hub_upload import EXPORT_FILES, files_of, make_repository, upload
 from cctuning.commands.measure_matrix import measure_matrix
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
@@ -25,15 +26,16 @@ from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import holds_model, kind_of
+from cctuning.pretrained.kinds import holds_model, kind_of, read_json_object
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.reporting.tables import RecordTable
+from cctuning.settings.changes import changed_settings
 from cctuning.tools.console import new_console
 from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
-from cctuning.tools.marks import begin, finish
+from cctuning.tools.marks import begin, finish, missing_mark
 from cctuning.tools.progress import progress_bars
 from cctuning.training.model_cards import export_card
 from cctuning.training.runs import (
@@ -73,6 +75,11 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     output_dir = output_of(recipe, directory)
     check_settings(run_recipe, directory)
     check_trusted(directory, recipe.trust_remote_code)
+    if recipe.push_to_hub and not recipe.dry_run and (report := fitted(recipe, directory, output_dir)):
+        if state.is_main_process:
+            with only_run_in(output_dir):
+                push(output_dir, make_repository(recipe, output_dir))
+        return Result(output_dir, report)
     with naming_model("model", str(directory)):
         tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
     # The template that the run was saved with; of an older version it may still write today's date.
@@ -86,6 +93,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         show(recipe, directory, examples, problems, sample, tokenizer)
         return Result()
     with only_run_in(output_dir) if state.is_main_process else nullcontext():
+        repository = make_repository(recipe, output_dir) if state.is_main_process else None
         with naming_model("model", str(directory)):
             options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
             model = CCTuningModel.load(directory, **options).to(state.device)
@@ -103,8 +111,9 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         wordings = into_english(languages_of(examples))
         export_monolingual(model, tokenizer, fit.transform, output_dir, into_english=wordings)
         write_fit(output_dir, report, run_recipe, languages_of(examples))
-    console.print(summary(report))
-    console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
+        console.print(summary(report))
+        console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
+        push(output_dir, repository)
     console.say(f"Next: cctuning chat model={output_dir}")
     return Result(output_dir, report)
 
@@ -117,6 +126,26 @@ def output_of(recipe: FitRecipe, directory: Path) -> Path:
     if holds_model(output_dir) and not kind_of(output_dir).exported:
         raise RunError(f"output_dir={output_dir} holds another model, which the export would overwrite")
     return output_dir
+
+
+def fitted(recipe: FitRecipe, directory: Path, output_dir: Path) -> dict[str, Any]:
+    """The report of a fit that an earlier call has finished, of the same run and settings; else empty."""
+    report = read_json_object(output_dir / FIT_REPORT_FILE)
+    same = report.get("model_parts") == identity_of(directory)
+    if not same or missing_mark(output_dir):
+        return {}
+    changed = changed_settings("fit", report.get("settings", {}), dataclasses.asdict(recipe))
+    return {} if changed else report
+
+
+def push(output_dir: Path, repository: str | None) -> None:
+    """Uploads an exported model to `repository`, where there is one."""
+    if repository is not None:
+        files = files_of(output_dir, EXPORT_FILES)
+        address = upload(
+            repository, files, message="The model that cctuning fit has exported", what=str(output_dir)
+        )
+        console.say(f"Uploaded to {address}")
 
 
 def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:

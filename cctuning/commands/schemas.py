@@ -25,6 +25,7 @@ ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
 SCHEDULES = LibraryChoice(
     ("cosine", "linear", "constant", "constant_with_warmup", "polynomial"), "transformers:SchedulerType"
 )
+_PRIVATE = "of a new repository: whether it is private; null: as its owner has set"
 OPTIMIZERS = LibraryChoice(
     ("adamw_torch_fused", "adamw_torch", "adafactor", "sgd"), "transformers.training_args:OptimizerNames"
 )
@@ -38,6 +39,13 @@ def _refuse_duplicates(
         names = list(map(alike, getattr(recipe, key)))
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"{key}={getattr(recipe, key)} holds {twice[0]!r} twice")
+
+
+def _check_hub(recipe: Any) -> None:
+    """Raises `ValueError` for a repository that nothing is pushed to."""
+    for key in ("hub_model_id", "hub_private_repo"):
+        if getattr(recipe, key) is not None and not recipe.push_to_hub:
+            raise ValueError(f"{key}={getattr(recipe, key)} is about push_to_hub: set push_to_hub=true too")
 
 
 @dataclass
@@ -251,6 +259,11 @@ class TrainRecipe:
     save_steps: int = number(500, at_least=1, help="for save_strategy=steps")
     save_total_limit: int | None = number(1, at_least=1, help="checkpoints kept; null: all")
     report_to: list[str] = list_of("none", "tensorboard", "wandb", "trackio", help="trackers")
+    push_to_hub: bool = setting(False, "upload the finished run to the Hugging Face hub")
+    hub_model_id: str | None = setting(
+        None, "the repository, ORG/NAME; null: the output folder's name, of the token's user"
+    )
+    hub_private_repo: bool | None = setting(None, _PRIVATE)
 
     def __post_init__(self) -> None:
         if self.connection.turns == "all" and not self.mask_history:
@@ -259,6 +272,7 @@ class TrainRecipe:
                 "connection.turns=all each is the last one of a row already: leave it out"
             )
         self._check_evaluations()
+        _check_hub(self)
         run = PurePath(self.run_name)
         if not self.output_dir and (".." in run.parts or run.is_absolute()):
             raise ValueError(
@@ -342,8 +356,14 @@ class FitRecipe:
         "auto", "float32", "bfloat16", help="of the model's weights; auto: as they are stored"
     )
     use_cpu: bool = setting(False, "even where there is a GPU")
+    push_to_hub: bool = setting(False, "upload the exported model to the Hugging Face hub")
+    hub_model_id: str | None = setting(
+        None, "the repository, ORG/NAME; null: RUN-monolingual, of the token's user"
+    )
+    hub_private_repo: bool | None = setting(None, _PRIVATE)
 
     def __post_init__(self) -> None:
+        _check_hub(self)
         if not self.benchmarks:
             return
         _refuse_duplicates(self, "benchmarks")
@@ -351,7 +371,7 @@ class FitRecipe:
             raise ValueError("model is missing: benchmarks= measures the matrix of an exported model")
         of_the_fit = [
             (self.data, "data"), (self.english, "english"), (self.ridge is not None, "ridge"),
-            (any(dataclasses.asdict(self.columns).values()), "columns"),
+            (any(dataclasses.asdict(self.columns).values()), "columns"), (self.push_to_hub, "push_to_hub"),
         ]  # fmt: skip
         if key := next((key for is_set, key in of_the_fit if is_set), None):
             raise ValueError(f"{key}= is about a fit, and benchmarks= fits nothing: leave one out")
@@ -416,7 +436,17 @@ class EvaluateRecipe:
     batch_size: int = number(32, at_least=1, help="prompts in a batch, at most")
     batch_tokens: int = number(16384, at_least=1, help="tokens of a batch's padded prompts, at most")
 
+    # What is written
+    push_to_hub: bool = setting(
+        False, "upload the results, and the model's card with its scores, to the Hugging Face hub"
+    )
+    hub_model_id: str | None = setting(
+        None, "the model's repository, ORG/NAME; null: as train and fit name it, of the token's user"
+    )
+    hub_private_repo: bool | None = setting(None, _PRIVATE)
+
     def __post_init__(self) -> None:
+        _check_hub(self)
         if not self.benchmarks:
             raise ValueError("benchmarks=[] names none to ask")
         if self.shots and self.prompting != "original":

@@ -12,6 +12,7 @@ import torch
 from accelerate.utils import broadcast
 from transformers import set_seed
 
+from cctuning.commands.hub_upload import RUN_FILES, files_of, make_repository, upload
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
@@ -73,6 +74,7 @@ from cctuning.training.runs import (
     check_same_engine,
     checkpoint_to_resume,
     clear_output_dir,
+    finished_run,
 )
 
 REJECTS_FILE = "rejects.jsonl"
@@ -87,6 +89,8 @@ def train_model(recipe: TrainRecipe) -> Result:
     """
     console.quiet = process_number() != 0  # the others have the same to say
     check(recipe)
+    if recipe.push_to_hub and not recipe.dry_run and (report := finished_run(recipe.output_dir, recipe)):
+        return push_finished(recipe, report)
     name, where_from = recipe.model_name_or_path, source_options(recipe)
     with naming_model("model_name_or_path", name):
         config = check_model(name, **where_from)
@@ -124,6 +128,7 @@ def fine_tune(
     """Trains, from a checkpoint where there is one; the first process returns the report."""
     origin = origin_of(recipe)
     checkpoint = find_checkpoint(recipe, origin)
+    repository = make_repository(recipe, recipe.output_dir) if process_number() == 0 else None
     show_memory(recipe, examples, warn_only=True)
     # Before the model: it is these arguments that let ZeRO-3 spread the weights while they are loaded.
     arguments = training_arguments(recipe)
@@ -149,7 +154,31 @@ def fine_tune(
         del times["train_samples_per_second"], times["train_steps_per_second"]
     report = finished_report(recipe, examples, times, trainer.state)
     finish_run(recipe, report)
+    push(recipe, repository)
     return report
+
+
+def push_finished(recipe: TrainRecipe, report: dict[str, Any]) -> Result:
+    """Uploads a run that an earlier call has finished."""
+    if process_number() == 0:
+        with only_run_in(recipe.output_dir):
+            push(recipe, make_repository(recipe, recipe.output_dir))
+    return Result(Path(recipe.output_dir), report)
+
+
+def push(recipe: TrainRecipe, repository: str | None) -> None:
+    """Uploads a finished run to `repository`, where there is one."""
+    if repository is None:
+        return
+    if recipe.lora.enabled and Path(recipe.model_name_or_path).exists():
+        console.warn(
+            f"the base model of the adapter is {recipe.model_name_or_path}, of this machine alone: elsewhere "
+            "the adapter does not load (cctuning prepare model merges the two)"
+        )
+    files = files_of(recipe.output_dir, RUN_FILES)
+    message = f"{recipe.run_name}, as cctuning train has written it"
+    address = upload(repository, files, message=message, what=recipe.output_dir)
+    console.say(f"Uploaded to {address}")
 
 
 def preflight(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import hf_hub_download
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel
@@ -162,12 +163,25 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
     if kind.exported:
         return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
     model = _load_base(directory, **kwargs).eval()
-    if getattr(model.config, "cctuning", None) is not None:  # on the hub, where no folder says what it is
+    if what := _connected_on_hub(directory, model.config, kwargs.get("revision")):
         raise ModelError(
-            f"{directory} is an exported model on the hub, and would be taken for a plain one: download it, "
+            f"{directory} is {what} on the hub, and would be taken for a plain model: download it, "
             f"with hf download {directory} --local-dir FOLDER, and name the folder"
         )
     return model
+
+
+def _connected_on_hub(name: Path, config: Any, revision: str | None) -> str:
+    """What of ours a name on the hub stands for, where no folder tells; "" for a model of another kind."""
+    if getattr(config, "cctuning", None) is not None:
+        return "an exported model"
+    if name.exists():
+        return ""
+    try:
+        hf_hub_download(name.as_posix(), f"{CONNECTION_FOLDER}/{CONNECTION_FILE}", revision=revision)
+    except (OSError, ValueError):  # it is not there
+        return ""
+    return "a CC-Tuning run"
 
 
 def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:

@@ -63,6 +63,14 @@ def find_sources(names: Sequence[str], *, split: str | None = "train") -> list[S
     return sources
 
 
+def hub_data_set(name: str) -> str | None:
+    """The data set on the hub, `org/name`, that a source's name stands for; None for files and folders."""
+    if not _HUB_NAME.fullmatch(name) or name.endswith((*_SUFFIXES, *_TABLES)):
+        return None
+    repository = name.partition(":")[0]
+    return None if Path(name).exists() or Path(repository).is_dir() else repository
+
+
 def check_output_dir(names: Sequence[str], output_dir: str | Path) -> None:
     """Raises `DataError` where a folder of rows holds `output_dir`: the run's files would be read as rows."""
     output_dir = Path(output_dir).resolve()
@@ -99,8 +107,8 @@ def _expand(name: str, split: str | None) -> list[Source]:
     folder, _, config = name.rpartition(":")
     if Path(folder).is_dir() and folder:  # a data set's repository, cloned
         return [Source(name, partial(_data_set_records, folder, config, split or _SPLIT))]
-    if _HUB_NAME.fullmatch(name) and not name.endswith((*_SUFFIXES, *_TABLES)):
-        repository, _, config = name.partition(":")
+    if repository := hub_data_set(name):
+        config = name.partition(":")[2]
         return [Source(name, partial(_data_set_records, repository, config or None, split or _SPLIT))]
     raise DataError(_missing(path))
 

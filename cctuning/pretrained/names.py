@@ -11,6 +11,13 @@ from cctuning.settings.near_matches import did_you_mean
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
+def may_be_on_hub(name: str) -> bool:
+    """Whether `name` is no folder or file, and has the form of a name on the hub."""
+    path = Path(name)
+    here = path.exists() or path.suffix == GGUF_SUFFIX or (len(path.parts) > 1 and path.parent.is_dir())
+    return not here and _HUB_NAME.fullmatch(name) is not None
+
+
 @contextmanager
 def naming_model(key: str, name: str) -> Iterator[None]:
     """A block that loads from the model `name`, which the setting `key` gave.
@@ -47,11 +54,7 @@ def check_model_path(key: str, name: str) -> None:
             raise FileNotFoundError(
                 f"{key}={name} is a file, and must be a model's folder, a hub name, or a {GGUF_SUFFIX} file"
             )
-    elif (
-        path.suffix == GGUF_SUFFIX
-        or not _HUB_NAME.fullmatch(name)
-        or (len(path.parts) > 1 and path.parent.is_dir())
-    ):
+    elif not may_be_on_hub(name):
         raise FileNotFoundError(f"{key}={name} does not exist{_hint(path)}")
 
 

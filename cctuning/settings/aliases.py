@@ -50,6 +50,8 @@ OTHER_NAMES = {
     "benchmarks": "tasks task",
     "shots": "num_fewshot fewshot n_shot",
     "shots_seed": "seed fewshot_seed",
+    "hub_model_id": "export_hub_model_id repo_id",
+    "hub_private_repo": "hub_private",
 }
 # (their name, ours)
 ALIASES = {(other, ours) for ours, others in OTHER_NAMES.items() for other in others.split()}
@@ -140,8 +142,9 @@ _NOT_HERE = {
     "instead report_to=wandb, and the tracker's own environment variables": (
         "wandb_project wandb_entity wandb_name wandb_run_id use_wandb"
     ),
-    "instead hf upload REPOSITORY OUTPUT_DIR: a run's folder and an export are repositories as they are": (
-        "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo export_hub_model_id"
+    "because recipe.yaml would hold it: hf auth login, or HF_TOKEN in the environment": "hub_token",
+    "because push_to_hub=true uploads once, at the end: a checkpoint's optimizer states stay here": (
+        "hub_strategy hub_always_push hub_revision"
     ),
     # Evaluation
     "instead eval_data=FILE or eval_share=0.1, and eval_steps=N unless each epoch is meant": (

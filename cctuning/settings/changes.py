@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _OF_A_CALL = frozenset({"run_name", "output_dir", "dry_run", "resume"})
+_HUB = frozenset({"push_to_hub", "hub_model_id", "hub_private_repo"})
 # How work is shared out: it moves results by no more than rounding, and noise where any is drawn.
 ROUNDING: Mapping[str, frozenset[str]] = {
     "train": frozenset(
@@ -22,10 +23,11 @@ ROUNDING: Mapping[str, frozenset[str]] = {
 # with it. Where a model lies is compared by what is in its folder (`pretrained.identity`), not by its path.
 WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
     "train": _OF_A_CALL
+    | _HUB
     | ROUNDING["train"]
     | {"report_to", "save_strategy", "save_steps", "save_total_limit", "dataloader_num_workers"},
-    "fit": _OF_A_CALL | ROUNDING["fit"] | {"model"},
-    "evaluate": _OF_A_CALL | ROUNDING["evaluate"] | {"model"},
+    "fit": _OF_A_CALL | _HUB | ROUNDING["fit"] | {"model"},
+    "evaluate": _OF_A_CALL | _HUB | ROUNDING["evaluate"] | {"model"},
     "probe": _OF_A_CALL | ROUNDING["probe"] | {"model"},
 }
 

@@ -1,10 +1,14 @@
 """Model cards: what a folder holds, how it was made and how to use it, written from the recipe."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import yaml
+from huggingface_hub import ModelCardData
 
+from cctuning.data.sources import hub_data_set
+from cctuning.pretrained.licences import licence_of
+from cctuning.pretrained.names import may_be_on_hub
 from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.tables import RecordTable
 
@@ -12,16 +16,31 @@ _PAPER = "[CC-Tuning](https://arxiv.org/abs/2506.00875) (Ye et al., ACL 2025)"
 
 
 def _front_matter(recipe: Mapping[str, Any], languages: list[str]) -> str:
-    matter: dict[str, Any] = {
-        "library_name": "transformers",
-        "base_model": recipe["model_name_or_path"],
-        "language": [language for language in languages if language != "und"],
-        "tags": ["cctuning"],
-        "pipeline_tag": "text-generation",
-    }
-    known = {name: value for name, value in matter.items() if value}
-    # It puts quotes around what YAML would read as something else: Norwegian (no) as false.
-    return f"---\n{yaml.safe_dump(known, sort_keys=False)}---"
+    """The metadata, of which the hub takes names on the hub and languages of ISO 639 alone."""
+    base = recipe["model_name_or_path"]
+    names = [*recipe["data"], *(recipe.get("english") or ())]
+    codes = [language for language in languages if language != "und"]
+    licence: dict[str, Any] = licence_of(base, revision=recipe.get("model_revision"))
+    data = ModelCardData(
+        library_name="transformers",
+        base_model=base if may_be_on_hub(base) else None,
+        datasets=list(dict.fromkeys(filter(None, map(hub_data_set, names)))) or None,
+        language=list(dict.fromkeys(code.partition("-")[0] for code in codes)) or None,
+        language_bcp47=[code for code in codes if "-" in code] or None,
+        tags=["cctuning"],
+        pipeline_tag="text-generation",
+        **licence,
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _made_of(recipe: Mapping[str, Any]) -> str:
+    """The base model and the sources of the rows; of files and folders the last name alone."""
+    base = recipe["model_name_or_path"]
+    names = [base if may_be_on_hub(base) else Path(base).name]
+    names += [name if hub_data_set(name) else Path(name).name for name in recipe["data"]]
+    model, *data = map(in_markdown, names)
+    return f"Base model: {model}. Data: {', '.join(data)}."
 
 
 def _settings(recipe: Mapping[str, Any]) -> str:
@@ -92,7 +111,7 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
 
 {method}
 
-{rows:,} rows in {_languages(languages)}; final loss {loss:.3f} nats per token.
+{_made_of(recipe)} {rows:,} rows in {_languages(languages)}; final loss {loss:.3f} nats per token.
 
 {use} The chat template that it was trained with is saved with the tokenizer.
 
@@ -112,6 +131,8 @@ def export_card(recipe: Mapping[str, Any], *, languages: list[str], report: Mapp
 
 Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's
 own outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.
+
+{_made_of(recipe)}
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -19,7 +19,7 @@ from cctuning.pretrained.kinds import (
     read_json_object,
 )
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
-from cctuning.tools.marks import begin
+from cctuning.tools.marks import begin, missing_mark
 from cctuning.training.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -188,6 +188,21 @@ def _named_checkpoint(
         return check(checkpoint)
     except CheckpointError as error:
         raise CheckpointError(f"resume={error}") from error
+
+
+def finished_run(output_dir: str | Path, recipe: Any) -> dict[str, Any]:
+    """The report of the finished run in `output_dir`; empty where there is none, or it is to be deleted.
+
+    Raises `RunError` where it was made with other settings than those of `recipe`, a dataclass.
+    """
+    output_dir = Path(output_dir)
+    report = read_json_object(output_dir / FINISHED_FILE)
+    if not report or missing_mark(output_dir) or recipe.resume == "never":
+        return {}
+    if changed := changed_settings("train", read_run_recipe(output_dir), dataclasses.asdict(recipe)):
+        remedy = "Choose another output_dir, or start anew in it with resume=never, which deletes it"
+        raise RunError(other_settings(f"{output_dir} holds a finished run", changed, remedy))
+    return report
 
 
 def check_same_engine(checkpoint: Checkpoint, engine: Engine) -> str:

@@ -32,15 +32,20 @@ def test_an_exported_model_is_connected(exported):
     assert model.transform_matrix.weight.shape == (32, 32)
 
 
-def test_an_exported_model_of_the_hub_is_not_taken_for_a_plain_one(exported, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["exported model", "CC-Tuning run"])
+def test_one_of_ours_on_the_hub_is_not_taken_for_a_plain_one(exported, kind, tmp_path, monkeypatch):
     cached = tmp_path / "cache" / "models--org--name"
     for folder in ("snapshots", "refs"):
         (cached / folder).mkdir(parents=True)
-    exported.rename(cached / "snapshots" / "0123")
+    if kind == "exported model":
+        exported.rename(cached / "snapshots" / "0123")
+    else:
+        model = CCTuningModel.wrap(tiny_llama(len(tiny_tokenizer())))
+        model.save_pretrained(cached / "snapshots" / "0123")
     (cached / "refs" / "main").write_text("0123")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match="org/name is an exported model on the hub"):
+    with pytest.raises(ModelError, match=f"org/name is an? {kind} on the hub"):
         load_model("org/name")
 
 

@@ -33,16 +33,39 @@ def test_the_front_matter_is_yaml_with_strings(kind):
     matter, _ = front_matter(
         cards(languages=["no", "de", "und", "zh-Hans"])[kind]
     )  # YAML reads a bare no as false
-    assert matter["language"] == ["no", "de", "zh-Hans"]
+    # The hub refuses other languages than those of ISO 639.
+    assert matter["language"] == ["no", "de", "zh"] and matter["language_bcp47"] == ["zh-Hans"]
     assert matter["base_model"] == "org/Base-7B"
     assert matter["library_name"] == "transformers" and matter["pipeline_tag"] == "text-generation"
     assert matter["tags"] == ["cctuning"]
 
 
-@pytest.mark.parametrize("name", ["./a: b #c", "C:\\models\\x", "yes", "007"])
-def test_any_name_of_a_base_model_survives(name):
-    matter, _ = front_matter(cards(model_name_or_path=name)["training"])
-    assert matter["base_model"] == name
+@pytest.mark.parametrize("kind", ["training", "export"])
+@pytest.mark.parametrize(
+    ("name", "on_hub"), [("./a: b #c", None), ("C:\\models\\x", None), ("yes", "yes"), ("org/007", "org/007")]
+)
+def test_only_a_base_model_of_the_hub_is_in_the_metadata(kind, name, on_hub):
+    matter, body = front_matter(cards(model_name_or_path=name)[kind])
+    assert matter.get("base_model") == on_hub
+    assert f"Base model: {on_hub or name.removeprefix('./')}. " in body
+
+
+@pytest.mark.parametrize("kind", ["training", "export"])
+def test_data_sets_of_the_hub_are_named_and_of_files_no_more_than_the_name(kind):
+    names = ["org/set:de", "/home/somebody/rows.jsonl", "org/other", "org/set"]
+    matter, body = front_matter(cards(data=names)[kind])
+    assert matter["datasets"] == ["org/set", "org/other"]
+    assert "Data: org/set:de, rows.jsonl, org/other, org/set." in body and "somebody" not in body
+
+
+def test_the_licence_is_that_of_the_base_model(tmp_path):
+    card = "---\nlicense: other\nlicense_name: qwen\nlicense_link: 7\n---\n# Qwen\n"
+    (tmp_path / "README.md").write_text(card)
+    matter, _ = front_matter(cards(model_name_or_path=str(tmp_path))["training"])
+    assert (matter["license"], matter["license_name"], matter.get("license_link")) == ("other", "qwen", None)
+    for broken in ("---\n- a\n---\n", "---\nlicense: [\n---\n", '---\nlicense: "a\\e[2J"\n---\n', "#"):
+        (tmp_path / "README.md").write_text(broken)
+        assert "license" not in front_matter(cards(model_name_or_path=str(tmp_path))["training"])[0]
 
 
 def test_without_known_languages_there_is_no_empty_list():
