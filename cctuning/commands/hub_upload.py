@@ -10,18 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is of the library it uses
-    HfHubHTTPError,
-    HTTPError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-)
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from cctuning.evaluation.asking.sample_files import MADE_FILES
 from cctuning.pretrained.identity import ORIGIN_FILE
 from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, CONNECTION_FILE, CONNECTION_FOLDER
 from cctuning.training.metrics import METRICS_FILE
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RECIPE_FILE
+
+# Of the HTTP library that the installed version stands on: also where no answer came.
+_HTTPError: Any = HfHubHTTPError.__bases__[0]
 
 CARD_FILE = "README.md"
 _MODEL = (
@@ -115,7 +113,7 @@ def _explained(what: str) -> Iterator[None]:
     """Turns what the hub, or the way to it, can refuse into a `HubError` that begins with `what`."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, HTTPError) as error:
+    except (OSError, ValueError, RuntimeError, _HTTPError) as error:
         raise HubError(f"{what}: {_reason(error)}") from error
 
 
@@ -134,6 +132,6 @@ def _reason(error: Exception) -> str:
         }
         status = error.response.status_code
         return f"{reasons[status]} ({said})" if status in reasons else f"the hub answers {status}: {said}"
-    if isinstance(error, HTTPError):
+    if isinstance(error, _HTTPError):
         return f"the hub is not reached ({said}): is there a network?"
     return said

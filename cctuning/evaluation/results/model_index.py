@@ -16,11 +16,11 @@ def with_scores(card: str, results: Mapping[str, Any], *, model: str) -> str:
     whose metadata is none.
     """
     document = ModelCard(card)
+    data: Any = document.data
     new = _entries(results)
     known = {_what(entry) for entry in new}
-    others = [entry for entry in document.data.get("eval_results", []) if _what(entry) not in known]
-    document.data.eval_results = [*others, *new]
-    document.data.model_name = document.data.get("model_name", model)
+    others = [entry for entry in data.eval_results or [] if _what(entry) not in known]
+    data.eval_results, data.model_name = [*others, *new], data.model_name or model
     return str(document)
 
 
