@@ -6,6 +6,7 @@ trained in English alone, and asked in all languages (english_only). So scores s
 from one language to another:
 
     DIR/train.jsonl         rows to train on
+    DIR/english.jsonl       those of them in English, for a training that comes first
     DIR/held_out.yaml       questions, beside DIR/held_out/LANGUAGE.jsonl
     DIR/english_only.yaml   questions, beside DIR/english_only/LANGUAGE.jsonl
 
@@ -71,8 +72,9 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         per_answer=options.per_answer,
         seed=options.seed,
     )
-    files = [options.output / "train.jsonl"]
+    files = [options.output / "train.jsonl", options.output / "english.jsonl"]
     write_rows(made.rows, files[0])
+    write_rows([row for row in made.rows if is_english(row.language)], files[1])
     for (kind, language), items in made.questions.items():
         files.append(options.output / kind / f"{language}.jsonl")
         write_items(files[-1], items)

@@ -162,7 +162,7 @@ def test_no_recipe_is_left_untested():
         for model in OF_THE_PAPER
         for suffix in ("", "_sft", "_en", "_mt", "_sdrrl")
     }
-    assert set(TRAINING) == settings | plain | ablations | authors | {"tiny", "tiny_sft"}
+    assert set(TRAINING) == settings | plain | ablations | authors | {"tiny", "tiny_sft", "facts"}
 
 
 def test_a_name_without_its_folder_is_named_with_it():

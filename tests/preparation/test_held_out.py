@@ -61,6 +61,8 @@ def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
     rows, _ = read_rows([str(folder / "train.jsonl")])
     trained = {(row.id, row.language) for row in rows}
     assert len(trained) == len(rows)
+    english, _ = read_rows([str(folder / "english.jsonl")])
+    assert {(row.id, row.language) for row in english} == {pair for pair in trained if pair[1] == "en"}
     languages_of = Counter(id for id, language in trained if language != "en")
     pairs, english_only = questions(folder, "held_out"), questions(folder, "english_only")
     assert tuple(pairs) == tuple(english_only) == LANGUAGES

@@ -25,6 +25,15 @@ def plan(name="table1", *arguments):
     return make_plan(load_recipe([f"recipe={name}", *arguments], StudyRecipe, folder=RECIPES / "studies"))
 
 
+@pytest.fixture
+def held_out_questions(tmp_path, monkeypatch):
+    """The folders that `cctuning prepare held_out` writes."""
+    monkeypatch.chdir(tmp_path)
+    for kind in ("held_out", "english_only"):
+        (tmp_path / "data/facts" / kind).mkdir(parents=True)
+        (tmp_path / "data/facts" / f"{kind}.yaml").write_text("kind: short_answer\n")
+
+
 def small(**settings):
     return make_plan(StudyRecipe(**{"recipes": ["llama31_aya_sft", "llama31_aya"]} | settings))
 
@@ -34,15 +43,21 @@ def names(steps, kind):
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((RECIPES / "studies").glob("*.yaml"))])
-def test_every_shipped_study_has_steps_that_their_scripts_would_take(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for kind in ("held_out", "english_only"):  # which cctuning prepare held_out writes
-        (tmp_path / "data/facts" / kind).mkdir(parents=True)
-        (tmp_path / "data/facts" / f"{kind}.yaml").write_text("kind: short_answer\n")
+def test_every_shipped_study_has_steps_that_their_scripts_would_take(name, held_out_questions):
     steps, rows = plan(name)
     assert sum(len(row.evaluations) for row in rows) == len(names(steps, "evaluate"))
     assert len({row.title for row in rows}) == len(rows) > 1
     assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
+
+
+def test_the_small_study_of_held_out_questions_goes_on_from_the_run_before_it(held_out_questions):
+    before = dataclasses.asdict(load_recipe(["recipe=facts"], TrainRecipe, folder=RECIPES))
+    steps, _ = plan("held_out_small")
+    trained = [step.settings for step in steps if step.kind == "train"]
+    same = ("data", "template", "cutoff_len", "total_batch_size", "dtype", "bf16", "use_cpu")
+    assert {settings["model_name_or_path"] for settings in trained} == {before["output_dir"]}
+    for settings in trained:
+        assert {name: settings[name] for name in same} == {name: before[name] for name in same}
 
 
 def test_the_main_table_has_every_method_of_every_model():
