@@ -112,6 +112,11 @@ class ConnectionSettings:
     monolingual_share: float = number(
         0.0, at_least=0, at_most=1, help="of the rows, whose vector is their own F · W_T"
     )
+    alignment: float = number(
+        0.0,
+        at_least=0,
+        help="weight of a loss that turns a prompt's own outputs, centred, towards the English",
+    )
 
 
 @dataclass

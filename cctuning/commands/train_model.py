@@ -16,7 +16,7 @@ from cctuning.commands.hub_upload import RUN_FILES, files_of, make_repository, u
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
-from cctuning.commands.schemas import TrainRecipe
+from cctuning.commands.schemas import ConnectionRecipe, TrainRecipe
 from cctuning.commands.train_setup import (
     load_base_model,
     lora_config,
@@ -213,14 +213,19 @@ def preflight(
     return errors
 
 
+def first_set(connection: ConnectionRecipe, *names: str) -> str:
+    """The first of these options that a recipe uses, by the name of its key; "" for none."""
+    used = (f"connection.{name}" for name in names if connection.enabled and getattr(connection, name))
+    return next(used, "")
+
+
 def check(recipe: TrainRecipe) -> None:
     """Raises `ValueError` for what would stop the run later, once rows are read and a model is loaded."""
     if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
-        connection = recipe.connection
         check_launch(
             use_cpu=recipe.use_cpu,
-            english_gradient=connection.enabled and connection.english_gradient,
-            reads_twice=connection.enabled and connection.monolingual_share > 0,
+            differentiated_twice=first_set(recipe.connection, "english_gradient", "alignment"),
+            read_twice=first_set(recipe.connection, "monolingual_share", "alignment"),
         )
     recipe.accumulation_steps(current_engine().processes)
     if recipe.load_best_model_at_end and current_engine().shards_weights:

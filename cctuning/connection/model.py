@@ -97,6 +97,11 @@ class CCTuningModel(CrossLingualConnection):
         with _noiseless_embeddings(self):
             return super().input_embeddings(*args, **kwargs)
 
+    def _first_reading(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As the mixin's, without noise."""
+        with _noiseless_embeddings(self):
+            return super()._first_reading(*args, **kwargs)
+
     def ffn_outputs(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, prompt_lengths: Tensor | None = None
     ) -> Tensor:

@@ -61,6 +61,7 @@ class ConnectionConfig:
     decision_maker_norm: bool = False  # layer norm of the Decision Maker's input, which starts undecided
     target_layer: int = 0  # to whose output f is added, from 0; -1 is the last
     monolingual_share: float = 0.0  # of the training rows, whose vector is their own F · W_T
+    alignment: float = 0.0  # weight of a loss in training that turns F, from x, towards F_en
 
     def __post_init__(self) -> None:
         for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():
@@ -81,6 +82,12 @@ class ConnectionConfig:
         share = self.monolingual_share
         if type(share) not in (int, float) or not 0 <= share <= 1:
             raise ValueError(f"monolingual_share={share!r} must be a number from 0 to 1")
+        if type(self.alignment) not in (int, float) or not 0 <= self.alignment < float("inf"):
+            raise ValueError(f"alignment={self.alignment!r} must be a number from 0")
+        if self.alignment and not self.centred:
+            raise ValueError(
+                f"alignment={self.alignment!r} needs centred=True: what all rows share is alike anyway"
+            )
         if self.decision_maker_norm and self.pooling != "decision_maker":
             raise ValueError(
                 f"decision_maker_norm=True does not fit pooling={self.pooling!r}, which has no Decision Maker"
@@ -655,6 +662,7 @@ class CrossLingualConnection:
     connected: bool = True
     exported: bool = False  # and so with all that it needs in its state dict
     last_selection: Selection | None = None
+    last_distance: Tensor | None = None  # (B,), see `distance`; with its gradient, for an alignment
     # From the base class.
     config: Any
     training: bool
@@ -1098,22 +1106,37 @@ class CrossLingualConnection:
         outputs = self._first_reading(inputs, index)
         return self._forward_with(inputs, self.fuse(outputs, embedding, transform=True), index)
 
-    def _first_reading(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
-        """F (B, L, d) of the inputs' own tokens at a column of each row, without gradient."""
+    def _first_reading(self, inputs: dict[str, Any], index: Tensor, *, gradient: bool = False) -> Tensor:
+        """F (B, L, d) of the inputs' own tokens at a column of each row, without gradient unless asked."""
         # The rows start their responses at different columns, so no cache can be cropped for all of them: the
         # first reading goes into a copy, and ends where the last row's response starts.
         cache = inputs.get("past_key_values")
         probe = _query_slice(inputs, 0, int(index.max()) + 1)
         probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
-        with torch.no_grad(), without_checkpointing(self.decoder_layers):
+        gradient = gradient and torch.is_grad_enabled()
+        with torch.set_grad_enabled(gradient), without_checkpointing(self.decoder_layers):
             return self._own_outputs(probe, index.clamp(min=0))[0]
 
-    def _some_monolingual(self, outputs: Tensor, inputs: dict[str, Any], index: Tensor) -> Tensor:
-        """F_en (B, L, d), of a share of the rows, drawn anew each time, replaced by their own F · W_T."""
-        assert self.own_transform is not None
-        own = self.own_transform(self._first_reading(inputs, index))
+    def _with_own(self, outputs: Tensor, inputs: dict[str, Any], index: Tensor) -> Tensor:
+        """What F_en (B, L, d) is in training where the rows' own F is read, too.
+
+        Of a share of the rows, drawn anew each time, it is replaced by their own F · W_T. Leaves
+        `last_distance` where F is aligned to it.
+        """
+        aligned = self.connection.alignment > 0
+        own = self._first_reading(inputs, index, gradient=aligned)
+        self.last_distance = distance(own, outputs.detach().to(own.device)) if aligned else None
+        if self.own_transform is None:
+            return outputs
+        own = self.own_transform(own.detach())
         drawn = torch.rand(len(outputs)) < self.connection.monolingual_share
         return torch.where(drawn[:, None, None].to(outputs.device), own.to(outputs.device), outputs)
+
+
+def distance(own: Tensor, english: Tensor) -> Tensor:
+    """1 - cos(F[l], F_en[l]), the mean over the layers: (B,), from 0 to 2, of centred outputs (B, L, d)."""
+    with torch.autocast(own.device.type, enabled=False):
+        return 1 - nn.functional.cosine_similarity(own, english, dim=-1).mean(-1)
 
 
 class OwnTranslation:
@@ -1231,6 +1254,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
     index, output = given["connection_index"], given["connection_output"]
     english = given["english_input_ids"]
+    self.last_distance = None
     _connected_at(inputs.get("past_key_values"))  # before anything is read into it
     if not self.connected or (isinstance(index, int) and index < 0):
         return plain(**inputs)
@@ -1252,8 +1276,8 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         index = as_rows(index)
         names = ("english_input_ids", "english_attention_mask", "english_index")
         outputs = self.english_outputs(*(given[name] for name in names), rows=len(index))
-        if self.training and self.own_transform is not None:
-            outputs = self._some_monolingual(outputs, inputs, index)
+        if self.training and (self.own_transform is not None or self.connection.alignment):
+            outputs = self._with_own(outputs, inputs, index)
         return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
     if output is not None:
         return self._forward_with(inputs, output, as_rows(index))

@@ -14,24 +14,24 @@ from cctuning.distributed.launcher import launcher_options
 from cctuning.tools.package_data import accelerate_file
 
 
-def check_launch(*, use_cpu: bool, english_gradient: bool = False, reads_twice: bool = False) -> None:
+def check_launch(*, use_cpu: bool, differentiated_twice: str = "", read_twice: str = "") -> None:
     """Raises `LaunchError` where another engine would run than this process was launched for.
 
-    `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `english_gradient`: whether the
-    English pass is differentiated. `reads_twice`: whether prompts are read for a vector of their own, too.
+    `use_cpu`: whether the recipe wants CPUs even where there are GPUs. `differentiated_twice`: the setting by
+    which the gradient passes through the layers twice. `read_twice`: that by which prompts are read twice.
     Joins the processes.
     """
     engine = current_engine()
-    if english_gradient and engine.name == "fsdp2":
+    if differentiated_twice and engine.name == "fsdp2":
         # Its backward pass frees a layer's weights after the first of the two uses.
         raise LaunchError(
-            "connection.english_gradient=true uses every layer twice, which FSDP2 cannot differentiate: "
-            f"choose {accelerate_file('zero3')} or ddp.yaml"
+            f"{differentiated_twice} uses every layer twice, which FSDP2 cannot differentiate: choose "
+            f" {accelerate_file('zero3')} or ddp.yaml"
         )
-    if reads_twice and engine.name == "zero3":
+    if read_twice and engine.name == "zero3":
         # Its processes have been seen to gather weights in different orders, and to wait for each other.
         raise LaunchError(
-            "connection.monolingual_share reads prompts twice, which ZeRO-3 may not get through: choose "
+            f"{read_twice} reads prompts twice, which ZeRO-3 may not get through: choose "
             f"{accelerate_file('fsdp2')} or zero2.yaml"
         )
     _check_settings(engine)

@@ -47,6 +47,11 @@ class RunningStatistics:
             self._add("undecided", -((log_p.exp() * log_p).sum(-1) @ counted))
         self._add("selections", counted.sum())
 
+    def add_distances(self, distances: Tensor, counts: Tensor) -> None:
+        """Adds a batch's distances (B,) of F from F_en; `counts` (B,) is False for rows to leave out."""
+        counted = counts.double()
+        self._add("distances", torch.stack([counted @ distances.double(), counted.sum()]))
+
     def _add(self, name: str, value: Tensor) -> None:
         before = self._sums.get(name)
         self._sums[name] = value if before is None else before.to(value.device) + value
@@ -75,7 +80,7 @@ class RunningStatistics:
         `entropy`: of the next-token distribution, in nats, and `mean_token_accuracy`: the share of label
         tokens that are the most likely next token; means over label tokens.
         `decision_maker/entropy`: of the softmax of its logits, in nats. `decision_maker/layer_<l>`: the share
-        of rows that took layer l, from 0.
+        of rows that took layer l, from 0. `alignment`: the mean distance of F from F_en.
         """
         sums = {name: reduce(value).cpu() for name, value in sorted(self._sums.items())}
         self._sums = {}
@@ -87,6 +92,8 @@ class RunningStatistics:
                 values["decision_maker/entropy"] = float(sums["undecided"] / sums["selections"])
             for layer, share in enumerate((sums["layers"] / sums["selections"]).tolist()):
                 values[f"decision_maker/layer_{layer:02d}"] = share
+        if "distances" in sums and sums["distances"][1]:
+            values["alignment"] = float(sums["distances"][0] / sums["distances"][1])
         return values
 
 

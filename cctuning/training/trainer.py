@@ -27,6 +27,7 @@ from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weight
 from cctuning.connection.modeling_cctuning import GATE
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
+    IGNORED,
     Example,
     check_labels,
     check_vocabulary,
@@ -124,6 +125,11 @@ class CCTuningTrainer(ResumableTrainer):
             pad_token_id=_pad_token_id(processing_class),
             vocab_size=model.config.get_text_config().vocab_size,
         )
+        # Rows whose prompt is its own English parallel have nothing to be aligned with.
+        self._parallel = torch.tensor(
+            [row.input_ids[: row.prompt_length] != row.english_input_ids for row in self.examples["train"]]
+        )
+        self._aligned_rows: Tensor | None = None  # of the step
         languages = languages_of(every)
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
         tokenized = {
@@ -210,7 +216,17 @@ class CCTuningTrainer(ResumableTrainer):
         """As the Trainer's: a step's batches and their label tokens; no row of an epoch counts twice."""
         # The mode is not asked of the model: one that was just loaded or evaluated is in eval mode here.
         batches = (self._each_row_once(batch, "train") for batch in epoch_iterator)
-        return super().get_batch_samples(batches, num_batches, device)
+        samples, tokens = super().get_batch_samples(batches, num_batches, device)
+        connected = self.connection_model
+        if connected is not None and connected.connection.alignment:
+            rows = [self._aligned(batch["labels"], batch["example"]).sum() for batch in samples]
+            counted = torch.stack(rows).sum().to(device) if rows else torch.zeros((), device=device)
+            self._aligned_rows = self._sum_over_processes(counted)
+        return samples, tokens
+
+    def _aligned(self, labels: Tensor, example: Tensor) -> Tensor:
+        """The rows (B,) that count for the alignment: of two prompts, and none that fills up a batch."""
+        return self._parallel.to(example.device)[example] & (labels != IGNORED).any(-1)
 
     def _each_row_once(self, batch: dict[str, Any], mode: str) -> dict[str, Any]:
         """A batch of the data loader that is being read, without labels where it repeats rows."""
@@ -233,7 +249,8 @@ class CCTuningTrainer(ResumableTrainer):
 
         The step's loss and gradients so do not depend on how its rows are split into batches, accumulated
         passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
-        Mixtures of experts add their routers' loss, a mean per batch. Raises `NonFiniteLossError`.
+        Mixtures of experts add their routers' loss, a mean per batch; `connection.alignment` adds the mean
+        distance of F from F_en over the rows of the step. Raises `NonFiniteLossError`.
         """
         if not self.model.training:
             inputs = self._each_row_once(inputs, "eval")
@@ -249,6 +266,7 @@ class CCTuningTrainer(ResumableTrainer):
         if self.aux_loss_enabled:
             passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
             loss = loss + self.router_aux_loss_coef * outputs.aux_loss / passes
+        loss = loss + self._alignment_loss(inputs["labels"], example, num_items_in_batch)
         rows = _row_sums(outputs)
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._non_finite_message(loss, rows.nll, example))
@@ -257,6 +275,20 @@ class CCTuningTrainer(ResumableTrainer):
             return loss
         with torch.no_grad():  # the fused head makes no logits
             return loss, model(**{name: value for name, value in inputs.items() if name != "labels"})
+
+    def _alignment_loss(self, labels: Tensor, example: Tensor, num_items_in_batch: Any) -> Tensor | float:
+        """A batch's share of the alignment's loss; 0 without one."""
+        connected = self.connection_model
+        distances = None if connected is None else connected.last_distance
+        if distances is None:
+            return 0.0
+        connected.last_distance = None  # and with it goes its graph
+        counted = self._aligned(labels, example).to(distances.device)
+        self.statistics[self._mode].add_distances(distances.detach(), counted)
+        total = (distances * counted).sum() * connected.connection.alignment
+        if num_items_in_batch is None or self._aligned_rows is None:
+            return total / counted.sum().clamp(min=1)
+        return total / self._aligned_rows.clamp(min=1) * self.accelerator.num_processes
 
     def _note(self, language: Tensor, rows: RowSums) -> None:
         statistics = self.statistics[self._mode]

@@ -16,6 +16,7 @@ from tests.models import ARCHITECTURES, build, pad, random_ids
 from tests.naive import (
     Settings,
     TrainingRow,
+    connected_outputs,
     gradients,
     layers_of,
     naive_bilingual_generate,
@@ -130,6 +131,41 @@ def test_a_share_of_the_rows_has_its_own_vector_in_training_alone(side, checkpoi
     rows = some_rows()
     step = naive_training_step(build("llama"), rows, torch.empty(0), Settings(pooling="mean"))
     torch.testing.assert_close(model.eval()(**arguments(rows)).loss, step.loss, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("checkpointing", [None, False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"monolingual_share": 0.5}, {"scale": 2.0, "english_gradient": True, "sublayer": "block"}],
+)
+def test_an_alignment_is_the_cosine_of_own_and_english_outputs(settings, side, checkpointing):
+    """Centred, layer by layer; its gradient goes into the prompt's own outputs, read without a connection."""
+    settings = settings | {"centred": True, "pooling": "mean"}
+    torch.manual_seed(0)
+    model, plain, decision_maker = wrapped_and_plain("llama", **settings, alignment=0.5)
+    if checkpointing is not None:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": checkpointing})
+    settings["statistics"] = (model.output_statistics.mean, model.output_statistics.scale)
+    settings["transform"] = model.own_transform and model.own_transform.weight
+    rows, given = some_rows(), Settings(**settings)
+    torch.manual_seed(SEED)
+    loss = naive_training_step(plain, rows, decision_maker, given).loss
+    torch.manual_seed(SEED)
+    out = model(**arguments(rows, side=side), use_cache=False)
+    for row, found in zip(rows, model.last_distance, strict=True):
+        F, F_en = (connected_outputs(plain, ids, given) for ids in (row.prompt, row.english))
+        cosines = [a @ b.detach() / (a.norm() * b.norm().detach()) for a, b in zip(F, F_en, strict=True)]
+        expected = 1 - sum(cosines) / len(cosines)
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+        loss = loss + expected / 8
+    (out.loss + 0.5 * model.last_distance.mean()).backward()
+    parameters = dict(plain.named_parameters())
+    values = gradients(loss, parameters)
+    for name in parameters:
+        close(name, model.get_parameter(name).grad, values[name])
+    model.eval()(**arguments(rows))
+    assert model.last_distance is None
 
 
 def check(
@@ -534,6 +570,8 @@ def test_english_prompts_without_a_response_start_are_refused():
         ({"scale": True}, "scale"),
         ({"gate": "both"}, "gate"),
         ({"monolingual_share": 1.5}, "monolingual_share"),
+        ({"alignment": 0.5}, "centred"),
+        ({"alignment": -1, "centred": True}, "alignment"),
         ({"target_layer": None}, "target_layer"),
         ({"decision_maker_norm": True, "pooling": "mean"}, "decision_maker_norm"),
     ],

@@ -65,19 +65,19 @@ def test_fsdp_that_would_be_ddp_is_refused(launched, runs):
 def test_layers_that_are_differentiated_twice_are_refused_under_fsdp(launched, runs):
     launched(WORLD_SIZE=2, LOCAL_RANK=0, **FSDP2)
     runs(processes=2, gpus=2, kind="MULTI_GPU")
-    with pytest.raises(LaunchError, match="english_gradient=true uses every layer twice"):
-        check_launch(use_cpu=False, english_gradient=True)
+    with pytest.raises(LaunchError, match="english_gradient uses every layer twice"):
+        check_launch(use_cpu=False, differentiated_twice="connection.english_gradient")
     launched(ACCELERATE_USE_FSDP="false")
-    check_launch(use_cpu=False, english_gradient=True)
+    check_launch(use_cpu=False, differentiated_twice="connection.english_gradient")
 
 
 def test_prompts_that_are_read_twice_are_refused_under_zero3(launched, runs, monkeypatch):
     runs(processes=2, gpus=2, kind="MULTI_GPU")
     launched(WORLD_SIZE=2, LOCAL_RANK=0)
-    check_launch(use_cpu=False, reads_twice=True)
+    check_launch(use_cpu=False, read_twice="connection.monolingual_share")
     monkeypatch.setattr(launch_checks, "current_engine", lambda: Engine("zero3", 2))
     with pytest.raises(LaunchError, match="monolingual_share"):
-        check_launch(use_cpu=False, reads_twice=True)
+        check_launch(use_cpu=False, read_twice="connection.monolingual_share")
 
 
 @pytest.mark.parametrize(

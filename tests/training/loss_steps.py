@@ -31,7 +31,9 @@ from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 LENGTHS = (1, 9, 2, 5, 20, 1, 12, 3, 16, 2, 7, 4)  # words of the responses: very unequal
-KINDS = [f"{model}, {weights}" for model in ("sft", "mean", "soft") for weights in ("full", "lora")]
+KINDS = [
+    f"{model}, {weights}" for model in ("sft", "mean", "soft", "aligned") for weights in ("full", "lora")
+]
 
 
 class Split(NamedTuple):
@@ -73,11 +75,19 @@ def examples() -> list[Example]:
 
 
 def model_of(kind: str) -> Any:
-    """A Llama in float64, as it is or connected: with the mean, or a soft mixture of the Decision Maker."""
+    """A Llama in float64, as it is or connected: with the mean, a soft mixture of the Decision Maker, or the
+    mean and an alignment.
+    """
     model = tiny_llama(len(TOKENIZER), layers=2).double()
     torch.manual_seed(5)
     if kind.startswith("mean"):
         return CCTuningModel.wrap(model, ConnectionConfig(pooling="mean"))
+    if kind.startswith("aligned"):
+        settings = ConnectionConfig(pooling="mean", centred=True, alignment=0.5)
+        connected = CCTuningModel.wrap(model, settings)
+        connected.output_statistics.mean.normal_()
+        connected.output_statistics.scale.fill_(1)
+        return connected
     if kind.startswith("soft"):
         connected = CCTuningModel.wrap(model, ConnectionConfig(hard=False)).double()
         torch.nn.init.normal_(connected.decision_maker.weight)

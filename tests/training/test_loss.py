@@ -13,6 +13,7 @@ from accelerate.data_loader import BatchSamplerShard
 from safetensors.torch import load_file
 from torch.utils.data import BatchSampler, SequentialSampler
 
+from cctuning.connection.connected import connection_of
 from cctuning.training.row_repeats import first_repeat
 from tests.processes import start_two
 from tests.training.loss_steps import (
@@ -39,7 +40,7 @@ ODD = [
 
 @functools.cache
 def row_by_row(kind):
-    """Of each row alone: its nats, its label tokens, and the gradients of its nats, by name of the weight."""
+    """Of each row alone: its nats, its label tokens, the gradients of its nats by weight, and `aligned`."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, exact():
         model = trainer_of(kind, Split(1, 1), folder).model.train()
@@ -52,25 +53,48 @@ def row_by_row(kind):
             labels = torch.tensor(example.input_ids[example.prompt_length :])
             logits = model(**inputs).logits[0, example.prompt_length - 1 : -1]
             nll = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-            model.zero_grad()
-            nll.backward()
-            gradients = {
-                name: weight.grad.clone() for name, weight in model.named_parameters() if weight.requires_grad
-            }
-            rows.append((nll.item(), len(labels), gradients))
+            rows.append((nll.item(), len(labels), gradients_of(nll, model), aligned(kind, example, model)))
     return rows
+
+
+def gradients_of(value, model):
+    model.zero_grad()
+    value.backward()
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    return {
+        name: torch.zeros_like(weight) if weight.grad is None else weight.grad.clone()
+        for name, weight in weights.items()
+    }
+
+
+def aligned(kind, example, model):
+    """The distance of a row from its English, where that is another prompt, and the gradients of it."""
+    prompt, english = example.input_ids[: example.prompt_length], example.english_input_ids
+    if not kind.startswith("aligned") or prompt == english:
+        return None
+    connected = connection_of(model)
+    F = connected.sublayer_outputs(torch.tensor([prompt]))[0]
+    F_en = connected.sublayer_outputs(torch.tensor([english]))[0].detach()
+    cosines = [a @ b / (a.norm() * b.norm()) for a, b in zip(F, F_en, strict=True)]
+    distance = 1 - sum(cosines) / len(cosines)
+    return distance.item(), gradients_of(distance, model)
 
 
 def check(kind, steps, rows):
     """The steps together had these rows, each once, and each step weighted them by their label tokens."""
     expected = [row_by_row(kind)[number] for number in rows]
-    all_tokens = sum(tokens for _, tokens, _ in expected)
+    all_tokens = sum(tokens for _, tokens, *_ in expected)
+    distances = [distance for *_, distance in expected if distance is not None]
+    if distances:
+        assert len(steps.log) == 1 and len(distances) == 6  # of 8 rows, in one step
+        mean = sum(value for value, _ in distances) / len(distances)
+        assert steps.log[0]["alignment"] == pytest.approx(mean, rel=1e-10)
     of_steps = [
         sum(value for name, value in line.items() if name.startswith("tokens/")) for line in steps.log
     ]
     assert sum(of_steps) == all_tokens
     loss = sum(line["loss"] * tokens for line, tokens in zip(steps.log, of_steps, strict=True)) / all_tokens
-    assert loss == pytest.approx(sum(nll for nll, _, _ in expected) / all_tokens, rel=1e-10)
+    assert loss == pytest.approx(sum(nll for nll, *_ in expected) / all_tokens, rel=1e-10)
     for line, tokens in zip(steps.log, of_steps, strict=True):
         weighted = sum(line[f"loss/{name[7:]}"] * line[name] for name in line if name.startswith("tokens/"))
         assert weighted / tokens == pytest.approx(line["loss"], rel=1e-14)
@@ -79,7 +103,10 @@ def check(kind, steps, rows):
         summed = sum(
             gradients[name] * tokens for gradients, tokens in zip(steps.gradients, of_steps, strict=True)
         )
-        by_hand = sum(gradients[name.removeprefix("module.")] for _, _, gradients in expected)
+        own = name.removeprefix("module.")
+        by_hand = sum(gradients[own] for *_, gradients, _ in expected)
+        for _, gradients in distances:
+            by_hand = by_hand + 0.5 * all_tokens / len(distances) * gradients[own]
         scale = by_hand.abs().max() or 1.0
         assert ours.dtype == torch.float64
         torch.testing.assert_close(summed / scale, by_hand / scale, rtol=0, atol=1e-10)
@@ -88,8 +115,8 @@ def check(kind, steps, rows):
 def check_evaluation(kind, evaluation, rows):
     expected = row_by_row(kind)[:rows]
     tokens = sum(value for name, value in evaluation.items() if name.startswith("eval_tokens/"))
-    assert tokens == sum(count for _, count, _ in expected)
-    loss = sum(nll for nll, _, _ in expected) / tokens
+    assert tokens == sum(count for _, count, *_ in expected)
+    loss = sum(nll for nll, *_ in expected) / tokens
     assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-10)
     if not kind.startswith("sft"):  # each layer's share of the rows
         shares = [evaluation[f"eval_decision_maker/layer_{layer:02d}"] for layer in range(2)]

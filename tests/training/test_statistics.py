@@ -57,6 +57,15 @@ def test_against_numpy():
     assert [values[f"decision_maker/layer_{layer:02d}"] for layer in range(3)] == pytest.approx(shares)
 
 
+def test_distances_are_means_over_the_rows_that_count():
+    statistics = RunningStatistics(LANGUAGES)
+    statistics.add_distances(torch.tensor([0.5, 1.0, 7.0]), torch.tensor([True, True, False]))
+    statistics.add_distances(torch.tensor([1.5]), torch.tensor([True]))
+    assert statistics.collect()["alignment"] == pytest.approx(1.0)
+    statistics.add_distances(torch.tensor([1.5]), torch.tensor([False]))
+    assert "alignment" not in statistics.collect()
+
+
 def test_the_losses_of_the_languages_add_up():
     values = collected(random_batches(4))
     tokens = {name: values[f"tokens/{name}"] for name in LANGUAGES[:3]}

@@ -198,7 +198,7 @@ def test_the_own_transform_is_the_fit_of_the_weights_of_then(tmp_path):
 
 OPTIONS = {
     **{"centred": True, "scale": 0.5, "gate": "vector", "decision_maker_norm": True},
-    **{"target_layer": 1, "monolingual_share": 0.5},
+    **{"target_layer": 1, "monolingual_share": 0.5, "alignment": 0.5},
 }
 
 
@@ -267,7 +267,7 @@ def test_what_is_overridden_still_exists():
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
             "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection", "_refit",
-            "_passes",
+            "_passes", "_aligned", "_alignment_loss",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name
