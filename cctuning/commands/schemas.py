@@ -192,6 +192,9 @@ class TrainRecipe:
     )
     connection: ConnectionRecipe = field(default_factory=ConnectionRecipe)
     lora: LoraRecipe = field(default_factory=LoraRecipe)
+    load_in_4bit: bool = setting(False, "adapters on a base whose linear layers have four bits (QLoRA)")
+    bnb_4bit_quant_type: str = one_of("nf4", "fp4", help="the numbers that four bits stand for")
+    bnb_4bit_use_double_quant: bool = setting(True, "their scales in eight bits")
 
     # Rows
     data_split: str = setting("train", "of data sets that have splits")
@@ -275,6 +278,10 @@ class TrainRecipe:
             raise ValueError(
                 "mask_history=False counts earlier responses in every row of a conversation, and with "
                 "connection.turns=all each is the last one of a row already: leave it out"
+            )
+        if self.load_in_4bit and not self.lora.enabled:
+            raise ValueError(
+                "load_in_4bit=True leaves no weight of the base to train: set lora.enabled=true (QLoRA)"
             )
         self._check_evaluations()
         _check_hub(self)

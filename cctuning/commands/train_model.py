@@ -48,6 +48,7 @@ from cctuning.distributed.launch_checks import check_engine, check_launch
 from cctuning.distributed.rank import process_number
 from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
+from cctuning.pretrained.four_bits import check_installed, check_not_quantised
 from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
 from cctuning.pretrained.loading import check_model, load_generation_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
@@ -59,6 +60,7 @@ from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import finish
+from cctuning.tools.package_data import accelerate_file
 from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.interruption import StopOnSignal
@@ -94,6 +96,7 @@ def train_model(recipe: TrainRecipe) -> Result:
     name, where_from = recipe.model_name_or_path, source_options(recipe)
     with naming_model("model_name_or_path", name):
         config = check_model(name, **where_from)
+        check_not_quantised(config)
         if recipe.connection.enabled:
             architecture_of(config.get_text_config().model_type)
         tokenizer = load_tokenizer(name, **where_from)
@@ -183,10 +186,10 @@ def push(recipe: TrainRecipe, repository: str | None) -> None:
 
 def preflight(
     recipe: TrainRecipe, config: Any, prompts: PromptFormat, examples: list[Example]
-) -> list[ValueError]:
+) -> list[Exception]:
     """Errors that would come later, with the model loaded or trained; what is done otherwise is said."""
     generation_config = load_generation_config(recipe.model_name_or_path, **source_options(recipe))
-    errors: list[ValueError] = []
+    errors: list[Exception] = []
 
     def saving() -> None:
         if names := prepare_to_save(generation_config, prompts):
@@ -197,15 +200,20 @@ def preflight(
         if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
             check_targets(config, recipe.lora.target_modules, trust_remote_code=recipe.trust_remote_code)
 
+    def quantising() -> None:
+        if recipe.load_in_4bit:
+            check_installed()
+
     for check_one in (
         lambda: check_positions(examples, config),
         lambda: check_attention(recipe.attn_implementation),
+        quantising,
         targets,
         saving,
     ):
         try:
             check_one()
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             errors.append(error)
     dtype = weights_dtype(recipe, config)
     if recipe.dtype == "auto" and dtype != stored_dtype(config):
@@ -232,6 +240,11 @@ def check(recipe: TrainRecipe) -> None:
         raise ValueError(
             f"load_best_model_at_end=True has not been tried under {current_engine()}, which has checkpoints "
             "of its own kind: leave it out, and evaluate the checkpoints"
+        )
+    if recipe.load_in_4bit and current_engine().name not in ("one", "ddp"):
+        raise ValueError(
+            f"load_in_4bit=True packs weights in bytes, which {current_engine()} cannot share out: train on "
+            f"one device or under DDP ({accelerate_file('ddp')})"
         )
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
     check_output_dir([*recipe.data, *recipe.english, *recipe.eval_data], recipe.output_dir)

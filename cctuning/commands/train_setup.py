@@ -13,6 +13,7 @@ from cctuning.data.encoding import Example
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.engines import current_engine
 from cctuning.generation.rules import set_generation_tokens
+from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.pretrained.loading import load_causal_lm, load_config
 from cctuning.pretrained.names import naming_model
 from cctuning.training.callbacks import EarlyStopping, MetricsFile, TemperatureSchedule
@@ -43,6 +44,8 @@ def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig
         english_tokens=max(len(example.english_input_ids) for example in examples),
         connection=recipe.connection.config() if recipe.connection.enabled else None,
         lora=lora if recipe.lora.enabled else None,
+        four_bits=recipe.load_in_4bit,
+        double_quant=recipe.bnb_4bit_use_double_quant,
         dtype=weights_dtype(recipe, config),
         bf16=recipe.bf16,
         checkpointing=recipe.gradient_checkpointing,
@@ -65,15 +68,30 @@ def weights_dtype(recipe: TrainRecipe, config: Any) -> str:
     return trained_dtype(recipe.dtype, stored_dtype(config), adapter=recipe.lora.enabled)
 
 
+def quantization(recipe: TrainRecipe) -> dict[str, Any]:
+    """The settings of `BitsAndBytesConfig` for a recipe; it computes in what the rest computes in."""
+    return {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": recipe.bnb_4bit_quant_type,
+        "bnb_4bit_use_double_quant": recipe.bnb_4bit_use_double_quant,
+        "bnb_4bit_compute_dtype": "bfloat16" if recipe.bf16 else weights_dtype(recipe, base_config(recipe)),
+    }
+
+
 def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
     """The base model, connected unless the recipe says otherwise."""
     with naming_model("model_name_or_path", recipe.model_name_or_path):
-        model = load_causal_lm(
-            recipe.model_name_or_path,
+        options = {
             **source_options(recipe),
-            attn_implementation=recipe.attn_implementation,
-            dtype=weights_dtype(recipe, base_config(recipe)),
-        )
+            "attn_implementation": recipe.attn_implementation,
+            "dtype": weights_dtype(recipe, base_config(recipe)),
+        }
+        if recipe.load_in_4bit:
+            # They are quantised on the device that they are to be on.
+            place = {"device_map": {"": "cpu"}} if recipe.use_cpu else {}
+            model = load_four_bits(recipe.model_name_or_path, quantization(recipe), **options, **place)
+        else:
+            model = load_causal_lm(recipe.model_name_or_path, **options)
     set_generation_tokens(model, prompts)
     set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
     if recipe.connection.enabled:

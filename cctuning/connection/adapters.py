@@ -14,9 +14,10 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME, get_
 from safetensors.torch import load_file, save_file
 
 from cctuning.connection.connected import connection_of, is_of_connection
+from cctuning.pretrained.four_bits import load_as_trained
 from cctuning.pretrained.identity import check_same_base
 from cctuning.pretrained.kinds import ModelError, check_whole, kind_of, read_json_object
-from cctuning.pretrained.loading import from_library, load_causal_lm
+from cctuning.pretrained.loading import from_library
 from cctuning.pretrained.names import naming_model
 from cctuning.pretrained.weights import NOT_READ, WeightsError, check_finite, read_tensors
 from cctuning.settings.near_matches import did_you_mean
@@ -90,10 +91,10 @@ def check_not_tied(adapted: PeftModel) -> None:
 def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwargs: Any) -> Any:
     """The base model of the LoRA adapter in `directory`, with the adapter merged into it.
 
-    The pooling's weights, which are no part of the base model, are left out. `kwargs` go to
-    `from_pretrained`. Raises `ModelError` or `WeightsError` for an adapter that is broken, of another kind,
-    or more than an addition to its base model, or trained on another one, and `OSError` where that cannot be
-    loaded.
+    A base that was quantised for the training (QLoRA) is what its four bits stand for. The pooling's weights,
+    which are no part of the base model, are left out. `kwargs` go to `from_pretrained`. Raises `ModelError`
+    or `WeightsError` for an adapter that is broken, of another kind, or more than an addition to its base
+    model, or trained on another one, and `OSError` where that cannot be loaded.
     """
     directory = Path(directory)
     check_whole(directory)
@@ -102,7 +103,8 @@ def load_merged(directory: str | Path, *, trust_remote_code: bool = False, **kwa
     _check_rank(config, tensors, directory)
     name = str(config.base_model_name_or_path)
     with naming_model(f"{directory / CONFIG_NAME}: base_model_name_or_path", name):
-        base = load_causal_lm(name, revision=config.revision, trust_remote_code=trust_remote_code, **kwargs)
+        options = {"revision": config.revision, "trust_remote_code": trust_remote_code, **kwargs}
+        base = load_as_trained(directory, name, **options)
     check_same_base(directory, name, config.revision)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error of our own below

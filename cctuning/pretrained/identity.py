@@ -17,6 +17,7 @@ from cctuning.pretrained.kinds import (
     CONFIG_FILE,
     CONNECTION_FILE,
     CONNECTION_FOLDER,
+    QUANTIZATION_FILE,
     ModelError,
     read_json_object,
 )
@@ -28,7 +29,10 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
         "*.safetensors", f"{CONNECTION_FOLDER}/*.safetensors", "*.safetensors.index.json",
         "model.bin",  # CTranslate2's
     ),
-    "config": (CONFIG_FILE, ADAPTER_FILE, CONNECTION_FILE, f"{CONNECTION_FOLDER}/{CONNECTION_FILE}"),
+    "config": (
+        CONFIG_FILE, ADAPTER_FILE, QUANTIZATION_FILE, CONNECTION_FILE,
+        f"{CONNECTION_FOLDER}/{CONNECTION_FILE}",
+    ),
     "generation_config": ("generation_config.json",),
     "tokenizer": (
         "*token*", "vocab*", "merges*", "*.model", "shared_vocabulary*", "*.jinja",

@@ -9,6 +9,7 @@ from cctuning.tools.marks import missing_mark
 
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
+QUANTIZATION_FILE = "quantization_config.json"  # beside an adapter: how its base was, in four bits
 CONNECTION_FOLDER = "connection"  # in a run's folder, which is else a plain checkpoint
 CONNECTION_FILE = "connection.json"
 GGUF_SUFFIX = ".gguf"  # of a file that holds a model by itself: weights, configuration and tokenizer

@@ -43,6 +43,9 @@ OTHER_NAMES = {
     "lora.target_modules": "target_modules lora_target lora_target_modules",
     "lora.use_dora": "use_dora peft_use_dora",
     "lora.use_rslora": "use_rslora peft_use_rslora",
+    "load_in_4bit": "load_4bit",
+    "bnb_4bit_quant_type": "quantization_type",
+    "bnb_4bit_use_double_quant": "double_quantization use_bnb_nested_quant",
     "neftune_noise_alpha": "noisy_embedding_alpha",
     "eval_data": "eval_dataset eval_file validation_file test_datasets",
     "eval_share": "val_size val_set_size validation_split eval_ratio",
@@ -111,8 +114,11 @@ _NOT_HERE = {
     "instead lora.enabled=true on the merged model: one adapter is trained, and merged": (
         "adapter_name_or_path lora_model_dir"
     ),
-    "because weights of four or eight bits are not trained on here: lora.enabled=true dtype=bfloat16": (
-        "load_in_4bit load_in_8bit quantization_bit quantization_method quantization_config bnb_config"
+    "instead load_in_4bit=true lora.enabled=true, for adapters on weights of four bits (bitsandbytes)": (
+        "load_in_8bit quantization_bit quantization_method quantization_config bnb_config use_qlora qlora"
+    ),
+    "instead bf16=true: weights of four bits are computed with in what the rest is": (
+        "bnb_4bit_compute_dtype bnb_4bit_quant_storage"
     ),
     "because it is another optimizer than the installed ones: optim=NAME takes those of transformers": (
         "use_galore use_badam use_apollo use_adam_mini use_muon loraplus_lr_ratio loraplus_lr_embedding "

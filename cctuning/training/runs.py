@@ -14,6 +14,7 @@ from cctuning.pretrained.kinds import (
     ADAPTER_FILE,
     CONNECTION_FILE,
     CONNECTION_FOLDER,
+    QUANTIZATION_FILE,
     holds_model,
     kind_of,
     read_json_object,
@@ -50,6 +51,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
 _LEFT = (
     "checkpoint-*", METRICS_FILE, "rejects.jsonl", "training_loss.png", "chosen_layers.png",
     CONNECTION_FOLDER, CONNECTION_FILE, CONNECTION_WEIGHTS, ADAPTER_FILE, "adapter_model.safetensors",
+    QUANTIZATION_FILE,
     "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
 from cctuning.distributed.sharing import Shard
+from cctuning.pretrained.four_bits import check_not_quantised, save_quantization
 from cctuning.pretrained.kinds import connection_folder
 from cctuning.training.callbacks import BeforeSteps, NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
@@ -98,6 +99,8 @@ class CCTuningTrainer(ResumableTrainer):
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
+        if not getattr(model, "is_loaded_in_4bit", False):
+            check_not_quantised(model.config)
         connected = is_connected(model)
         if connected and is_deepspeed_zero3_enabled():
             # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
@@ -146,6 +149,10 @@ class CCTuningTrainer(ResumableTrainer):
             **tokenized,
             **kwargs,
         )
+        if getattr(model, "is_loaded_in_4bit", False):
+            # TRL has rounded what is trained to bfloat16, where small steps would be lost.
+            for weight in self.model.parameters():
+                weight.data = weight.data.float() if weight.requires_grad else weight.data
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
         self.model_accepts_loss_kwargs = True
         shared_out = running_engine(self.accelerator).shards_weights
@@ -362,6 +369,7 @@ class CCTuningTrainer(ResumableTrainer):
         if self.args.should_save and isinstance(self.model, PeftModel):
             # PEFT saves the adapter alone.
             self.model.get_base_model().generation_config.save_pretrained(folder)
+            save_quantization(self.model.get_base_model(), folder)
             if self.connection_model is not None:
                 save_connection(self.connection_model, folder, state_dict)
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cctuning.commands import train_model as train
-from cctuning.commands.schemas import TrainRecipe
+from cctuning.commands.schemas import LoraRecipe, TrainRecipe
 from cctuning.connection.model import CCTuningModel, load_model
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
@@ -324,9 +324,11 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
     assert ended.status == 1 and "row 2, instruction_en: is null" in ended.err
 
 
-@pytest.mark.parametrize("kind", ["plain", "use_dora", "use_rslora"])
+@pytest.mark.parametrize("kind", ["", "lora__use_dora", "lora__use_rslora", "load_in_4bit"])
 def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_path):
-    more = {} if kind == "plain" else {f"lora__{kind}": "true"}
+    if kind == "load_in_4bit":
+        pytest.importorskip("bitsandbytes")
+    more = {kind: "true"} if kind else {}
     ended = call(train, *arguments(lora__enabled="true", **more))
     assert ended.status == 0, ended.err
     ended = call("prepare", "model", str(tmp_path / "run"), "--output", str(tmp_path / "merged"))
@@ -372,7 +374,7 @@ def loss_on(model, tokenizer, rows, *, connected):
     return nats / tokens
 
 
-@pytest.mark.parametrize("kind", ["connected", "plain", "lora"])
+@pytest.mark.parametrize("kind", ["connected", "plain", "lora", "4 bits"])
 def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out(
     kind, arguments, data, tmp_path
 ):
@@ -381,6 +383,9 @@ def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out
         "plain": {"connection__enabled": "false"},
         "lora": {"lora__enabled": "true", "lora__alpha": "3000", "lr_scheduler_type": "constant"},
     }
+    changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true"}
+    if kind == "4 bits":
+        pytest.importorskip("bitsandbytes")
     ended = call(train, *arguments(**settings | changes.get(kind, {})))
     assert ended.status == 0, ended.err
     run = tmp_path / "run"
@@ -411,6 +416,24 @@ def test_early_stopping_ends_the_run_where_the_loss_has_not_fallen(arguments, da
     assert len(losses) < 12 and losses.index(min(losses)) == len(losses) - 3
     report = json.loads((tmp_path / "run" / "training_report.json").read_text())
     assert (report["steps"], report["eval_loss"]) == (len(losses), losses[-1])
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_weights_of_four_bits_are_not_shared_out(base, data, launched, stage):
+    launched(WORLD_SIZE=2, ACCELERATE_USE_DEEPSPEED="true", ACCELERATE_DEEPSPEED_ZERO_STAGE=stage)
+    lora = LoraRecipe(enabled=True)
+    recipe = TrainRecipe(str(base), [str(data)], dry_run=True, lora=lora, load_in_4bit=True)
+    with pytest.raises(ValueError, match=rf"load_in_4bit.*ZeRO-{stage}.*ddp"):
+        train.check(recipe)
+
+
+def test_without_bitsandbytes_a_run_says_how_to_install_it(arguments, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    for more, status in ({}, 1), ({"dry_run": "true"}, 0):
+        ended = call(train, *arguments(load_in_4bit="true", lora__enabled="true", **more))
+        assert ended.status == status
+        assert 'pip install "cctuning[qlora]"' in " ".join((ended.out + ended.err).split())
+    assert not (tmp_path / "run").exists()
 
 
 # --- Other kinds of runs ------------------------------------------------------------------------------------

@@ -275,6 +275,14 @@ row(
     edited(quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}),
 )
 row(
+    "quantised weights to train on",
+    "model_name_or_path=base: … quantised already (fp8) … load_in_4bit=true",
+    train,
+    edited(quantization_config={"quant_method": "fp8"}),
+    "lora.enabled=true",
+    script="train",
+)
+row(
     "a pickle named as the weights",
     "model=base: config.json: transformers_weights='adapter_model.bin' … safetensors",
     chat,

@@ -16,6 +16,7 @@ from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.data.encoding import encode, languages_of, training_set
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import BadRowsError
+from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.training import checkpoints
 from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
 from cctuning.training.checkpoints import CheckpointError
@@ -53,6 +54,14 @@ def arguments(output_dir, **changes):
 def connected_llama(**connection):
     torch.manual_seed(7)
     return CCTuningModel.wrap(tiny_llama(len(TOKENIZER)), ConnectionConfig(**connection))
+
+
+def connected_four_bits(folder):
+    """A base in four bits, which is what adapters are trained on in QLoRA."""
+    pytest.importorskip("bitsandbytes")
+    tiny_llama(len(TOKENIZER)).save_pretrained(folder)
+    torch.manual_seed(7)
+    return CCTuningModel.wrap(load_four_bits(folder, {"load_in_4bit": True}, dtype="float32"))
 
 
 def trainer_for(model, args, *, examples=EXAMPLES, **options):
@@ -207,6 +216,7 @@ OPTIONS = {
     [
         (3, False, {}, {}),
         (3, True, {"neftune_noise_alpha": 5.0}, {}),
+        (3, "4 bits", {"eval_strategy": "steps", "eval_steps": 2}, {}),
         (3, False, {}, OPTIONS),
         (3, True, {}, OPTIONS),
         (4, False, {"logging_steps": 3}, {}),  # between two logs
@@ -220,7 +230,7 @@ OPTIONS = {
         (6, False, {}, {}),  # after the last step, which is not the end of an epoch
     ],
     ids=[
-        *("full", "lora", "options", "lora, options", "between logs"),
+        *("full", "lora", "lora, 4 bits", "options", "lora, options", "between logs"),
         *("accumulation", "grouped", "after the last step"),
     ],
 )
@@ -235,7 +245,8 @@ def test_a_resumed_run_ends_with_the_same_weights_and_metrics(
         folder = tmp_path / name
         args = arguments(folder, save_strategy="steps", save_steps=1, **changes)
         metrics = MetricsFile(folder)
-        model = connected_llama(**connection)
+        model = connected_llama(**connection) if lora != "4 bits" else connected_four_bits(folder / "base")
+        options["eval_dataset"] = EXAMPLES[10:] if "eval_strategy" in changes else None
         trainer = trainer_for(model, args, examples=examples, callbacks=[metrics], **options)
         if name == "resumed":
             checkpoint = f"checkpoint-{resumed_at}"

@@ -30,7 +30,9 @@ def knobs(step: Step, engine: Engine, device: Device, *, lora: PeftConfig) -> li
     that help are put together, one after the other, until the run fits.
     """
     now = total_memory(step, engine).total
-    helpful = [Knob(change, total_memory(other, engine)) for change, other in _settings(step, lora)]
+    packs = engine.name in ("one", "ddp")
+    options = {change: other for change, other in _settings(step, lora) if packs or not other.four_bits}
+    helpful = [Knob(change, total_memory(other, engine)) for change, other in options.items()]
     helpful = [knob for knob in helpful if knob.estimate.total < _WORTH_SAYING * now]
     helpful.sort(key=lambda knob: knob.estimate.total)
     if not any(device.holds(knob.estimate) for knob in helpful):
@@ -51,6 +53,9 @@ def _settings(step: Step, lora: PeftConfig) -> Iterator[tuple[str, Step]]:
     if step.lora is None:
         yield "optim=adafactor", change(step, optim="adafactor")
         yield "lora.enabled=true", change(step, lora=lora)
+        yield "lora.enabled=true load_in_4bit=true", change(step, lora=lora, four_bits=True)
+    elif not step.four_bits:
+        yield "load_in_4bit=true", change(step, four_bits=True)
     if step.dtype == "float32":
         yield "dtype=bfloat16", change(step, dtype="bfloat16")
     half = step.tokens // 2
@@ -75,7 +80,7 @@ def _together(
 
 def _engines(step: Step, engine: Engine, device: Device) -> Iterator[Knob]:
     """The engines with the fewest processes that fit, or where none does with the largest number tried."""
-    if not step.gpu:
+    if not step.gpu or step.four_bits:  # they cannot share out packed weights
         return
     for name, offload, file in (
         ("zero2", False, "zero2"),

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 from cctuning.connection.adapters import with_connection
 from cctuning.connection.model import CCTuningModel
 from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.training.memory.four_bits import pack_linears
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Step:
     english_tokens: int = 0  # of the longest English prompt
     connection: ConnectionConfig | None = field(default=None, hash=False)  # None: plain fine-tuning
     lora: PeftConfig | None = field(default=None, hash=False)  # None: all weights are trained
+    four_bits: bool = False  # of the linear layers below the adapters
+    double_quant: bool = True  # their scales in eight bits
     dtype: str = "float32"  # of the weights
     bf16: bool = True  # compute in bfloat16
     checkpointing: bool = True
@@ -53,6 +56,9 @@ def build_model(step: Step, layers: int | None = None) -> Any:
             attn_implementation="eager" if step.attention == "eager" else None,  # None: sdpa, if it has it
             trust_remote_code=step.trust_remote_code,
         )
+        if step.four_bits:
+            compute = torch.bfloat16 if step.bf16 else getattr(torch, step.dtype)
+            pack_linears(model, compute_dtype=compute, double_quant=step.double_quant)
         if step.connection is not None:
             model = CCTuningModel.wrap(model, step.connection)
         if step.lora is not None:

@@ -14,6 +14,7 @@ from trl import SFTConfig
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.data.encoding import Example
 from cctuning.data.rows import Row
+from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.training.memory import Step
 from tests.tiny import tiny_tokenizer
 from tests.training.memory.measured import STEPS, Settled
@@ -109,12 +110,29 @@ def examples_of(shape: Shape, count: int) -> list[Example]:
     return examples
 
 
+def packed(model: Any, step: Step, folder: Path) -> Any:
+    """The same model in four bits."""
+    model.save_pretrained(folder)
+    settings = {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": step.double_quant,
+        "bnb_4bit_compute_dtype": "bfloat16" if step.bf16 else step.dtype,
+    }
+    model = load_four_bits(folder, settings, dtype=step.dtype)
+    for weight in model.parameters():
+        weight.data = weight.data.clone()  # what lies in a file was not handed out by torch's allocator
+    return model
+
+
 def train(step: Step, shape: Shape, folder: Path, **arguments: Any) -> None:
     """A few steps of a real trainer, as train.py would make it, on one CPU process or on an engine's."""
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_config(
         step.config, dtype=getattr(torch, step.dtype), attn_implementation=step.attention
     )
+    if step.four_bits:
+        model = packed(model, step, folder / "base")
     if step.connection is not None:
         model = CCTuningModel.wrap(model, step.connection)
     settings = {

@@ -25,6 +25,7 @@ from tests.training.memory.shapes import SHAPES, lora, step_of, train
 
 pytestmark = pytest.mark.slow
 
+FOUR_BITS = {"lora": lora(), "four_bits": True}
 STEP = step_of(SHAPES["tiny"])
 LLAMA_8B = LlamaConfig(
     vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32,
@@ -52,9 +53,13 @@ def smaller(shape):
         ("tied", {"bf16": False, "checkpointing": False, "connection": None}),
         ("vocabulary", {"bf16": True, "checkpointing": True}),
         ("gemma2", {"bf16": False, "checkpointing": True, "reentrant": True}),
+        ("wide", {"bf16": True, "checkpointing": True, "dtype": "bfloat16", **FOUR_BITS}),
+        ("wide", {"bf16": False, "checkpointing": False, "double_quant": False, **FOUR_BITS}),
     ],
 )
 def test_the_estimate_is_the_peak_of_a_real_run(shape, changes, tmp_path):
+    if "four_bits" in changes:
+        pytest.importorskip("bitsandbytes")
     small = smaller(SHAPES[shape])
     step = step_of(small, **changes)
     peak = measured_peak(lambda: train(step, small, tmp_path), tmp_path)
@@ -110,6 +115,20 @@ def test_adapters_are_counted_not_guessed():
     step = dataclasses.replace(STEP, lora=lora(), dtype="bfloat16", connection=None)
     weights = trained_weights(step)
     assert estimate_memory(step).gradients == 4 * sum(weight.numel() for weight in weights)  # in float32
+
+
+@pytest.mark.parametrize(("double_quant", "scale"), [(True, 1 + 4 / 256), (False, 4)])
+def test_weights_of_four_bits_take_half_a_byte_and_their_scales(double_quant, scale):
+    step = step_of(SHAPES["wide"], lora=lora(), connection=None)
+    packed = sum(
+        module.base_layer.weight.numel()
+        for module in real_model(step).modules()
+        if hasattr(module, "base_layer")
+    )
+    saved = 4 * packed - (packed / 2 + scale * packed / 64)
+    estimate = estimate_memory(dataclasses.replace(step, four_bits=True, double_quant=double_quant))
+    assert estimate.weights == real_weights(step) - saved
+    assert estimate.gradients == estimate_memory(step).gradients
 
 
 @pytest.mark.parametrize("setting", ["rows", "tokens", "english_tokens"])
