@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from cctuning.settings.keys import LibraryChoice, list_of, number, numbers, one_of, required, setting
+from cctuning.settings.keys import Choice, LibraryChoice, list_of, number, numbers, one_of, required, setting
 
 if TYPE_CHECKING:
     from cctuning.analysis.transplant.interventions import Intervention
@@ -26,6 +26,7 @@ SCHEDULES = LibraryChoice(
     ("cosine", "linear", "constant", "constant_with_warmup", "polynomial"), "transformers:SchedulerType"
 )
 _PRIVATE = "of a new repository: whether it is private; null: as its owner has set"
+MEANWHILE = Choice(("bilingual", "none"))  # inference modes that need no fit
 OPTIMIZERS = LibraryChoice(
     ("adamw_torch_fused", "adamw_torch", "adafactor", "sgd"), "transformers.training_args:OptimizerNames"
 )
@@ -254,11 +255,22 @@ class TrainRecipe:
         0.0, at_least=0, at_most=0.9, help="in place of eval_data: share of the items of data held out"
     )
     eval_steps: int | None = number(None, at_least=1, help="steps between evaluations; null: each epoch")
+    eval_benchmarks: list[str] = setting([], "benchmarks to score in each evaluation, by name or YAML file")
+    eval_benchmarks_data: str = setting("data/pilot", "folder of their files, or hub")
+    eval_languages: list[str] = setting([], "of the benchmarks; default: all that there are")
+    eval_limit: int | None = number(50, at_least=1, help="the first questions of each language; null: all")
+    eval_inference: list[str] = setting(
+        [], "where the connection comes from; default: bilingual, none of a plain model", rule=MEANWHILE
+    )
+    eval_max_new_tokens: int = number(40, at_least=1, help="the longest response")
+    metric_for_best_model: str = setting(
+        "eval_loss", "what the next two go by: also eval_BENCHMARK_INFERENCE, such as eval_xnli_none"
+    )
     load_best_model_at_end: bool = setting(
-        False, "keep the checkpoint of the lowest loss on these rows, and save that model"
+        False, "keep the checkpoint of the lowest loss or highest score, and save that model"
     )
     early_stopping_patience: int | None = number(
-        None, at_least=1, help="evaluations in a row without a lower loss that end the run; null: never"
+        None, at_least=1, help="evaluations in a row without a better one that end the run; null: never"
     )
 
     # What is written
@@ -303,9 +315,16 @@ class TrainRecipe:
         """Raises `ValueError` for settings of evaluations that do not go together."""
         if self.eval_data and self.eval_share:
             raise ValueError(f"eval_share={self.eval_share} beside eval_data: set one of the two")
-        for name in ("eval_steps", "load_best_model_at_end", "early_stopping_patience"):
+        for name in ("eval_steps", "eval_benchmarks", "load_best_model_at_end", "early_stopping_patience"):
             if getattr(self, name) and self.evaluates == "no":
                 raise ValueError(f"{name}={getattr(self, name)} needs rows: set eval_data or eval_share")
+        if self.metric_for_best_model != "eval_loss" and not self.eval_benchmarks:
+            raise ValueError(
+                f"metric_for_best_model={self.metric_for_best_model} is no score of this run: set "
+                "eval_benchmarks, or leave it eval_loss"
+            )
+        if "bilingual" in self.eval_inference and not self.connection.enabled:
+            raise ValueError("eval_inference=[bilingual] needs a connection: set connection.enabled=true")
         if not self.load_best_model_at_end:
             return
         if self.save_strategy != self.evaluates or self.save_steps % (self.eval_steps or 1):

@@ -27,6 +27,7 @@ from cctuning.commands.train_setup import (
     training_step,
     weights_dtype,
 )
+from cctuning.commands.training_scores import BenchmarkScores, benchmark_scores
 from cctuning.connection.adapters import make_plain_adapter
 from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
@@ -108,9 +109,10 @@ def train_model(recipe: TrainRecipe) -> Result:
         pad_token_id=prompts.pad_token_id,
         vocab_size=config.get_text_config().vocab_size,
     )
+    scores = benchmark_scores(recipe, prompts, config)
     errors = preflight(recipe, config, prompts, [*examples, *held_out])
     if recipe.dry_run:
-        show(recipe, examples, held_out, problems, tokenizer)
+        show(recipe, examples, held_out, problems, tokenizer, scores)
         for error in errors:
             console.say(f"This would stop the run: {error}")
         return Result()
@@ -118,7 +120,8 @@ def train_model(recipe: TrainRecipe) -> Result:
         raise errors[0]
 
     with only_run_in(recipe.output_dir) if process_number() == 0 else nullcontext():
-        return Result(Path(recipe.output_dir), fine_tune(recipe, prompts, examples, held_out, problems))
+        report = fine_tune(recipe, prompts, examples, held_out, problems, scores)
+    return Result(Path(recipe.output_dir), report)
 
 
 def fine_tune(
@@ -127,6 +130,7 @@ def fine_tune(
     examples: list[Example],
     held_out: list[Example],
     problems: list[Problem],
+    scores: BenchmarkScores | None,
 ) -> dict[str, Any]:
     """Trains, from a checkpoint where there is one; the first process returns the report."""
     origin = origin_of(recipe)
@@ -137,7 +141,7 @@ def fine_tune(
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     model = load_base_model(recipe, prompts)
-    trainer = make_trainer(recipe, arguments, examples, held_out, prompts.tokenizer, model)
+    trainer = make_trainer(recipe, arguments, examples, held_out, prompts.tokenizer, model, scores)
     check_engine(current_engine(), trainer.accelerator)
     if trainer.accelerator.is_main_process:
         write_beginning(recipe, problems, origin)
@@ -236,6 +240,11 @@ def check(recipe: TrainRecipe) -> None:
             read_twice=first_set(recipe.connection, "monolingual_share", "alignment"),
         )
     recipe.accumulation_steps(current_engine().processes)
+    if recipe.eval_benchmarks and current_engine().name not in ("one", "ddp"):
+        raise ValueError(
+            f"eval_benchmarks has not been tried under {current_engine()}, whose weights are the engine's to "
+            "give: leave it out, and evaluate the checkpoints, or train on one device or under DDP"
+        )
     if recipe.load_best_model_at_end and current_engine().shards_weights:
         raise ValueError(
             f"load_best_model_at_end=True has not been tried under {current_engine()}, which has checkpoints "
@@ -314,6 +323,7 @@ def show(
     held_out: list[Example],
     problems: list[Problem],
     tokenizer: Any,
+    scores: BenchmarkScores | None,
 ) -> None:
     """Prints what a run would do, without doing it."""
     processes = current_engine().processes
@@ -328,7 +338,8 @@ def show(
     show_memory(recipe, examples, warn_only=False)
     if held_out:
         when = "each epoch" if recipe.eval_steps is None else f"every {recipe.eval_steps:,} steps"
-        console.say(f"The loss is measured on {len(held_out):,} other rows {when}")
+        asked = f", and {scores.questions:,} questions are asked: {', '.join(scores.names)}" if scores else ""
+        console.say(f"The loss is measured on {len(held_out):,} other rows {when}{asked}")
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
     console.say(
         f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
@@ -407,16 +418,18 @@ def finished_report(
 ) -> dict[str, Any]:
     """Facts about a finished run: steps, rows, languages, the last loss (nats), times.
 
-    Where there are other rows to measure it on, also `eval_loss` (nats) of the model that is saved, and the
-    step that it is of.
+    Where there are other rows to measure it on, also `eval_loss` (nats) of the model that is saved, the
+    metric that the best one is chosen by, and the step that they are of.
     """
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
     facts = {"steps": state.global_step, "rows": len(examples), "languages": languages_of(examples)}
     evaluations = [line for line in state.log_history if EVALUATED_LOSS in line]
     if evaluations:
-        best = min(evaluations, key=lambda line: line[EVALUATED_LOSS])
+        metric = recipe.metric_for_best_model
+        choose = min if metric == EVALUATED_LOSS else max
+        best = choose(evaluations, key=lambda line: line[metric])
         saved = best if recipe.load_best_model_at_end else evaluations[-1]
-        facts |= {EVALUATED_LOSS: saved[EVALUATED_LOSS], "eval_step": saved["step"]}
+        facts |= {name: saved[name] for name in (EVALUATED_LOSS, metric)} | {"eval_step": saved["step"]}
     return {**facts, "loss": loss, **times}
 
 

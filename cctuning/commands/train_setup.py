@@ -8,6 +8,7 @@ from transformers import set_seed
 from trl import SFTConfig
 
 from cctuning.commands.schemas import TrainRecipe
+from cctuning.commands.training_scores import BenchmarkScores
 from cctuning.connection.model import CCTuningModel
 from cctuning.data.encoding import Example
 from cctuning.data.prompts import PromptFormat
@@ -88,7 +89,7 @@ def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
         }
         if recipe.load_in_4bit:
             # They are quantised on the device that they are to be on.
-            place = {"device_map": {"": "cpu"}} if recipe.use_cpu else {}
+            place: dict[str, Any] = {"device_map": {"": "cpu"}} if recipe.use_cpu else {}
             model = load_four_bits(recipe.model_name_or_path, quantization(recipe), **options, **place)
         else:
             model = load_causal_lm(recipe.model_name_or_path, **options)
@@ -107,15 +108,16 @@ def make_trainer(
     held_out: list[Example],
     tokenizer: Any,
     model: Any,
+    scores: BenchmarkScores | None,
 ) -> CCTuningTrainer:
-    """The trainer for a recipe, which measures the loss on `held_out` meanwhile."""
+    """The trainer for a recipe, which measures the loss on `held_out`, and `scores`, meanwhile."""
     callbacks: list[Any] = [MetricsFile(recipe.output_dir)]
     connection = recipe.connection
     if connection.enabled and connection.final_temperature is not None:
         schedule = (connection.final_temperature, connection.temperature_schedule)
         callbacks.append(TemperatureSchedule(model.connection, *schedule))
     if recipe.early_stopping_patience is not None:
-        callbacks.append(EarlyStopping(recipe.early_stopping_patience))
+        callbacks.append(EarlyStopping(recipe.early_stopping_patience, recipe.metric_for_best_model))
     tokenizer.padding_side = "left"  # as it is saved: batches of prompts are padded on the left
     return CCTuningTrainer(
         model,
@@ -127,6 +129,7 @@ def make_trainer(
         decision_maker_lr_multiplier=connection.decision_maker_lr_multiplier,
         gate_lr_multiplier=connection.gate_lr_multiplier,
         monolingual_refit_steps=connection.monolingual_refit_steps,
+        score=scores,
         peft_config=lora_config(recipe) if recipe.lora.enabled else None,
         callbacks=callbacks,
     )
@@ -162,8 +165,8 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         eval_steps=recipe.eval_steps,
         per_device_eval_batch_size=recipe.per_device_train_batch_size,
         load_best_model_at_end=recipe.load_best_model_at_end,
-        metric_for_best_model=None if recipe.evaluates == "no" else EVALUATED_LOSS,
-        greater_is_better=False,
+        metric_for_best_model=None if recipe.evaluates == "no" else recipe.metric_for_best_model,
+        greater_is_better=recipe.metric_for_best_model != EVALUATED_LOSS,
         logging_steps=recipe.logging_steps,
         logging_first_step=True,
         save_strategy=recipe.save_strategy,

@@ -156,8 +156,9 @@ _NOT_HERE = {
     "instead eval_data=FILE or eval_share=0.1, and eval_steps=N unless each epoch is meant": (
         "eval_strategy evaluation_strategy do_eval evals_per_epoch"
     ),
-    "because it is the loss: cctuning evaluate scores a finished run": (
-        "metric_for_best_model greater_is_better compute_metrics predict_with_generate eval_table_size"
+    "instead eval_benchmarks=[NAME]: metric_for_best_model=eval_NAME_none then goes by its score": (
+        "greater_is_better compute_metrics predict_with_generate eval_table_size do_bench_eval bench_dataset "
+        "lm_eval_tasks do_causal_lm_eval eval_causal_lm_metrics"
     ),
     "instead per_device_train_batch_size, which is that of evaluations too": (
         "per_device_eval_batch_size eval_batch_size"

@@ -76,20 +76,21 @@ class BeforeSteps(TrainerCallback):
 
 
 class EarlyStopping(TrainerCallback):
-    """Ends the run after `patience` evaluations in a row without a lower loss.
+    """Ends the run after `patience` evaluations in a row without a lower loss, or a higher score.
 
     They are read from the state, which checkpoints keep: a resumed run ends at the same step.
     """
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
+    def __init__(self, patience: int, metric: str = EVALUATED_LOSS) -> None:
+        self.patience, self.metric = patience, metric
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The loss of this evaluation is in the history by now."""
-        losses = [line[EVALUATED_LOSS] for line in state.log_history if EVALUATED_LOSS in line]
-        since_best = len(losses) - 1 - losses.index(min(losses))
+        """This evaluation is in the history by now."""
+        values = [line[self.metric] for line in state.log_history if self.metric in line]
+        best = min(values) if self.metric == EVALUATED_LOSS else max(values)
+        since_best = len(values) - 1 - values.index(best)
         control.should_training_stop = control.should_training_stop or since_best >= self.patience
 
 

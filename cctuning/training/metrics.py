@@ -9,7 +9,8 @@ from cctuning.data.fields import type_name
 from cctuning.tools.json_text import from_json
 
 METRICS_FILE = "metrics.jsonl"
-EVALUATED_LOSS = "eval_loss"  # on rows that are not trained on
+EVALUATED = "eval_"  # begins a name of what is measured meanwhile, on what is not trained on
+EVALUATED_LOSS = f"{EVALUATED}loss"
 TOKENS = "tokens/"  # begins a name in it: label tokens, then a language
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class CCTuningTrainer(ResumableTrainer):
         decision_maker_lr_multiplier: the learning rate of the pooling's parameters over everything else's.
         gate_lr_multiplier: the same of the gate's.
         monolingual_refit_steps: steps between two fits of W_T, for a connection with a `monolingual_share`.
+        score: gives scores by name, of the model in eval mode on all processes (`Shard`); asked for in every
+            evaluation, and logged with the loss.
     """
 
     data_collator: Any
@@ -92,6 +94,7 @@ class CCTuningTrainer(ResumableTrainer):
         decision_maker_lr_multiplier: float = 1.0,
         gate_lr_multiplier: float = 100.0,
         monolingual_refit_steps: int = 100,
+        score: Callable[[Any, Shard], dict[str, float]] | None = None,
         data_collator: Any = None,
         peft_config: PeftConfig | None = None,
         callbacks: Sequence[Any] = (),
@@ -115,6 +118,7 @@ class CCTuningTrainer(ResumableTrainer):
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
         self.gate_lr_multiplier = gate_lr_multiplier
         self.monolingual_refit_steps = monolingual_refit_steps
+        self.score = score
         sets = {"train": train_dataset, "eval": eval_dataset}
         self.examples = {
             mode: _examples(rows, processing_class, args.max_length, english=connected)
@@ -194,8 +198,12 @@ class CCTuningTrainer(ResumableTrainer):
             "pad_token_id": _pad_token_id(self.processing_class),
             "batch_size": self.args.per_device_train_batch_size,
             "seed": self.args.seed,
-            "shard": Shard(self.args.process_index, self.args.world_size),
+            "shard": self._shard,
         }
+
+    @property
+    def _shard(self) -> Shard:
+        return Shard(self.args.process_index, self.args.world_size)
 
     def _restore(self, checkpoint: Path) -> None:
         super()._restore(checkpoint)
@@ -335,12 +343,16 @@ class CCTuningTrainer(ResumableTrainer):
         super().log(logs, start_time)
 
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
-        """As the Trainer's; the loss is over label tokens, with the statistics beside it."""
+        """As the Trainer's; the loss is over label tokens, with the statistics and scores beside it."""
         # Its data loader draws a seed: a run with evaluations trains as one without.
         devices = [self.args.device] if self.args.device.type == "cuda" else []
+        scores: dict[str, float] = {}
         with torch.random.fork_rng(devices):
             output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-        values = self.statistics["eval"].collect(self._sum_over_processes)
+            if self.score is not None:
+                with self.accelerator.autocast():
+                    scores = self.score(self.model, self._shard)
+        values = self.statistics["eval"].collect(self._sum_over_processes) | scores
         output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in values.items()})
         return output
 

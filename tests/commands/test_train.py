@@ -2,6 +2,8 @@ import dataclasses
 import json
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,12 +18,13 @@ from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import held_out_rows, read_rows
 from cctuning.data.templates import TEMPLATES
+from cctuning.evaluation.results.folder import read_results
 from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
 from tests.processes import start_two
-from tests.questions import change_weight
+from tests.questions import TOKENIZER, change_weight, save_models, write_items
 from tests.scripts import ON_CPU, call, write_base, write_rows
-from tests.tiny import tiny_rows
+from tests.tiny import SENTENCES, tiny_llama, tiny_rows
 
 pytestmark = pytest.mark.slow
 
@@ -383,7 +386,7 @@ def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out
         "plain": {"connection__enabled": "false"},
         "lora": {"lora__enabled": "true", "lora__alpha": "3000", "lr_scheduler_type": "constant"},
     }
-    changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true"}
+    changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true", "learning_rate": "3e-1"}
     if kind == "4 bits":
         pytest.importorskip("bitsandbytes")
     ended = call(train, *arguments(**settings | changes.get(kind, {})))
@@ -416,6 +419,70 @@ def test_early_stopping_ends_the_run_where_the_loss_has_not_fallen(arguments, da
     assert len(losses) < 12 and losses.index(min(losses)) == len(losses) - 3
     report = json.loads((tmp_path / "run" / "training_report.json").read_text())
     assert (report["steps"], report["eval_loss"]) == (len(losses), losses[-1])
+
+
+def write_questions(golds):
+    """Two questions in each of two languages, as `golds` answers them; by default with what none says."""
+    for language in ("sw", "ru"):
+        prompt, _, english = SENTENCES[language]
+        items = [
+            {
+                **{"id": number, "language": language, "prompt": prompt + "?" * number},
+                **{"prompt_en": english + "?" * number, "answer": [golds.get((language, number), "@")]},
+            }
+            for number in range(2)
+        ]
+        write_items(Path(f"data/pilot/MKQA/{language}.jsonl"), items)
+
+
+def evaluated(model, mode):
+    settings = ["benchmarks=[mkqa]", "data=data/pilot", "max_new_tokens=6", "use_cpu=true", "resume=never"]
+    ended = call("evaluate", *settings, f"model={model}", f"inference={mode}", "output_dir=out")
+    assert ended.status == 0, ended.err
+    return read_results("out")
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_scores_meanwhile_are_those_of_an_evaluation_and_move_nothing(arguments, tmp_path, monkeypatch, lora):
+    monkeypatch.chdir(tmp_path)
+    save_models(tmp_path, loud=tiny_llama(len(TOKENIZER), initializer_range=0.3))
+    settings = {
+        **{"model_name_or_path": "loud", "eval_share": 0.25, "eval_steps": 2, "save_strategy": "steps"},
+        **{"save_steps": 2, "save_total_limit": "null", "lora__enabled": lora, "lora__r": 4},
+    }
+    ended = call(train, *arguments(**settings, output_dir="plain"))
+    assert ended.status == 0, ended.err
+    write_questions({})
+    evaluated("plain/checkpoint-2", "bilingual")
+    said = {}
+    for language in ("sw", "ru"):
+        for line in Path(f"out/samples_mkqa_{language}.jsonl").read_text().splitlines():
+            sample = json.loads(line)
+            said[language, sample["doc_id"]] = sample["resps"][0][0]
+    write_questions({**said, ("ru", 1): "@"})  # what the model of step 2 says, but for one question
+    scored = {
+        **{"eval_benchmarks": "[mkqa]", "eval_inference": "[bilingual,none]", "eval_max_new_tokens": 6},
+        **{"metric_for_best_model": "eval_mkqa_bilingual", "load_best_model_at_end": "true"},
+    }
+    ended = call(train, *arguments(**settings, **scored, output_dir="scored"))
+    assert ended.status == 0, ended.err
+    plain, with_scores = (metrics_of(Path(name)) for name in ("plain", "scored"))
+    evaluations = [line for line in with_scores if "eval_loss" in line]
+    assert evaluations[0]["eval_mkqa_bilingual/sw"] > evaluations[1]["eval_mkqa_bilingual/sw"]
+    assert evaluations[0]["eval_mkqa_bilingual/ru"] == 0.5
+    for line in evaluations:
+        for mode in ("bilingual", "none"):
+            results = evaluated(f"scored/checkpoint-{line['step']}", mode)
+            for name, key in ("mkqa_sw", "sw"), ("mkqa_ru", "ru"):
+                assert line[f"eval_mkqa_{mode}/{key}"] == results["results"][name]["accuracy,paper"]
+            assert line[f"eval_mkqa_{mode}"] == results["groups"]["mkqa"]["accuracy,paper"]
+    without = [{key: line[key] for key in line if "mkqa" not in key} for line in with_scores]
+    assert without == plain
+    report = json.loads(Path("scored/training_report.json").read_text())
+    assert (report["eval_step"], report["eval_mkqa_bilingual"]) == (2, evaluations[0]["eval_mkqa_bilingual"])
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    best, model = (load_file(folder / name) for folder in (Path("plain/checkpoint-2"), Path("scored")))
+    assert all(torch.equal(best[key], weight) for key, weight in model.items())
 
 
 @pytest.mark.parametrize("stage", [2, 3])

@@ -79,7 +79,7 @@ def test_reasons_name_settings_that_exist_and_are_about_none():
     for name, reason in NOT_HERE.items():
         assert reason.startswith(("because ", "instead ")), reason
         assert name not in train and not any((name, ours) in ALIASES for ours in train), name
-        named = {found.rstrip("=") for found in re.findall(r"[a-z][a-z_.]*=", reason)}
+        named = {found.rstrip("=") for found in re.findall(r"[a-z][a-z0-9_.]*=", reason)}
         assert named <= every, (name, named - every)
 
 
