@@ -12,6 +12,7 @@ from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.connected import is_connected
 from cctuning.generation.conversation import ChatMessage, Decoding, Show, encode_conversation, respond
 from cctuning.generation.generate import Answer
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
 from cctuning.serving.client import ServedModel
 from cctuning.tools.console import new_console
@@ -128,7 +129,7 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
 
 def describe(directory: str, model: Any) -> str:
     """The kind of model, in words."""
-    if kind_of(directory).exported:
+    if kind_of(model_folder(directory)).exported:
         return "monolingual, connected through its Transform Matrix"
     if is_connected(model):
         return "bilingual, connected where you give the question in English too"

@@ -16,7 +16,7 @@ from cctuning.commands.hub_upload import (
 )
 from cctuning.commands.model_engine import check_engine, load_in_engine
 from cctuning.commands.prompts import choose_prompts, choose_rules
-from cctuning.commands.result import Result, beside_model
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.connection.model import load_model_config
 from cctuning.data.prompts import PromptFormat
@@ -43,7 +43,7 @@ from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name
 from cctuning.pretrained.identity import identity_of, model_settings
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import naming_model
+from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe

@@ -25,10 +25,11 @@ from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_war
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
 from cctuning.pretrained.kinds import holds_model, kind_of, read_json_object
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import naming_model
+from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.changes import changed_settings
@@ -64,7 +65,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     state = join_equals("fit", use_cpu=recipe.use_cpu)
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
-    directory = Path(recipe.model) if recipe.model else find_newest_run()
+    directory = model_folder(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
         console.say(f"model={directory}, the newest finished run")
     run_recipe = read_run_recipe(directory)
@@ -120,7 +121,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
 
 def output_of(recipe: FitRecipe, directory: Path) -> Path:
     """Where the export goes. Raises `RunError` for a folder of another model, which it would overwrite."""
-    output_dir = Path(recipe.output_dir or directory / "monolingual")
+    output_dir = Path(recipe.output_dir or beside_model(recipe.model or str(directory), "monolingual"))
     if output_dir.resolve() == directory.resolve():
         raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
     if holds_model(output_dir) and not kind_of(output_dir).exported:

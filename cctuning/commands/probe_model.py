@@ -19,7 +19,7 @@ from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.probe_findings import count, others_than_original, write_findings
 from cctuning.commands.probe_question import probe_question
 from cctuning.commands.prompts import choose_prompts, choose_rules
-from cctuning.commands.result import Result, beside_model
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.language_id import identify
@@ -37,7 +37,7 @@ from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.identity import model_settings
 from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import naming_model
+from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe

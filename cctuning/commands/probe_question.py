@@ -11,11 +11,12 @@ from rich.text import Text
 from cctuning.analysis.lens import draw
 from cctuning.analysis.question.result import QuestionResult
 from cctuning.analysis.question.xtransplant import XTransplant
-from cctuning.commands.result import Result, beside_model
+from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.data.preview import marked_prompt
 from cctuning.data.prompts import PromptFormat
 from cctuning.pretrained.identity import model_settings
+from cctuning.pretrained.names import beside_model
 from cctuning.reporting.plots import save
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.recipe import save_recipe

@@ -24,9 +24,3 @@ class Result:
     def files(self) -> list[Path]:
         """The files in `folder`, by name; those of folders in it are not listed."""
         return [] if self.folder is None else sorted(path for path in self.folder.iterdir() if path.is_file())
-
-
-def beside_model(model: str, *names: str) -> Path:
-    """The default folder of results: in the model's folder, or for a model on the hub under outputs/."""
-    folder = Path(model)
-    return (folder if folder.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from cctuning.commands.asked_model import load_asked_model
@@ -16,6 +15,8 @@ from cctuning.commands.result import Result
 from cctuning.commands.schemas import ServeRecipe
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.conversation import Show, Turn, encode_conversation, respond
+from cctuning.generation.modes import export_of
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
 from cctuning.serving.chat_api import ChatRequest, Refusal
 from cctuning.serving.http_server import CHAT, Answering, ChatServer
@@ -43,19 +44,19 @@ def serve_model(recipe: ServeRecipe) -> Result:
             warn=console.warn,
         )
         server.answering = _answering(model, prompts, recipe.max_new_tokens)
-        state = "connected" if kind_of(recipe.model).exported else "a plain model, not connected"
+        state = (
+            "connected" if kind_of(model_folder(recipe.model)).exported else "a plain model, not connected"
+        )
         console.say(f"{server.name} ({state}) is served at {server.url}{CHAT}; Ctrl-C ends it")
         server.serve_forever()
     return Result()
 
 
 def _check_kind(model: str) -> None:
-    if kind_of(model).run:
-        exported = Path(model) / "monolingual"
-        made = "" if kind_of(exported).exported else f", which cctuning fit model={model} makes"
+    if kind_of(model_folder(model)).run:
         raise ValueError(
             f"model={model} is a run, whose connection needs an English prompt with each question: serve "
-            f"{exported}{made}"
+            f"{export_of(model)}"
         )
 
 
@@ -75,7 +76,7 @@ def _on_vllm(recipe: ServeRecipe) -> bool:
 
 
 def _serve_on_vllm(recipe: ServeRecipe) -> None:
-    if kind_of(recipe.model).exported:
+    if kind_of(model_folder(recipe.model)).exported:
         _check_plug_in()
     with subprocess.Popen(vllm_command(recipe)) as server:
         try:

@@ -17,6 +17,7 @@ from cctuning.data.rows import read_rows
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode, set_mode
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
@@ -138,7 +139,7 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
 
 def connection_mode(recipe: VisualizeRecipe, folder: str) -> str:
     """The mode of a model's connection: none for a plain one; without a matrix `auto` is bilingual."""
-    kind = kind_of(folder)
+    kind = kind_of(model_folder(folder))
     if not kind.connected:
         return "none"
     if recipe.inference == "auto" and kind.run:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import hf_hub_download
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, PreTrainedModel
@@ -25,6 +24,7 @@ from cctuning.connection.modeling_cctuning import (
 )
 from cctuning.connection.settings import check_exported, read_connection
 from cctuning.connection.sublayers import sublayer_paths
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import (
     ADAPTER_FILE,
     CONNECTION_FILE,
@@ -77,7 +77,7 @@ class CCTuningModel(CrossLingualConnection):
         Raises `FileNotFoundError` where `directory` holds no `connection.json` (see `load_model`), and
         `ModelError` or `WeightsError` where one of its files cannot be used.
         """
-        directory = Path(directory)
+        directory = model_folder(directory)
         settings = connection_folder(directory) / CONNECTION_FILE
         if not settings.is_file():
             raise FileNotFoundError(f"{settings} is missing: {directory} is no CC-Tuning run")
@@ -161,32 +161,18 @@ def load_model(directory: str | Path, **kwargs: Any) -> Any:
     An exported model runs this package's code, not the file in its folder. `kwargs` go to `load_causal_lm`.
     Raises `ModelError` or `WeightsError` where one of its files cannot be used.
     """
-    directory = Path(directory)
+    directory = model_folder(directory)
     kind = kind_of(directory)
     if kind.run:
         return CCTuningModel.load(directory, **kwargs)
     if kind.exported:
         return load_causal_lm(directory, model_class=_exported_class(directory), **kwargs).eval()
     model = _load_base(directory, **kwargs).eval()
-    if what := _connected_on_hub(directory, model.config, kwargs.get("revision")):
+    if getattr(model.config, "cctuning", None) is not None:  # which nobody could see until now
         raise ModelError(
-            f"{directory} is {what} on the hub, and would be taken for a plain model: download it, "
-            f"with hf download {directory} --local-dir FOLDER, and name the folder"
+            f"{directory} is an exported model on the hub, and was taken for a plain one: try again"
         )
     return model
-
-
-def _connected_on_hub(name: Path, config: Any, revision: str | None) -> str:
-    """What of ours a name on the hub stands for, where no folder tells; "" for a model of another kind."""
-    if getattr(config, "cctuning", None) is not None:
-        return "an exported model"
-    if name.exists():
-        return ""
-    try:
-        hf_hub_download(name.as_posix(), f"{CONNECTION_FOLDER}/{CONNECTION_FILE}", revision=revision)
-    except (OSError, ValueError):  # it is not there
-        return ""
-    return "a CC-Tuning run"
 
 
 def load_model_config(directory: str | Path, *, trust_remote_code: bool = False) -> Any:
@@ -201,18 +187,19 @@ def load_model_generation_config(
 ) -> GenerationConfig:
     """The generation configuration of a model, for an adapter without one that of its base."""
     key, name, revision = _configured_by(directory)
-    if (Path(directory) / GENERATION_CONFIG_NAME).is_file():
-        key, name, revision = "model", str(directory), None
+    if (model_folder(directory) / GENERATION_CONFIG_NAME).is_file():
+        key, name, revision = "model", str(model_folder(directory)), None
     with naming_model(key, name):
         return load_generation_config(name, revision=revision, trust_remote_code=trust_remote_code)
 
 
 def _configured_by(directory: str | Path) -> tuple[str, str, str | None]:
     """Whose configuration is a model's: its own, or for an adapter its base's; key, name and revision."""
-    if not kind_of(directory).adapter:
-        return "model", str(directory), None
-    name, revision = base_of(directory)
-    return f"{Path(directory) / ADAPTER_FILE}: base_model_name_or_path", name, revision
+    folder = model_folder(directory)
+    if not kind_of(folder).adapter:
+        return "model", str(folder), None
+    name, revision = base_of(folder)
+    return f"{folder / ADAPTER_FILE}: base_model_name_or_path", name, revision
 
 
 def _exported_class(directory: Path) -> Any:

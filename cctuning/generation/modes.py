@@ -1,10 +1,11 @@
 """Inference modes: where the connection comes from while a benchmark is asked."""
 
-from pathlib import Path
 from typing import Any
 
 from cctuning.connection.connected import connection_of
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
+from cctuning.pretrained.names import beside_model
 
 
 def choose_mode(model: str, inference: str) -> str:
@@ -14,11 +15,11 @@ def choose_mode(model: str, inference: str) -> str:
     its Transform Matrix, a plain one without connection. Raises `ValueError` where the model cannot be asked
     so, or where `auto` would have to guess.
     """
-    kind = kind_of(model)
+    kind = kind_of(model_folder(model))
     if inference == "auto":
         if kind.run:
             raise ValueError(
-                f"{model} has a Decision Maker and no Transform Matrix: evaluate {_exported(model)}, or set "
+                f"{model} has a Decision Maker and no Transform Matrix: evaluate {export_of(model)}, or set "
                 "inference=bilingual, translated or none"
             )
         return "monolingual" if kind.exported else "none"
@@ -29,13 +30,14 @@ def choose_mode(model: str, inference: str) -> str:
     if inference == "monolingual" and not kind.exported:
         raise ValueError(
             f"inference=monolingual needs a Transform Matrix, and {model} has none: evaluate "
-            f"{_exported(model)}"
+            f"{export_of(model)}"
         )
     return inference
 
 
-def _exported(model: str) -> str:
-    folder = Path(model) / "monolingual"
+def export_of(model: str) -> str:
+    """The setting that names the export of a run, and what makes it, in words."""
+    folder = beside_model(model, "monolingual")
     made = "" if kind_of(folder).exported else f", which cctuning fit model={model} makes"
     return f"model={folder}{made}"
 

@@ -1,21 +1,12 @@
 """Models by name, a folder or a hub name: errors say which setting named what, and why it is no model."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cctuning.pretrained.hub import may_be_on_hub
 from cctuning.pretrained.kinds import GGUF_SUFFIX, check_whole, holds_model
 from cctuning.settings.near_matches import did_you_mean
-
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-def may_be_on_hub(name: str) -> bool:
-    """Whether `name` is no folder or file, and has the form of a name on the hub."""
-    path = Path(name)
-    here = path.exists() or path.suffix == GGUF_SUFFIX or (len(path.parts) > 1 and path.parent.is_dir())
-    return not here and _HUB_NAME.fullmatch(name) is not None
 
 
 @contextmanager
@@ -56,6 +47,12 @@ def check_model_path(key: str, name: str) -> None:
             )
     elif not may_be_on_hub(name):
         raise FileNotFoundError(f"{key}={name} does not exist{_hint(path)}")
+
+
+def beside_model(model: str, *names: str) -> Path:
+    """The default folder of results: in the model's folder, or for a model on the hub under outputs/."""
+    folder = Path(model)
+    return (folder if folder.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)
 
 
 def _hint(path: Path) -> str:

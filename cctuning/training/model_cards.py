@@ -7,8 +7,8 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from cctuning.data.sources import hub_data_set
+from cctuning.pretrained.hub import may_be_on_hub
 from cctuning.pretrained.licences import licence_of
-from cctuning.pretrained.names import may_be_on_hub
 from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.tables import RecordTable
 

@@ -9,6 +9,7 @@ import yaml
 
 from cctuning.connection.model import CONNECTION_WEIGHTS
 from cctuning.distributed.engines import Engine
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import ORIGIN_FILE
 from cctuning.pretrained.kinds import (
     ADAPTER_FILE,
@@ -111,9 +112,10 @@ def check_trusted(directory: str | Path, trust_remote_code: bool) -> None:
 
     The folder may come from anybody, so its recipe alone decides nothing.
     """
-    if trust_remote_code or not (Path(directory) / RECIPE_FILE).is_file():
+    folder = model_folder(directory)
+    if trust_remote_code or not (folder / RECIPE_FILE).is_file():
         return
-    if read_run_recipe(directory).get("trust_remote_code"):
+    if read_run_recipe(folder).get("trust_remote_code"):
         raise RunError(
             f"{directory} was trained with trust_remote_code=true: its model needs code that came with it; "
             "look at that code, then say trust_remote_code=true here too"

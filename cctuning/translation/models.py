@@ -8,6 +8,7 @@ import torch
 
 from cctuning.connection.adapters import base_of
 from cctuning.data.prompts import PromptFormat, choose_template
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import model_name
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_causal_lm, load_seq2seq_lm, load_tokenizer
@@ -40,8 +41,9 @@ def language_model(
         tokenizer = load_tokenizer(directory, **trust)
     choose_template(tokenizer, *template)
     name, revision = directory, None
-    if kind_of(directory).adapter:
-        name, revision = base_of(directory)
+    folder = model_folder(directory)
+    if kind_of(folder).adapter:
+        name, revision = base_of(folder)
     with naming_model("translator.model", name):
         if in_vllm is None:
             model = load_causal_lm(name, revision=revision, **loading).eval().to(device)

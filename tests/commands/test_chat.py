@@ -13,6 +13,7 @@ from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.tools.errors import printable
 from tests.commands.test_serve import serving, write_translating
+from tests.hub_cache import put_into_cache
 from tests.scripts import call, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
@@ -65,6 +66,15 @@ def test_a_question_is_answered_with_where_the_connection_came_from(folders, kin
     shown = asked(folders[kind], *arguments)
     assert shown_as("".join(shown[:-1])) == shown_as(said.text)
     assert shown[-1] == source.format(said.layer)
+
+
+def test_an_exported_model_of_the_hub_answers_as_its_folder_does(tmp_path, monkeypatch):
+    folder, _, _ = write_translating(tmp_path / "exported")
+    own = (f"question={QUESTION}", "prompt_language=sw")
+    loaded = asked(folder, *own)
+    put_into_cache(folder, tmp_path / "cache", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert asked("org/name", *own) == loaded and "own English" in "".join(loaded)
 
 
 def test_english_for_a_plain_model_is_a_clear_error(folders):

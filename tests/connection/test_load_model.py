@@ -4,12 +4,23 @@ import json
 
 import pytest
 import torch
-from huggingface_hub import constants
+from peft import LoraConfig, get_peft_model
 
 from cctuning import CCTuningModel, ConnectionConfig
-from cctuning.connection.model import load_model
+from cctuning.connection.adapters import make_plain_adapter
+from cctuning.connection.connected import is_connected
+from cctuning.connection.model import (
+    load_model,
+    load_model_config,
+    load_model_generation_config,
+    save_connection,
+)
 from cctuning.export import export_monolingual
-from cctuning.pretrained.kinds import ModelError
+from cctuning.generation.modes import choose_mode
+from cctuning.pretrained.hub import model_folder
+from cctuning.pretrained.kinds import kind_of
+from cctuning.pretrained.weights import WeightsError
+from tests.hub_cache import put_into_cache
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 
@@ -32,20 +43,46 @@ def test_an_exported_model_is_connected(exported):
     assert model.transform_matrix.weight.shape == (32, 32)
 
 
-@pytest.mark.parametrize("kind", ["exported model", "CC-Tuning run"])
-def test_one_of_ours_on_the_hub_is_not_taken_for_a_plain_one(exported, kind, tmp_path, monkeypatch):
-    cached = tmp_path / "cache" / "models--org--name"
-    for folder in ("snapshots", "refs"):
-        (cached / folder).mkdir(parents=True)
-    if kind == "exported model":
-        exported.rename(cached / "snapshots" / "0123")
-    else:
-        model = CCTuningModel.wrap(tiny_llama(len(tiny_tokenizer())))
-        model.save_pretrained(cached / "snapshots" / "0123")
-    (cached / "refs" / "main").write_text("0123")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+@pytest.mark.parametrize("kind", ["exported", "run", "an older run", "adapter", "plain"])
+def test_a_model_of_the_hub_is_connected_where_its_files_say_so(exported, tmp_path, monkeypatch, kind):
+    folder = exported
+    if kind != "exported":
+        folder = tmp_path / "other"
+        model = tiny_llama(len(tiny_tokenizer()))
+        if kind == "adapter":
+            model.save_pretrained(tmp_path / "base")
+            model = load_model(tmp_path / "base")
+        if kind != "plain":
+            model = CCTuningModel.wrap(model)
+        if kind == "adapter":
+            config = LoraConfig(target_modules=["q_proj"], modules_to_save=["decision_maker"])
+            adapted = get_peft_model(model, config)
+            adapted.save_pretrained(folder)
+            make_plain_adapter(folder)
+            save_connection(model, folder)
+        else:
+            model.save_pretrained(folder)
+        if kind == "an older run":
+            for path in (folder / "connection").iterdir():
+                path.rename(folder / path.name)
+    expected = load_model(folder)
+    put_into_cache(folder, tmp_path / "cache", monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=f"org/name is an? {kind} on the hub"):
+    loaded = load_model("org/name")
+    assert type(loaded).__name__ == type(expected).__name__
+    assert loaded.state_dict().keys() == expected.state_dict().keys()
+    assert is_connected(loaded) == (kind != "plain")
+    kinds = kind_of(model_folder("org/name"))
+    assert (kinds.exported, kinds.run) == (kind == "exported", kind not in ("exported", "plain"))
+    assert load_model_config("org/name").hidden_size == 32
+    assert load_model_generation_config("org/name").to_diff_dict() is not None
+    assert choose_mode("org/name", "none") == "none"
+
+
+def test_a_model_of_the_hub_that_is_not_whole_is_an_error(exported, tmp_path, monkeypatch):
+    (exported / "model.safetensors").unlink()
+    put_into_cache(exported, tmp_path / "cache", monkeypatch)
+    with pytest.raises(WeightsError, match="holds no model"):
         load_model("org/name")
 
 

@@ -26,10 +26,6 @@ def test_kinds(tmp_path, files, run, exported, adapter):
     assert kind.connected == (run or exported)
 
 
-def test_a_hub_name_is_plain():
-    assert kind_of("org/name") == ModelKind(run=False, exported=False, adapter=False)
-
-
 def test_a_broken_configuration_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match=r"config\.json"):

@@ -11,6 +11,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.generation.engine_model import MIXTURE, NOT_CONNECTED, EngineModel, Generated, TokenIds
 from cctuning.generation.rules import stop_tokens
 from cctuning.pretrained.generation_config import penalties
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
 from cctuning.pretrained.loading import load_config, load_generation_config
 from cctuning.serving.options import KEY
@@ -19,7 +20,7 @@ from cctuning.tools.extras import extra
 
 def check_servable(model: str, mode: str) -> None:
     """Raises `ValueError` where vLLM cannot ask `model`, a folder or hub name, in the mode `mode`."""
-    if mode != "none" and not kind_of(model).exported:
+    if mode != "none" and not kind_of(model_folder(model)).exported:
         raise ValueError(
             f"engine=vllm serves exported models, and {model} is none, so inference={mode} is not had of it: "
             "name the export (cctuning fit makes it), or set engine=hf"
@@ -67,9 +68,10 @@ class VllmModel(EngineModel):
             raise ValueError("the model's generation_config.json sets no_repeat_ngram_size: set engine=hf")
         # A plain model is not asked about a connection.
         self._options: dict[str, Any] = {}
-        if kind_of(model).exported:
+        folder = model_folder(model)
+        if kind_of(folder).exported:
             self._options = {"connected": mode != "none"}
-        self._llm: Any = LLM(model, **({"disable_log_stats": True} | arguments))
+        self._llm: Any = LLM(str(folder), **({"disable_log_stats": True} | arguments))
         config = self._llm.llm_engine.vllm_config.model_config
         self.dtype, self.positions = config.dtype, config.max_model_len
 
