@@ -270,3 +270,9 @@ def test_what_one_process_cannot_do_ends_all(folder):
     assert first.status and second.status
     assert f"F is not finite in layer 0 (from 0) for id {longest.id!r}" in first.err + second.err
     assert not (folder / "outputs/mine/monolingual").exists()
+
+
+def test_the_export_of_a_run_on_the_hub_goes_to_outputs():
+    assert script.output_of(FitRecipe(model="org/name"), Path("cache")) == Path(
+        "outputs/org--name/monolingual"
+    )
