@@ -85,6 +85,7 @@ class LanguageModelTranslator:
     def _fault(self, text: str, tokens: int) -> str | None:
         if token := self.prompts.control_token(text):
             return f"holds {token}, which the model's tokenizer would read as a token of its own"
+        room: int | None
         if isinstance(self.model, EngineModel):
             room = self.model.positions
         else:
@@ -94,7 +95,7 @@ class LanguageModelTranslator:
         return None
 
     def _generate(self, ids: list[list[int]], limit: int) -> list[str | Untranslated]:
-        beams = {} if isinstance(self.model, EngineModel) else {"num_beams": self.beam_size}
+        beams: dict[str, Any] = {} if isinstance(self.model, EngineModel) else {"num_beams": self.beam_size}
         tokens = generate_batch(self.model, self.prompts, ids, max_new_tokens=limit, **beams).tokens.tolist()
         stops = set(stop_tokens(self.model, self.prompts))
         return [

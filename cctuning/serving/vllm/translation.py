@@ -28,8 +28,9 @@ def last_question(messages: Sequence[Any]) -> str | None:
         return None
     content = last.get("content")
     if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "\n".join(texts) if texts and all(isinstance(text, str) for text in texts) else None
+        texts = [part.get("text") if isinstance(part, dict) else None for part in content]
+        plain = [text for text in texts if isinstance(text, str)]
+        content = "\n".join(plain) if len(plain) == len(texts) else None
     return content.strip() or None if isinstance(content, str) else None
 
 
