@@ -50,11 +50,11 @@ def test_every_shipped_study_has_steps_that_their_scripts_would_take(name, held_
     assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
 
 
-def test_the_small_study_of_held_out_questions_goes_on_from_the_run_before_it(held_out_questions):
+def test_the_study_of_held_out_questions_goes_on_from_the_run_before_it(held_out_questions):
     before = dataclasses.asdict(load_recipe(["recipe=facts"], TrainRecipe, folder=RECIPES))
-    steps, _ = plan("held_out_small")
+    steps, _ = plan("held_out")
     trained = [step.settings for step in steps if step.kind == "train"]
-    same = ("data", "template", "cutoff_len", "total_batch_size", "dtype", "bf16", "use_cpu")
+    same = ("template", "cutoff_len", "total_batch_size", "dtype", "bf16", "use_cpu")
     assert {settings["model_name_or_path"] for settings in trained} == {before["output_dir"]}
     for settings in trained:
         assert {name: settings[name] for name in same} == {name: before[name] for name in same}
