@@ -3,7 +3,14 @@ import re
 import pytest
 
 from cctuning.commands.registry import COMMANDS
-from cctuning.commands.schemas import ChatRecipe, EvaluateRecipe, FitRecipe, TrainRecipe
+from cctuning.commands.schemas import (
+    ChatRecipe,
+    EvaluateRecipe,
+    FitRecipe,
+    ProbeRecipe,
+    TrainRecipe,
+    VisualizeRecipe,
+)
 from cctuning.settings.aliases import ALIASES, NOT_HERE, OTHER_NAMES
 from cctuning.settings.assignments import COMMAND_LINE, UnknownKeysError, flatten
 from cctuning.settings.keys import keys_of
@@ -66,6 +73,12 @@ def test_what_there_is_none_of_is_known_with_its_reason(typed, said):
         list(flatten({typed: "1"}, COMMAND_LINE, keys_of(TrainRecipe)))
     assert f"unknown key {typed!r}" in str(error.value) and said in str(error.value)
     assert "did you mean" not in str(error.value)
+
+
+@pytest.mark.parametrize("recipe", [ProbeRecipe, FitRecipe, VisualizeRecipe])
+def test_vllm_gives_no_outputs_inside_of_layers(recipe):
+    with pytest.raises(UnknownKeysError, match=r"'engine'.*vLLM"):
+        list(flatten({"engine": "vllm"}, COMMAND_LINE, keys_of(recipe)))
 
 
 def test_a_setting_under_another_name_is_that_where_the_command_has_it():

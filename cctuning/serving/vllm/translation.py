@@ -45,7 +45,7 @@ def ask(options: RequestOptions, prompt: Sequence[int], own: OwnTranslation, pro
     language = str(options.prompt_language)
     try:
         own.check(language)
-        text = options.question or own.text_of(prompt)
+        text = options.question or _text_of(prompt, own)
         (ids,), (limit,) = own.ask([text], language)
         ends, factors = end_tokens(rules), penalties(rules)
     except ValueError as error:
@@ -59,6 +59,13 @@ def ask(options: RequestOptions, prompt: Sequence[int], own: OwnTranslation, pro
         )
     stops = ends or [processor.get_tokenizer().eos_token_id]
     return Translation(tuple(ids), tuple(stops), limit, factors)
+
+
+def _text_of(prompt: Sequence[int], own: OwnTranslation) -> str:
+    try:
+        return own.text_of(prompt)
+    except ValueError as error:
+        raise ValueError(f"{error}: say in {KEY}_question what is to be put into English") from error
 
 
 def translated(
