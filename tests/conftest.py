@@ -31,6 +31,7 @@ import torch  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from tests.drafts import RENDERED, figures_as_drafts  # noqa: E402
+from tests.float64 import float64  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -68,6 +69,13 @@ def _only_slow_tests_start_python(request, monkeypatch):
         start(self, args, *more, **options)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", checked)
+
+
+@pytest.fixture
+def no_float32():
+    """Float64 models stay in float64."""
+    with float64():
+        yield
 
 
 @pytest.fixture

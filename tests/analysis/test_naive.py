@@ -5,18 +5,13 @@ import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from tests.analysis.naive import grid, option_log_probabilities, replaced, source_outputs, transplant
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, PAD, VOCABULARY, build, random_ids
 from tests.naive import layers_of, recorded
 
+pytestmark = pytest.mark.usefixtures("no_float32")
+
 SUBLAYERS = ("ffn", "attention", "attention_residual", "block")
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(5, seed=4)
-
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
 
 
 def plain(model, ids, new):

@@ -11,7 +11,6 @@ from transformers import AutoModelForCausalLM
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model, save_connection
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, pad, random_ids
 from tests.naive import (
     Settings,
@@ -24,14 +23,10 @@ from tests.naive import (
     sublayer_outputs,
 )
 
+pytestmark = pytest.mark.usefixtures("no_float32")
+
 SEED = 3  # of the Gumbel noise: the rows below choose different layers
 MAIN = ["llama", "qwen2", "mistral", "gemma2", "gemma3", "gpt_neox"]
-
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
 
 
 def some_rows(count=4):

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
 from tests.naive import (
     Settings,
@@ -21,11 +20,7 @@ from tests.naive import (
     recorded,
 )
 
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
+pytestmark = pytest.mark.usefixtures("no_float32")
 
 
 def sizes(model):

@@ -45,7 +45,7 @@ class Split(NamedTuple):
     drop_last: bool = False
 
 
-WHOLE = [Split(batch, accumulation) for batch, accumulation in ((4, 1), (2, 2), (1, 4))]
+EVEN = [Split(4, 1), Split(1, 4)]
 ODD = [
     Split(2, 2, rows=12),  # the last step is smaller
     Split(2, 1, rows=9),  # the second process's last batch is all repeats
@@ -53,7 +53,9 @@ ODD = [
     Split(4, 1, rows=3),  # fewer rows than the processes take at once
     Split(2, 1, rows=7, drop_last=True),
 ]
-TWO_PROCESSES = {kind: WHOLE + (ODD if kind in ("sft, full", "soft, lora") else []) for kind in KINDS}
+# All ways to split are tried on two kinds that differ in all, and one on the others.
+THOROUGH = ("sft, full", "soft, lora")
+TWO_PROCESSES = {kind: [Split(2, 2), *((EVEN + ODD) if kind in THOROUGH else [])] for kind in KINDS}
 
 
 class Steps(NamedTuple):

@@ -8,8 +8,9 @@ import torch
 from cctuning.analysis.transplant import INTERVENTIONS, SUBLAYERS, Intervention, PromptPair, sweep
 from cctuning.commands.schemas import ProbeRecipe
 from tests.analysis import naive
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
+
+pytestmark = pytest.mark.usefixtures("no_float32")
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 CELLS = [(), ((0, 2),), ((2, 0),), ((1, 1),), ((2, 1), (0, 2)), ((2, 0), (2, 1), (2, 2))]
@@ -23,12 +24,6 @@ CHANGES = {
     "add_mean": lambda own, i, source, target: own + 0.7 * source[: i + 1].mean(0),
     "add_difference": lambda own, i, source, target: own + 0.7 * (source[i] - target[i]),
 }
-
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
 
 
 def block(model, cell, sublayer, change, positions, *, source=SOURCE, target=TARGET):

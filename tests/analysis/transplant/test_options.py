@@ -6,19 +6,14 @@ import torch
 from cctuning.analysis.transplant import SUBLAYERS, PromptPair, answer_log_probabilities, sweep
 from cctuning.analysis.transplant.trees import forest_of, trees_of
 from tests.analysis import naive
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
+
+pytestmark = pytest.mark.usefixtures("no_float32")
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 CELLS = [(), ((0, 2),), ((2, 0),), ((1, 1), (0, 2))]
 # Shared beginnings, one that is another's beginning, one token, and one twice.
 OPTIONS = ((10, 11, 12), (10, 11, 13, 14), (10, 11), (20,), (21, 22), (20,), (10, 30, 31, 32, 33))
-
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
 
 
 def check(result, model, question, cells, sublayer="ffn"):

@@ -6,21 +6,14 @@ from transformers import GenerationConfig, StoppingCriteria
 
 from cctuning.analysis.transplant import PromptPair, rules, sweep, transplant_sweep
 from tests.analysis import naive
-from tests.float64 import float64
 from tests.models import PAD, build, random_ids
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_float32")]
 
 SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 QUESTIONS = [PromptPair(SOURCE, TARGET), PromptPair(random_ids(4, seed=5), random_ids(5, seed=6))]
 QUESTIONS.append(PromptPair(random_ids(2, seed=7), random_ids(3, seed=8)))
 CELLS = [(), ((0, 2),), ((2, 0),), ((1, 1), (0, 2)), ((1, 2),), ((0, 1),)]
-
-
-@pytest.fixture(autouse=True)
-def no_float32():
-    with float64():
-        yield
 
 
 def check(model, new=8, cells=CELLS, rows=None):

@@ -6,7 +6,6 @@ import torch
 
 from cctuning.analysis.transplant import SUBLAYERS, PromptPair, sweep, transplant_sweep
 from tests.analysis import naive
-from tests.float64 import float64
 from tests.models import ARCHITECTURES, build, random_ids
 
 pytestmark = pytest.mark.slow
@@ -15,12 +14,6 @@ SOURCE, TARGET = random_ids(7, seed=3), random_ids(9, seed=4)
 # The last layer is special as a target, and the first as a source.
 PAIRS = [(0, 2), (2, 0), (1, 1), (0, 1)]
 CELLS = [(), ((0, 2),), ((2, 0),), ((2, 1), (0, 2)), ((0, 1), (1, 0), (2, 2)), ((1, 2),)]
-
-
-@pytest.fixture
-def no_float32():
-    with float64():
-        yield
 
 
 def expected(model, cells, new, *, source=SOURCE, target=TARGET, sublayer="ffn"):
