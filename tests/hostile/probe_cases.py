@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest import mock
 
+from cctuning.commands import probe_findings
 from tests.hostile import models
 from tests.hostile.cases import Table
 from tests.scripts import call
@@ -185,7 +187,8 @@ def half_a_probe_json(folder: Path) -> list[str]:
 def swept(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
     """A finished study in `out` that was changed, to go on with other settings."""
     words = asked(folder)
-    ended = call("probe", *words)
+    with mock.patch.object(probe_findings, "draw_figures"):
+        ended = call("probe", *words)
     assert ended.status == 0, ended.err
     change(folder)
     keys = {argument.partition("=")[0] for argument in more}
