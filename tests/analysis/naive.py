@@ -125,9 +125,10 @@ def grid(
     model: PreTrainedModel, source_ids: Tensor, target_ids: Tensor, sublayer: str, max_new_tokens: int
 ) -> Tensor:
     """(L * L, new): row i * L + j is the swap (i, j), padded with the pad token after its end token."""
-    layers = range(len(layers_of(model)))
+    layers, at = range(len(layers_of(model))), len(target_ids) - 1
+    outputs = source_outputs(model, source_ids, sublayer)
     rows = [
-        transplant(model, source_ids, target_ids, [(source, target)], sublayer, max_new_tokens)
+        answer(model, target_ids, replaced(model, [(source, target)], sublayer, outputs, at), max_new_tokens)
         for source in layers
         for target in layers
     ]

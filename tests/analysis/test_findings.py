@@ -63,17 +63,15 @@ def test_nothing_is_shown_where_nothing_is_won():
 
 
 def test_selectors_are_judged_on_the_pilot_and_on_unseen_questions():
-    made = grids()
+    groups = [("ffn", "xnli"), ("attention", "xcopa")]
+    made = {key: grid for key, grid in grids().items() if key[:2] in groups}
     rng = np.random.default_rng(1)
     applied = {key: made_applied(rng, grid, PAIRS) for key, grid in made.items()}
     activations = {key: Activations(*rng.standard_normal((2, 6, 4, 8)).astype(np.float32)) for key in made}
     found = StudyCells(made, {}, activations, applied=applied, unseen=applied, unseen_activations=activations)
     judged = judge(found, seed=0)
     assert [(one.sublayer, one.benchmark, one.unseen) for one in judged] == [
-        (sublayer, benchmark, unseen)
-        for sublayer in ("ffn", "attention")
-        for benchmark in ("xnli", "xcopa")
-        for unseen in (False, True)
+        (*group, unseen) for group in groups for unseen in (False, True)
     ]
     names = {verdict.name for verdict in judged[0].mean}
     assert {"original", "upper_bound", "vote", "probe_low_rank"} <= names

@@ -25,14 +25,14 @@ def plain(model, ids, new):
 def test_what_changes_and_what_does_not(name):
     model = build(name)
     last = len(layers_of(model)) - 1
-    own, source = plain(model, TARGET, 4), plain(model, SOURCE, 1)
+    own, source = plain(model, TARGET, 2), plain(model, SOURCE, 1)
     for sublayer in ("ffn", "attention", "block"):
         every = [(layer, layer) for layer in range(last + 1)]
-        assert transplant(model, TARGET, TARGET, every, sublayer, 4).tolist() == own
+        assert transplant(model, TARGET, TARGET, every, sublayer, 2).tolist() == own
     # The last layer's output is all that the head sees of the last token.
     assert transplant(model, SOURCE, TARGET, [(last, last)], "block", 1).tolist() == source
     assert source[0] != own[0]
-    assert plain(model, TARGET, 4) == own  # nothing is left behind
+    assert plain(model, TARGET, 2) == own  # nothing is left behind
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -107,9 +107,10 @@ def test_llama_by_hand(sublayer, swaps):
     unchanged = by_hand(model, TARGET)[0][-1].log_softmax(-1)
     assert torch.allclose(first, unchanged, atol=1e-3) == (not swaps)
 
-    every = [(token,) for token in range(VOCABULARY)]
-    scores = option_log_probabilities(model, SOURCE, TARGET, swaps, sublayer, [*every, tokens])
-    torch.testing.assert_close(scores[:-1], first, rtol=1e-10, atol=1e-10)
+    some = range(0, VOCABULARY, 9)
+    options = [*((token,) for token in some), tokens]
+    scores = option_log_probabilities(model, SOURCE, TARGET, swaps, sublayer, options)
+    torch.testing.assert_close(scores[:-1], first[some], rtol=1e-10, atol=1e-10)
     steps = logits.log_softmax(-1)[len(TARGET) - 1 :]
     torch.testing.assert_close(scores[-1], steps.max(-1).values.sum(), rtol=1e-10, atol=1e-10)
 
