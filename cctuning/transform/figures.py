@@ -48,7 +48,8 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
 def plot_error_per_layer(report: Mapping[str, Any], path: str | Path) -> None:
     """Relative error, R² (0: no better than the layer's mean) and cosine of every layer on held-out pairs."""
     layers = report["per_layer"]
-    numbers = range(len(layers["r2"]))
+    first = report.get("chosen_layer", 0)
+    numbers = range(first, first + len(layers["r2"]))
     figure, (errors, scores) = subplots((WIDTH, 5.2), 2, sharex=True)
     errors.bar(numbers, _values(layers["relative_error"]), color=_RIDGE, width=0.7)
     errors.set(ylabel="relative error", title=f"per layer, on {report['held_out_pairs']:,} held-out pairs")

@@ -5,7 +5,7 @@ Letters: N pairs, L decoder layers, d hidden size.
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from cctuning.tools.progress import UpdateOf
 from cctuning.transform.learning_curve import curve_point, curve_sizes
 from cctuning.transform.least_squares import LeastSquares, RidgeChoice
 from cctuning.transform.measured import collect_outputs, measure
-from cctuning.transform.pairs import PairSample, english_numbers, stream_pairs
+from cctuning.transform.pairs import Pair, PairBatch, PairSample, english_numbers, stream_pairs
 
 
 class Fit(NamedTuple):
@@ -33,6 +33,8 @@ def fit_transform(
     *,
     pad_token_id: int,
     ridge: float | None = None,
+    rank: int | None = None,
+    chosen_layer: bool = False,
     folds: int = 5,
     batch_size: int = 8,
     shard: Shard = ALONE,
@@ -45,6 +47,8 @@ def fit_transform(
         sample: see `sample_pairs`.
         pad_token_id: any id, for padding that is not looked at.
         ridge: None, chosen by cross-validation over pairs; a number, that penalty; 0.0, no penalty.
+        rank: of W_T at most, None for d; see `LeastSquares.solve`.
+        chosen_layer: fit and measure on the layer alone that a connection with pooling=layer takes.
         folds: of the cross-validation.
         batch_size: pairs per forward pass.
         shard: of several processes, the first one fits; the others call `run_shard`.
@@ -56,10 +60,12 @@ def fit_transform(
     F W_T is the one chosen from F_en, beside the same from F and for always naming the most frequent layer;
     `per_layer`, `languages`, `learning_curve` and `cross_validation`.
 
-    Raises `ValueError` for outputs that are not finite and for too few pairs for the folds.
+    Raises `ValueError` for outputs that are not finite, too few pairs for the folds, a rank above d, and
+    another pooling with `chosen_layer`.
     """
+    layer = _chosen_layer(model) if chosen_layer else None
     stream = functools.partial(
-        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard
+        _stream, model, layer, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard
     )
     sizes = curve_sizes(len(sample.fit))
     measured = collect_outputs(stream(sample.held_out), len(sample.held_out), progress)
@@ -80,16 +86,17 @@ def fit_transform(
             done += len(batch.indices)
             progress("pairs", done, len(sample.fit))
         if stop < len(sample.fit):
-            curve.append(curve_point(fit, held_out, ridge))
+            curve.append(curve_point(fit, held_out, ridge, rank))
             progress("learning curve", len(curve), len(sizes))
     means /= len(sample.fit)
 
     choice = fit.choose_ridge() if ridge is None else None
     penalty = choice.ridge if choice is not None else float(ridge or 0.0)
-    transform = fit.solve(penalty)
-    curve.append(curve_point(fit, held_out, penalty))
+    transform = fit.solve(penalty, rank=rank)
+    curve.append(curve_point(fit, held_out, penalty, rank))
     progress("learning curve", len(sizes), len(sizes))
     report = _sizes(fit, sample) | _ridge(fit, penalty, choice)
+    report |= {} if layer is None else {"chosen_layer": layer}
     report |= {"train_mse": fit.squared_error(transform) / (fit.rows * fit.d)}
     report |= measure(model, measured, sample.held_out, transform, means)
     fitted = Counter(pair.language for pair in sample.fit)
@@ -99,6 +106,23 @@ def fit_transform(
     report["learning_curve"] = curve
     report["plain"] = _plain(curve[-1], report["layer_mean"]["mse"])
     return Fit(transform, report)
+
+
+def _stream(model: Any, layer: int | None, pairs: Sequence[Pair], **passes: Any) -> Iterator[PairBatch]:
+    """As `stream_pairs`; of one layer alone, L = 1, where one is given."""
+    for batch in stream_pairs(model, pairs, **passes):
+        kept = slice(None) if layer is None else slice(layer, layer + 1)
+        yield batch._replace(F=batch.F[:, kept], F_en=batch.F_en[:, kept])
+
+
+def _chosen_layer(model: Any) -> int:
+    """The layer, from 0, that a connection always takes. Raises `ValueError` where it is not one alone."""
+    pooling, layer = model.connection.pooling, model.connection.layer
+    if layer is None:
+        raise ValueError(
+            f"layers=chosen is for pooling=layer: pooling={pooling} looks at the outputs of all layers"
+        )
+    return int(layer % len(model.decoder_layers))
 
 
 def run_shard(

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from cctuning.transform.moments import CrossSum, Matrix, Rows, SymmetricSum, dense, product
-from cctuning.transform.ridge import climb, coarse_to_fine, held_out_errors, ridge_weights
+from cctuning.transform.ridge import climb, coarse_to_fine, held_out_errors, reduced_rank, ridge_weights
 
 # Rows that are added in one go: enough for matrix products at full speed. Fixed, so that the sums are bit for
 # bit the same however rows were batched.
@@ -118,20 +118,24 @@ class LeastSquares:
         self.layers = self.layers or other.layers
         self.pairs += other.pairs
 
-    def solve(self, ridge: float | None = None) -> Tensor:
+    def solve(self, ridge: float | None = None, *, rank: int | None = None) -> Tensor:
         """W (d, d), float64, with F W ≈ F_en; more pairs may be added afterwards.
 
         `ridge`: None, chosen by cross-validation over the pairs; a number, that penalty; 0.0, plain least
         squares, of minimum norm where AᵀA is singular. Directions of A below about 1e-8 √d of the largest
-        count as absent then, because squaring loses them.
+        count as absent then, because squaring loses them. `rank`: of W at most, None for d; the ridge is
+        chosen without it.
 
         Warns where there are fewer than 2 d rows. Raises `ValueError` without pairs, for a ridge that is
-        negative or not finite, and where a fold is empty although the ridge is to be chosen.
+        negative or not finite, a rank that is not from 1 to d, and where a fold is empty although the ridge
+        is to be chosen.
         """
         if ridge is not None and not (np.isfinite(ridge) and ridge >= 0):
             raise ValueError(
                 f"ridge={ridge!r} must be None (chosen by cross-validation), 0.0 or a positive number"
             )
+        if rank is not None and not 1 <= rank <= self.d:
+            raise ValueError(f"rank={rank!r} is not from 1 to d={self.d}")
         self._require_pairs()
         if self.rows < 2 * self.d:
             warnings.warn(
@@ -143,6 +147,8 @@ class LeastSquares:
             ridge = self.choose_ridge().ridge
         self._flush()
         weights = ridge_weights(lambda: dense(self._grams, self.d), self.total.cross, float(ridge))
+        if rank is not None:
+            weights = reduced_rank(weights, self.total.cross, rank)
         return torch.from_numpy(weights)
 
     def choose_ridge(self) -> RidgeChoice:

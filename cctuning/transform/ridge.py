@@ -21,6 +21,20 @@ def ridge_weights(gram: Callable[[], Matrix], cross: Matrix, ridge: float) -> Ma
     return _minimum_norm(gram(), cross, ridge) if weights is None else weights
 
 
+def reduced_rank(weights: Matrix, cross: Matrix, rank: int) -> Matrix:
+    """The W (d, m) of at most this rank with the least ‖A W - B‖² + ridge ‖W‖².
+
+    `weights` is the W of full rank, and `cross` AᵀB. It is projected onto the directions of B of which most
+    is predicted: the first eigenvectors of BᵀA (AᵀA + ridge)⁻¹ AᵀB.
+    """
+    outputs = cross.shape[1]
+    predicted = product(cross.T, weights)
+    _, vectors = scipy.linalg.eigh(
+        (predicted + predicted.T) / 2, subset_by_index=[outputs - rank, outputs - 1], check_finite=False
+    )
+    return product(product(weights, vectors), vectors.T)
+
+
 def held_out_errors(
     gram: Matrix, cross: Matrix, held_out_gram: SymmetricSum, held_out_cross: Matrix, ridges: Sequence[float]
 ) -> list[float]:

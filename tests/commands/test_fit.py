@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from cctuning import export
 from cctuning.commands import fit_matrix as script
@@ -78,9 +79,19 @@ def test_the_newest_run_is_fitted_and_exported(folder, monkeypatch, capsys):
 
 
 def test_the_summary_shows_baselines_and_languages(folder, monkeypatch, capsys):
-    fit(monkeypatch, "ridge=0.5")
+    fit(monkeypatch, "ridge=0.5", "rank=3")
+    matrix = load_file(folder / "outputs/mine/monolingual/model.safetensors")["transform_matrix.weight"]
+    assert torch.linalg.matrix_rank(matrix, rtol=1e-4) == 3
+    with pytest.raises(ValueError, match="pooling=decision_maker"):
+        fit(monkeypatch, "layers=chosen")
     shown = capsys.readouterr().out
-    for text in ("ridge 0.5 (given)", "F itself", "the layer's mean", "F · W_T, th", "fewer than pairs=1000"):
+    for text in (
+        "ridge 0.5 (given, rank 3)",
+        "F itself",
+        "the layer's mean",
+        "F · W_T, th",
+        "fewer than pairs=1000",
+    ):
         assert text in " ".join(shown.split())
 
 

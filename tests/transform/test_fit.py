@@ -10,6 +10,7 @@ import torch
 from cctuning.connection.model import CCTuningModel
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.transform.agreement import LayerAgreement
+from cctuning.transform.figures import plot_error_per_layer
 from cctuning.transform.fit import fit_transform
 from cctuning.transform.pairs import Pair, sample_pairs, stream_pairs
 from tests.models import FIRST_WORD, VOCABULARY, build
@@ -78,6 +79,29 @@ def test_the_matrix_is_fitted_to_centred_and_scaled_outputs(sample):
     fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0)
     expected = np.linalg.solve(A.T @ A + 2.0 * np.eye(A.shape[1]), A.T @ B)
     np.testing.assert_allclose(fit.transform.numpy(), expected, atol=1e-5)
+
+
+def test_a_low_rank_and_the_layer_alone_that_is_chosen(sample, tmp_path):
+    model = connected(pooling="layer", layer=-2)
+    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, rank=5, chosen_layer=True)
+    F, F_en, _ = all_outputs(model, sample.fit)
+    A, B = F[:, 1].numpy(), F_en[:, 1].numpy()
+    full = np.linalg.solve(A.T @ A + 2.0 * np.eye(32), A.T @ B)
+    V = np.linalg.svd(np.vstack([A, 2.0**0.5 * np.eye(32)]) @ full)[2][:5]
+    np.testing.assert_allclose(fit.transform.numpy(), full @ V.T @ V, atol=1e-6)
+    F, F_en, _ = all_outputs(model, sample.held_out)
+    error = (F[:, 1] @ fit.transform - F_en[:, 1]).square()
+    report = fit.report
+    assert report["mse"] == pytest.approx(float(error.mean()), rel=1e-6)
+    assert report["learning_curve"][-1]["mse"] == pytest.approx(report["mse"], rel=1e-6)
+    assert (report["layers"], report["chosen_layer"], len(report["per_layer"]["r2"])) == (1, 1, 1)
+    plot_error_per_layer(report, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size
+
+
+def test_a_pooling_that_looks_at_all_layers_has_none_alone(model, sample):
+    with pytest.raises(ValueError, match="pooling=decision_maker"):
+        fit_transform(model, sample, pad_token_id=0, chosen_layer=True)
 
 
 def test_the_report_is_measured_on_held_out_pairs(model, sample, fit):

@@ -31,6 +31,30 @@ def naive_ridge(A, B, ridge):
     return np.linalg.solve(A.T @ A + ridge * np.eye(A.shape[1]), A.T @ B)
 
 
+@pytest.mark.parametrize("ridge", [0.0, 3.0])
+@pytest.mark.parametrize("rank", [1, 4, 11, 12])
+def test_a_lower_rank_is_the_best_of_that_rank(ridge, rank):
+    """The same by a singular value decomposition of what the full matrix predicts, penalty rows included."""
+    d = 12
+    F, F_en = pairs(30, 3, d, noise=2.0)
+    A, B = rows(F), rows(F_en)
+    penalised = np.vstack([A, ridge**0.5 * np.eye(d)])
+    targets = np.vstack([B, np.zeros((d, d))])
+    full = np.linalg.lstsq(penalised, targets, rcond=None)[0]
+    U, sizes, V = np.linalg.svd(penalised @ full, full_matrices=False)
+    predicted = (U[:, :rank] * sizes[:rank]) @ V[:rank]
+    expected = np.linalg.lstsq(penalised, predicted, rcond=None)[0]
+    found = fitted(F, F_en).solve(ridge, rank=rank)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-9)
+    assert np.linalg.matrix_rank(found.numpy(), tol=1e-8) == rank
+
+
+@pytest.mark.parametrize("rank", [0, -1, 8])
+def test_a_rank_that_no_matrix_has_is_refused(rank):
+    with pytest.raises(ValueError, match=f"rank={rank}"):
+        fitted(*pairs(30, 3, 7)).solve(1.0, rank=rank)
+
+
 def naive_cross_validation(F, F_en, ridges, numbers=None):
     """Held-out mean squared error per element of each ridge, one fit after the other."""
     numbers = np.arange(len(F)) if numbers is None else np.asarray(numbers)
