@@ -10,6 +10,7 @@ from cctuning.commands.asked_model import load_asked_model
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ChatRecipe
 from cctuning.connection.connected import is_connected
+from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.generation.conversation import ChatMessage, Decoding, Show, encode_conversation, respond
 from cctuning.generation.generate import Answer
 from cctuning.pretrained.hub import model_folder
@@ -72,6 +73,9 @@ def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
         prompt, room = encode_conversation(
             model, prompts, messages, english, prompt_language=recipe.prompt_language
         )
+        read = [prompt.ids] if prompt.english_ids is None else [prompt.ids, prompt.english_ids]
+        if unknown := unknown_tokens_warning(prompts.tokenizer, {"the question": read}):
+            console.warn(unknown)
         longest = dataclasses.replace(decoding, max_new_tokens=min(decoding.max_new_tokens, room))
         turn = respond(model, prompts, prompt, longest, show=show)
         return Answer(turn.text, turn.connected, turn.layer, turn.english)

@@ -66,6 +66,9 @@ def test_rows_and_questions_are_read_as_before_and_other_words_are_said(base, qu
         settings["resume"] = "never"
     asked = f"data={others}", f"model={tmp_path / 'run'}", "use_cpu=true", "dry_run=true", "held_out=0.5"
     assert "vocabulary was cut" in call("fit", *asked).out  # the run's tokenizer knows it, too
+    for question, said in ((lines[0]["instruction"], False), ("Mji mkuu wa Kenya ni upi?", True)):
+        chat = call("chat", f"model={tmp_path / 'run'}", f"question={question}", "max_new_tokens=1")
+        assert ("vocabulary was cut" in chat.out) == said, chat.err
 
 
 @pytest.mark.parametrize(
