@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from cctuning.data.delimited import delimited_records
 from cctuning.data.formats import DataError, Record, class_name, json_records, parquet_records, saved_records
-from cctuning.settings.near_matches import did_you_mean
+from cctuning.settings.near_matches import missing_file
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")  # of a folder only where it holds no others
@@ -114,17 +114,11 @@ def _expand(name: str, split: str | None) -> list[Source]:
 
 
 def _missing(path: Path) -> str:
-    folder = path.parent
     if path.is_symlink() and not path.exists():
         return f"{path} is a link to {path.readlink()}, which leads nowhere"
     if path.exists():
         return f"{path} is neither a file nor a folder"
-    if not folder.is_dir():
-        message = f"{path} does not exist, nor does its folder {folder}"
-    else:
-        message = (
-            f"{path} does not exist{did_you_mean(path.name, (entry.name for entry in folder.iterdir()))}"
-        )
+    message = missing_file(path)
     if path.parts[0] == "data":
         message += "\ndata/ is filled by the scripts of `cctuning prepare`;"
         message += " for rows of your own: data=[my_rows.jsonl]"

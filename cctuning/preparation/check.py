@@ -71,7 +71,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.write is not None:
         check_target(options.data, options.write)
     console = new_console()
-    rows, problems = named_rows(options, on_bad_row="skip")
+    rows, problems = named_rows(options, english=not options.plain, on_bad_row="skip")
     if rows:
         console.print(_table(report(rows)))
     _print_problems(problems, options.show, console)
@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cctuning prepare check", description=__doc__)
     add_row_arguments(parser)
     add = parser.add_argument
+    add("--plain", action="store_true", help="rows without an English side, for training without connection")
     add("--show", type=int, default=20, help="how many problems to print (default: 20)")
     add(
         "--write",

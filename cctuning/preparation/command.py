@@ -1,6 +1,7 @@
 """Arguments and exit statuses that the scripts of this folder share."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from cctuning.commands.run import run
+from cctuning.data.formats import DataError
 from cctuning.data.rows import BadRowsError, Problem, Row, read_rows
 from cctuning.preparation.files import SUFFIXES
 from cctuning.preparation.manifest import manifest_path, read_manifest
@@ -42,10 +44,18 @@ def typed(script: str, arguments: Sequence[str] | None) -> list[str]:
     return ["cctuning", "prepare", script, *(sys.argv[1:] if arguments is None else arguments)]
 
 
-def add_row_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `data`, `--column`, `--split` and `--language`: where rows come from."""
+def add_row_arguments(parser: argparse.ArgumentParser, *, english: bool = True) -> None:
+    """Adds `data`, `--column`, `--split`, `--language` and, with `english`, `--english`: sources of rows."""
     add = parser.add_argument
-    add("data", nargs="+", help="JSONL, JSON or Parquet files, folders, globs, hub data sets")
+    add("data", nargs="+", help="JSONL, JSON, CSV, TSV or Parquet files, folders, globs, hub data sets")
+    if english:
+        add(
+            "--english",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="the rows' English side, by the same ids, where it is in files of its own",
+        )
     add(
         "--column",
         type=_column,
@@ -58,14 +68,29 @@ def add_row_arguments(parser: argparse.ArgumentParser) -> None:
     add("--language", help="of rows that do not say it themselves")
 
 
-def named_rows(options: argparse.Namespace, *, on_bad_row: str = "error") -> tuple[list[Row], list[Problem]]:
+def named_rows(
+    options: argparse.Namespace, *, english: bool = True, on_bad_row: str = "error"
+) -> tuple[list[Row], list[Problem]]:
     """The rows that the arguments of `add_row_arguments` name, as `read_rows` returns them."""
-    return read_rows(
-        options.data,
-        columns=dict(options.column),
-        split=options.split,
-        language=options.language,
-        on_bad_row=on_bad_row,
+    try:
+        return read_rows(
+            options.data,
+            columns=dict(options.column),
+            split=options.split,
+            language=options.language,
+            english=english,
+            parallels=options.english,
+            on_bad_row=on_bad_row,
+        )
+    except DataError as error:
+        raise DataError(_as_options(str(error))) from error
+
+
+def _as_options(message: str) -> str:
+    """A message about rows with options of a script in place of a recipe's settings."""
+    message = re.sub(r"\bcolumns\.(\w+)=", r"--column \1=", message)
+    return message.replace("english=FILE", "--english FILE").replace(
+        "connection.enabled=false", "check --plain"
     )
 
 

@@ -211,7 +211,7 @@ def _engine_argument(text: str) -> tuple[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cctuning prepare translate", description=__doc__)
-    add_row_arguments(parser)
+    add_row_arguments(parser, english=False)  # it is what is to be made
     add = parser.add_argument
     add("--output", type=rows_file, required=True, metavar="FILE", help="where the rows go")
     add("--field", choices=_TEXTS, default="instruction", help="what is translated (default: %(default)s)")

@@ -49,6 +49,25 @@ def test_a_percentile_is_the_smallest_value_that_enough_do_not_exceed(values, pe
     assert check.percentile(values, 50) == statistics.median_low(values)
 
 
+SHAREGPT = [
+    {"id": "7", "conversations": [{"from": "human", "value": "Habari?"}, {"from": "gpt", "value": "Nzuri."}]}
+]
+
+
+def test_the_english_side_may_be_in_another_file_or_nowhere(data, tmp_path, capsys):
+    sharegpt, english = data(SHAREGPT), tmp_path / "en.jsonl"
+    english.write_text(json.dumps({"id": "7", "instruction": "News?"}), encoding="utf-8")
+    assert check.main([sharegpt]) == 2
+    said = capsys.readouterr().err
+    assert all(option in said for option in ("--column messages_en=", "--english FILE", "--plain"))
+    assert "connection.enabled" not in said and "columns." not in said
+    assert check.main([sharegpt, "--plain"]) == 0
+    joined = tmp_path / "joined.jsonl"
+    assert check.main([sharegpt, "--english", str(english), "--language", "sw", "--write", str(joined)]) == 0
+    row = json.loads(joined.read_text())
+    assert (row["instruction"], row["instruction_en"], row["output"]) == ("Habari?", "News?", "Nzuri.")
+
+
 def test_good_data_exits_with_0(data, capsys):
     assert check.main([data(GOOD)]) == 0
     printed = capsys.readouterr().out

@@ -14,7 +14,7 @@ from cctuning.commands.schemas import (
 from cctuning.settings.aliases import ALIASES, NOT_HERE, OTHER_NAMES
 from cctuning.settings.assignments import COMMAND_LINE, UnknownKeysError, flatten
 from cctuning.settings.keys import keys_of
-from cctuning.settings.near_matches import did_you_mean, nearest
+from cctuning.settings.near_matches import did_you_mean, missing_file, nearest
 
 KEYS = ["learning_rate", "num_train_epochs", "connection.pooling", "lora.r", "seed"]
 
@@ -35,6 +35,17 @@ KEYS = ["learning_rate", "num_train_epochs", "connection.pooling", "lora.r", "se
 )
 def test_the_nearest_name(typed, meant):
     assert nearest(typed, KEYS) == meant
+
+
+def test_a_file_that_is_missing_is_near_to_one_of_a_like_name_whatever_their_ending(tmp_path):
+    for name in ("empty.jsonl", "capitals.yaml", "mine.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "capitals").mkdir()
+    near = {"capital.yaml": "capitals.yaml", "capitls": "capitals", "mine.jsonl": "mine.json"}
+    for typed, meant in near.items():
+        assert missing_file(tmp_path / typed).endswith(f"does not exist; did you mean '{meant}'?")
+    assert missing_file(tmp_path / "gone.jsonl") == f"{tmp_path}/gone.jsonl does not exist"
+    assert "nor does its folder" in missing_file(tmp_path / "no/such.yaml")
 
 
 def test_the_spelling_of_the_known_name_is_kept():

@@ -13,7 +13,7 @@ from cctuning.evaluation.items.benchmark import Benchmark, Metric
 from cctuning.evaluation.items.files import available_languages
 from cctuning.evaluation.items.prompt_templates import PromptTemplate
 from cctuning.evaluation.scoring import metrics
-from cctuning.settings.near_matches import did_you_mean
+from cctuning.settings.near_matches import did_you_mean, missing_file
 
 SUFFIXES = (".yaml", ".yml")
 # By kind, the ways to score it; the first is the default.
@@ -69,6 +69,8 @@ def read_benchmark(path: str | Path) -> Benchmark:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise DataError(missing_file(path))
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
