@@ -25,6 +25,7 @@ class StudyCells:
 
     grids: Mapping[GridKey, Grid]  # of the pilot
     items: Mapping[tuple[str, str], Sequence[Item]]  # its questions, by benchmark and language
+    control: Mapping[GridKey, Grid] = field(default_factory=dict)  # the pilot with other source prompts
     activations: Mapping[GridKey, Activations] = field(default_factory=dict)  # empty where they are not kept
     applied: Mapping[GridKey, Applied] = field(default_factory=dict)  # chosen pairs on unseen questions
     unseen: Mapping[GridKey, Grid | Applied] = field(default_factory=dict)  # those, or whole grids
@@ -42,6 +43,7 @@ def measure(
     summary = summarise(
         cells.grids.values(),
         cells.applied.values(),
+        control=cells.control.values(),
         items=cells.items,
         others=cells.others,
         settings=settings,

@@ -7,12 +7,14 @@ from typing import Any
 from cctuning.analysis.cells.grid import GridKey
 from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
+from cctuning.analysis.measures.proposals import proposal_lines
 from cctuning.analysis.measures.screen import screen_tables
+from cctuning.analysis.probing.control import control_tasks
 from cctuning.analysis.probing.folder import question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
 from cctuning.analysis.probing.load_tasks import count_known_issues
 from cctuning.analysis.probing.shown_labels import unshown_labels
-from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
+from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
 from cctuning.analysis.transplant.interventions import REPLACE
@@ -40,7 +42,7 @@ def write_findings(
 ) -> dict[str, Any]:
     """Writes everything that is made of the cells, from their files; returns the summary."""
     folder = study.folder.path
-    for which, probes in ((PILOT, pilot), (UNSEEN, unseen)):
+    for which, probes in ((PILOT, pilot), (CONTROL, controls_of(recipe, pilot)), (UNSEEN, unseen)):
         for task in probes:
             study.folder.write_questions(which, task)
     with console.status("measures and pair selectors"):
@@ -77,6 +79,8 @@ def write_findings(
         console.warn(warning)
     for table in screen_tables(summary):
         console.print(table)
+    for line in proposal_lines(summary["proposals"]):
+        console.say(f"Where to connect: {line}")
     console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
     return whole
 
@@ -104,6 +108,8 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
             lines.append(f"{', '.join(sorted(titles))}: {direction}.")
     if (intervention := recipe.as_intervention()) != REPLACE:
         lines.append(f"Intervention: {intervention}.")
+    if controls_of(recipe, pilot) and not recipe.intervention.startswith("add"):
+        lines.append("A connection adds what it moves: intervention=add measures that for proposals.")
     return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
 
 
@@ -123,6 +129,7 @@ def gather(
     kept = recipe.activations
     return StudyCells(
         grids=study.grids(PILOT, pilot),
+        control=study.grids(CONTROL, controls_of(recipe, pilot)),
         items={
             (task.benchmark, task.language): [question.item for question in task.task.questions]
             for task in pilot
@@ -133,6 +140,11 @@ def gather(
         unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
         others={**prompted, **baselines},
     )
+
+
+def controls_of(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[ProbeTask]:
+    """The pilot's questions with source prompts of others; empty where these are not asked for."""
+    return control_tasks(pilot, recipe.seed) if recipe.control and recipe.option_scores else []
 
 
 def others_than_original(recipe: ProbeRecipe) -> list[str]:

@@ -16,7 +16,7 @@ from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant.interventions import REPLACE
-from cctuning.commands.probe_findings import count, others_than_original, write_findings
+from cctuning.commands.probe_findings import controls_of, count, others_than_original, write_findings
 from cctuning.commands.probe_question import probe_question
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result
@@ -222,6 +222,9 @@ def probe(
     times = len(study.sublayers)
     with progress_bar(f"pilot questions, {sublayers}", times * count(pilot), console=console) as bar:
         study.sweep_grids(PILOT, pilot, bar.advance)
+    if controls := controls_of(recipe, pilot):
+        with progress_bar(f"their control, {sublayers}", times * count(controls), console=console) as bar:
+            study.sweep_control(controls, bar.advance)
     pairs: dict[GridKey, StrategyPairs] = {}
     if unseen:
         pairs = chosen_pairs(study, pilot)

@@ -545,6 +545,9 @@ class ProbeRecipe:
     )
     centre: str = setting("en", "the language at the other end")
     max_new_tokens: int = number(20, at_least=1, help="the longest answer")
+    control: bool = setting(
+        True, "sweep the pilot with other questions' source prompts too, for log-probabilities alone"
+    )
     unseen_cells: str = one_of("chosen", "all", help="pairs that the pilot chose, or all pairs there too")
     option_scores: bool = setting(
         True, "log-probabilities of a choice's options, or of right answers, in every cell"

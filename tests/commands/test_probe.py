@@ -178,6 +178,58 @@ def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
     assert json.loads((out / "question.json").read_text(encoding="utf-8")) == report
 
 
+def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, folder):
+    for language in LANGUAGES:
+        items = rows(language, range(20), answer=["Swali"], options=None)  # of five different prompts
+        write_items(folder / f"data/pilot/MKQA/{language}.jsonl", items)
+    more = ["benchmarks=[mkqa]", "languages=[sw]", "sublayers=[ffn,block]", "intervention=add"]
+    ended = probe(models / "plain", *more, figures=True)
+    assert ended.status == 0, ended.err
+    model, tokenizer = load_model(models / "plain"), load_tokenizer(models / "plain")
+    choose_template(tokenizer, "auto")
+    prompts = PromptFormat(tokenizer)
+    answer = prompts.response_ids("Swali")[:-1]
+
+    def nats(sublayer, source, target, swaps):
+        """By a hook, in one forward."""
+        source, target = map(torch.tensor, prompts.prompts_ids([source, target]))
+        outputs = naive.source_outputs(model, source, sublayer)
+        hooks = naive.changed(model, swaps, sublayer, lambda own, i: own + outputs[i], len(target) - 1)
+        return float(naive.log_probability(model, target, answer, hooks))
+
+    texts = {}
+    for which in ("pilot", "control"):
+        lines = (folder / f"out/questions/{which}/mkqa_sw.jsonl").read_text(encoding="utf-8").splitlines()
+        texts[which] = {row["id"]: row for row in map(json.loads, lines)}
+    summary = json.loads((folder / "out/summary.json").read_text(encoding="utf-8"))
+    for sublayer in ("ffn", "block"):
+        over = np.zeros((LAYERS, LAYERS))
+        for row in cells(folder, "control", sublayer, "mkqa", "sw"):
+            own, other = texts["pilot"][row["question"]], texts["control"][row["question"]]
+            assert own["prompt"] == other["prompt"] and own["source_prompt"] != other["source_prompt"]
+            swaps = [(row["source_layer"], row["target_layer"])] if row["kind"] == "transplant" else []
+            wrong = nats(sublayer, other["source_prompt"], own["prompt"], swaps)
+            assert row["right_log_probability"] == pytest.approx(wrong, abs=1e-4)
+            for pair in swaps:
+                over[pair] += (nats(sublayer, own["source_prompt"], own["prompt"], swaps) - wrong) / 20
+        found = summary["control"][sublayer]["mkqa"]["over_control_log_probability_by_pair"]["sw"]
+        assert np.allclose(found["value"], over, atol=1e-4)
+    proposal = summary["proposals"]["mkqa"]
+    assert proposal["enough"] and proposal["questions"] == 20 and proposal["languages"] == ["sw"]
+    report = (folder / "out/report.html").read_text(encoding="utf-8")
+    line = next(line for line in ended.out.splitlines() if "Where to connect" in line)
+    assert "MKQA" in line and "Where to connect" in report
+    assert list((folder / "out/figures").glob("control_mkqa_*.png"))
+    before = files(folder / "out")
+    assert probe(models / "plain", *more).status == 0
+    assert files(folder / "out") == before
+    assert probe(models / "plain", *more, "seed=8").status == 0  # other questions' prompts, made again
+    after = files(folder / "out")
+    assert {name for name in before if before[name] != after[name]} and all(
+        "control" in name for name in before if before[name] != after[name]
+    )
+
+
 def test_a_study_scores_the_right_answers_of_its_questions(models, folder):
     for language in LANGUAGES:
         answers = rows(language, [0], answer=["Swali", "x y z " * 9], options=None)  # the second is too long

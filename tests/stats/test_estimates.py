@@ -119,3 +119,32 @@ def test_the_spread_is_that_of_the_languages():
     )
     assert spread(found)[MEAN].value == np.std([0.5, 0.25])
     assert list(spread(found)) == [MEAN]
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_simultaneous_intervals_hold_together(parallel):
+    """Of studies whose true means are 0 few have any of 40 intervals above it; by themselves most would."""
+    found = {"together": 0, "by themselves": 0}
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        scores = {language: random.normal(size=(30, 5, 8)) for language in ("de", "sw")}
+        scores["sw"][3, 0, 0] = np.nan
+        ids = {language: [*map(str, range(30))] for language in scores}
+        resampling = Resampling(ids, parallel=parallel, random=np.random.default_rng(0), resamples=500)
+        estimate, own = resampling.simultaneous(scores), resampling.mean_of_known(scores)[MEAN]
+        assert np.allclose(estimate.value, own.value) and estimate.questions == own.questions
+        assert np.allclose(estimate.high - estimate.value, estimate.value - estimate.low)
+        found["together"] += bool((estimate.low > 0).any())
+        found["by themselves"] += bool((own.low > 0).any())
+    assert found["together"] <= 5 and found["by themselves"] > 20
+
+
+def test_simultaneous_intervals_of_scores_that_are_all_alike_are_not_there():
+    scores = {"de": np.stack([np.ones(9), np.arange(9.0)], 1)}
+    resampling = Resampling(
+        {"de": [*map(str, range(9))]}, parallel=True, random=np.random.default_rng(0), resamples=200
+    )
+    estimate = resampling.simultaneous(scores)
+    assert estimate.value.tolist() == [1.0, 4.0]
+    assert np.isnan([estimate.low[0], estimate.high[0]]).all() and 0 < estimate.low[1] < 4
+    assert np.isnan(resampling.simultaneous({"de": scores["de"][:, :1]}).low).all()

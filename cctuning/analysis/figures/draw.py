@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from cctuning.analysis.figures.bars import draw_categories, draw_outcomes
-from cctuning.analysis.figures.heatmaps import draw_heatmaps, draw_layer_gains, draw_likelihood
+from cctuning.analysis.figures.heatmaps import draw_control, draw_heatmaps, draw_layer_gains, draw_likelihood
 from cctuning.analysis.figures.layers import draw_bounds, draw_gains
 from cctuning.analysis.figures.methods import draw_selectors, draw_unseen
 from cctuning.analysis.figures.perplexities import draw_perplexities
@@ -52,6 +52,9 @@ def _of_measures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
             if likelihood := summary.get("likelihood", {}).get(sublayer, {}).get(benchmark):
                 changes = likelihood["right_log_probability_change_by_pair"]
                 yield f"likelihood_{place}", draw_likelihood(changes, pairs, title)
+            if control := summary.get("control", {}).get(sublayer, {}).get(benchmark):
+                differences = control["over_control_log_probability_by_pair"]
+                yield f"control_{place}", draw_control(differences, title)
             yield f"bounds_{place}", draw_bounds(bounds, title)
             yield f"tries_{place}", draw_tries(bounds, axes["tries"], title)
             yield f"outcomes_{place}", draw_outcomes(outcomes, title)

@@ -43,6 +43,20 @@ def draw_likelihood(changes: Content, pairs: Content, title: str) -> Figure:
     return _with_strategies(figure, grid, maps, pairs, title)
 
 
+def draw_control(differences: Content, title: str) -> Figure:
+    """The same of `over_control_log_probability_by_pair`; a dot: the pair's own interval leaves out 0."""
+    shown = shown_languages(differences)
+    maps = {language: np.array(differences[language]["value"], float) for language in shown}
+    figure, grid = _maps(maps, _limit(maps), "log-probability over the control's, nats")
+    look: dict[str, Any] = {"marker": ".", "linestyle": "", "color": "black", "markersize": 2}
+    for axes, language in zip(grid, shown, strict=True):
+        low, high = (np.array(differences[language][end], float) for end in ("low", "high"))
+        sources, targets = np.nonzero((low > 0) | (high < 0))
+        axes.plot(targets, sources, **look)
+    head(figure, title, [Line2D([], [], **look)], ["95 % interval of this pair leaves out 0"], columns=1)
+    return figure
+
+
 def draw_question(changes: Mapping[str, Array], original: float) -> Figure:
     """Changes (L, L) of the log-probability of one question's right answers, by sub-layer, in nats.
 

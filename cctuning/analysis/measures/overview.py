@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cctuning.analysis.measures.proposals import PROPOSALS, proposal_lines
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.reporting.documents import in_markdown
@@ -38,6 +39,9 @@ def overview_text(summary: Content) -> str:
             summary[measure][sublayer][benchmark] for measure in ("outcomes", "strategies", "choices")
         )
         parts += [f"## {find_benchmark(benchmark).title}, {sublayer}", _pilot_table(bounds, *measures)]
+    if proposals := summary.get("proposals"):
+        lines = [f"- {in_markdown(line)}" for line in proposal_lines(proposals)]
+        parts += ["## Where to connect", PROPOSALS, "\n".join(lines)]
     parts += ["## Answers", _ANSWERS, _answers_table(summary)]
     if any(any(by_benchmark.values()) for by_benchmark in summary["sublayers"].values()):
         parts += ["## Sub-layers", _SUBLAYERS, _sublayers_table(summary["sublayers"])]

@@ -15,6 +15,7 @@ from cctuning.analysis.measures.centre import measure_centre
 from cctuning.analysis.measures.chance import measure_chance
 from cctuning.analysis.measures.checks import Groups, check_grids
 from cctuning.analysis.measures.consistency import measure_consistency
+from cctuning.analysis.measures.control import measure_control, propose
 from cctuning.analysis.measures.likelihood import measure_likelihood
 from cctuning.analysis.measures.outcomes import measure_outcomes
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
@@ -28,7 +29,7 @@ from cctuning.stats.bootstrap import RESAMPLES, generator
 from cctuning.stats.estimates import Estimate, Estimates, Resampling
 
 MEASURES = (
-    *("bounds", "strategies", "outcomes", "likelihood"),
+    *("bounds", "strategies", "outcomes", "likelihood", "control"),
     *("categories", "consistency", "perplexity", "centre"),
 )
 
@@ -37,6 +38,7 @@ def summarise(
     grids: Iterable[Grid],
     applied: Iterable[Applied] = (),
     *,
+    control: Iterable[Grid] = (),
     items: Mapping[tuple[str, str], Sequence[Item]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -46,11 +48,11 @@ def summarise(
 ) -> dict[str, Any]:
     """Measures everything of the pilot `grids` and of what was `applied` to unseen questions.
 
-    `items`: the pilot questions by benchmark and language, in the grids' order; with them the bounds have
-    their `chance_bound`. `others`: evaluations of the unseen questions by name, for `compare_unseen`.
-    `settings`: how the study asked, to be compared with those of `others`. `centre`: the language that is
-    the other one of each pair. The result holds plain numbers, texts, lists and
-    dictionaries, and None for NaN.
+    `control`: grids of the same questions with source prompts of others. `items`: the pilot questions by
+    benchmark and language, in the grids' order; with them the bounds have their `chance_bound`. `others`:
+    evaluations of the unseen questions by name, for `compare_unseen`. `settings`: how the study asked, to be
+    compared with those of `others`. `centre`: the language that is the other one of each pair. The result
+    holds plain numbers, texts, lists and dictionaries, and None for NaN.
 
     Raises `ValueError` for a grid that is empty, broken, or there twice, and for an unknown benchmark.
     """
@@ -58,14 +60,18 @@ def summarise(
     benchmarks = {name: find_benchmark(name) for _, name in groups}
     summary: dict[str, Any] = {"about": _about(groups, centre)}
     summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "choices", "unseen")}
+    controls: dict[tuple[str, str], dict[str, Grid]] = {}
+    for grid in control:
+        controls.setdefault((grid.sublayer, grid.benchmark), {})[grid.language] = grid
+    resamplings = {}
     for (sublayer, name), group in groups.items():
-        resampling = Resampling(
+        resampling = resamplings[name] = Resampling(
             each(lambda grid: grid.questions, group),
             parallel=benchmarks[name].parallel,
             random=generator(seed, name),  # the same draws for every sub-layer
             resamples=resamples,
         )
-        measured = _measured(group, resampling, centre)
+        measured = _measured(group, controls.get((sublayer, name), {}), resampling, centre)
         if items is not None:
             questions = {language: items[name, language] for language in group}
             score = benchmarks[name].metrics[0].score
@@ -92,6 +98,18 @@ def summarise(
             common = {language: grid for language, grid in other_group.items() if language in group}
             differences = measure_sublayers(common, group, resampling) if common else {}
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
+    summary["proposals"] = {
+        name: _plain(asdict(proposal))
+        for name in benchmarks
+        if (
+            proposal := propose(
+                {sublayer: group for (sublayer, other), group in groups.items() if other == name},
+                {sublayer: group for (sublayer, other), group in controls.items() if other == name},
+                resamplings[name],
+                centre,
+            )
+        )
+    }
     unseen: dict[str, list[Applied]] = {}
     for answered in applied:
         unseen.setdefault(answered.sublayer, []).append(answered)
@@ -129,7 +147,7 @@ def _about(groups: Groups, centre: str) -> dict[str, Any]:
 
 
 def _measured(
-    grids: Mapping[str, Grid], resampling: Resampling, centre: str
+    grids: Mapping[str, Grid], controls: Mapping[str, Grid], resampling: Resampling, centre: str
 ) -> dict[str, dict[str, Estimates]]:
     """The quantities of each measure of a benchmark."""
     return {
@@ -137,6 +155,7 @@ def _measured(
         "strategies": measure_strategies(grids, resampling),
         "outcomes": measure_outcomes(grids, resampling),
         "likelihood": measure_likelihood(grids, resampling),
+        "control": measure_control(grids, controls, resampling),
         "categories": measure_categories(grids, resampling),
         "consistency": measure_consistency(grids, resampling),
         "perplexity": measure_perplexity(grids, resampling),

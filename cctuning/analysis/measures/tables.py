@@ -23,6 +23,18 @@ _CHOICE = ["candidates", "tied", "chosen_again"]
 _VERDICTS = ("accuracy", "over_original", "over_fixed_pair")
 _SELECTORS = [*_PLACE, "asked", "selector", "candidates", "pairs"]
 _SELECTORS += [f"{verdict}{end}" for verdict in _VERDICTS for end in ("", "_ci95_low", "_ci95_high")]
+_PROPOSALS: Columns = {
+    "benchmark": "benchmark",
+    "sublayer": "sublayer",
+    "source_layer": "source_layer",
+    "target_layer": "target_layer",
+    "over_control": "value",
+    "ci95_low": "low",
+    "ci95_high": "high",
+    "change": "change",
+    "questions": "questions",
+    "settings": "settings",
+}
 _UNSEEN: Columns = {
     "benchmark": "benchmark",
     "language": lambda score: score["language"] or "mean",
@@ -65,6 +77,18 @@ def _tables(measure: str, content: Any, axes: Content) -> Iterator[tuple[str, Re
             for place, choice in leaves(content, 4)
         ]
         yield measure, RecordTable([*_PAIRS, *_CHOICE], lines)
+    elif measure == "proposals":
+        yield (
+            measure,
+            RecordTable.of(
+                _PROPOSALS,
+                [
+                    pair | {"benchmark": benchmark, "questions": proposal["questions"]}
+                    for benchmark, proposal in content.items()
+                    for pair in proposal["pairs"]
+                ],
+            ),
+        )
     elif measure == "unseen":
         yield measure, _unseen_table(content, "scores", "accuracy")
         yield "unseen_consistency", _unseen_table(content, "consistency", "consistency")

@@ -37,13 +37,13 @@ class StudyFolder:
 
     def source_pieces(self, which: str, probes: Sequence[ProbeTask]) -> list[tuple[str, Piece]]:
         """With their benchmarks' names, the pieces of the source prompts of some tasks, asked as they are."""
-        return source_pieces(self.path / "cells" / which / "source", probes, BATCH_PIECE)
+        return source_pieces(self._sources(which), probes, BATCH_PIECE)
 
     def cell_files(
         self, which: str, sublayer: str, probe: ProbeTask, probes: Sequence[ProbeTask], *, whole_grid: bool
     ) -> CellFiles:
         """The files of a task's cells; `probes`: all tasks, which share files of source prompts."""
-        sources = self.path / "cells" / which / "source" / probe.benchmark / probe.sources_of
+        sources = self._sources(which) / probe.benchmark / probe.sources_of
         return CellFiles(
             benchmark=probe.benchmark,
             language=probe.language,
@@ -55,6 +55,10 @@ class StudyFolder:
                 piece.path for _, piece in self.source_pieces(which, probes) if piece.path.parent == sources
             ],
         )
+
+    def _sources(self, which: str) -> Path:
+        # The control's questions are those of the pilot.
+        return self.path / "cells" / ("pilot" if which == "control" else which) / "source"
 
     def questions_file(self, which: str, probe: ProbeTask) -> Path:
         """The texts of a task's questions, a JSON object a line."""

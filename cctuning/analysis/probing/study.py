@@ -21,6 +21,7 @@ from cctuning.tools.progress import Advance
 StrategyPairs = Mapping[str, LayerPair]  # of each strategy
 
 PILOT, UNSEEN = "pilot", "unseen"
+CONTROL = "control"  # the pilot with other source prompts
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,30 @@ class Study:
             for piece in self.folder.pieces(which, sublayer, probe, whole_grid=True)
         ]
         self._do(which, probes, jobs, progress)
+
+    def sweep_control(self, controls: Sequence[ProbeTask], progress: Advance) -> None:
+        """The pilot's grids with the source prompts of other questions, for log-probabilities alone.
+
+        What was made with others, as of a pilot of another size, is made again.
+        """
+        jobs = [
+            Job(
+                piece,
+                replace(
+                    self._how(sublayer, None),
+                    max_new_tokens=1,
+                    scored_tokens=self.max_new_tokens,
+                    plain=False,
+                    activations=False,
+                ),
+                probe.metric,
+                redo=True,
+            )
+            for sublayer in self.sublayers
+            for probe in controls
+            for piece in self.folder.pieces(CONTROL, sublayer, probe, whole_grid=True)
+        ]
+        self._do(CONTROL, [], jobs, progress)
 
     def sweep_pairs(
         self,

@@ -38,6 +38,13 @@ class Sweeping:
     options: bool = True  # log-probabilities of the options of a choice, else of the right answers
     activations: bool = False  # keep what was moved, and the same of the target prompt, at their last tokens
     intervention: Intervention = REPLACE  # a named one
+    scored_tokens: int | None = (
+        None  # of the longest right answer that is scored; None: as many as are written
+    )
+
+
+# Settings that cells of earlier versions do not know of: named where they are not as those were made.
+_SINCE_LATER = {"intervention": REPLACE, "scored_tokens": None}
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,9 @@ class Job:
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """A hash of all that the piece's cells depend on."""
         how = asdict(self.how)
-        if self.how.intervention == REPLACE:
-            del how["intervention"]  # so that cells of earlier versions are known
+        for name, default in _SINCE_LATER.items():
+            if getattr(self.how, name) == default:
+                del how[name]
         return self.piece.fingerprint({**settings, **how})
 
     def is_done(self, settings: Mapping[str, Any]) -> bool:
@@ -200,6 +208,6 @@ def _for_engine(question: ProbeQuestion, how: Sweeping, prompts: PromptFormat) -
         options = question.option_ids or tuple(
             answer
             for answer in answer_sequences(prompts, question.prompt.text, question.item.answers)
-            if len(answer) <= how.max_new_tokens  # a longer one could not be given
+            if len(answer) <= (how.scored_tokens or how.max_new_tokens)  # a longer one could not be given
         )
     return PromptPair(torch.tensor(source.ids), torch.tensor(question.prompt.ids), options)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from cctuning.analysis.measures.proposals import PROPOSALS, proposal_lines
 from cctuning.analysis.report.tables import NOTHING, Table, TableCell, count, number, share, table
 from cctuning.analysis.selectors import AccuracyEstimate, Judgement
 from cctuning.reporting.tables import leaves
@@ -34,6 +35,11 @@ _TITLES = {
         "How likely a response is to begin with a right answer (of a choice: with the right option), with "
         "transplants and without. It tells more than right and wrong where a model is mostly right or mostly "
         "wrong. In nats, with 95 % intervals.",
+    ),
+    "control": (
+        "Right source prompt against another question's",
+        "By how much likelier a right answer is than under the same transplant from the source prompt of "
+        "another question of the language. In nats, with 95 % intervals.",
     ),
     "categories": (
         "Who answers rightly",
@@ -74,12 +80,14 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
     """All tables, whichever measures there are; numbers by pair and by bin are only in the CSV files."""
     if any(of_sublayer["scores"] for of_sublayer in summary.get("unseen", {}).values()):
         yield _unseen_table(summary["unseen"])
+    if proposals := summary.get("proposals"):
+        yield _proposal_table(proposals)
     if judgements:
         yield _selector_table(judgements)
     if summary.get("choices"):
         yield _choice_table(summary["choices"])
     for name, content in summary.items():
-        if name not in ("about", "pairs", "choices", "unseen", "selectors"):
+        if name not in ("about", "pairs", "choices", "unseen", "selectors", "proposals"):
             yield from _measure_tables(name, content, summary["about"]["axes"])
 
 
@@ -197,6 +205,23 @@ def _unseen_table(content: Content) -> Table:
     warnings = (warning for of_sublayer in content.values() for warning in of_sublayer["warnings"])
     note = " ".join([_UNSEEN[1], _SHARES, *warnings])
     return table(_UNSEEN[0], note, [*_PLACE, "method", "accuracy", "difference", "p"], rows)
+
+
+def _proposal_table(content: Content) -> Table:
+    rows: list[list[TableCell | str]] = [
+        [
+            *(benchmark, pair["sublayer"]),
+            *map(count, (pair["source_layer"], pair["target_layer"])),
+            number(pair["value"], pair["low"], pair["high"]),
+            number(pair["change"]),
+            pair["settings"],
+        ]
+        for benchmark, proposal in content.items()
+        for pair in proposal["pairs"]
+    ]
+    note = " ".join([PROPOSALS, *proposal_lines(content)])
+    columns = ["benchmark", "sub-layer", "source layer", "target layer", "over the control", "change"]
+    return table("Where to connect", note, [*columns, "settings of cctuning train"], rows)
 
 
 def _selector_table(judgements: Sequence[Judgement]) -> Table:

@@ -43,7 +43,7 @@ def summarised(**settings):
 def test_the_summary_is_json_without_nan():
     summary = summarised()
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert list(summary) == ["about", *MEASURES, "sublayers", "pairs", "choices", "unseen"]
+    assert list(summary) == ["about", *MEASURES, "sublayers", "pairs", "choices", "unseen", "proposals"]
 
 
 def test_every_measure_has_every_grid():

@@ -26,7 +26,7 @@ def lines(folder, name):
 
 def test_every_measure_is_json_and_csv(written):
     folder, summary = written
-    csvs = {*MEASURES, "sublayers", "pairs", "choices", "unseen", "unseen_consistency"}
+    csvs = {*MEASURES, "sublayers", "pairs", "choices", "unseen", "unseen_consistency", "proposals"}
     names = {f"{name}.json" for name in summary} | {f"{name}.csv" for name in csvs} | {"overview.md"}
     assert {path.name for path in folder.iterdir()} == names
     for measure, content in summary.items():
