@@ -50,6 +50,8 @@ def write_findings(
         summary, judgements = measure(
             cells, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
         )
+        if recipe.positions > 1 or recipe.also_targets:
+            summary["proposals"] = {}  # a connection has one place
         summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
         study.folder.clear_findings()
     with console.status("figures and report"):
@@ -108,6 +110,9 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
             lines.append(f"{', '.join(sorted(titles))}: {direction}.")
     if (intervention := recipe.as_intervention()) != REPLACE:
         lines.append(f"Intervention: {intervention}.")
+    if recipe.also_targets:
+        further = ", ".join(map(str, recipe.also_targets))
+        lines.append(f"Each output goes into the target layer and, at once, {further} layers further.")
     if controls_of(recipe, pilot) and not recipe.intervention.startswith("add"):
         lines.append("A connection adds what it moves: intervention=add measures that for proposals.")
     return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]

@@ -109,6 +109,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             recipe.rows,
             shard,
             recipe.as_intervention(),
+            tuple(recipe.also_targets),
         )
         return Result(folder.path, probe(recipe, study, pilot, unseen, prompted, baselines))
 
@@ -189,6 +190,8 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
     settings["template_arguments"] = dict(recipe.template_arguments)
     if (intervention := recipe.as_intervention()) != REPLACE:  # which folders of earlier versions do not name
         settings["intervention"] = dataclasses.asdict(intervention)
+    if recipe.also_targets:
+        settings["also_targets"] = list(recipe.also_targets)
     own = [benchmark for benchmark in map(find_benchmark, recipe.benchmarks) if benchmark.folder is not None]
     if own:  # of the others it never changes
         settings["scoring"] = {benchmark.name: benchmark.metrics[0].score.__name__ for benchmark in own}

@@ -54,6 +54,7 @@ def probe_question(recipe: ProbeRecipe, prompts: PromptFormat, load: Callable[[]
                 max_new_tokens=recipe.max_new_tokens,
                 rows=recipe.rows,
                 intervention=recipe.as_intervention(),
+                also_targets=recipe.also_targets,
             )
         report = {"config": model_settings(recipe.model), **result.as_json()}
         write_result(folder, recipe, result, report)

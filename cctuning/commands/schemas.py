@@ -540,6 +540,9 @@ class ProbeRecipe:
     )
     scale: float = number(1.0, help="times what is moved")
     positions: int = number(1, at_least=1, help="the last tokens of both prompts at which it is done")
+    also_targets: list[int] = numbers(
+        at_least=1, help="each output goes so many layers further, too: [1] is layers j and j + 1 at once"
+    )
     direction: str = one_of(
         "auto", "to_language", "to_centre", help="auto: into the language; culture: into English"
     )
@@ -571,6 +574,7 @@ class ProbeRecipe:
     def __post_init__(self) -> None:
         self._check_question()
         _refuse_duplicates(self, "benchmarks", "languages", "sublayers", "prompting")
+        _refuse_duplicates(self, "also_targets", alike=str)
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
         if self.unseen is None:

@@ -117,11 +117,15 @@ def test_a_whole_study(models, folder):
         ("plain", [], lambda own, source: source),
         ("run", [], lambda own, source: source),
         ("run", ["intervention=add", "scale=0.5", "positions=3"], lambda own, source: own + source / 2),
+        ("plain", ["also_targets=[2,1]"], lambda own, source: source),
     ],
 )
 def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name, more, change):
     assert probe(models / name, "languages=[en,sw]", "sublayers=[ffn,attention]", *more).status == 0
-    positions = 3 if more else 1
+    positions, further = (
+        3 if "positions=3" in more else 1,
+        (0, 2, 1) if "also_targets=[2,1]" in more else (0,),
+    )
     model = load_model(models / name)
     model.connected = False
     tokenizer = load_tokenizer(models / name)
@@ -132,8 +136,8 @@ def test_every_cell_is_what_a_hook_and_generate_write(models, folder, name, more
             number = int(row["question"])
             texts = [f"Swali en{' tena' * number}?", f"Swali sw{' tena' * number}?"]
             source, target = map(torch.tensor, prompts.prompts_ids(texts))
-            pair = (row["source_layer"], row["target_layer"])
-            swaps = [] if row["kind"] == "target" else [pair]
+            i, j = row["source_layer"], row["target_layer"]
+            swaps = [(i, j + n) for n in further if j + n < LAYERS] if row["kind"] == "transplant" else []
             outputs = naive.source_outputs(model, source, sublayer, positions)
             at = slice(len(target) - positions, len(target))
             hooks = naive.changed(
@@ -313,6 +317,7 @@ def test_other_settings_do_not_mix(models, folder):
         ("intervention=add", "intervention.change: None -> 'add'"),
         ("scale=2", "intervention.scale: None -> 2.0"),
         ("positions=2", "intervention.positions: None -> 2"),
+        ("also_targets=[1]", "also_targets: None -> [1]"),
     ):
         ended = probe(models / "plain", "languages=[sw]", other)
         assert ended.status == 1 and said in ended.err

@@ -42,6 +42,7 @@ def read_probe(folder: str | Path) -> Evaluation:
         named = ("prompting", "max_new_tokens", "template", "dtype")
         intervention = Intervention(*(recipe[name] for name in INTERVENTION_KEYS if name in recipe))
         how = "" if intervention == REPLACE else f", {intervention}"
+        how += f", also {recipe['also_targets']} layers further" if recipe.get("also_targets") else ""
         config = {"model_path": recipe["model"], "inference": f"centre {recipe['centre']}{how}"}
         config |= {name: recipe.get(name) for name in named}
         own = [name for name in recipe["benchmarks"] if name.endswith((".yaml", ".yml"))]

@@ -61,5 +61,5 @@ def cost_table(
         title=f"{count:,} questions, every one of {layers} layers into every one",
         caption="asked, source: tokens, median/95th percentile/longest. grids: token-forwards at most; by "
         "pair: how many times as many where each pair is a generation of its own. Scores of options and "
-        f"answers, and sources as they are, come on top. {left_out:,} questions were left out.",
+        f"answers, sources as they are, and the control come on top. {left_out:,} questions were left out.",
     )

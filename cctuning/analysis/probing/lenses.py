@@ -31,7 +31,7 @@ def draw_lenses(
             study.prompts.tokenizer,
             torch.tensor(question.parallel.ids),
             torch.tensor(question.prompt.ids),
-            [pair],
+            study.cell_of(pair),
             sublayer=sublayer,
             intervention=study.intervention,
         )

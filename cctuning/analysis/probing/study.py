@@ -10,7 +10,7 @@ from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Grid, GridKey, LayerPair
 from cctuning.analysis.cells.load_cells import read_applied, read_grid
 from cctuning.analysis.probing.folder import StudyFolder
-from cctuning.analysis.probing.sweeping import Job, Sweeping, do_jobs
+from cctuning.analysis.probing.sweeping import Job, Sweeping, cell_of, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant import Cell, Intervention
 from cctuning.analysis.transplant.interventions import REPLACE
@@ -43,6 +43,12 @@ class Study:
     rows: int | None = None
     shard: Shard = ALONE
     intervention: Intervention = REPLACE
+    also_targets: tuple[int, ...] = ()
+
+    def cell_of(self, pair: LayerPair) -> Cell:
+        """The swaps of a pair."""
+        layers = self.model.config.get_text_config().num_hidden_layers
+        return cell_of(pair, layers, self.also_targets)
 
     def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Advance) -> None:
         """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
@@ -93,7 +99,7 @@ class Study:
         for sublayer in self.sublayers:
             for probe in probes:
                 chosen = sorted(set(pairs[sublayer, probe.benchmark, probe.language].values()))
-                how = self._how(sublayer, ((), *((pair,) for pair in chosen)))
+                how = self._how(sublayer, ((), *map(self.cell_of, chosen)))
                 pieces = self.folder.pieces(which, sublayer, probe, whole_grid=False)
                 jobs += [Job(piece, how, probe.metric, redo=True) for piece in pieces]
         self._do(which, probes, jobs, progress)
@@ -173,4 +179,5 @@ class Study:
             options=self.option_scores,
             activations=self.keep_activations,
             intervention=self.intervention,
+            also_targets=self.also_targets if cells is None else (),
         )

@@ -1,6 +1,7 @@
 """Sweeps over many questions: shared by processes, kept piece by piece, gone on with after a kill."""
 
 import functools
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cctuning.analysis.cells.activations import activations_path, write_activations
+from cctuning.analysis.cells.grid import LayerPair
 from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
 from cctuning.analysis.probing.right_answers import TokenSequences, answer_sequences
@@ -38,13 +40,12 @@ class Sweeping:
     options: bool = True  # log-probabilities of the options of a choice, else of the right answers
     activations: bool = False  # keep what was moved, and the same of the target prompt, at their last tokens
     intervention: Intervention = REPLACE  # a named one
-    scored_tokens: int | None = (
-        None  # of the longest right answer that is scored; None: as many as are written
-    )
+    also_targets: tuple[int, ...] = ()  # of all pairs: `cell_of`
+    scored_tokens: int | None = None  # of the longest answer that is scored; None: as many as are written
 
 
 # Settings that cells of earlier versions do not know of: named where they are not as those were made.
-_SINCE_LATER = {"intervention": REPLACE, "scored_tokens": None}
+_SINCE_LATER = {"intervention": REPLACE, "also_targets": (), "scored_tokens": None}
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,17 @@ def _do(
     add_lines(work, [line])
 
 
-def grid_cells(layers: int) -> tuple[Cell, ...]:
+def cell_of(pair: LayerPair, layers: int, also_targets: Sequence[int] = ()) -> Cell:
+    """The swaps of a pair at once: (i, j), and (i, j + n) for each n of `also_targets` within L layers."""
+    source, target = pair
+    targets = (target, *(target + further for further in also_targets))
+    return tuple((source, layer) for layer in targets if layer < layers)
+
+
+def grid_cells(layers: int, also_targets: Sequence[int] = ()) -> tuple[Cell, ...]:
     """All pairs of L layers, in the grid's order, and the model as it is, which comes first."""
-    return ((), *(((source, target),) for source in range(layers) for target in range(layers)))
+    every = itertools.product(range(layers), range(layers))
+    return ((), *(cell_of(pair, layers, also_targets) for pair in every))
 
 
 class _Swept(NamedTuple):
@@ -164,7 +173,9 @@ class _Swept(NamedTuple):
 
 def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) -> _Swept:
     piece, how = job.piece, job.how
-    cells = grid_cells(model.config.get_text_config().num_hidden_layers) if how.cells is None else how.cells
+    cells = how.cells
+    if cells is None:
+        cells = grid_cells(model.config.get_text_config().num_hidden_layers, how.also_targets)
     questions = [_for_engine(question, how, prompts) for question in piece.questions]
     kept: dict[str, tuple[Tensor, Tensor]] = {}
     written: list[dict[str, Any]] = []

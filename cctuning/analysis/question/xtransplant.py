@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from torch import Tensor
 from cctuning.analysis.lens.logit_lens import logit_lens
 from cctuning.analysis.lens.page import ShownLens
 from cctuning.analysis.probing.right_answers import answer_sequences, right_log_probabilities
-from cctuning.analysis.probing.sweeping import grid_cells
+from cctuning.analysis.probing.sweeping import cell_of, grid_cells
 from cctuning.analysis.question.result import Answered, PairAnswers, QuestionResult
-from cctuning.analysis.transplant import Intervention, PromptPair, Sweep, sweep
+from cctuning.analysis.transplant import Cell, Intervention, PromptPair, Sweep, sweep
 from cctuning.analysis.transplant.interventions import REPLACE, Change
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
@@ -58,12 +58,14 @@ class XTransplant:
         max_new_tokens: int = 20,
         rows: int | None = None,
         intervention: str | Change | Intervention = REPLACE,
+        also_targets: Sequence[int] = (),
     ) -> QuestionResult:
         """What the model answers to `target` with each layer's output replaced by each layer's from `source`.
 
         `answers` are the texts that would be right: one of them has to be in a response, and how likely a
         response is to begin with one is the colour of the map. `sublayers`: whose outputs are moved, as of
-        `sweep`; so are `max_new_tokens`, `rows` and `intervention`, what is made of them.
+        `sweep`; so are `max_new_tokens`, `rows` and `intervention`, what is made of them. With `also_targets`
+        layer i goes into layer j and, at once, so many layers further: (i, j), (i, j + 1) with [1].
 
         Raises `ValueError` for texts that hold special tokens, and where `sweep` does.
         """
@@ -82,10 +84,13 @@ class XTransplant:
         ask = functools.partial(
             self._sweep, item=item, max_new_tokens=max_new_tokens, rows=rows, intervention=intervention
         )
+        with plain(self.model) as causal:
+            layers = len(layers_of(causal))
+        every = grid_cells(layers, also_targets)
         with generating_by(self.model, greedy_rules(self.model, self.prompts)):
             (in_source,) = ask(source, source, cells=[()], sublayer=sublayers[0])
             swept = {
-                sublayer: ask(source, target, cells=None, sublayer=sublayer)
+                sublayer: ask(source, target, cells=every, sublayer=sublayer)
                 for sublayer in dict.fromkeys(sublayers)
             }
         return QuestionResult(
@@ -96,7 +101,12 @@ class XTransplant:
             in_source=in_source,
             grids={sublayer: _grid(answered[1:]) for sublayer, answered in swept.items()},
             read_lens=functools.partial(
-                self._lens, source, target, max_new_tokens=max_new_tokens, intervention=intervention
+                self._lens,
+                source,
+                target,
+                cell=functools.partial(cell_of, layers=layers, also_targets=also_targets),
+                max_new_tokens=max_new_tokens,
+                intervention=intervention,
             ),
         )
 
@@ -106,16 +116,13 @@ class XTransplant:
         target: str,
         *,
         item: Item,
-        cells: Sequence[Any] | None,
+        cells: Sequence[Cell],
         sublayer: str,
         max_new_tokens: int,
         rows: int | None,
         intervention: Intervention,
     ) -> list[Answered]:
-        """The answers under some cells; None: under none, and then under all pairs."""
-        if cells is None:
-            with plain(self.model) as causal:
-                cells = grid_cells(len(layers_of(causal)))
+        """The answers under some cells."""
         right = answer_sequences(self.prompts, target, item.answers)
         pair = PromptPair(self._ids(source), self._ids(target), right)
         (swept,) = sweep(
@@ -141,6 +148,7 @@ class XTransplant:
         pair: tuple[int, int],
         sublayer: str,
         *,
+        cell: Callable[[tuple[int, int]], Cell],
         max_new_tokens: int,
         intervention: Intervention,
     ) -> ShownLens:
@@ -150,7 +158,7 @@ class XTransplant:
                 self.prompts.tokenizer,
                 self._ids(source),
                 self._ids(target),
-                [pair],
+                cell(pair),
                 sublayer=sublayer,
                 new_tokens=min(max_new_tokens, 5),
                 intervention=intervention,

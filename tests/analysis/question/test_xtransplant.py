@@ -32,6 +32,16 @@ def result():
     )
 
 
+def test_several_targets_at_once_in_map_and_lens():
+    model, answer = plain_model(), PROMPTS.response_ids("Lima")[:-1]
+    result = XTransplant(model, TOKENIZER)(SOURCE, TARGET, ["Lima"], max_new_tokens=NEW, also_targets=[1])
+    for i, j in itertools.product(range(3), repeat=2):
+        swaps = [(i, j), (i, j + 1)] if j < 2 else [(i, j)]
+        likely = naive_likely(model, PROMPTS, [answer], swaps, "ffn")
+        assert result.map()[i, j] == pytest.approx(likely - result.original.log_probability, abs=1e-9)
+        assert result.lens(i, j).swaps == tuple(swaps)
+
+
 @pytest.mark.parametrize("sublayer", SUBLAYERS)
 def test_every_cell_is_what_a_hook_and_generate_give(result, sublayer):
     model, answers = plain_model(), [PROMPTS.response_ids(text)[:-1] for text in ANSWERS]
