@@ -117,11 +117,12 @@ COMMANDS = {
         ),
         Command(
             "study",
-            "Train, fit and evaluate a list of models, and put their results side by side",
+            "Train, fit and evaluate a list of models, or probe them, and put their results side by side",
             (
                 "cctuning study recipe=table1 models=llama31 dry_run=true      (the steps, which are done)",
                 "cctuning study recipe=table1 models=llama31",
                 "cctuning study recipe=ablation_pooling evaluate=[limit=100]",
+                "cctuning study recipe=xtransplant models=outputs/llama31_aya_sft",
             ),
             schemas.StudyRecipe,
             "run_study",

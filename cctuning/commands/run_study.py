@@ -1,4 +1,4 @@
-"""Trains, fits and evaluates a list of models, and puts their results side by side."""
+"""Trains, fits and evaluates a list of models, or probes them, and puts their results side by side."""
 
 import dataclasses
 import os
@@ -6,12 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import StudyRecipe
 from cctuning.commands.studies.figure import plot_lines
-from cctuning.commands.studies.lines import Line, read_lines
+from cctuning.commands.studies.lines import read_lines
 from cctuning.commands.studies.plan import Step, TableRow, make_plan
+from cctuning.commands.studies.probe_tables import (
+    PROBE_TABLES,
+    compare_rows,
+    read_probe_tables,
+    write_probe_tables,
+)
+from cctuning.commands.studies.probes import make_probe_plan
 from cctuning.commands.studies.state import State, states_of
 from cctuning.commands.studies.table import (
     LEGEND,
@@ -35,9 +43,14 @@ def run_study(recipe: StudyRecipe) -> Result:
 
     Raises `LockedError` where another process works at the study.
     """
-    steps, rows = make_plan(recipe)
+    steps, rows = plan_of(recipe)
     with nullcontext() if recipe.dry_run else only_run_in(recipe.output_dir):
         return run_plan(recipe, steps, rows)
+
+
+def plan_of(recipe: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
+    """The steps and rows of a study. Raises `RecipeError` for what one of its steps would refuse."""
+    return make_probe_plan(recipe) if recipe.probes else make_plan(recipe)
 
 
 def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[TableRow]) -> Result:
@@ -49,13 +62,14 @@ def run_plan(recipe: StudyRecipe, steps: Sequence[Step], rows: Sequence[TableRow
         return Result()
     refuse_other_settings(steps, states)
     outcome = run_steps(recipe, steps, states)
-    lines = show_results(recipe, rows, {*outcome.failed, *outcome.left_out})
+    missing = {*outcome.failed, *outcome.left_out}
+    report = show_probes(recipe, rows, missing) if recipe.probes else show_results(recipe, rows, missing)
     if outcome.failed:
         without = (
             f"\nnot run, for want of what failed: {', '.join(outcome.left_out)}" if outcome.left_out else ""
         )
         raise RunError("\n".join(outcome.failed.values()) + without)
-    return Result(Path(recipe.output_dir), {"rows": [dataclasses.asdict(line) for line in lines]})
+    return Result(Path(recipe.output_dir), {"rows": report})
 
 
 def show(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]) -> None:
@@ -111,7 +125,7 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     logs = Path(recipe.output_dir) / "logs"
 
     def before(stage: Stage) -> None:
-        begin(recipe.output_dir, *TABLES)  # they are of what was there before
+        begin(recipe.output_dir, *(PROBE_TABLES if recipe.probes else TABLES))  # of what was there before
         step = by_name[stage.name]
         console.say(f"{stage.name}: {step.shown(getattr(recipe.launch, step.kind))}")
 
@@ -129,7 +143,31 @@ def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, S
     )
 
 
-def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Line]:
+def show_probes(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Any]:
+    """Prints and writes the tables of the probes that there are; returns their numbers."""
+    present = [row for row in rows if missing.isdisjoint(step.name for step in row.evaluations)]
+    if not present:
+        return []
+    folder = Path(recipe.output_dir)
+    tables = read_probe_tables(present)
+    write_probe_tables(tables, present, folder, title=recipe.run_name)
+    for table in tables.screen():
+        console.print(table)
+    for line in tables.proposals:
+        console.say(f"Where to connect: {line}")
+    console.say(f"Written to {folder}: {', '.join(PROBE_TABLES)}")
+    try:
+        with console.status("comparing the rows"):
+            comparison = compare_rows(present, folder / "comparison")
+    except ValueError as error:  # no questions in common
+        console.warn(f"the rows are not compared: {error}")
+    else:
+        if comparison is not None:
+            console.say(f"{folder / 'comparison'} compares them question by question")
+    return tables.records
+
+
+def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Any]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
     present = [
         row if missing.isdisjoint(step.name for step in row.errors) else dataclasses.replace(row, errors=())
@@ -151,4 +189,4 @@ def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str
     for warning in warnings:
         console.warn(warning)
     console.say(f"Written to {folder}: {', '.join(TABLES)}, scores.png, scores.svg")
-    return lines
+    return [dataclasses.asdict(line) for line in lines]

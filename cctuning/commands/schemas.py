@@ -702,14 +702,17 @@ class LaunchRecipe:
     )
     fit: str = setting("python", "the same for the fit")
     evaluate: str = setting("python", "the same for the evaluation")
+    probe: str = setting("python", "the same for a probe")
 
 
 @dataclass
 class StudyRecipe:
     """Settings of `cctuning study`."""
 
-    recipes: list[str] = required("recipes of train, a model each; MODEL in a name stands for each of models")
-    models: list[str] = setting([], "what is put in place of MODEL, one after the other")
+    recipes: list[str] = setting([], "of train, a model each; MODEL in a name stands for each of models")
+    models: list[str] = setting([], "what is put in place of MODEL, or with probes= the models themselves")
+    probes: list[str] = setting([], "in place of recipes: those of probe, for each of models as it is")
+    centres: list[str] = setting([], "a probe for each of these languages at the other end; empty: one")
     evaluation: str = setting("paper", "the recipe of evaluate")
     inference: list[str] = list_of(*CONNECTED, help="how models with a connection are asked")
     prompting: list[str] = list_of(*PROMPTINGS, help="what all models are asked, plain ones too")
@@ -732,14 +735,17 @@ class StudyRecipe:
     train: list[str] = setting([], "key=value for every training")
     fit: list[str] = setting([], "key=value for every fit")
     evaluate: list[str] = setting([], "key=value for every evaluation")
+    probe: list[str] = setting([], "key=value for every probe")
     evaluate_cot: list[str] = setting(ROOM_TO_THINK, "the same, of prompting=cot alone")
     launch: LaunchRecipe = field(default_factory=LaunchRecipe)
     jobs: int = number(1, at_least=1, help="steps at a time")
 
     def __post_init__(self) -> None:
-        if not self.recipes:
-            raise ValueError("recipes=[] names none to run")
+        if bool(self.recipes) == bool(self.probes):
+            known = "name none to run" if not self.recipes else "are both set"
+            raise ValueError(f"recipes= and probes= {known}: set one of them, of trainings or of probes")
         _refuse_duplicates(self, "seeds", alike=str)
+        _refuse_duplicates(self, "probes", "centres")
         self.output_dir = self.output_dir or f"{self.runs}/studies/{self.run_name}"
 
 

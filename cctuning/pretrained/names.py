@@ -49,10 +49,10 @@ def check_model_path(key: str, name: str) -> None:
         raise FileNotFoundError(f"{key}={name} does not exist{_hint(path)}")
 
 
-def beside_model(model: str, *names: str) -> Path:
-    """The default folder of results: in the model's folder, or for a model on the hub under outputs/."""
+def beside_model(model: str, *names: str, runs: str = "outputs") -> Path:
+    """The default folder of results: in the model's folder, or for a model on the hub under `runs`."""
     folder = Path(model)
-    return (folder if folder.is_dir() else Path("outputs", model.replace("/", "--"))).joinpath(*names)
+    return (folder if folder.is_dir() else Path(runs, model.replace("/", "--"))).joinpath(*names)
 
 
 def _hint(path: Path) -> str:

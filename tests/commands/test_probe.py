@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from contextlib import nullcontext
 from unittest import mock
@@ -17,9 +18,12 @@ from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
 from cctuning.commands import probe_findings
 from cctuning.commands import probe_model as script
+from cctuning.commands.run_study import plan_of
+from cctuning.commands.schemas import StudyRecipe
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.loading import load_tokenizer
+from cctuning.settings.recipe import load_recipe
 from tests.analysis import naive
 from tests.processes import start_two
 from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models, write_items
@@ -400,7 +404,7 @@ def test_each_process_says_what_it_did(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
     with (folder / "out/work/process_0.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
-    assert sum(line["questions"] for line in lines) == 2 + 2  # grids and sources
+    assert sum(line["questions"] for line in lines) == 2 + 2 + 2  # grids, sources, control
     assert all(line["token_forwards"] > 0 and line["seconds"] >= 0 for line in lines)
 
 
@@ -526,3 +530,50 @@ def test_studies_are_compared_on_the_same_questions(models, folder):
     (folder / "two/summary.json").unlink()
     ended = call("compare", "results=[one,two]", "output_dir=compared")
     assert ended.status == 1 and "two holds no finished study" in ended.err
+
+
+def test_a_study_of_probes_puts_them_side_by_side(models, folder):
+    for name in ("one", "two"):
+        shutil.copytree(models / "plain", folder / name)
+    change_weight(folder / "two")
+    (folder / "mine.yaml").write_text(
+        f"benchmarks: [xnli]\nunseen: data/unseen\nlanguages: [sw]\nmax_new_tokens: {NEW}\nuse_cpu: true\n"
+    )
+    words = ["probes=[mine.yaml]", "models=[one,two]", "probe=[sublayers=[ffn,block]]"]
+    steps, rows = plan_of(load_recipe(words, StudyRecipe))
+    assert [str(step.output) for step in steps] == ["one/probing/mine", "two/probing/mine"]
+    assert [(row.title, row.baseline) for row in rows] == [("one", None), ("two", "one")]
+    ended = call("study", *words, "dry_run=true")
+    assert ended.status == 0 and "2 steps, 0 done" in ended.out
+    for step in steps:
+        assert step.shown("python") in ended.out
+        with mock.patch.object(probe_findings, "draw_figures"):
+            assert call(script, *step.arguments).status == 0
+    ended = call("study", *words)
+    assert ended.status == 0, ended.err
+    with (folder / "outputs/studies/study/table.csv").open(encoding="utf-8") as file:
+        written = {(one["questions"], one["row"]): one for one in csv.DictReader(file)}
+    for name in ("one", "two"):
+        summary = json.loads((folder / name / "probing/mine/summary.json").read_text(encoding="utf-8"))
+        for sublayer in ("ffn", "block"):
+            bounds = summary["bounds"][sublayer]["xnli"]
+            for quantity, row in (
+                ("original", f"{name}, original"),
+                ("upper_bound", f"{name}, upper bound, {sublayer}"),
+                ("chance_bound", f"{name}, by chance, {sublayer}"),
+            ):
+                assert float(written["pilot", row]["value"]) == bounds[quantity]["mean"]["value"]
+            (overall,) = [
+                score["score"]
+                for score in summary["unseen"][sublayer]["scores"]
+                if (score["name"], score["language"], score["benchmark"]) == ("overall", None, "xnli")
+            ]
+            assert float(written["unseen", f"{name}, overall, {sublayer}"]["value"]) == overall
+    table = (folder / "outputs/studies/study/table.md").read_text(encoding="utf-8")
+    assert all(row in table for _, row in written) and "two/probing/mine" in table
+    compared = json.loads((folder / "outputs/studies/study/comparison/comparison.json").read_text())
+    assert compared["names"] == ["one", "two"]
+    assert "2 steps, 2 done" in call("study", *words, "dry_run=true").out
+    change_weight(folder / "one")
+    assert "2 steps, 1 done" in call("study", *words, "dry_run=true").out
+    assert "2 steps, 0 done" in call("study", *words, "dry_run=true", "centres=[zh]").out

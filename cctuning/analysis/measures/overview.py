@@ -146,13 +146,14 @@ def _sublayers_table(content: Content) -> str:
 
 def _unseen_table(scores: Sequence[Content]) -> str:
     cells = {
-        (f"{record['title']}, {record['language'] or MEAN}", record["name"]): _unseen_cell(record)
+        (f"{record['title']}, {record['language'] or MEAN}", record["name"]): unseen_cell(record)
         for record in scores
     }
     return RecordTable.crossed("benchmark, language", cells).markdown()
 
 
-def _unseen_cell(record: Content) -> str:
+def unseen_cell(record: Content) -> str:
+    """A score on unseen questions, with its difference to the original where it has one."""
     if not (difference := record["difference"]):
         return score(record["score"], record["interval"])
     stars = "\\*" * len(record.get("stars", ""))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from cctuning.analysis.study_files import SUMMARY_FILE
 from cctuning.commands.registry import COMMANDS
 from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE
@@ -21,10 +22,10 @@ from cctuning.settings.recipe import load_recipe
 from cctuning.training.runs import ERRORS_FILE, FINISHED_FILE, FIT_REPORT_FILE
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models
-Kind = Literal["train", "fit", "evaluate"]
+Kind = Literal["train", "fit", "evaluate", "probe"]
 _SEED = "-seed"  # in the name of a run, before its seed
 _OF_MEASURING = {"seed", "batch_size", "dtype", "use_cpu", "trust_remote_code"}  # settings of fit, too
-_MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE}
+_MARKS = {"train": FINISHED_FILE, "fit": FIT_REPORT_FILE, "evaluate": RESULTS_FILE, "probe": SUMMARY_FILE}
 
 Schema = TypeVar("Schema")
 
@@ -103,7 +104,7 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
         for seed, name in itertools.product(seeds, names):
             steps += _recipe_steps(study, name, seed, asked[name])
         rows += _table_rows(study, asked.values())
-    _check_names(steps)
+    check_names(steps)
     return steps, rows
 
 
@@ -174,7 +175,7 @@ def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, asked: _Asked
 def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
     """Of one of the study's seeds, in a folder that names it. None: the recipe's own."""
     arguments = [f"recipe={name}", *study.train]
-    run = Path(study.runs) / _load("train", arguments, TrainRecipe).run_name
+    run = Path(study.runs) / load_step("train", arguments, TrainRecipe).run_name
     if seed is not None:
         if any(_key(setting) == "seed" for setting in study.train):
             raise RecipeError(
@@ -183,7 +184,7 @@ def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
         run = run.with_name(f"{run.name}{_SEED}{seed}")
     arguments = [f"recipe={name}", f"output_dir={run}", *study.train]
     arguments += [f"seed={seed}"] if seed is not None else []
-    settings = dataclasses.asdict(_load("train", arguments, TrainRecipe))
+    settings = dataclasses.asdict(load_step("train", arguments, TrainRecipe))
     return Step(f"{run.name}/train", "train", tuple(arguments), settings, run)
 
 
@@ -217,7 +218,7 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     usual = "monolingual" if pairs == FitRecipe().pairs else f"monolingual_{pairs}"
     output = train.output / usual
     arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
-    settings = dataclasses.asdict(_load("fit", arguments, FitRecipe))
+    settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
 
 
@@ -227,7 +228,7 @@ def _errors(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
     arguments = [f"model={fit.output}", f"benchmarks=[{','.join(asked['benchmarks'])}]"]
     arguments += [f"benchmark_data={asked['data']}", f"output_dir={output}"]
     arguments += [setting for setting in study.fit if _key(setting) in _OF_MEASURING]
-    settings = dataclasses.asdict(_load("fit", arguments, FitRecipe))
+    settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
     name = fit.name.replace("/fit_", "/errors_")
     return Step(name, "fit", tuple(arguments), settings, output, (fit.name,))
 
@@ -244,10 +245,10 @@ def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step)
             *(setting for setting in settings_given if _key(setting) not in keys),
             *study.evaluate_cot,
         ]
-    named = _load("evaluate", [*arguments, *settings_given], EvaluateRecipe)
+    named = load_step("evaluate", [*arguments, *settings_given], EvaluateRecipe)
     output = after.output / "evaluation" / folder_name(named.run_name, inference, named.prompting)
     arguments += [f"output_dir={output}", *settings_given]
-    recipe = _load("evaluate", arguments, EvaluateRecipe)
+    recipe = load_step("evaluate", arguments, EvaluateRecipe)
     for benchmark in recipe.benchmarks:
         find_benchmark(benchmark)  # known before the trainings, not behind them
     settings = dataclasses.asdict(recipe)
@@ -261,7 +262,8 @@ def _key(setting: str) -> str:
     return setting.partition("=")[0].strip()
 
 
-def _load(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:
+def load_step(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:
+    """The recipe of a step. Raises `RecipeError`, with its command."""
     try:
         return load_recipe(arguments, schema, folder=COMMANDS[kind].recipes)
     except RecipeError as error:
@@ -279,7 +281,8 @@ def _words(launcher: str) -> list[str]:
     return words
 
 
-def _check_names(steps: Sequence[Step]) -> None:
+def check_names(steps: Sequence[Step]) -> None:
+    """Raises `RecipeError` where two steps have one name."""
     names = [step.name for step in steps]
     for name in names:
         if names.count(name) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from cctuning.analysis.study_files import SETTINGS_FILE as PROBE_FILE
 from cctuning.commands.studies.plan import Step
 from cctuning.evaluation.asking.store import SETTINGS_FILE
 from cctuning.pretrained.identity import ORIGIN_FILE, comparable, identity_of
@@ -48,6 +49,8 @@ def _state(step: Step, identity: Callable[..., dict[str, Any]], *, outdated: boo
     changed = changed_settings(step.kind, _settings_of(step), step.settings)
     if not outdated:
         changed += _other_model(step, identity)
+    if changed and step.kind == "probe":  # more languages, say: the probe goes on, or refuses by itself
+        return State(False)
     if changed and step.settings.get("resume") == "never":  # asked for, and the script deletes what is there
         return State(False)
     return State(not (outdated or changed), outdated, changed)
@@ -59,8 +62,9 @@ def _other_model(step: Step, identity: Callable[..., dict[str, Any]]) -> list[st
         then = read_json_object(step.output / ORIGIN_FILE).get("base_model")
         name, revision = step.settings["model_name_or_path"], step.settings["model_revision"]
     else:
-        mark = read_json_object(step.mark)
-        then = (mark if step.kind == "fit" else mark.get("config", {})).get("model_parts")
+        told = step.output / PROBE_FILE if step.kind == "probe" else step.mark
+        content = read_json_object(told)
+        then = (content.get("config", {}) if step.kind == "evaluate" else content).get("model_parts")
         name, revision = step.settings["model"], None
     if not then:  # an older version wrote it
         return []

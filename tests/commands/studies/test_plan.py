@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, TrainRecipe
+from cctuning.commands.run_study import plan_of
+from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, ProbeRecipe, StudyRecipe, TrainRecipe
 from cctuning.commands.studies.plan import make_plan
 from cctuning.settings.assignments import RecipeError
 from cctuning.settings.recipe import load_recipe
@@ -22,7 +23,7 @@ PAPERS_TABLE = [
 
 
 def plan(name="table1", *arguments):
-    return make_plan(load_recipe([f"recipe={name}", *arguments], StudyRecipe, folder=RECIPES / "studies"))
+    return plan_of(load_recipe([f"recipe={name}", *arguments], StudyRecipe, folder=RECIPES / "studies"))
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def names(steps, kind):
 @pytest.mark.parametrize("name", [path.stem for path in sorted((RECIPES / "studies").glob("*.yaml"))])
 def test_every_shipped_study_has_steps_that_their_scripts_would_take(name, held_out_questions):
     steps, rows = plan(name)
-    assert sum(len(row.evaluations) for row in rows) == len(names(steps, "evaluate"))
+    assert sum(len(row.evaluations) for row in rows) == len(
+        [*names(steps, "evaluate"), *names(steps, "probe")]
+    )
     assert len({row.title for row in rows}) == len(rows) > 1
     assert {row.baseline for row in rows} - {None} <= {row.title for row in rows}
 
@@ -268,3 +271,42 @@ def test_each_seed_is_trained_and_asked_and_a_row_has_all_of_them():
         small(seeds=[1, 2], train=["seed=3"])
     with pytest.raises(ValueError, match=r"seeds=\[1, 1\].*twice"):
         StudyRecipe(recipes=["tiny"], seeds=[1, 1])
+
+
+def test_a_study_probes_every_model_with_every_centre_where_the_command_would():
+    steps, rows = plan("xtransplant_centres", "models=[org/one,other/one]", "centres=[en,zh]")
+    assert [(step.kind, str(step.output)) for step in steps] == [
+        ("probe", f"outputs/{org}--one/probing/xtransplant_{centre}")
+        for org in ("org", "other")
+        for centre in ("en", "zh")
+    ]
+    assert [row.title for row in rows] == [
+        f"{org}/one, centre {centre}" for org in ("org", "other") for centre in ("en", "zh")
+    ]
+    for step, row in zip(steps, rows, strict=True):
+        recipe = load_recipe(step.arguments, ProbeRecipe, folder=RECIPES / "probing")
+        assert f"{recipe.model}, centre {recipe.centre}" == row.title
+        assert (recipe.benchmarks, recipe.unseen, recipe.output_dir) == (
+            ["xnli", "xcopa"],
+            None,
+            str(step.output),
+        )
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"probes": ["xtransplant"], "recipes": []}, "models= no model"),
+        ({"probes": ["xtransplant"], "recipes": [], "models": ["m"], "probe": ["sublayers=[fnn]"]}, "'ffn'"),
+        ({"probes": ["xtransplant"], "recipes": [], "models": ["m", "m"]}, "two steps"),
+    ],
+)
+def test_probes_that_cannot_be_made_are_named(settings, said):
+    with pytest.raises(RecipeError, match=said):
+        plan_of(StudyRecipe(**settings))
+
+
+def test_a_study_is_of_trainings_or_of_probes():
+    for recipes, probes in (([], []), (["llama31_aya"], ["xtransplant"])):
+        with pytest.raises(ValueError, match="recipes= and probes="):
+            StudyRecipe(recipes=recipes, probes=probes)
