@@ -1,8 +1,9 @@
 """Probes a model with XTransplant: every layer into every layer, between prompts in two languages."""
 
 import dataclasses
+import functools
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -29,10 +30,11 @@ from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard, from_the_first
 from cctuning.evaluation.asking.preview import question_panel
 from cctuning.evaluation.asking.responses import GenerationSettings
+from cctuning.evaluation.asking.shots import Shots, draw_shots
 from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation
-from cctuning.evaluation.items.selection import missing_warning, no_known_issues_warning
+from cctuning.evaluation.items.selection import ItemSet, missing_warning, no_known_issues_warning
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.identity import model_settings
@@ -138,10 +140,19 @@ def read_tasks(
         leave_out=recipe.on_bad_prompt == "leave_out",
         positions=positions,
         new_tokens=recipe.max_new_tokens,
+        draw=shots_drawn(recipe),
     )
     if warning := missing_warning([probe.item_set for probe in probes], recipe.languages, data):
         console.warn(warning)
     return probes
+
+
+def shots_drawn(recipe: ProbeRecipe) -> Callable[[Sequence[ItemSet]], list[Shots]] | None:
+    """What draws the shots of item sets; None where there are none."""
+    if not recipe.shots:
+        return None
+    assert recipe.shots_data is not None
+    return functools.partial(draw_shots, data=recipe.shots_data, count=recipe.shots, seed=recipe.shots_seed)
 
 
 def check_same_sets(pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> None:
@@ -190,6 +201,8 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
     settings["template_arguments"] = dict(recipe.template_arguments)
     if (intervention := recipe.as_intervention()) != REPLACE:  # which folders of earlier versions do not name
         settings["intervention"] = dataclasses.asdict(intervention)
+    if recipe.shots:
+        settings |= {name: getattr(recipe, name) for name in ("shots", "shots_data", "shots_seed")}
     if recipe.also_targets:
         settings["also_targets"] = list(recipe.also_targets)
     own = [benchmark for benchmark in map(find_benchmark, recipe.benchmarks) if benchmark.folder is not None]

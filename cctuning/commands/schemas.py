@@ -525,6 +525,10 @@ class ProbeRecipe:
     leave_out_faults: bool = setting(False, "leave out the known faults of the data (anomalies.json)")
     on_bad_prompt: str = one_of("error", "leave_out", help="too long, without parallel, with special tokens")
 
+    shots: int = number(0, at_least=0, help="questions with their answers before both prompts")
+    shots_data: str | None = setting(None, "folder they are drawn from, the same ones in all languages")
+    shots_seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of the draw")
+
     # Or one question of one's own
     question: str | None = setting(None, "what is asked: activations go into it")
     english: str | None = setting(None, "the same in English, or any other language: they come from it")
@@ -577,6 +581,12 @@ class ProbeRecipe:
         _refuse_duplicates(self, "also_targets", alike=str)
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
+        if self.shots and self.shots_data is None:
+            raise ValueError(f"shots={self.shots}: shots_data= must say of which questions, not those asked")
+        if self.shots and set(self.prompting) - {"original"}:
+            raise ValueError(
+                f"shots={self.shots} cannot be shown with prompting={self.prompting}: set it to [original]"
+            )
         if self.unseen is None:
             set_keys = {
                 "beside=": self.beside,
@@ -604,7 +614,7 @@ class ProbeRecipe:
             raise ValueError(f"{missing[0]} is missing: a question needs question=, english= and answer=")
         if self.run_name == "probe":
             self.run_name = "question"
-        of_benchmarks = ("benchmarks", "languages", "limit", "unseen", "beside")
+        of_benchmarks = ("benchmarks", "languages", "limit", "unseen", "beside", "shots")
         if key := next((name for name in of_benchmarks if getattr(self, name)), None):
             raise ValueError(f"{key}= is about benchmarks, and question= asks one question: leave one out")
 

@@ -98,6 +98,7 @@ row(
     "intervention=ad",
     status=2,
 )
+row("shots of nowhere", "shots=2: shots_data=", asked, "shots=2", status=2)
 row("more positions than a prompt has", "positions=99: … XNLI, en, id 0, has", asked, "positions=99")
 row(
     "answers that are neither right nor wrong",

@@ -1,15 +1,16 @@
 """The tasks of a study: benchmarks read in all languages, and made ready for a direction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from cctuning.analysis.probing.directions import Direction, direct
+from cctuning.analysis.probing.directions import DirectedSet, Direction, direct
 from cctuning.analysis.probing.tasks import ProbeTask, make_probe_task
 from cctuning.data.prompts import PromptFormat
+from cctuning.evaluation.asking.shots import NO_SHOTS, Shots
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.files import available_languages
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.known_issues import read_known_issues, without_known_issues
-from cctuning.evaluation.items.selection import HUB, read_item_sets
+from cctuning.evaluation.items.selection import HUB, ItemSet, read_item_sets
 from cctuning.settings.near_matches import did_you_mean
 
 
@@ -26,8 +27,11 @@ def read_probe_tasks(
     leave_out: bool = False,
     positions: int | None = None,
     new_tokens: int = 20,
+    draw: Callable[[Sequence[ItemSet]], Sequence[Shots]] | None = None,
 ) -> list[ProbeTask]:
     """The questions of all benchmarks in the folder `data`, language by language.
+
+    `draw` gives the shots of some sets (`asking.shots.draw_shots`); None: there are none.
 
     `direction` and `centre` are those of `Direction.of`, the others those of `read_item_sets` and
     `make_probe_task`. Raises `ValueError` for a benchmark whose answers are neither right nor wrong, and what
@@ -46,22 +50,38 @@ def read_probe_tasks(
         benchmark.name: _centre_items(benchmark, data, directions[benchmark.name], leave_out_faults)
         for benchmark in benchmarks
     }
-    return [
-        make_probe_task(
-            direct(
-                item_set,
-                directions[item_set.benchmark.name],
-                centres[item_set.benchmark.name],
-                # Without faulty items of the centre, others have no parallel.
-                leave_out=leave_out or leave_out_faults,
-            ),
-            prompts,
-            positions=positions,
-            new_tokens=new_tokens,
-            leave_out=leave_out,
+    directed = [
+        direct(
+            item_set,
+            directions[item_set.benchmark.name],
+            centres[item_set.benchmark.name],
+            # Without faulty items of the centre, others have no parallel.
+            leave_out=leave_out or leave_out_faults,
         )
         for item_set in sets
     ]
+    shots = [NO_SHOTS] * len(directed) if draw is None else _shots(directed, draw)
+    return [
+        make_probe_task(
+            one, prompts, positions=positions, new_tokens=new_tokens, leave_out=leave_out, shots=before
+        )
+        for one, before in zip(directed, shots, strict=True)
+    ]
+
+
+def _shots(
+    directed: Sequence[DirectedSet], draw: Callable[[Sequence[ItemSet]], Sequence[Shots]]
+) -> Sequence[Shots]:
+    """The shots of each set, whose parallels are English. Raises `ValueError` for another direction."""
+    for one in directed:
+        item_set = one.item_set
+        if item_set.benchmark.parallel and (one.asked_in, one.sources_of) != (item_set.language, "en"):
+            raise ValueError(
+                f"shots: {item_set.benchmark.title} is asked in {one.asked_in}, with activations from "
+                f"{one.sources_of}, and shots are drawn in the language and in English: set "
+                "direction=to_language and centre=en, or shots=0"
+            )
+    return draw([one.item_set for one in directed])
 
 
 def _centre_items(

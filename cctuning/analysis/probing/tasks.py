@@ -11,6 +11,7 @@ from cctuning.analysis.probing.directions import DirectedSet
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.questions import Prompt, Question
 from cctuning.evaluation.asking.samples import document
+from cctuning.evaluation.asking.shots import NO_SHOTS, Shots
 from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
 from cctuning.evaluation.comparison.evaluations import fingerprint
 from cctuning.evaluation.items.benchmark import Metric
@@ -64,15 +65,18 @@ def make_probe_task(
     positions: int | None,
     new_tokens: int,
     leave_out: bool = False,
+    shots: Shots = NO_SHOTS,
 ) -> ProbeTask:
     """The task of a directed set, less the questions that the model cannot be asked.
+
+    `shots` stand before both prompts of each.
 
     Raises `ValueError` for the first of them, unless they are to be left out (`split_faulty`).
     """
     item_set = directed.item_set
     sources = {item.id: source for item, source in zip(item_set.items, directed.sources, strict=True)}
     task, kept = split_faulty(
-        make_task(item_set, prompts, mode="bilingual"),
+        make_task(item_set, prompts, mode="bilingual", shots=shots),
         item_set,
         prompts,
         positions=positions,

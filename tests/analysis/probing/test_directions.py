@@ -1,5 +1,7 @@
 """Which prompt is asked, which one activations come from, and who judges the answer to either."""
 
+import functools
+import itertools
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from cctuning.analysis.probing.directions import TO_CENTRE, TO_LANGUAGE, Directi
 from cctuning.analysis.probing.load_tasks import read_probe_tasks
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.evaluation.asking.prompting import prompts_of
+from cctuning.evaluation.asking.shots import NO_SHOTS, draw_shots
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.evaluation.items.selection import ItemSet
@@ -108,3 +111,34 @@ def test_summaries_are_neither_right_nor_wrong():
 def test_an_unknown_centre_is_an_error_with_a_near_match():
     with pytest.raises(ValueError, match=r"no 'swa'.*sw"):
         read_probe_tasks([XNLI], str(EXAMPLES / "benchmarks"), prompts(), direction="auto", centre="swa")
+
+
+def test_shots_are_the_same_questions_before_both_prompts():
+    data = str(EXAMPLES / "benchmarks")
+    more = {"direction": "auto", "centre": "en", "languages": ["de", "sw"]}
+    draw = functools.partial(draw_shots, data=data, count=2, seed=1)
+    every = {one.language: one for one in read_probe_tasks([XNLI], data, prompts(), **more)}
+    orders = set()
+    for one in read_probe_tasks([XNLI], data, prompts(), limit=2, draw=draw, **more):
+        known = every[one.language].task.questions
+        for question, plain in zip(one.task.questions, known, strict=False):
+            (order,) = [
+                order
+                for order in itertools.permutations(known[2:])
+                if question.prompt.text
+                == "".join(f"{shot.prompt.text}\n({shot.item.answers[0]})\n\n" for shot in order)
+                + plain.prompt.text
+            ]
+            assert question.parallel.text.endswith(plain.parallel.text)
+            assert all(shot.parallel.text in question.parallel.text for shot in order)
+            orders.add(tuple(shot.item.id for shot in order))
+    assert len(orders) == 1
+
+
+@pytest.mark.parametrize("change", [{"direction": "to_centre"}, {"centre": "sw"}])
+def test_shots_stand_before_prompts_in_the_language_and_in_english(change):
+    more = {"direction": "to_language", "centre": "en", "languages": ["de"]} | change
+    with pytest.raises(ValueError, match="shots: XNLI is asked in"):
+        read_probe_tasks(
+            [XNLI], str(EXAMPLES / "benchmarks"), prompts(), draw=lambda sets: [NO_SHOTS] * len(sets), **more
+        )
