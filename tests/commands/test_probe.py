@@ -539,7 +539,7 @@ def test_a_study_of_probes_puts_them_side_by_side(models, folder):
     (folder / "mine.yaml").write_text(
         f"benchmarks: [xnli]\nunseen: data/unseen\nlanguages: [sw]\nmax_new_tokens: {NEW}\nuse_cpu: true\n"
     )
-    words = ["probes=[mine.yaml]", "models=[one,two]", "probe=[sublayers=[ffn,block]]"]
+    words = ["probes=[mine.yaml]", "models=[one,two]", 'probe=["sublayers=[ffn,block]"]']
     steps, rows = plan_of(load_recipe(words, StudyRecipe))
     assert [str(step.output) for step in steps] == ["one/probing/mine", "two/probing/mine"]
     assert [(row.title, row.baseline) for row in rows] == [("one", None), ("two", "one")]
