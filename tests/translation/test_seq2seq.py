@@ -51,6 +51,7 @@ def loaded(folder):
     return AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder)
 
 
+@functools.cache
 def by_hand(folder, kind, sentence, codes=("swh_Latn", "eng_Latn"), tag="<2en>", beams=1):
     """One sentence, by transformers alone."""
     tokenizer, model = loaded(folder)
@@ -61,9 +62,10 @@ def by_hand(folder, kind, sentence, codes=("swh_Latn", "eng_Latn"), tag="<2en>",
     else:
         inputs, first = tokenizer(f"{tag} {sentence}", return_tensors="pt"), None
         assert tag in tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())[:2]
-    with torch.no_grad():
-        [tokens] = model.generate(**inputs, forced_bos_token_id=first, max_new_tokens=128, num_beams=beams)
     limit = output_limit(inputs["input_ids"].shape[1])
+    most = limit + 1 if beams == 1 else 128
+    with torch.no_grad():
+        [tokens] = model.generate(**inputs, forced_bos_token_id=first, max_new_tokens=most, num_beams=beams)
     if tokenizer.eos_token_id not in tokens[2 if kind == "nllb" else 1 : 1 + limit].tolist():
         return {64: NOT_ENDED, 128: LATER}[limit]
     text = tokenizer.decode(tokens, skip_special_tokens=True).strip()
