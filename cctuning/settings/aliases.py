@@ -99,8 +99,11 @@ _NOT_HERE = {
     "instead attn_implementation=flash_attention_2, sdpa or eager": (
         "flash_attn flash_attention use_flash_attention use_flash_attn xformers_attention sdp_attention"
     ),
+    "because its kernels run on GPUs alone, where no connected model has been compared with them": (
+        "use_liger_kernel enable_liger_kernel liger liger_kernel_config use_kernels"
+    ),
     "because it replaces the forward that the connection is made in": (
-        "use_liger_kernel enable_liger_kernel liger use_unsloth unsloth torch_compile shift_attn plugins"
+        "use_unsloth unsloth torch_compile shift_attn plugins"
     ),
     "instead a config.json of the base model that says so": "rope_scaling rope_type",
     "instead lora.enabled=true trains adapters, and false all weights": (

@@ -428,7 +428,7 @@ def write_questions(golds):
         items = [
             {
                 **{"id": number, "language": language, "prompt": prompt + "?" * number},
-                **{"prompt_en": english + "?" * number, "answer": [golds.get((language, number), "@")]},
+                **{"prompt_en": english + "?" * number, "answer": golds.get((language, number), ["@"])},
             }
             for number in range(2)
         ]
@@ -458,8 +458,8 @@ def test_scores_meanwhile_are_those_of_an_evaluation_and_move_nothing(arguments,
     for language in ("sw", "ru"):
         for line in Path(f"out/samples_mkqa_{language}.jsonl").read_text().splitlines():
             sample = json.loads(line)
-            said[language, sample["doc_id"]] = sample["resps"][0][0]
-    write_questions({**said, ("ru", 1): "@"})  # what the model of step 2 says, but for one question
+            said[language, sample["doc_id"]] = sample["resps"][0]
+    write_questions({**said, ("ru", 1): ["@"]})  # what the model of step 2 says, but for one question
     scored = {
         **{"eval_benchmarks": "[mkqa]", "eval_inference": "[bilingual,none]", "eval_max_new_tokens": 6},
         **{"metric_for_best_model": "eval_mkqa_bilingual", "load_best_model_at_end": "true"},
@@ -520,12 +520,25 @@ def test_lora_leaves_the_adapter_and_the_connection(arguments, tmp_path, base):
     assert "| lora.r | 2 |" in (folder / "README.md").read_text()
 
 
-def test_two_processes_on_cpus_share_the_rows_of_a_step(arguments, tmp_path):
-    command = arguments(on_bad_row="skip", cutoff_len=46, max_steps=3)
+def test_two_processes_on_cpus_share_rows_and_questions(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_models(tmp_path, loud=tiny_llama(len(TOKENIZER), initializer_range=0.3))
+    write_questions({("sw", 0): ["\ufffd", "p"], ("ru", 1): ["\ufffd", "c"]})  # nearly any response has one
+    scored = {"eval_data": arguments()[1].partition("=")[2], "eval_steps": 3, "eval_benchmarks": "[mkqa]"}
+    command = arguments(
+        **{"on_bad_row": "skip", "cutoff_len": 46, "max_steps": 3, "model_name_or_path": "loud"},
+        **{**scored, "eval_inference": "[bilingual,none]", "eval_max_new_tokens": 6},
+    )
     ended = [started.wait() for started in start_two("train.py", *command, folder=tmp_path)]
     assert [process.status for process in ended] == [0, 0], ended[0].err
-    assert "".join(process.out for process in ended).count("Rows left out: 1") == 1
-    assert metrics_of(tmp_path / "run")[-1]["epoch"] == 1.0  # 3 steps of 4 rows, of 11
+    assert "".join(process.out for process in ended).count("Rows left out: 2") == 1  # in both sets
+    line = metrics_of(tmp_path / "run")[-1]
+    assert line["epoch"] == 1.0  # 3 steps of 4 rows, of 11
+    scores = {mode: evaluated("run", mode)["results"] for mode in ("bilingual", "none")}
+    for mode, results in scores.items():
+        for language in ("sw", "ru"):
+            assert line[f"eval_mkqa_{mode}/{language}"] == results[f"mkqa_{language}"]["accuracy,paper"]
+    assert any(line[f"eval_mkqa_{mode}"] > 0 for mode in scores)
 
 
 def test_trackers_get_the_metrics(arguments, tmp_path):
