@@ -51,6 +51,7 @@ OTHER_NAMES = {
     "eval_share": "val_size val_set_size validation_split eval_ratio",
     "early_stopping_patience": "patience early_stopping_steps",
     "benchmarks": "tasks task",
+    "push_to_hub": "hf_hub_log_args",
     "shots": "num_fewshot fewshot n_shot",
     "shots_seed": "seed fewshot_seed",
     "hub_model_id": "export_hub_model_id repo_id",
@@ -176,7 +177,7 @@ _NOT_HERE = {
     "because outputs inside of layers are read or changed, of which vLLM gives none (evaluate and serve take "
     "engine=vllm, and chat server=ADDRESS)": "engine",
     "because every response is written to samples_*.jsonl": "log_samples predict_only write_out",
-    "because all results are files in output_dir": "wandb_args trackio_args hf_hub_log_args",
+    "because all results are files in output_dir": "wandb_args trackio_args",
     "instead limit=N, the first questions of each language": "samples",
     "instead batch_size=N, the most prompts in a batch": "max_batch_size",
     "because a folder goes on with what it holds: resume=auto": "use_cache cache_requests",
