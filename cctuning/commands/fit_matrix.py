@@ -169,6 +169,8 @@ def load_examples(
         parallels=recipe.english if recipe.data else run_recipe.get("english") or (),
         conversations=True,
         on_bad_row="skip",
+        # Of rows that did not fit into memory those that the run looked at first.
+        first=run_recipe["buffer_size"] if run_recipe.get("streaming") and not recipe.data else None,
     )
     if not recipe.data:
         rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])

@@ -25,6 +25,14 @@ ASKED_IN = (*TEMPLATES, "raw")  # of a model that is asked and not trained
 SCHEDULES = LibraryChoice(
     ("cosine", "linear", "constant", "constant_with_warmup", "polynomial"), "transformers:SchedulerType"
 )
+# Settings of training that need all rows at once.
+_NOT_STREAMED = {
+    "max_rows": "cannot draw from all rows",
+    "eval_share": "cannot draw from all rows: name others by eval_data",
+    "group_by_length": "cannot sort all rows",
+    "english": "would be held in memory: both sides must stand in one row",
+    "dataloader_num_workers": "would have each worker read all rows",
+}
 _PRIVATE = "of a new repository: whether it is private; null: as its owner has set"
 MEANWHILE = Choice(("bilingual", "none"))  # inference modes that need no fit
 OPTIMIZERS = LibraryChoice(
@@ -207,6 +215,12 @@ class TrainRecipe:
     )
     on_bad_row: str = one_of("error", "skip", help="skip: leave bad rows out and list them in a rejects file")
     max_rows: int | None = number(None, at_least=1, help="train on a random sample of this size")
+    streaming: bool = setting(
+        False, "read and tokenise rows as training comes to them: for data that does not fit into memory"
+    )
+    buffer_size: int = number(
+        16384, at_least=1, help="with streaming: rows of a block, which are shuffled together"
+    )
     template: str = one_of("auto", *TEMPLATES, or_path=True, help="auto: the tokenizer's own, else plain")
     template_arguments: dict[str, Any] = setting({}, "variables of the template: .enable_thinking=false")
     cutoff_len: int = number(
@@ -296,6 +310,7 @@ class TrainRecipe:
                 "load_in_4bit=True leaves no weight of the base to train: set lora.enabled=true (QLoRA)"
             )
         self._check_evaluations()
+        self._check_streaming()
         _check_hub(self)
         run = PurePath(self.run_name)
         if not self.output_dir and (".." in run.parts or run.is_absolute()):
@@ -334,6 +349,28 @@ class TrainRecipe:
             raise ValueError(
                 "load_best_model_at_end=True needs a checkpoint where the loss is measured: set " + together
             )
+
+    def _check_streaming(self) -> None:
+        """Raises `ValueError` for settings that need all rows at once, or their number."""
+        if not self.streaming:
+            return
+        if self.max_steps is None:
+            raise ValueError("streaming=True does not know how many rows there are: set max_steps=N")
+        for name, reason in _NOT_STREAMED.items():
+            if getattr(self, name):
+                raise ValueError(f"{name}={getattr(self, name)} {reason}, with streaming=True")
+        if self.connection.alignment:
+            raise ValueError(
+                f"connection.alignment={self.connection.alignment} needs all rows at once: not with "
+                "streaming=True"
+            )
+        if self.save_strategy == "epoch":
+            raise ValueError(
+                "save_strategy=epoch has no end of an epoch with streaming=True: set save_strategy=steps and "
+                "save_steps, or save_strategy=no"
+            )
+        if self.evaluates == "epoch":
+            raise ValueError("eval_steps=None has no end of an epoch with streaming=True: set eval_steps=N")
 
     def accumulation_steps(self, processes: int) -> int:
         """Forward passes per optimizer step for `processes` training processes.

@@ -18,6 +18,7 @@ from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
 from cctuning.commands.schemas import ConnectionRecipe, TrainRecipe
 from cctuning.commands.train_setup import (
+    base_config,
     load_base_model,
     lora_config,
     make_trainer,
@@ -39,6 +40,7 @@ from cctuning.data.rows import (
     held_out_rows,
     read_rows,
     sample_rows,
+    stream_rows,
     write_rejects,
 )
 from cctuning.data.sources import check_output_dir
@@ -69,7 +71,13 @@ from cctuning.training.memory import UnknownMemoryError, device_at_hand, memory_
 from cctuning.training.metrics import EVALUATED_LOSS, METRICS_FILE, read_metrics
 from cctuning.training.model_cards import training_card
 from cctuning.training.pickles import restricted_loading
-from cctuning.training.preflight import check_attention, check_positions, check_saving, check_targets
+from cctuning.training.preflight import (
+    check_attention,
+    check_limits,
+    check_positions,
+    check_saving,
+    check_targets,
+)
 from cctuning.training.runs import (
     FINISHED_FILE,
     RECIPE_FILE,
@@ -79,6 +87,7 @@ from cctuning.training.runs import (
     clear_output_dir,
     finished_run,
 )
+from cctuning.training.streaming import StreamedExamples
 
 REJECTS_FILE = "rejects.jsonl"
 console = new_console(highlight=True)
@@ -141,7 +150,8 @@ def fine_tune(
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     model = load_base_model(recipe, prompts)
-    trainer = make_trainer(recipe, arguments, examples, held_out, prompts.tokenizer, model, scores)
+    trained_on = streamed(recipe, prompts, examples) if recipe.streaming else examples
+    trainer = make_trainer(recipe, arguments, trained_on, held_out, prompts.tokenizer, model, scores)
     check_engine(current_engine(), trainer.accelerator)
     if trainer.accelerator.is_main_process:
         write_beginning(recipe, problems, origin)
@@ -159,7 +169,7 @@ def fine_tune(
     times = {name: value for name, value in result.metrics.items() if name != "train_loss"}
     if checkpoint is not None:  # the seconds are of the last part alone, and these divide all rows by them
         del times["train_samples_per_second"], times["train_steps_per_second"]
-    report = finished_report(recipe, examples, times, trainer.state)
+    report = finished_report(recipe, trained_on, times, trainer.state)
     finish_run(recipe, report)
     push(recipe, repository)
     return report
@@ -208,8 +218,14 @@ def preflight(
         if recipe.load_in_4bit:
             check_installed()
 
+    def limits() -> None:
+        if recipe.streaming:  # a row that is read later may have as many tokens
+            lengths = {name: getattr(recipe, name) for name in ("cutoff_len", "english_cutoff_len")}
+            check_limits(lengths, config)
+
     for check_one in (
         lambda: check_positions(examples, config),
+        limits,
         lambda: check_attention(recipe.attn_implementation),
         quantising,
         targets,
@@ -269,21 +285,23 @@ def load_examples(
 
     Bad rows stop the run unless they are to be skipped.
     """
-    rows, problems = read_data(recipe, recipe.data, recipe.data_split)
+    rows, problems = read_rows(
+        recipe.data,
+        split=recipe.data_split,
+        parallels=recipe.english,
+        first=recipe.buffer_size if recipe.streaming else None,
+        **reading(recipe),
+    )
     rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
     rows, held_out = held_out_rows(rows, recipe.eval_share, seed=recipe.seed)
     if recipe.eval_data:
-        held_out, more = read_data(recipe, recipe.eval_data, recipe.eval_split)
+        held_out, more = read_rows(
+            recipe.eval_data, split=recipe.eval_split, parallels=recipe.english, **reading(recipe)
+        )
         problems = [*problems, *more]
     encoded = []
     for part in (rows, held_out):
-        part_examples, cut = encode(
-            rows_of_turns(part) if recipe.connection.turns == "all" else part,
-            prompts,
-            cutoff_len=recipe.cutoff_len,
-            english_cutoff_len=recipe.english_cutoff_len,
-            mask_history=recipe.mask_history,
-        )
+        part_examples, cut = encode_rows(part, recipe, prompts)
         encoded.append(part_examples)
         problems = [*problems, *cut]
     examples, held_out_examples = encoded
@@ -303,18 +321,64 @@ def load_examples(
     return examples, held_out_examples, problems
 
 
-def read_data(recipe: TrainRecipe, sources: list[str], split: str) -> tuple[list[Row], list[Problem]]:
-    """The rows of `sources` as the recipe says to read them, and the bad ones."""
-    return read_rows(
-        sources,
-        columns=dataclasses.asdict(recipe.columns),
-        split=split,
-        language=recipe.language,
-        english=recipe.connection.enabled,
-        parallels=recipe.english,
-        conversations=True,
-        on_bad_row="skip",
+def reading(recipe: TrainRecipe) -> dict[str, Any]:
+    """How the recipe says to read rows, whatever their sources."""
+    return {
+        "columns": dataclasses.asdict(recipe.columns),
+        "language": recipe.language,
+        "english": recipe.connection.enabled,
+        "conversations": True,
+        "on_bad_row": "skip",
+    }
+
+
+def encode_rows(
+    rows: list[Row], recipe: TrainRecipe, prompts: PromptFormat
+) -> tuple[list[Example], list[Problem]]:
+    """The examples of rows, and the rows that cannot be trained on."""
+    return encode(
+        rows_of_turns(rows) if recipe.connection.turns == "all" else rows,
+        prompts,
+        cutoff_len=recipe.cutoff_len,
+        english_cutoff_len=recipe.english_cutoff_len,
+        mask_history=recipe.mask_history,
     )
+
+
+def streamed(recipe: TrainRecipe, prompts: PromptFormat, first: list[Example]) -> StreamedExamples:
+    """The examples of a training whose rows are read as it comes to them; `first` are those of a block."""
+    vocabulary = base_config(recipe).get_text_config().vocab_size
+    how = {name: value for name, value in reading(recipe).items() if name != "on_bad_row"}
+
+    def encode_block(rows: list[Row]) -> tuple[list[Example], list[Problem]]:
+        examples, problems = encode_rows(rows, recipe, prompts)
+        if examples:
+            check_vocabulary(
+                examples, prompts.tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=vocabulary
+            )
+        return examples, problems
+
+    def reject(problems: list[Problem]) -> None:
+        if recipe.on_bad_row == "error":
+            raise BadRowsError(problems)
+        if process_number() == 0:
+            write_rejects(problems, Path(recipe.output_dir) / REJECTS_FILE, append=True)
+
+    return StreamedExamples(
+        lambda: stream_rows(recipe.data, split=recipe.data_split, unique=recipe.buffer_size, **how),
+        encode_block,
+        first=first,
+        length=(recipe.max_steps or 0) * rows_of_step(recipe),
+        buffer_size=recipe.buffer_size,
+        seed=recipe.seed,
+        reject=reject,
+    )
+
+
+def rows_of_step(recipe: TrainRecipe) -> int:
+    """Rows of an optimizer step, over all processes."""
+    processes = current_engine().processes
+    return recipe.per_device_train_batch_size * recipe.accumulation_steps(processes) * processes
 
 
 def show(
@@ -327,8 +391,7 @@ def show(
 ) -> None:
     """Prints what a run would do, without doing it."""
     processes = current_engine().processes
-    accumulation = recipe.accumulation_steps(processes)
-    per_step = recipe.per_device_train_batch_size * accumulation * processes
+    accumulation, per_step = recipe.accumulation_steps(processes), rows_of_step(recipe)
     per_epoch = math.ceil(len(examples) / per_step)
     steps = recipe.max_steps or math.ceil(per_epoch * recipe.num_train_epochs)
     console.print(rows_table(examples, problems))
@@ -341,8 +404,11 @@ def show(
         asked = f", and {scores.questions:,} questions are asked: {', '.join(scores.names)}" if scores else ""
         console.say(f"The loss is measured on {len(held_out):,} other rows {when}{asked}")
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
+    known = f"{per_epoch:,} per epoch"
+    if recipe.streaming:
+        known = f"read in blocks of {recipe.buffer_size:,}, of which the first is shown"
     console.say(
-        f"{steps:,} steps of {per_step} rows, {per_epoch:,} per epoch: "
+        f"{steps:,} steps of {per_step} rows, {known}: "
         f"{recipe.per_device_train_batch_size} rows x {passes} a step. Nothing was trained."
     )
 
@@ -398,6 +464,8 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[s
     clear_output_dir(output_dir, recipe.resume)
     save_recipe(recipe, output_dir / RECIPE_FILE)
     write_whole(output_dir / ORIGIN_FILE, to_json(origin, indent=2) + "\n")
+    if recipe.streaming:  # which adds to the file as it comes to the rows, again after an interruption
+        (output_dir / REJECTS_FILE).unlink(missing_ok=True)
     if problems:
         write_rejects(problems, output_dir / REJECTS_FILE)
         console.say(f"Rows left out: {len(problems):,}, listed in {output_dir / REJECTS_FILE}")
@@ -414,15 +482,21 @@ def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:
 
 
 def finished_report(
-    recipe: TrainRecipe, examples: list[Example], times: dict[str, float], state: Any
+    recipe: TrainRecipe, examples: list[Example] | StreamedExamples, times: dict[str, float], state: Any
 ) -> dict[str, Any]:
     """Facts about a finished run: steps, rows, languages, the last loss (nats), times.
+
+    The rows of a stream are all that were trained on, as often as they were.
 
     Where there are other rows to measure it on, also `eval_loss` (nats) of the model that is saved, the
     metric that the best one is chosen by, and the step that they are of.
     """
     loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
-    facts = {"steps": state.global_step, "rows": len(examples), "languages": languages_of(examples)}
+    facts: dict[str, Any] = {"steps": state.global_step, "rows": len(examples)}
+    if isinstance(examples, StreamedExamples):
+        facts |= {"languages": sorted(examples.seen), "rows_left_out": examples.rejected}
+    else:
+        facts["languages"] = languages_of(examples)
     evaluations = [line for line in state.log_history if EVALUATED_LOSS in line]
     if evaluations:
         metric = recipe.metric_for_best_model

@@ -21,6 +21,7 @@ from cctuning.training.callbacks import EarlyStopping, MetricsFile, TemperatureS
 from cctuning.training.memory import Step
 from cctuning.training.metrics import EVALUATED_LOSS
 from cctuning.training.preflight import trained_dtype
+from cctuning.training.streaming import StreamedExamples
 from cctuning.training.trainer import CCTuningTrainer
 
 
@@ -104,7 +105,7 @@ def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
 def make_trainer(
     recipe: TrainRecipe,
     arguments: SFTConfig,
-    examples: list[Example],
+    examples: list[Example] | StreamedExamples,
     held_out: list[Example],
     tokenizer: Any,
     model: Any,

@@ -182,21 +182,27 @@ def untranslated(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:
-    """The examples as a `datasets.Dataset` for the trainer.
-
-    `language` is a position in `languages`, `example` the position in the data set.
-    """
-    return Dataset.from_dict(
-        {
-            "input_ids": [example.input_ids for example in examples],
-            "labels": [example.labels for example in examples],
-            "prompt_length": [example.prompt_length for example in examples],
-            "english_input_ids": [example.english_input_ids for example in examples],
-            "language": [languages.index(example.row.language) for example in examples],
-            "example": list(range(len(examples))),
-            "length": [len(example.input_ids) for example in examples],
-        }
+    """The examples as a `datasets.Dataset` for the trainer, `training_row` by `training_row`."""
+    places = {language: place for place, language in enumerate(languages)}
+    return Dataset.from_list(
+        [
+            training_row(example, number, places[example.row.language])
+            for number, example in enumerate(examples)
+        ]
     )
+
+
+def training_row(example: Example, number: int, language: int) -> dict[str, Any]:
+    """An example as the collator takes it: its number in the training, and the number of its language."""
+    return {
+        "input_ids": example.input_ids,
+        "labels": example.labels,
+        "prompt_length": example.prompt_length,
+        "english_input_ids": example.english_input_ids,
+        "language": language,
+        "example": number,
+        "length": len(example.input_ids),
+    }
 
 
 def languages_of(examples: Sequence[Example]) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def read_rows(
     parallels: Sequence[str] = (),
     conversations: bool = False,
     on_bad_row: str = "error",
+    first: int | None = None,
 ) -> tuple[list[Row], list[Problem]]:
     """The rows of all `sources`, in order, and what was wrong with the others.
 
@@ -124,6 +126,8 @@ def read_rows(
         parallels: sources of the English side, whose rows have the ids of the rows that they belong to.
         conversations: whether rows may have a history; otherwise such a row is a problem.
         on_bad_row: `error` or `skip`.
+        first: read no more than so many rows, bad ones too; None for all. Columns that the rest may have are
+            not missed.
 
     Raises `BadRowsError` for bad rows unless they are skipped, `DataError` for a source that cannot be read
     or lacks a column, and `ValueError` for an argument that is not accepted.
@@ -136,16 +140,40 @@ def read_rows(
     reader = _Reader(names, language, english=english, conversations=conversations)
     if parallels:
         other_side = _Reader(names, "en", english=False, response=False, conversations=conversations)
-        for source in _with_unique_stems(find_sources(parallels, split=split)):
-            other_side.read(*source)
+        for source, stem in _with_unique_stems(find_sources(parallels, split=split)):
+            other_side.read(source, stem)
         reader.take_parallels(other_side)
-    for source in _with_unique_stems(find_sources(sources, split=split)):
-        reader.read(*source)
-    optional = [field for field in reader.columns if field not in reader.required]
-    check_renamed_columns(optional, reader.columns, reader.columns_seen)
+    for source, stem in _with_unique_stems(find_sources(sources, split=split)):
+        if first is None or reader.count < first:
+            reader.read(source, stem, most=None if first is None else first - reader.count)
+    if first is None or reader.count < first:
+        optional = [field for field in reader.columns if field not in reader.required]
+        check_renamed_columns(optional, reader.columns, reader.columns_seen)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
     return reader.rows, reader.problems
+
+
+def stream_rows(
+    sources: Sequence[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    split: str = "train",
+    language: str | None = None,
+    english: bool = True,
+    conversations: bool = False,
+    unique: int = 0,
+) -> Iterator[Row | list[Problem]]:
+    """The rows of `read_rows` one by one, and for a bad row what is wrong with it; none is kept.
+
+    Ids are compared among the first `unique` rows, bad ones too: those of all would not fit into memory.
+    Raises `DataError` for a source that cannot be read or lacks a column, when its end is reached.
+    """
+    reader = _Reader(
+        column_names(columns), language, english=english, conversations=conversations, unique=unique
+    )
+    for source, stem in _with_unique_stems(find_sources(sources, split=split)):
+        yield from reader.stream(source, stem)
 
 
 def rows_from_records(
@@ -164,12 +192,12 @@ def rows_from_records(
     return reader.rows, reader.problems
 
 
-def write_rejects(problems: Sequence[Problem], path: str | Path) -> None:
+def write_rejects(problems: Sequence[Problem], path: str | Path, *, append: bool = False) -> None:
     """One JSON line per rejected row: `file`, `number`, `reasons`, and the `row` as it was read."""
     by_row: dict[tuple[str, int], list[Problem]] = {}
     for problem in problems:
         by_row.setdefault((problem.file, problem.number), []).append(problem)
-    with Path(path).open("w", encoding="utf-8") as file:
+    with Path(path).open("a" if append else "w", encoding="utf-8") as file:
         for (name, number), of_row in by_row.items():
             reasons = [f"{problem.field}: {problem.message}".removeprefix(": ") for problem in of_row]
             reject = {"file": name, "number": number, "reasons": reasons, "row": of_row[0].values}
@@ -216,6 +244,7 @@ class _Reader:
         english: bool,
         conversations: bool,
         response: bool = True,
+        unique: int | None = None,
     ) -> None:
         self.columns = columns
         self.language = language
@@ -225,6 +254,8 @@ class _Reader:
         self.required = tuple(field for field in REQUIRED if needed[field])
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
+        self.count = 0  # rows that were read, bad ones too
+        self.unique = unique  # so many of which have ids of their own; None: all
         self._first_with_id: dict[tuple[str, str], Row] = {}
         self.columns_seen: set[str] = set()
 
@@ -236,29 +267,36 @@ class _Reader:
             if not is_english(row.language):
                 self.problems.append(row.problem("language", f"is {row.language}, and english= names it"))
 
-    def read(self, source: Source, stem: str) -> None:
-        """Adds the rows and the problems of one source."""
+    def read(self, source: Source, stem: str, *, most: int | None = None) -> None:
+        """Adds the rows and the problems of one source, of no more than `most` rows."""
+        for found in self.stream(source, stem, most=most):
+            if isinstance(found, Row):
+                self.rows.append(found)
+            else:
+                self.problems += found
+
+    def stream(self, source: Source, stem: str, *, most: int | None = None) -> Iterator[Row | list[Problem]]:
+        """The rows of one source, and of a bad one its problems."""
         columns: set[str] = set()
-        problems: list[Problem] = []
-        count = 0
-        for record in source.records():
-            count += 1
+        faulty: set[str] = set()
+        before = self.count
+        for record in islice(source.records(), most):
+            self.count += 1
             row, faults = self._check(record, source.name, stem)
             if isinstance(record.values, dict):
                 columns.update(record.values)
             if row and not (faults := list(self._duplicates(row))):
-                self.rows.append(row)
-            for field, message in faults:
-                problems.append(Problem(source.name, record.number, field, message, record.values))
-        if not count:
-            problems.append(Problem(source.name, 0, "", "holds no rows"))
-        elif count == 1 and problems and isinstance(record.values, dict):
+                yield row
+            if faults:
+                faulty.update(field for field, _ in faults)
+                yield [Problem(source.name, record.number, *fault, record.values) for fault in faults]
+        if self.count == before:
+            yield [Problem(source.name, 0, "", "holds no rows")]
+        elif self.count == before + 1 and faulty and isinstance(record.values, dict):
             self._check_is_row(source.name, record.values)
-        faulty = {problem.field for problem in problems}
         wanted = [field for field in (*self.required, "messages_en") if self.columns[field] in faulty]
         check_required_columns(source.name, wanted, self.columns, columns)
         self.columns_seen |= columns
-        self.problems += problems
 
     def _check(self, record: Record, file: str, stem: str) -> tuple[Row | None, list[tuple[str, str]]]:
         """The row, or its faults as (field, message)."""
@@ -343,6 +381,8 @@ class _Reader:
         return faults
 
     def _duplicates(self, row: Row) -> Iterator[tuple[str, str]]:
+        if self.unique is not None and self.count > self.unique:
+            return
         first = self._first_with_id.setdefault((row.language, row.id), row)
         if first is not row:
             place = f"{first.file}, row {first.number}"

@@ -17,6 +17,8 @@ OTHER_NAMES = {
     "data_split": "split dataset_train_split",
     "eval_split": "dataset_test_split",
     "max_rows": "max_samples max_train_samples num_samples",
+    "streaming": "dataset_streaming",
+    "buffer_size": "shuffle_buffer_size streaming_multipack_buffer_size",
     "cutoff_len": (
         "max_length max_len max_seq_length max_seq_len seq_len sequence_len context_length block_size"
     ),
@@ -71,9 +73,6 @@ _NOT_HERE = {
     ),
     "because it is always so: only responses carry a loss": (
         "completion_only_loss assistant_only_loss roles_to_train"
-    ),
-    "because the order of rows and a resumed run need their number: max_rows=N trains on a sample": (
-        "streaming dataset_streaming buffer_size"
     ),
     "instead data=[A,B]: all rows of all sources, shuffled": (
         "mix_strategy interleave_probs shuffle_merged_datasets"

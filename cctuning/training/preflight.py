@@ -1,7 +1,7 @@
 """Checks before a training run for what would stop it after its first step, or after its last."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,6 +38,17 @@ def check_positions(examples: Sequence[Example], config: Any) -> None:
                 raise ValueError(
                     f"{example}: {len(ids):,} {what}, and the model has {positions:,} positions: lower {key}"
                 )
+
+
+def check_limits(lengths: Mapping[str, int], config: Any) -> None:
+    """Raises `ValueError` for a limit of tokens, by its key, above the model's positions."""
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    for key, length in lengths.items():
+        if positions is not None and length > positions:
+            raise ValueError(
+                f"{key}={length} is more than the model's {positions:,} positions, and a row that is read "
+                "later may be as long: lower it"
+            )
 
 
 def check_attention(implementation: str | None) -> None:

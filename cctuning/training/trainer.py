@@ -49,6 +49,7 @@ from cctuning.training.own_transform import fit_own_transform
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.row_repeats import first_repeat, without_repeats
 from cctuning.training.statistics import RowSums, RunningStatistics
+from cctuning.training.streaming import OTHER_LANGUAGES, StreamedExamples
 
 _COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
 _REMEDY = "The last checkpoint is unharmed; lower learning_rate or max_grad_norm"
@@ -67,7 +68,8 @@ class CCTuningTrainer(ResumableTrainer):
             Of `save_total_limit` checkpoints only complete ones count (see `checkpoints`).
         train_dataset: training rows (`instruction`, `output`, and for a connected model `instruction_en`; see
             `rows.read_rows`) as a `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt
-            and response, and the English prompt, in tokens; or examples as `examples.encode` makes them.
+            and response, and the English prompt, in tokens; or examples as `examples.encode` makes them, or
+            `StreamedExamples`, which come in their own order.
         eval_dataset: likewise.
         processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
@@ -119,6 +121,10 @@ class CCTuningTrainer(ResumableTrainer):
         self.gate_lr_multiplier = gate_lr_multiplier
         self.monolingual_refit_steps = monolingual_refit_steps
         self.score = score
+        # Of a stream, its first examples stand for all where some are looked at.
+        self.stream = train_dataset if isinstance(train_dataset, StreamedExamples) else None
+        if self.stream is not None:
+            train_dataset, args.train_sampling_strategy = self.stream.first, "sequential"
         sets = {"train": train_dataset, "eval": eval_dataset}
         self.examples = {
             mode: _examples(rows, processing_class, args.max_length, english=connected)
@@ -138,6 +144,8 @@ class CCTuningTrainer(ResumableTrainer):
         )
         self._aligned_rows: Tensor | None = None  # of the step
         languages = languages_of(every)
+        if self.stream is not None:
+            languages = self.stream.languages = [*languages, OTHER_LANGUAGES]
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
         tokenized = {
             f"{mode}_dataset": training_set(examples, languages) for mode, examples in self.examples.items()
@@ -157,6 +165,8 @@ class CCTuningTrainer(ResumableTrainer):
             # TRL has rounded what is trained to bfloat16, where small steps would be lost.
             for weight in self.model.parameters():
                 weight.data = weight.data.float() if weight.requires_grad else weight.data
+        if self.stream is not None:  # which TRL would not take
+            self.train_dataset = self.stream
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
         self.model_accepts_loss_kwargs = True
         shared_out = running_engine(self.accelerator).shards_weights
@@ -250,7 +260,7 @@ class CCTuningTrainer(ResumableTrainer):
         if args.world_size == 1 or args.dataloader_drop_last or not last:
             return batch
         first = first_repeat(
-            len(self.examples[mode]),
+            len(self.stream if self.stream and mode == "train" else self.examples[mode]),
             batch_size=len(batch["labels"]),
             processes=args.world_size,
             process=args.process_index,
@@ -314,7 +324,10 @@ class CCTuningTrainer(ResumableTrainer):
 
     def _non_finite_message(self, loss: Tensor, nll: Tensor, example: Tensor) -> str:
         guilty = example[~nll.isfinite()].tolist() or example.tolist()
-        rows = ", ".join(str(self.examples[self._mode][number]) for number in guilty)
+        examples: Any = self.examples[self._mode]
+        if self.stream is not None and self.model.training:
+            examples = self.stream.served
+        rows = ", ".join(str(examples[number]) for number in guilty)
         return (
             f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {rows}. "
             f"{_REMEDY}, or look at these rows"
@@ -361,12 +374,18 @@ class CCTuningTrainer(ResumableTrainer):
 
     def own_state(self) -> dict[str, Any]:
         """The rows, and the statistics since the last log."""
-        return {"rows": fingerprint(self.examples["train"]), "statistics": self.statistics["train"].state()}
+        if self.stream is None:
+            rows = fingerprint(self.examples["train"])
+        else:  # those that steps have been taken on, in all processes
+            rows = self.stream.state(self.state.global_step * len(self.stream) // self.args.max_steps)
+        return {"rows": rows, "statistics": self.statistics["train"].state()}
 
     def restore_own_state(self, state: dict[str, Any]) -> None:
         """Puts the statistics back. Raises `CheckpointError` where the rows are not those of then."""
-        then, now = state["rows"], fingerprint(self.examples["train"])
-        if then != now:
+        then = state["rows"]
+        if self.stream is not None:
+            self.stream.expect(then)  # it tells when it has come there
+        elif then != (now := fingerprint(self.examples["train"])):
             raise CheckpointError(
                 f"the checkpoint was made with other rows: {_described(then)} then, {_described(now)} now. "
                 "Put the data back as it was, or start anew with resume=never"
