@@ -104,7 +104,8 @@ def step_of(
             model.enable_input_require_grads()
     model.train()
 
-    rows = list(trainer.train_dataset)
+    prepared: Any = trainer.train_dataset
+    rows = list(prepared)
 
     def step() -> None:
         trainer.training_step(model, collator(rows))

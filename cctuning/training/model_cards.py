@@ -69,8 +69,8 @@ def _settings(recipe: Mapping[str, Any]) -> str:
         )
         rows += [(f"connection.{name}", connection[name]) for name in names if connection[name] is not None]
         # Those of later versions, where they were used.
-        options = ("centred", "scale", "gate", "decision_maker_norm", "target_layer")
-        options += ("monolingual_share", "alignment")
+        options = ["centred", "scale", "gate", "decision_maker_norm", "target_layer"]
+        options += ["monolingual_share", "alignment"]
         rows += [
             (f"connection.{name}", connection[name])
             for name in options

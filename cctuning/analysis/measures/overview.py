@@ -156,5 +156,6 @@ def unseen_cell(record: Content) -> str:
     """A score on unseen questions, with its difference to the original where it has one."""
     if not (difference := record["difference"]):
         return score(record["score"], record["interval"])
-    stars = "\\*" * len(record.get("stars", ""))
-    return f"{percent(record['score'])} ({change(difference['value'], difference['interval'])}){stars}"
+    # Stars behind a bracket open no emphasis in Markdown.
+    changed = change(difference["value"], difference["interval"])
+    return f"{percent(record['score'])} ({changed}){record.get('stars', '')}"
