@@ -199,10 +199,21 @@ def _load_whole(model_class: Any, source: str | Path, **kwargs: Any) -> Any:
     if getattr(model, "peft_config", None) is not None:
         raise ModelError("it is an adapter, and no model of its own: name its base model")
     _refuse_incomplete(model, report)
+    _refuse_plain(model)
     # An engine may fill the other processes' weights later, from the first one's.
     if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
         check_finite(dict(model.named_parameters()), source)
     return model
+
+
+def _refuse_plain(model: Any) -> None:
+    """Refuses plain weights that the configuration calls weights of four bits: they are loaded as neither."""
+    for name, module in model.named_modules():
+        if type(module).__name__ == "Linear4bit" and getattr(module.weight, "quant_state", None) is None:
+            raise ModelError(
+                f"{CONFIG_NAME} says that its weights have four bits (quantization_config), and {name} is "
+                f"plain: take quantization_config out of {CONFIG_NAME}"
+            )
 
 
 def load_tokenizer(

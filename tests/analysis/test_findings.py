@@ -68,7 +68,8 @@ def test_selectors_are_judged_on_the_pilot_and_on_unseen_questions():
     rng = np.random.default_rng(1)
     applied = {key: made_applied(rng, grid, PAIRS) for key, grid in made.items()}
     activations = {key: Activations(*rng.standard_normal((2, 6, 4, 8)).astype(np.float32)) for key in made}
-    found = StudyCells(made, {}, activations, applied=applied, unseen=applied, unseen_activations=activations)
+    vectors = {"activations": activations, "unseen_activations": activations}
+    found = StudyCells(made, {}, applied=applied, unseen=applied, **vectors)
     judged = judge(found, seed=0)
     assert [(one.sublayer, one.benchmark, one.unseen) for one in judged] == [
         (*group, unseen) for group in groups for unseen in (False, True)

@@ -16,7 +16,7 @@ def evaluate_recipe(**settings):
 
 @pytest.fixture(autouse=True)
 def exported(monkeypatch):
-    monkeypatch.setattr(asking, "kind_of", lambda model: SimpleNamespace(exported=model == "exported"))
+    monkeypatch.setattr(asking, "kind_of", lambda model: SimpleNamespace(exported=str(model) == "exported"))
 
 
 @pytest.mark.parametrize(

@@ -270,9 +270,9 @@ row(
 )
 row(
     "quantised weights without their library",
-    "bitsandbytes … pip install",
+    "HQQ … install it",
     chat,
-    edited(quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}),
+    edited(quantization_config={"quant_method": "hqq", "quant_config": {"weight_quant_params": {}}}),
 )
 row(
     "quantised weights to train on",

@@ -14,7 +14,9 @@ from cctuning.settings.recipe import load_recipe, save_recipe
 
 KEYS = keys_of(TrainRecipe)
 NEEDED = ["model_name_or_path=m", "data=rows.jsonl"]
-TOGETHER = ("connection", "run_name", "eval_", "load_best_model", "early_stopping")  # with rules over several
+# With rules over several.
+TOGETHER = ("connection", "run_name", "eval_", "load_best_model", "early_stopping", "metric_for_best_model")
+TOGETHER += ("hub_", "load_in_4bit", "bnb_4bit_", "streaming", "buffer_size")
 
 texts = st.text(max_size=6) | st.sampled_from(
     ["${seed}", "${a", "[a", "{", "???", "null", "nan", "1e400", "1_0"]

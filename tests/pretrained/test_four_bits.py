@@ -1,6 +1,7 @@
 """Bases of four bits: the connected step is that of the numbers they stand for, and so is what is merged."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,10 +13,12 @@ from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.adapters import load_merged, with_connection
 from cctuning.pretrained.four_bits import is_four_bit, load_four_bits
 from cctuning.pretrained.kinds import QUANTIZATION_FILE, ModelError
+from cctuning.pretrained.loading import load_causal_lm
 from cctuning.pretrained.weights import WeightsError
 from cctuning.training.memory.four_bits import FourBitLinear
 from cctuning.training.memory.step import build_model
 from tests.connection.test_model import arguments, some_rows
+from tests.hostile.models import edit
 from tests.models import build
 from tests.naive import Settings, gradients, naive_training_step
 from tests.training.memory.shapes import SHAPES, lora, step_of
@@ -140,3 +143,19 @@ def test_the_memory_estimate_packs_what_the_library_packs(tmp_path, double_quant
     modules = {name: module for name, module in real.named_modules() if is_four_bit(module)}
     modules = {name: module for name, module in modules.items() if isinstance(module, nn.Linear)}
     assert packed == {name: module.weight.nbytes for name, module in modules.items()}
+
+
+def test_plain_weights_that_are_called_quantised_are_refused(base, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(base, folder)
+    edit(folder / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(ModelError, match=r"quantization_config.* is plain"):
+        load_causal_lm(folder)
+
+
+def test_a_checkpoint_of_four_bits_loads(base, tmp_path):
+    model = load_four_bits(base, SETTINGS, dtype="float32")
+    model.save_pretrained(tmp_path)
+    loaded = load_causal_lm(tmp_path)
+    ids = torch.tensor([[5, 6, 7]])
+    assert torch.equal(loaded(ids).logits, model(ids).logits)

@@ -42,7 +42,7 @@ def test_unseen_scores_with_their_differences():
     )
     score["stars"] = "**"
     row = cells(overview_text(summary), "## Unseen questions, ffn\n", "XNLI, sw")
-    assert row["target_first"].endswith("\\*\\*")
+    assert row["target_first"].endswith(")**")
     change = score["difference"]["value"]
     assert row["target_first"].startswith(f"{100 * score['score']:.1f} (")
     assert f"{100 * abs(change):.1f}" in row["target_first"].partition("(")[2].partition(" [")[0]
