@@ -17,8 +17,8 @@ from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.run import Stopped
 from cctuning.commands.schemas import ConnectionRecipe, TrainRecipe
+from cctuning.commands.train_examples import REJECTS_FILE, load_examples, rows_of_step, stream_examples
 from cctuning.commands.train_setup import (
-    base_config,
     load_base_model,
     lora_config,
     make_trainer,
@@ -30,21 +30,11 @@ from cctuning.commands.train_setup import (
 )
 from cctuning.commands.training_scores import BenchmarkScores, benchmark_scores
 from cctuning.connection.adapters import make_plain_adapter
-from cctuning.data.encoding import Example, check_vocabulary, encode, languages_of, untranslated
+from cctuning.data.encoding import Example, check_vocabulary, languages_of, untranslated
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import (
-    BadRowsError,
-    Problem,
-    Row,
-    held_out_rows,
-    read_rows,
-    sample_rows,
-    stream_rows,
-    write_rejects,
-)
+from cctuning.data.rows import Problem, write_rejects
 from cctuning.data.sources import check_output_dir
-from cctuning.data.turns import rows_of_turns
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
 from cctuning.distributed.launch_checks import check_engine, check_launch
@@ -56,7 +46,6 @@ from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
 from cctuning.pretrained.loading import check_model, load_generation_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
-from cctuning.settings.changes import rows_of_a_step
 from cctuning.settings.recipe import save_recipe
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
@@ -89,7 +78,6 @@ from cctuning.training.runs import (
 )
 from cctuning.training.streaming import StreamedExamples
 
-REJECTS_FILE = "rejects.jsonl"
 console = new_console(highlight=True)
 
 
@@ -112,6 +100,7 @@ def train_model(recipe: TrainRecipe) -> Result:
         tokenizer = load_tokenizer(name, **where_from)
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     examples, held_out, problems = load_examples(recipe, prompts)
+    say_what_is_odd(examples, tokenizer)
     check_vocabulary(
         [*examples, *held_out],
         tokenizer,
@@ -150,7 +139,7 @@ def fine_tune(
     arguments = training_arguments(recipe)
     set_seed(recipe.seed)
     model = load_base_model(recipe, prompts)
-    trained_on = streamed(recipe, prompts, examples) if recipe.streaming else examples
+    trained_on = stream_examples(recipe, prompts, examples) if recipe.streaming else examples
     trainer = make_trainer(recipe, arguments, trained_on, held_out, prompts.tokenizer, model, scores)
     check_engine(current_engine(), trainer.accelerator)
     if trainer.accelerator.is_main_process:
@@ -278,107 +267,14 @@ def check(recipe: TrainRecipe) -> None:
             raise ValueError(f"report_to={name} needs a package that is missing: pip install {name}")
 
 
-def load_examples(
-    recipe: TrainRecipe, prompts: PromptFormat
-) -> tuple[list[Example], list[Example], list[Problem]]:
-    """The rows to train on and those to measure the loss on, tokenised, and the bad ones.
-
-    Bad rows stop the run unless they are to be skipped.
-    """
-    rows, problems = read_rows(
-        recipe.data,
-        split=recipe.data_split,
-        parallels=recipe.english,
-        first=recipe.buffer_size if recipe.streaming else None,
-        **reading(recipe),
-    )
-    rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
-    rows, held_out = held_out_rows(rows, recipe.eval_share, seed=recipe.seed)
-    if recipe.eval_data:
-        held_out, more = read_rows(
-            recipe.eval_data, split=recipe.eval_split, parallels=recipe.english, **reading(recipe)
-        )
-        problems = [*problems, *more]
-    encoded = []
-    for part in (rows, held_out):
-        part_examples, cut = encode_rows(part, recipe, prompts)
-        encoded.append(part_examples)
-        problems = [*problems, *cut]
-    examples, held_out_examples = encoded
-    if problems and recipe.on_bad_row == "error" and not recipe.dry_run:
-        raise BadRowsError(problems)
-    if not examples:
-        first = f"; the first problem: {problems[0]}" if problems else ""
-        raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
-    if recipe.evaluates != "no" and not held_out_examples:
-        raise ValueError(f"nothing is left to evaluate on in {', '.join(recipe.eval_data or recipe.data)}")
+def say_what_is_odd(examples: list[Example], tokenizer: Any) -> None:
+    """Prints what may be wrong with rows that can be trained on."""
     if same := untranslated(examples):
         counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
         console.say(f"Rows whose English prompt is the prompt, not translated perhaps: {counts}")
-    unknown = unknown_tokens_warning(prompts.tokenizer, prompts_by_language(examples))
+    unknown = unknown_tokens_warning(tokenizer, prompts_by_language(examples))
     if unknown:
         console.warn(unknown)
-    return examples, held_out_examples, problems
-
-
-def reading(recipe: TrainRecipe) -> dict[str, Any]:
-    """How the recipe says to read rows, whatever their sources."""
-    return {
-        "columns": dataclasses.asdict(recipe.columns),
-        "language": recipe.language,
-        "english": recipe.connection.enabled,
-        "conversations": True,
-        "on_bad_row": "skip",
-    }
-
-
-def encode_rows(
-    rows: list[Row], recipe: TrainRecipe, prompts: PromptFormat
-) -> tuple[list[Example], list[Problem]]:
-    """The examples of rows, and the rows that cannot be trained on."""
-    return encode(
-        rows_of_turns(rows) if recipe.connection.turns == "all" else rows,
-        prompts,
-        cutoff_len=recipe.cutoff_len,
-        english_cutoff_len=recipe.english_cutoff_len,
-        mask_history=recipe.mask_history,
-    )
-
-
-def streamed(recipe: TrainRecipe, prompts: PromptFormat, first: list[Example]) -> StreamedExamples:
-    """The examples of a training whose rows are read as it comes to them; `first` are those of a block."""
-    vocabulary = base_config(recipe).get_text_config().vocab_size
-    how = {name: value for name, value in reading(recipe).items() if name != "on_bad_row"}
-
-    def encode_block(rows: list[Row]) -> tuple[list[Example], list[Problem]]:
-        examples, problems = encode_rows(rows, recipe, prompts)
-        if examples:
-            check_vocabulary(
-                examples, prompts.tokenizer, pad_token_id=prompts.pad_token_id, vocab_size=vocabulary
-            )
-        return examples, problems
-
-    def reject(problems: list[Problem]) -> None:
-        if recipe.on_bad_row == "error":
-            raise BadRowsError(problems)
-        if process_number() == 0:
-            write_rejects(problems, Path(recipe.output_dir) / REJECTS_FILE, append=True)
-
-    return StreamedExamples(
-        lambda: stream_rows(recipe.data, split=recipe.data_split, unique=recipe.buffer_size, **how),
-        encode_block,
-        first=first,
-        length=(recipe.max_steps or 0) * rows_of_step(recipe),
-        buffer_size=recipe.buffer_size,
-        seed=recipe.seed,
-        reject=reject,
-    )
-
-
-def rows_of_step(recipe: TrainRecipe) -> int:
-    """Rows of an optimizer step, over all processes."""
-    processes = current_engine().processes
-    return recipe.per_device_train_batch_size * recipe.accumulation_steps(processes) * processes
 
 
 def show(
@@ -454,7 +350,7 @@ def origin_of(recipe: TrainRecipe) -> dict[str, Any]:
     """The origin of a run beside its recipe: the base model's identity, and the rows of a step."""
     return {
         "base_model": identity_of(recipe.model_name_or_path, revision=recipe.model_revision),
-        "rows_of_a_step": rows_of_a_step(dataclasses.asdict(recipe), current_engine().processes),
+        "rows_of_a_step": rows_of_step(recipe),
     }
 
 

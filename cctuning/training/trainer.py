@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,6 @@ class CCTuningTrainer(ResumableTrainer):
             pad_token_id=_pad_token_id(processing_class),
             vocab_size=model.config.get_text_config().vocab_size,
         )
-        # Rows whose prompt is its own English parallel have nothing to be aligned with.
-        self._parallel = torch.tensor(
-            [row.input_ids[: row.prompt_length] != row.english_input_ids for row in self.examples["train"]]
-        )
         self._aligned_rows: Tensor | None = None  # of the step
         languages = languages_of(every)
         if self.stream is not None:
@@ -164,7 +161,8 @@ class CCTuningTrainer(ResumableTrainer):
         if getattr(model, "is_loaded_in_4bit", False):
             # TRL has rounded what is trained to bfloat16, where small steps would be lost.
             for weight in self.model.parameters():
-                weight.data = weight.data.float() if weight.requires_grad else weight.data
+                if weight.requires_grad:
+                    weight.data = weight.data.float()
         if self.stream is not None:  # which TRL would not take
             self.train_dataset = self.stream
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
@@ -248,6 +246,13 @@ class CCTuningTrainer(ResumableTrainer):
             counted = torch.stack(rows).sum().to(device) if rows else torch.zeros((), device=device)
             self._aligned_rows = self._sum_over_processes(counted)
         return samples, tokens
+
+    @cached_property
+    def _parallel(self) -> Tensor:
+        """Which training rows have two prompts; the others have nothing to be aligned with."""
+        return torch.tensor(
+            [row.input_ids[: row.prompt_length] != row.english_input_ids for row in self.examples["train"]]
+        )
 
     def _aligned(self, labels: Tensor, example: Tensor) -> Tensor:
         """The rows (B,) that count for the alignment: of two prompts, and none that fills up a batch."""
