@@ -6,14 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from cctuning.commands.hub_upload import (
-    CARD_FILE,
-    RESULT_FILES,
-    files_of,
-    make_repository,
-    repository_name,
-    upload,
-)
+from cctuning.commands.hub_upload import RESULT_FILES, files_of, make_repository, repository_name, upload
 from cctuning.commands.model_engine import check_engine, load_in_engine
 from cctuning.commands.prompts import choose_prompts, choose_rules
 from cctuning.commands.result import Result
@@ -42,6 +35,7 @@ from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name
 from cctuning.pretrained.identity import identity_of, model_settings
+from cctuning.pretrained.kinds import CARD_FILE
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table

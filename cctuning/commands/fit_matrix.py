@@ -27,7 +27,7 @@ from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import holds_model, kind_of, read_json_object
+from cctuning.pretrained.kinds import CARD_FILE, holds_model, kind_of, read_json_object
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -240,7 +240,7 @@ def write_fit(
     plot_learning_curve(report, output_dir / "learning_curve.png")
     plot_error_per_layer(report, output_dir / "error_per_layer.png")
     card = export_card(run_recipe, languages=languages, report=report)
-    (output_dir / "README.md").write_text(card, encoding="utf-8")
+    (output_dir / CARD_FILE).write_text(card, encoding="utf-8")
     finish(output_dir, FIT_REPORT_FILE, to_json(report, indent=2) + "\n")
 
 

@@ -14,16 +14,23 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, Offl
 
 from cctuning.evaluation.asking.sample_files import MADE_FILES
 from cctuning.pretrained.identity import ORIGIN_FILE
-from cctuning.pretrained.kinds import ADAPTER_FILE, CONFIG_FILE, CONNECTION_FILE, CONNECTION_FOLDER
+from cctuning.pretrained.kinds import (
+    ADAPTER_FILE,
+    CARD_FILE,
+    CONFIG_FILE,
+    CONNECTION_FILE,
+    CONNECTION_FOLDER,
+    QUANTIZATION_FILE,
+)
 from cctuning.training.metrics import METRICS_FILE
 from cctuning.training.runs import FINISHED_FILE, FIT_REPORT_FILE, RECIPE_FILE
 
 # Of the HTTP library that the installed version stands on: also where no answer came.
 _HTTPError: Any = HfHubHTTPError.__bases__[0]
 
-CARD_FILE = "README.md"
 _MODEL = (
-    CONFIG_FILE, ADAPTER_FILE, "generation_config.json", "*.safetensors", "*.safetensors.index.json",
+    CONFIG_FILE, ADAPTER_FILE, QUANTIZATION_FILE, "generation_config.json", "*.safetensors",
+    "*.safetensors.index.json",
     CONNECTION_FILE, f"{CONNECTION_FOLDER}/{CONNECTION_FILE}", f"{CONNECTION_FOLDER}/*.safetensors",
     "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
     "merges.txt", "*.model", "*.jinja", "additional_chat_templates/*.jinja",

@@ -43,6 +43,7 @@ from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.four_bits import check_installed, check_not_quantised
 from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
+from cctuning.pretrained.kinds import CARD_FILE
 from cctuning.pretrained.loading import check_model, load_generation_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -414,7 +415,7 @@ def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     card = training_card(
         dataclasses.asdict(recipe), languages=report["languages"], rows=report["rows"], loss=report["loss"]
     )
-    (output_dir / "README.md").write_text(card, encoding="utf-8")
+    (output_dir / CARD_FILE).write_text(card, encoding="utf-8")
     finish(output_dir, FINISHED_FILE, json.dumps(report, indent=2) + "\n")
     console.say(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png")
     if recipe.connection.enabled:

@@ -78,7 +78,7 @@ def encode_conversation(
     template refuses, a language that the model does not translate, and a conversation that it has no room
     for.
     """
-    if (english or prompt_language) is not None and connection_of(model) is None:
+    if not (english is None and prompt_language is None) and connection_of(model) is None:
         raise ValueError("an English parallel needs a connected model, and this is a plain one")
     own = None
     if prompt_language is not None:

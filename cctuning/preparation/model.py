@@ -19,7 +19,8 @@ from typing import Any
 from cctuning.commands.run import quiet_libraries
 from cctuning.preparation.command import ended, typed
 from cctuning.preparation.manifest import write_manifest
-from cctuning.pretrained.kinds import GGUF_SUFFIX, ModelKind, kind_of
+from cctuning.pretrained.hub import model_folder
+from cctuning.pretrained.kinds import GGUF_SUFFIX, kind_of
 from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
 
@@ -60,10 +61,10 @@ def _convert(options: argparse.Namespace, command: Sequence[str]) -> int:
 
 def _check(source: str, output: Path, vocabulary: Sequence[str]) -> None:
     """Raises `ValueError` or `OSError` for a model with nothing to do, and for a folder that is in use."""
-    kind = kind_of(source) if Path(source).is_dir() else ModelKind(run=False, exported=False, adapter=False)
+    kind = kind_of(model_folder(source))
     if vocabulary and kind.connected:
         raise ValueError(f"{source} has a connection: cut the vocabulary of its base model, and train that")
-    if not vocabulary and Path(source).suffix != GGUF_SUFFIX and not kind.adapter:
+    if not vocabulary and Path(source).suffix != GGUF_SUFFIX and not (kind.adapter and Path(source).is_dir()):
         raise ValueError(
             f"{source} is neither a {GGUF_SUFFIX} file nor a folder with an adapter: other folders and hub "
             "names are used as they are, but for their --vocabulary"

@@ -8,6 +8,7 @@ from typing import Any
 from cctuning.tools.marks import missing_mark
 
 CONFIG_FILE = "config.json"
+CARD_FILE = "README.md"
 ADAPTER_FILE = "adapter_config.json"
 QUANTIZATION_FILE = "quantization_config.json"  # beside an adapter: how its base was, in four bits
 CONNECTION_FOLDER = "connection"  # in a run's folder, which is else a plain checkpoint
@@ -21,7 +22,10 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class ModelKind:
-    """Kinds of a folder besides a plain checkpoint; all false for a plain one, and for a hub name."""
+    """Kinds of a folder besides a plain checkpoint; all false for a plain one, and for what is no folder.
+
+    Of a name on the hub ask `hub.model_folder` for the folder first.
+    """
 
     run: bool  # of CC-Tuning: holds the connection that was trained, which needs English prompts
     exported: bool  # a monolingual model: holds the connection and its Transform Matrix

@@ -5,6 +5,8 @@ from pathlib import Path
 import yaml
 from huggingface_hub import hf_hub_download, metadata_load
 
+from cctuning.pretrained.kinds import CARD_FILE
+
 _KEYS = ("license", "license_name", "license_link")
 _LONGEST = 200  # characters; a card may hold anything
 
@@ -14,12 +16,12 @@ def licence_of(model: str, *, revision: str | None = None) -> dict[str, str]:
 
     Empty where there is no card, it cannot be read, or the hub is not reached.
     """
-    card: Path | str = Path(model, "README.md")
+    card: Path | str = Path(model, CARD_FILE)
     if Path(model).is_file():
         return {}
     try:
         if not Path(model).is_dir():
-            card = hf_hub_download(model, "README.md", revision=revision)
+            card = hf_hub_download(model, CARD_FILE, revision=revision)
         known = metadata_load(card) or {}
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}

@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import constants
 from transformers import AutoModelForCausalLM
 
-from cctuning.commands.hub_upload import files_of, repository_name, upload
+from cctuning.commands.hub_upload import RUN_FILES, files_of, repository_name, upload
 from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, TrainRecipe
 from cctuning.connection.model import load_model
 from tests.hub import serving_hub
@@ -159,6 +159,13 @@ def test_files_of_another_model_there_go_and_other_files_stay(hub, tmp_path):
     repository.files |= dict.fromkeys([*theirs, "LICENSE", "evaluation/a/config.json"], b"x")
     upload("jane/mine", files_of(tmp_path, ["*.json"]), message="m", what="mine")
     assert repository.files.keys() == {"config.json", "LICENSE", "evaluation/a/config.json"}
+
+
+def test_an_adapter_goes_with_what_its_base_was_in_four_bits(tmp_path):
+    names = {"adapter_config.json", "adapter_model.safetensors", "quantization_config.json"}
+    for name in (*names, "optimizer.pt"):
+        (tmp_path / name).write_text("{}")
+    assert files_of(tmp_path, RUN_FILES).keys() == names
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from cctuning.generation.conversation import _Pieces
+from cctuning.generation.conversation import _Pieces, encode_conversation
+from tests.models import build
 
 
 class Texts:
@@ -47,3 +48,9 @@ def test_what_may_begin_a_stop_text_is_held_back():
     assert "".join(shown) == streamer.text == "a ENx" and streamer.stopped
     shown, streamer = pieces("a", "a EN", stop=("END",))
     assert "".join(shown) == streamer.text == "a EN" and not streamer.stopped
+
+
+@pytest.mark.parametrize("asked", [{"english": ""}, {"english": "Hi"}, {"prompt_language": "sw"}])
+def test_a_plain_model_has_no_use_for_english(asked):
+    with pytest.raises(ValueError, match="needs a connected model"):
+        encode_conversation(build("llama"), None, [], **asked)

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.preparation import model as script
 from cctuning.preparation.manifest import changed_files, read_manifest
+from tests.hub_cache import put_into_cache
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
 QUESTION = {"id": 1, "language": "sw", "prompt": "Mto gani?", "prompt_en": "Which river?", "answer": ["Tana"]}
@@ -88,3 +89,12 @@ def test_what_cannot_be_cut_is_one_error_and_leaves_no_folder(base, tmp_path, ki
     assert ended.status == 2
     assert said in " ".join(ended.err.split())
     assert not (tmp_path / "cut").exists()
+
+
+def test_a_run_on_the_hub_is_not_cut_either(base, tmp_path, monkeypatch):
+    (base / "connection").mkdir()
+    (base / "connection" / "connection.json").write_text("{}")
+    put_into_cache(base, tmp_path / "cache", monkeypatch)
+    ended = prepare("org/name", tmp_path / "cut", write_rows(tmp_path / "rows.jsonl"))
+    assert ended.status == 2
+    assert "org/name has a connection" in " ".join(ended.err.split())

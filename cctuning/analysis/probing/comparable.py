@@ -18,8 +18,6 @@ from cctuning.tools.json_text import from_json
 
 UPPER_BOUND, ORIGINAL, ALL_PAIRS = "upper_bound,paper", "original,pilot", "accuracy,all_pairs"
 
-INTERVENTION_KEYS = ("intervention", "scale", "positions")  # of a recipe; those of earlier versions lack them
-
 Place = tuple[str, str, str]  # sub-layer, benchmark, language
 
 
@@ -40,7 +38,9 @@ def read_probe(folder: str | Path) -> Evaluation:
             (grid["sublayer"], grid["benchmark"], grid["language"]) for grid in summary["about"]["grids"]
         ]
         named = ("prompting", "max_new_tokens", "template", "dtype")
-        intervention = Intervention(*(recipe[name] for name in INTERVENTION_KEYS if name in recipe))
+        # Recipes of earlier versions have none of these.
+        named_change = recipe.get("intervention", REPLACE.change)
+        intervention = Intervention(named_change, recipe.get("scale", 1.0), recipe.get("positions", 1))
         how = "" if intervention == REPLACE else f", {intervention}"
         how += f", also {recipe['also_targets']} layers further" if recipe.get("also_targets") else ""
         config = {"model_path": recipe["model"], "inference": f"centre {recipe['centre']}{how}"}
