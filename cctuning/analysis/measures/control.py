@@ -84,11 +84,12 @@ class Proposal:
 def propose(
     grids: Mapping[str, GridsByLanguage],
     controls: Mapping[str, GridsByLanguage],
-    resampling: Resampling,
+    resamplings: Mapping[str, Resampling],
     centre: str,
 ) -> Proposal | None:
     """The proposal for a benchmark's `grids`, by sub-layer and language; `controls` alike.
 
+    `resamplings`, by sub-layer, have the same draws.
     It rests on the languages that are asked in themselves, with activations of the centre language. None
     where none of them has a control, or no sub-layer can be connected.
     """
@@ -112,6 +113,7 @@ def propose(
             differences[language], changes[language] = np.stack(over, 1), np.stack(own, 1)
     if not differences:
         return None
+    resampling = resamplings[sublayers[0]]  # which has all languages that are compared
     estimate = resampling.simultaneous(differences)
     change = resampling.mean_of_known(changes, resamples=1)[MEAN].value
     order = np.argsort(-np.nan_to_num(estimate.value, nan=-np.inf), axis=None, kind="stable")

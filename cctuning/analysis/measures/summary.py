@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.item import Item
 from cctuning.stats.bootstrap import RESAMPLES, generator
 from cctuning.stats.estimates import Estimate, Estimates, Resampling
+
+T = TypeVar("T")
 
 MEASURES = (
     *("bounds", "strategies", "outcomes", "likelihood", "control"),
@@ -59,13 +61,14 @@ def summarise(
     groups = check_grids(grids)
     benchmarks = {name: find_benchmark(name) for _, name in groups}
     summary: dict[str, Any] = {"about": _about(groups, centre)}
-    summary |= {measure: {} for measure in (*MEASURES, "sublayers", "pairs", "choices", "unseen")}
+    more = ("sublayers", "pairs", "choices", "unseen", "proposals")
+    summary |= {measure: {} for measure in (*MEASURES, *more)}
     controls: dict[tuple[str, str], dict[str, Grid]] = {}
     for grid in control:
         controls.setdefault((grid.sublayer, grid.benchmark), {})[grid.language] = grid
-    resamplings = {}
+    resamplings: dict[tuple[str, str], Resampling] = {}
     for (sublayer, name), group in groups.items():
-        resampling = resamplings[name] = Resampling(
+        resampling = resamplings[sublayer, name] = Resampling(
             each(lambda grid: grid.questions, group),
             parallel=benchmarks[name].parallel,
             random=generator(seed, name),  # the same draws for every sub-layer
@@ -78,38 +81,18 @@ def summarise(
             measured["bounds"] |= measure_chance(group, questions, score, resampling, seed)
         for measure, quantities in measured.items():
             summary[measure].setdefault(sublayer, {})[name] = _plain(quantities)
-        chosen = each(lambda grid: choices(grid, generator(seed, grid.benchmark, "choices")), group)
-        summary["choices"].setdefault(sublayer, {})[name] = {
-            language: {strategy: _plain(asdict(choice)) for strategy, choice in by_strategy.items()}
-            for language, by_strategy in chosen.items()
-        }
-        # Where all pairs are equally good none is chosen, and none is shown.
-        summary["pairs"].setdefault(sublayer, {})[name] = {
-            language: {
-                strategy: list(choice.pair)
-                for strategy, choice in by_strategy.items()
-                if choice.tied < choice.candidates
-            }
-            for language, by_strategy in chosen.items()
-        }
-        for other, other_group in ((other, group) for (other, same), group in groups.items() if same == name):
+        for measure, by_language in _chosen(group, seed).items():
+            summary[measure].setdefault(sublayer, {})[name] = by_language
+        for other, other_group in _of_benchmark(groups, name).items():
             if other == sublayer:
                 break  # those that follow are compared with this one in their turn
             common = {language: grid for language, grid in other_group.items() if language in group}
             differences = measure_sublayers(common, group, resampling) if common else {}
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
-    summary["proposals"] = {
-        name: _plain(asdict(proposal))
-        for name in benchmarks
-        if (
-            proposal := propose(
-                {sublayer: group for (sublayer, other), group in groups.items() if other == name},
-                {sublayer: group for (sublayer, other), group in controls.items() if other == name},
-                resamplings[name],
-                centre,
-            )
-        )
-    }
+    for name in benchmarks:
+        of_name = _of_benchmark(groups, name), _of_benchmark(controls, name)
+        if proposal := propose(*of_name, _of_benchmark(resamplings, name), centre):
+            summary["proposals"][name] = _plain(asdict(proposal))
     unseen: dict[str, list[Applied]] = {}
     for answered in applied:
         unseen.setdefault(answered.sublayer, []).append(answered)
@@ -118,6 +101,31 @@ def summarise(
             compare_unseen(together, others, settings=settings, centre=centre, seed=seed)
         )
     return summary
+
+
+def _of_benchmark(of_each: Mapping[tuple[str, str], T], benchmark: str) -> dict[str, T]:
+    """What there is of a benchmark, by sub-layer."""
+    return {sublayer: value for (sublayer, name), value in of_each.items() if name == benchmark}
+
+
+def _chosen(group: Mapping[str, Grid], seed: int) -> dict[str, dict[str, dict[str, Any]]]:
+    """By language and strategy, the `choices`, and the `pairs` that are shown of them."""
+    chosen = each(lambda grid: choices(grid, generator(seed, grid.benchmark, "choices")), group)
+    return {
+        "choices": {
+            language: {strategy: _plain(asdict(choice)) for strategy, choice in by_strategy.items()}
+            for language, by_strategy in chosen.items()
+        },
+        # Where all pairs are equally good none is chosen, and none is shown.
+        "pairs": {
+            language: {
+                strategy: list(choice.pair)
+                for strategy, choice in by_strategy.items()
+                if choice.tied < choice.candidates
+            }
+            for language, by_strategy in chosen.items()
+        },
+    }
 
 
 def _about(groups: Groups, centre: str) -> dict[str, Any]:

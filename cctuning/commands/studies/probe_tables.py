@@ -74,11 +74,9 @@ def read_probe_tables(rows: Sequence[TableRow]) -> ProbeTables:
     for row in rows:
         for step in row.evaluations:
             summary = from_json(step.mark.read_text(encoding="utf-8"))
-            for name, benchmark, estimate in _pilot(summary):
+            for name, benchmark, estimate, signed in _pilot(summary):
                 place = (f"{row.title}, {name}", benchmark)
-                pilot[place] = score(
-                    estimate["value"], (estimate["low"], estimate["high"]), signed=name.startswith("above")
-                )
+                pilot[place] = score(estimate["value"], (estimate["low"], estimate["high"]), signed=signed)
                 records.append(_record("pilot", place, estimate["value"], estimate["low"], estimate["high"]))
             for name, benchmark, scored in _unseen(summary):
                 place = (f"{row.title}, {name}", benchmark)
@@ -91,16 +89,20 @@ def read_probe_tables(rows: Sequence[TableRow]) -> ProbeTables:
     return ProbeTables(tables, records, proposals)
 
 
-def _pilot(summary: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Name, benchmark and estimate of the numbers of all pairs; the original once for all sub-layers."""
+def _pilot(summary: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], bool]]:
+    """Name, benchmark and estimate of the numbers of all pairs, and whether it is a difference.
+
+    The original comes once for all sub-layers.
+    """
     for number, (sublayer, by_benchmark) in enumerate(summary["bounds"].items()):
         for name, bounds in by_benchmark.items():
             title = find_benchmark(name).title
             if not number:
-                yield "original", title, bounds["original"][MEAN]
+                yield "original", title, bounds["original"][MEAN], False
             for quantity, words in _PILOT.items():
                 if quantity in bounds:
-                    yield f"{words}, {sublayer}", title, bounds[quantity][MEAN]
+                    is_difference = quantity == "bound_over_chance"
+                    yield f"{words}, {sublayer}", title, bounds[quantity][MEAN], is_difference
 
 
 def _unseen(summary: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

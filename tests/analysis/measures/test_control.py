@@ -37,7 +37,7 @@ def study(seed, *, questions=24, gain=0.0, place=(2, 1), sublayers=("ffn",), lan
 
 def proposed(grids, controls):
     first = next(iter(grids.values()))
-    return propose(grids, controls, resampling(*first.values()), centre="en")
+    return propose(grids, controls, dict.fromkeys(grids, resampling(*first.values())), centre="en")
 
 
 @pytest.mark.parametrize("seed", range(3))
