@@ -25,7 +25,7 @@ from cctuning.commands.studies.table import (
     LEGEND,
     TABLES,
     costs_table,
-    errors_table,
+    matrix_errors_table,
     screen_table,
     write_tables,
 )
@@ -170,7 +170,9 @@ def show_probes(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]
 def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str]) -> list[Any]:
     """Prints and writes the tables, of the rows that there are; returns their lines."""
     present = [
-        row if missing.isdisjoint(step.name for step in row.errors) else dataclasses.replace(row, errors=())
+        row
+        if missing.isdisjoint(step.name for step in row.matrix_errors)
+        else dataclasses.replace(row, matrix_errors=())
         for row in rows
         if missing.isdisjoint(step.name for step in row.evaluations)
     ]
@@ -183,7 +185,7 @@ def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str
     write_tables(lines, folder, title=recipe.run_name)
     console.print(screen_table(lines, recipe.run_name))
     console.print(LEGEND)
-    for table in (errors_table(lines), costs_table(lines)):
+    for table in (matrix_errors_table(lines), costs_table(lines)):
         if table.rows:
             console.print(table.screen(box=None, padding=(0, 1, 0, 0)))
     for warning in warnings:

@@ -38,8 +38,8 @@ class TableScore:
 class Line:
     """A row of the table. Scores and differences are by the benchmark's title, and `MEAN`.
 
-    `languages` are the scores, in [0, 1], by benchmark and language; `errors` the measures of a Transform
-    Matrix by benchmark: `mse` and `r2`. All are means over seeds.
+    `languages` are the scores, in [0, 1], by benchmark and language; `matrix_errors` the measures of a
+    Transform Matrix by benchmark: `mse` and `r2`. All are means over seeds.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Line:
     differences: Mapping[str, Difference] = field(default_factory=dict)
     languages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cost: Cost = UNKNOWN
-    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    matrix_errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read_lines(
@@ -74,7 +74,7 @@ def read_lines(
                 of_row,
                 _language_scores(folders),
                 read_cost(row),
-                _errors(row.errors),
+                _matrix_errors(row.matrix_errors),
             )
         )
     return lines, warnings
@@ -109,7 +109,7 @@ def _language_scores(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
     return scores
 
 
-def _errors(steps: Sequence[Step]) -> dict[str, dict[str, float]]:
+def _matrix_errors(steps: Sequence[Step]) -> dict[str, dict[str, float]]:
     """`mse` and `r2` of the matrices on each benchmark's prompts: the mean of several seeds."""
     reports = [read_json_object(step.mark).get("benchmarks", {}) for step in steps]
     return {

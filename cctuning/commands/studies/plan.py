@@ -87,7 +87,7 @@ class TableRow:
     evaluations: tuple[Step, ...]
     baseline: str | None
     trainings: tuple[Step, ...] = ()
-    errors: tuple[Step, ...] = ()
+    matrix_errors: tuple[Step, ...] = ()
 
 
 def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
@@ -115,7 +115,7 @@ class _Asked:
     is_plain: bool = False
     trainings: list[Step] = field(default_factory=list)
     evaluations: dict[str, list[Step]] = field(default_factory=dict)
-    errors: dict[str, list[Step]] = field(default_factory=dict)
+    matrix_errors: dict[str, list[Step]] = field(default_factory=dict)
 
 
 def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]:
@@ -133,7 +133,7 @@ def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]
                 baseline = plain
             if study.baseline == "own":
                 baseline = rows[first].title if len(rows) > first else None
-            errors = tuple(asked.errors.get(title, ()))
+            errors = tuple(asked.matrix_errors.get(title, ()))
             rows.append(TableRow(title, tuple(evaluations), baseline, tuple(asked.trainings), errors))
         plain = rows[first].title if asked.is_plain else plain
     return rows
@@ -166,10 +166,10 @@ def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, asked: _Asked
         asked.evaluations.setdefault(title, []).append(evaluation)
         if study.matrix_errors and evaluation.settings["inference"] == "monolingual":
             if before:  # the first evaluation of a matrix
-                errors = _errors(study, before[-1], evaluation)
+                errors = _measuring(study, before[-1], evaluation)
                 yield errors
             if errors is not None:
-                asked.errors.setdefault(title, []).append(errors)
+                asked.matrix_errors.setdefault(title, []).append(errors)
 
 
 def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
@@ -222,7 +222,7 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
 
 
-def _errors(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
+def _measuring(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
     """The measuring of a matrix on the prompts of the benchmarks that its model is asked."""
     output, asked = fit.output / "errors", evaluation.settings
     arguments = [f"model={fit.output}", f"benchmarks=[{','.join(asked['benchmarks'])}]"]

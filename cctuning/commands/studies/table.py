@@ -20,7 +20,7 @@ LEGEND = (
     "Differences are to the row that is named, on the same questions and seeds; one to three stars: "
     "p < 0.05, 0.01, 0.001 after Holm's correction."
 )
-ERRORS = (
+MATRIX_ERRORS = (
     "Mean squared error of F·W_T as a prediction of F_en on the prompts of each benchmark, and R², where 0 "
     "is what the mean of the prompts gives in each layer."
 )
@@ -41,8 +41,8 @@ _CSV: Columns = {
     "difference_high": "difference.interval.high",
     "p": "difference.p",
     "p_holm": "difference.p_holm",
-    "matrix_mse": lambda record: record["line"].errors.get(record["column"], {}).get("mse"),
-    "matrix_r2": lambda record: record["line"].errors.get(record["column"], {}).get("r2"),
+    "matrix_mse": lambda record: record["line"].matrix_errors.get(record["column"], {}).get("mse"),
+    "matrix_r2": lambda record: record["line"].matrix_errors.get(record["column"], {}).get("r2"),
 }
 
 
@@ -119,7 +119,7 @@ def markdown(lines: Sequence[Line]) -> str:
     parts = [LEGEND, RecordTable(["", *columns], scores).markdown()]
     if differences:
         parts += [RecordTable(["difference", *columns], differences).markdown()]
-    for legend, table in ((ERRORS, errors_table(lines)), (COSTS, costs_table(lines))):
+    for legend, table in ((MATRIX_ERRORS, matrix_errors_table(lines)), (COSTS, costs_table(lines))):
         if table.rows:
             parts += [legend, table.markdown()]
     return "\n\n".join(parts)
@@ -147,11 +147,13 @@ def _two_decimals(score: float | None) -> str:
     return "-" if score is None else f"{100 * score:.2f}"
 
 
-def errors_table(lines: Sequence[Line]) -> RecordTable:
+def matrix_errors_table(lines: Sequence[Line]) -> RecordTable:
     """The errors of each Transform Matrix by benchmark; without rows where none was measured."""
-    measured = [line for line in lines if line.errors]
-    columns = dict.fromkeys(column for line in measured for column in line.errors)
-    rows = [[line.title, *(_error(line.errors.get(column, {})) for column in columns)] for line in measured]
+    measured = [line for line in lines if line.matrix_errors]
+    columns = dict.fromkeys(column for line in measured for column in line.matrix_errors)
+    rows = [
+        [line.title, *(_error(line.matrix_errors.get(column, {})) for column in columns)] for line in measured
+    ]
     return RecordTable(["MSE (R²)", *columns], rows)
 
 

@@ -154,7 +154,7 @@ def test_errors_of_a_matrix_are_measured_once_on_the_benchmarks_that_its_model_i
         "elsewhere",
     )
     assert (recipe.batch_size, recipe.folds) == (2, FitRecipe().folds)
-    assert [len(row.errors) for row in rows] == [0, 0, 0, 0, 1, 1]
+    assert [len(row.matrix_errors) for row in rows] == [0, 0, 0, 0, 1, 1]
     first = [None, rows[0].title, None, *[rows[2].title] * 3]
     assert [row.baseline for row in rows] == first
 

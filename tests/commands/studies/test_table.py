@@ -15,9 +15,9 @@ from cctuning.commands.studies.table import (
     columns_of,
     costs_table,
     csv_text,
-    errors_table,
     languages_markdown,
     markdown,
+    matrix_errors_table,
     screen_table,
     write_tables,
 )
@@ -152,7 +152,7 @@ def test_costs_and_errors_of_matrices_are_beside_what_they_are_compared_with(fol
         rows.append(TableRow(name, evaluations, baseline, trainings, errors if baseline else ()))
     lines, _ = read_lines(rows, resamples=200)
     assert costs_table(lines).rows == [["low", "2", "", "1", ""], ["high", "6", "3.00", "3", "3.00"]]
-    assert errors_table(lines).rows == [["high", "6 (0.50)", "2"]]
+    assert matrix_errors_table(lines).rows == [["high", "6 (0.50)", "2"]]
     read = csv.DictReader(io.StringIO(csv_text(lines)))
     assert [(line["row"], line["matrix_mse"], line["matrix_r2"]) for line in read] == [
         ("low", "", ""),
