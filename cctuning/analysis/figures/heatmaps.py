@@ -48,7 +48,8 @@ def draw_control(differences: Content, title: str) -> Figure:
     shown = shown_languages(differences)
     maps = {language: np.array(differences[language]["value"], float) for language in shown}
     figure, grid = _maps(maps, _limit(maps), "log-probability over the control's, nats")
-    look: dict[str, Any] = {"marker": ".", "linestyle": "", "color": "black", "markersize": 2}
+    look: dict[str, Any] = {"marker": "o", "linestyle": "", "color": "black", "markersize": 4}
+    look |= {"markeredgecolor": "white", "markeredgewidth": 0.7}  # seen on dark cells too
     for axes, language in zip(grid, shown, strict=True):
         low, high = (np.array(differences[language][end], float) for end in ("low", "high"))
         sources, targets = np.nonzero((low > 0) | (high < 0))
