@@ -37,7 +37,7 @@ from cctuning.data.rows import Problem, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
-from cctuning.distributed.launch_checks import check_engine, check_launch
+from cctuning.distributed.launch_checks import check_engine, check_launch, unfinished_builds
 from cctuning.distributed.rank import process_number
 from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
@@ -245,6 +245,8 @@ def check(recipe: TrainRecipe) -> None:
             differentiated_twice=first_set(recipe.connection, "english_gradient", "alignment"),
             read_twice=first_set(recipe.connection, "monolingual_share", "alignment"),
         )
+        for build in unfinished_builds():
+            console.warn(build)
     recipe.accumulation_steps(current_engine().processes)
     if recipe.eval_benchmarks and current_engine().name not in ("one", "ddp"):
         raise ValueError(

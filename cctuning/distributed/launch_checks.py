@@ -4,10 +4,13 @@ accelerate starts one process where several were asked for, or takes DDP for FSD
 """
 
 import os
+import time
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import DeepSpeedPlugin, DistributedType, parse_flag_from_env
+from torch.utils.cpp_extension import get_default_build_root
 
 from cctuning.distributed.engines import Engine, LaunchError, current_engine, join_processes, running_engine
 from cctuning.distributed.launcher import launcher_options
@@ -44,6 +47,24 @@ def check_launch(*, use_cpu: bool, differentiated_twice: str = "", read_twice: s
             f"{engine} was asked for, and accelerate would run {Engine('ddp', engine.processes)}: FSDP needs "
             f"GPUs here. On CPUs choose {accelerate_file('ddp')} or zero3.yaml"
         )
+
+
+def unfinished_builds() -> list[str]:
+    """What to say of every lock beside DeepSpeed's C++ operators, for which a run would wait for ever.
+
+    torch puts one there while it compiles, and a process that is killed at it leaves it behind.
+    """
+    root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    locks = sorted(root.glob("**/lock")) if current_engine().name.startswith("zero") else []
+    return [
+        f"this run waits while DeepSpeed's {lock.parent.name} is compiled, which began at {_time_of(lock)} "
+        f"and may have been interrupted: if nothing is compiling, delete {lock}"
+        for lock in locks
+    ]
+
+
+def _time_of(file: Path) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
 
 
 def check_engine(engine: Engine, accelerator: Any) -> None:

@@ -45,9 +45,13 @@ def run_on_two(jobs: Sequence[dict[str, Any]], folder: Path, *, timeout: float =
         "--config_file", str(ROOT / "recipes/accelerate/ddp.yaml"), "--num_processes", "2",
         "--main_process_port", "0", str(Path(__file__).with_name("engine_worker.py")), str(path),
     ]  # fmt: skip
-    # DeepSpeed looks for ninja there, which lies beside this interpreter.
-    path_variable = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "PATH": path_variable}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "CUDA_VISIBLE_DEVICES": "",
+        # DeepSpeed looks for ninja there, which lies beside this interpreter.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "TORCH_EXTENSIONS_DIR": str(own_extensions()),
+    }
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -55,6 +59,18 @@ def run_on_two(jobs: Sequence[dict[str, Any]], folder: Path, *, timeout: float =
     if ended.returncode or not all(result.is_file() for result in results):
         raise RuntimeError(f"the processes ended with {ended.returncode}:\n{ended.stderr[-6000:]}")
     return [json.loads(result.read_text()) for result in results]
+
+
+def own_extensions() -> Path:
+    """The folder of DeepSpeed's compiled operators for these tests alone.
+
+    A run that was killed while it compiled leaves a lock, for which later ones would wait for ever; nobody
+    else compiles here, so a lock is such a one.
+    """
+    folder = ROOT / ".pytest_cache/torch_extensions"
+    for lock in folder.glob("**/lock"):
+        lock.unlink()
+    return folder
 
 
 def losses(folder: Path) -> list[float]:

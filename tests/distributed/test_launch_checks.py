@@ -7,7 +7,7 @@ import torch
 
 from cctuning.distributed import engines, launch_checks
 from cctuning.distributed.engines import Engine, LaunchError
-from cctuning.distributed.launch_checks import check_engine, check_launch
+from cctuning.distributed.launch_checks import check_engine, check_launch, unfinished_builds
 from cctuning.distributed.launcher import LauncherOptions
 
 FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT"}
@@ -128,3 +128,16 @@ def test_the_accelerator_has_to_be_what_was_asked_for():
     check_engine(Engine("ddp", 2), accelerator)
     with pytest.raises(LaunchError, match="FSDP2 on 2 processes was asked for, and DDP on 2 processes runs"):
         check_engine(Engine("fsdp2", 2), accelerator)
+
+
+def test_a_lock_that_deepspeed_would_wait_for_is_named(launched, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    launched(WORLD_SIZE=2, LOCAL_RANK=0, **ZERO3)
+    assert unfinished_builds() == []
+    lock = tmp_path / "cpu_adam" / "lock"
+    lock.parent.mkdir()
+    lock.touch()
+    (message,) = unfinished_builds()
+    assert "cpu_adam" in message and message.endswith(str(lock))
+    launched(ACCELERATE_USE_DEEPSPEED="false")
+    assert unfinished_builds() == []  # DDP compiles nothing
