@@ -25,7 +25,7 @@ READY := $(VENV)/.ready
 LIGHT := $(VENV)/.ready-without-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-vllm docs lint bench clean distclean
+.PHONY: help setup demo quick test every-test test-vllm docs lint style types bench clean distclean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,12 +35,14 @@ setup: $(READY) ## Create .venv and install everything into it (the other target
 demo: $(LIGHT) ## Train, fit, export and compare tiny models on a made-up parallel world
 	$(BIN)/python -m demo
 
-quick: $(READY) ## Lint, and the tests of three minutes: none that takes long or starts processes
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+quick: style ## Lint, and the tests of three minutes: none that takes long or starts processes
 	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
-test: lint ## Lint, format check, types and all tests
+# Types are checked while the tests run: mypy is one process, and other cores would idle.
+test: style ## Lint, format check, types and all tests
+	@$(MAKE) --no-print-directory --jobs 2 types every-test
+
+every-test: $(READY)
 	$(BIN)/python -m pytest $(SHARED)
 
 test-vllm: $(VLLM_VENV)/.ready ## Compare connected models in vLLM with `generate`, in an environment of its own
@@ -63,9 +65,13 @@ endif
 docs: $(READY) ## Build the site of the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-lint: $(READY) ## Lint, format check and types only
+lint: style types ## Lint, format check and types only
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY) ## Run every benchmark: each prints ratios against a named rival

@@ -22,6 +22,7 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import gc  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from contextlib import nullcontext  # noqa: E402
@@ -41,6 +42,11 @@ _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "O
 def pytest_collection_modifyitems(items):
     """Slow tests first: none of them is begun when the other workers have nothing left to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish():
+    """What was imported is never freed: collecting garbage, as every training run does, passes it over."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

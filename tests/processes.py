@@ -4,6 +4,7 @@ A new interpreter spends seconds on imports; a forked one is as far apart from t
 own signals, limits, environment and random states, and runs the script as `python SCRIPT` does.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -94,6 +95,7 @@ def _run(
     out: Path,
     err: Path,
 ) -> None:
+    gc.freeze()  # as in conftest.py
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.update(variables)

@@ -130,16 +130,16 @@ def test_english_gradient_changes_gradients_and_not_the_loss():
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_generation_is_plain_without_a_transform_and_another_with_one(name):
     """W_T = 0: transformers' own greedy tokens, with its cache. A random W_T: other tokens."""
-    model, prompts = build(name), [random_ids(length, seed=length) for length in (1, 4, 9)]
+    model, prompts = build(name), [random_ids(length, seed=length) for length in (1, 9)]
     decision_maker, transform = random_connection(model, size=2.0)
     changed = 0
     for prompt in prompts:
         plain = model.generate(
-            prompt[None], attention_mask=torch.ones_like(prompt)[None], max_new_tokens=5, do_sample=False
+            prompt[None], attention_mask=torch.ones_like(prompt)[None], max_new_tokens=4, do_sample=False
         )[0, len(prompt) :]
-        nothing = naive_monolingual_generate(model, decision_maker, 0 * transform, prompt, 5)
+        nothing = naive_monolingual_generate(model, decision_maker, 0 * transform, prompt, 4)
         assert nothing.tokens.tolist() == plain.tolist()
-        connected = naive_monolingual_generate(model, decision_maker, transform, prompt, 5)
+        connected = naive_monolingual_generate(model, decision_maker, transform, prompt, 4)
         changed += connected.tokens.tolist() != plain.tolist()
         assert connected.margin > 1e-6
     assert changed

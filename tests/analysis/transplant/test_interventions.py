@@ -26,21 +26,17 @@ CHANGES = {
 }
 
 
-def block(model, cell, sublayer, change, positions, *, source=SOURCE, target=TARGET):
-    outputs = [naive.source_outputs(model, ids, sublayer, positions) for ids in (source, target)]
-    at = slice(len(target) - positions, len(target))
-    return naive.changed(model, cell, sublayer, lambda own, i: change(own, i, *outputs), at)
-
-
 def check(model, intervention, change, *, sublayer="ffn", cells=CELLS, new=4, questions=((SOURCE, TARGET),)):
     pairs = [PromptPair(source, target, OPTIONS) for source, target in questions]
     results = sweep(model, pairs, cells, sublayer=sublayer, max_new_tokens=new, intervention=intervention)
+    positions = Intervention.of(intervention).positions
     for result, (source, target) in zip(results, questions, strict=True):
-        how = (sublayer, change, Intervention.of(intervention).positions)
+        outputs = [naive.source_outputs(model, ids, sublayer, positions) for ids in (source, target)]
+        at = slice(len(target) - positions, len(target))
         for number, cell in enumerate(cells):
 
-            def inside(cell=cell, source=source, target=target, how=how):
-                return block(model, cell, *how, source=source, target=target)
+            def inside(cell=cell, outputs=outputs, at=at):
+                return naive.changed(model, cell, sublayer, lambda own, i: change(own, i, *outputs), at)
 
             tokens = result.tokens[number, : int(result.new_tokens[number])]
             assert torch.equal(tokens, naive.answer(model, target, inside(), new))
