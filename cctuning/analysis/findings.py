@@ -34,11 +34,16 @@ class StudyCells:
 
 
 def measure(
-    cells: StudyCells, *, centre: str, seed: int, settings: Mapping[str, Any] | None = None
+    cells: StudyCells,
+    *,
+    centre: str,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+    connectable: bool = True,
 ) -> tuple[dict[str, Any], list[Judgement]]:
     """All measures, and what pair selectors are worth. `settings`: how the study asked.
 
-    Raises `ValueError` as `measures.summary.summarise` does.
+    `connectable`, and the `ValueError` that is raised: as in `measures.summary.summarise`.
     """
     summary = summarise(
         cells.grids.values(),
@@ -48,6 +53,7 @@ def measure(
         others=cells.others,
         settings=settings,
         centre=centre,
+        connectable=connectable,
         seed=seed,
     )
     return summary, judge(cells, seed=seed)

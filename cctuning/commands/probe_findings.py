@@ -35,24 +35,28 @@ def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
 def write_findings(
     recipe: ProbeRecipe,
     study: Study,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
+    tasks: Mapping[str, Sequence[ProbeTask]],
     pairs: Mapping[GridKey, StrategyPairs],
     baselines: Mapping[str, Evaluation],
 ) -> dict[str, Any]:
-    """Writes everything that is made of the cells, from their files; returns the summary."""
-    folder = study.folder.path
-    for which, probes in ((PILOT, pilot), (CONTROL, controls_of(recipe, pilot)), (UNSEEN, unseen)):
+    """Writes everything that is made of the cells, from their files; returns the summary.
+
+    `tasks` are those of the pilot, the control and the unseen questions, by these names of `probing.study`.
+    """
+    folder, pilot = study.folder.path, tasks[PILOT]
+    for which, probes in tasks.items():
         for task in probes:
             study.folder.write_questions(which, task)
     with console.status("measures and pair selectors"):
-        cells = gather(recipe, study, pilot, unseen, pairs, baselines)
+        cells = gather(recipe, study, tasks, pairs, baselines)
         summary, judgements = measure(
-            cells, centre=recipe.centre, seed=recipe.seed, settings=comparable_settings(recipe)
+            cells,
+            centre=recipe.centre,
+            seed=recipe.seed,
+            settings=comparable_settings(recipe),
+            connectable=connectable(recipe),
         )
-        if recipe.positions > 1 or recipe.also_targets:
-            summary["proposals"] = {}  # a connection has one place
-        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *unseen])
+        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *tasks[UNSEEN]])
         study.folder.clear_findings()
     with console.status("figures and report"):
         draw_figures(folder / "figures", summary, judgements)
@@ -70,7 +74,7 @@ def write_findings(
             questions,
             judgements,
             title=f"XTransplant: {Path(recipe.model).name}",
-            notes=[*notes(recipe, pilot, unseen), *warnings],
+            notes=[*notes(recipe, tasks), *warnings],
             links=[
                 (f"Logit lens: {title}", page.relative_to(folder).as_posix())
                 for title, page in lenses.items()
@@ -87,10 +91,11 @@ def write_findings(
     return whole
 
 
-def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]) -> list[str]:
+def notes(recipe: ProbeRecipe, tasks: Mapping[str, Sequence[ProbeTask]]) -> list[str]:
     """Notes for a reader of the report."""
     lines = [f"Model {model_name(recipe.model)}, template {recipe.template}."]
-    for which, data, probes in (("pilot", recipe.pilot, pilot), ("unseen", recipe.unseen, unseen)):
+    for which, data in ((PILOT, recipe.pilot), (UNSEEN, recipe.unseen)):
+        probes = tasks[which]
         languages = dict.fromkeys(task.language for task in probes)
         left_out = sum(len({id for ids in task.item_set.left_out.values() for id in ids}) for task in probes)
         faulty = sum(count_known_issues(probes, str(data)).values())
@@ -100,8 +105,8 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
                 f"{Path(str(data)).name}; {left_out:,} were left out, and {faulty:,} with known faults "
                 "take part."
             )
-    into_centre = {task.task.benchmark.title for task in pilot if task.asked_in != task.language}
-    from_centre = {task.task.benchmark.title for task in pilot} - into_centre
+    into_centre = {task.task.benchmark.title for task in tasks[PILOT] if task.asked_in != task.language}
+    from_centre = {task.task.benchmark.title for task in tasks[PILOT]} - into_centre
     for titles, direction in (
         (from_centre, f"asked in each language, with activations from {recipe.centre}"),
         (into_centre, f"asked in {recipe.centre}, with activations from each language"),
@@ -113,7 +118,7 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
     if recipe.also_targets:
         further = ", ".join(map(str, recipe.also_targets))
         lines.append(f"Each output goes into the target layer and, at once, {further} layers further.")
-    if controls_of(recipe, pilot) and not recipe.intervention.startswith("add"):
+    if tasks[CONTROL] and connectable(recipe) and not recipe.intervention.startswith("add"):
         lines.append("A connection adds what it moves: intervention=add measures that for proposals.")
     return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
 
@@ -121,30 +126,36 @@ def notes(recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[Prob
 def gather(
     recipe: ProbeRecipe,
     study: Study,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
+    tasks: Mapping[str, Sequence[ProbeTask]],
     pairs: Mapping[GridKey, StrategyPairs],
     baselines: Mapping[str, Evaluation],
 ) -> StudyCells:
     """All measurements of the study, and the evaluations to compare with."""
     folder = study.folder.path / "prompting"
-    prompted = {name: read_evaluation(folder / name) for name in others_than_original(recipe) if unseen}
+    prompted = {
+        name: read_evaluation(folder / name) for name in others_than_original(recipe) if tasks[UNSEEN]
+    }
     whole = recipe.unseen_cells == "all"
-    applied = study.applied(UNSEEN, unseen, pairs, whole_grid=whole)
+    applied = study.applied(UNSEEN, tasks[UNSEEN], pairs, whole_grid=whole)
     kept = recipe.activations
     return StudyCells(
-        grids=study.grids(PILOT, pilot),
-        control=study.grids(CONTROL, controls_of(recipe, pilot)),
+        grids=study.grids(PILOT, tasks[PILOT]),
+        control=study.grids(CONTROL, tasks[CONTROL]),
         items={
             (task.benchmark, task.language): [question.item for question in task.task.questions]
-            for task in pilot
+            for task in tasks[PILOT]
         },
-        activations=study.activations(PILOT, pilot, whole_grid=True) if kept else {},
+        activations=study.activations(PILOT, tasks[PILOT], whole_grid=True) if kept else {},
         applied=applied,
-        unseen=study.grids(UNSEEN, unseen) if whole else applied,
-        unseen_activations=study.activations(UNSEEN, unseen, whole_grid=whole) if kept else {},
+        unseen=study.grids(UNSEEN, tasks[UNSEEN]) if whole else applied,
+        unseen_activations=study.activations(UNSEEN, tasks[UNSEEN], whole_grid=whole) if kept else {},
         others={**prompted, **baselines},
     )
+
+
+def connectable(recipe: ProbeRecipe) -> bool:
+    """Whether a connection, which has one place, could make the changes that are measured."""
+    return recipe.positions == 1 and not recipe.also_targets
 
 
 def controls_of(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[ProbeTask]:

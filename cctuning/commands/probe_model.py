@@ -14,7 +14,7 @@ from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_tasks
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
-from cctuning.analysis.probing.study import PILOT, UNSEEN, StrategyPairs, Study
+from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.probe_findings import controls_of, count, others_than_original, write_findings
@@ -252,7 +252,8 @@ def probe(
         ask_by_prompting(study, prompted)
     if study.shard.rank != 0:
         return {}
-    return write_findings(recipe, study, pilot, unseen, pairs, baselines)
+    tasks = {PILOT: pilot, CONTROL: controls, UNSEEN: unseen}
+    return write_findings(recipe, study, tasks, pairs, baselines)
 
 
 def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, StrategyPairs]:

@@ -15,10 +15,11 @@ from cctuning.analysis.measures.centre import measure_centre
 from cctuning.analysis.measures.chance import measure_chance
 from cctuning.analysis.measures.checks import Groups, check_grids
 from cctuning.analysis.measures.consistency import measure_consistency
-from cctuning.analysis.measures.control import measure_control, propose
+from cctuning.analysis.measures.control import measure_control
 from cctuning.analysis.measures.likelihood import measure_likelihood
 from cctuning.analysis.measures.outcomes import measure_outcomes
 from cctuning.analysis.measures.perplexity import EDGES, LEVELS, measure_perplexity
+from cctuning.analysis.measures.proposals import propose
 from cctuning.analysis.measures.strategies import choices, measure_strategies
 from cctuning.analysis.measures.sublayers import measure_sublayers
 from cctuning.analysis.measures.unseen import compare_unseen
@@ -45,6 +46,7 @@ def summarise(
     others: Mapping[str, Evaluation] | None = None,
     settings: Mapping[str, Any] | None = None,
     centre: str = "en",
+    connectable: bool = True,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
@@ -53,8 +55,9 @@ def summarise(
     `control`: grids of the same questions with source prompts of others. `items`: the pilot questions by
     benchmark and language, in the grids' order; with them the bounds have their `chance_bound`. `others`:
     evaluations of the unseen questions by name, for `compare_unseen`. `settings`: how the study asked, to be
-    compared with those of `others`. `centre`: the language that is the other one of each pair. The result
-    holds plain numbers, texts, lists and dictionaries, and None for NaN.
+    compared with those of `others`. `centre`: the language that is the other one of each pair. `connectable`:
+    a connection could make each of the changes, so where to make one is proposed. The result holds plain
+    numbers, texts, lists and dictionaries, and None for NaN.
 
     Raises `ValueError` for a grid that is empty, broken, or there twice, and for an unknown benchmark.
     """
@@ -89,7 +92,7 @@ def summarise(
             common = {language: grid for language, grid in other_group.items() if language in group}
             differences = measure_sublayers(common, group, resampling) if common else {}
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
-    for name in benchmarks:
+    for name in benchmarks if connectable else ():
         of_name = _of_benchmark(groups, name), _of_benchmark(controls, name)
         if proposal := propose(*of_name, _of_benchmark(resamplings, name), centre):
             summary["proposals"][name] = _plain(asdict(proposal))

@@ -86,15 +86,15 @@ def _evaluation(
     return Evaluation(Path(name), settings, tasks)
 
 
-def _consistency(applied: Applied, answers: Answers) -> ScoresById:
+def _consistency(task: Applied, answers: Answers) -> ScoresById:
     """By question whether the answer is in the question's language, where that can be said."""
-    texts = [distinct[place] for distinct, place in zip(applied.texts, answers.text, strict=True)]
-    scores = (language_consistency(text, applied.asked_in) for text in texts)
-    return {id: score for id, score in zip(applied.questions, scores, strict=True) if score is not None}
+    texts = [distinct[place] for distinct, place in zip(task.texts, answers.text, strict=True)]
+    scores = (language_consistency(text, task.asked_in) for text in texts)
+    return {id: score for id, score in zip(task.questions, scores, strict=True) if score is not None}
 
 
-def _answers(name: str, applied: Applied) -> Answers:
-    return {ORIGINAL: applied.target, SOURCE: applied.source, **applied.strategies}[name]
+def _answers(name: str, task: Applied) -> Answers:
+    return {ORIGINAL: task.target, SOURCE: task.source, **task.strategies}[name]
 
 
 def _same_questions(name: str, other: Evaluation, original: Evaluation) -> Evaluation:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cctuning.analysis.measures.control import measure_control, propose
-from cctuning.analysis.measures.proposals import proposal_lines
+from cctuning.analysis.measures.control import measure_control
+from cctuning.analysis.measures.proposals import proposal_lines, propose
 from cctuning.analysis.measures.summary import summarise
 from cctuning.commands.schemas import TrainRecipe
 from cctuning.settings.recipe import load_recipe
@@ -88,6 +88,15 @@ def test_most_studies_without_a_gain_propose_nothing():
     grids, controls = study(0)
     summary = summarise(grids["ffn"].values(), control=controls["ffn"].values(), resamples=1000, centre="en")
     assert "no pair's interval is above 0" in " ".join(proposal_lines(summary["proposals"]))
+
+
+def test_what_no_connection_could_do_is_no_proposal():
+    grids, controls = (made["ffn"].values() for made in study(0, gain=2.0))
+    whole, without = (
+        summarise(grids, control=controls, resamples=200, connectable=connectable)
+        for connectable in (True, False)
+    )
+    assert whole["proposals"]["xnli"]["pairs"] and without == whole | {"proposals": {}}
 
 
 @pytest.mark.parametrize(
