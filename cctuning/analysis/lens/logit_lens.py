@@ -13,7 +13,7 @@ from cctuning.analysis.lens.token_text import token_text
 from cctuning.analysis.transplant import Cell, PromptPair, Swap, sweep
 from cctuning.analysis.transplant.interventions import REPLACE, Change, Intervention
 from cctuning.analysis.transplant.plain import plain
-from cctuning.analysis.transplant.sublayer_outputs import Recorded, intervened, layers_of
+from cctuning.analysis.transplant.sublayer_outputs import PromptOutputs, intervened, layers_of
 from cctuning.connection.modeling_cctuning import record_outputs
 
 TOP = 5  # tokens kept of each layer and place
@@ -80,7 +80,7 @@ def logit_lens(
     (swept,) = sweep(
         model, [question], [(), cell], sublayer=sublayer, max_new_tokens=new_tokens, intervention=intervention
     )
-    recorded = Recorded(
+    prompt_outputs = PromptOutputs(
         *(
             outputs.reshape(1, len(outputs), intervention.positions, -1)
             for outputs in (swept.source_activations, swept.target_activations)
@@ -90,7 +90,7 @@ def logit_lens(
     readings = []
     with plain(model) as causal:
         for moved, answer in zip(((), cell), answers, strict=True):
-            transplant = intervened(causal, sublayer, [[moved]], recorded, intervention)
+            transplant = intervened(causal, sublayer, [[moved]], prompt_outputs, intervention)
             readings.append(_read(causal, tokenizer, target_ids.tolist(), answer, transplant))
     source, target = (
         str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in (source_ids, target_ids)

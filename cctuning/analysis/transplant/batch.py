@@ -24,7 +24,7 @@ from cctuning.analysis.transplant.prefill_prompts import (
 from cctuning.analysis.transplant.prompt_pairs import Cell, PromptPair, Sweep
 from cctuning.analysis.transplant.rules import Rules, rules_of
 from cctuning.analysis.transplant.shared_prefix import SharedRows
-from cctuning.analysis.transplant.sublayer_outputs import Recorded, intervened
+from cctuning.analysis.transplant.sublayer_outputs import PromptOutputs, intervened
 from cctuning.analysis.transplant.trees import trees_of
 
 
@@ -67,7 +67,7 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
         target, prefix = prefill_targets(model, targets, plan.sublayer, positions)
     sources = [question.source_ids for question in questions]
     source = prefill_sources(model, sources, plan.sublayer, positions)
-    recorded = Recorded(source.activations, target.activations)
+    prompt_outputs = PromptOutputs(source.activations, target.activations)
     rules = _rules(model, targets, plan.max_new_tokens)
 
     needed = plan.need(model, prompt=len(targets[0]), nodes=nodes, copied=copied)
@@ -82,7 +82,7 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
             batch = shared = SharedRows(model, prefix, len(cells), plan.suffix(nodes))
             attention = attention_by(model, shared)
         with attention:
-            first = _first_logits(batch, targets, cells, plan, recorded)
+            first = _first_logits(batch, targets, cells, plan, prompt_outputs)
             scores = option_log_probabilities(batch, first, trees)
             states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
             decoded = decode(batch, first, states, rules, plan.max_new_tokens)
@@ -108,11 +108,11 @@ def _rules(model: PreTrainedModel, prompts: Sequence[Tensor], max_new_tokens: in
 
 
 def _first_logits(
-    batch: Rows, prompts: Sequence[Tensor], cells: Sequence[Cell], plan: Plan, recorded: Recorded
+    batch: Rows, prompts: Sequence[Tensor], cells: Sequence[Cell], plan: Plan, prompt_outputs: PromptOutputs
 ) -> Tensor:
     """Logits (R, V) after the prompts' last tokens, each row with its cell's swaps."""
     last = torch.stack([prompt[-plan.intervention.positions :] for prompt in prompts]).to(batch.model.device)
-    with intervened(batch.model, plan.sublayer, [cells] * len(prompts), recorded, plan.intervention):
+    with intervened(batch.model, plan.sublayer, [cells] * len(prompts), prompt_outputs, plan.intervention):
         return batch.read(last.repeat_interleave(len(cells), 0))[:, -1]
 
 

@@ -15,7 +15,7 @@ from transformers import DynamicCache, PreTrainedModel
 from cctuning.analysis.transplant.interface import attention_by
 from cctuning.analysis.transplant.keeper import Keeper
 from cctuning.analysis.transplant.shared_prefix import Prefix
-from cctuning.analysis.transplant.sublayer_outputs import recorded
+from cctuning.analysis.transplant.sublayer_outputs import record_sublayer
 from cctuning.data.batches import plan_batches
 from cctuning.generation.prefill import tokens_at_once
 
@@ -108,7 +108,7 @@ def _read(
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
         ends = torch.tensor([lengths[number] for number in group], device=model.device)
         last = ends - torch.arange(positions, 0, -1, device=model.device)[:, None]  # (k, b)
-        with recorded(model, sublayer, last) as layers:
+        with record_sublayer(model, sublayer, last) as layers:
             forward(ids, group)
         stacked = torch.stack([layer.to(model.device) for layer in layers])  # (L, k, b, d)
         for number, activations in zip(group, stacked.permute(2, 0, 1, 3), strict=True):

@@ -30,7 +30,7 @@ def _modules(model: PreTrainedModel, sublayer: str) -> list[nn.Module]:
 
 
 @contextmanager
-def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[list[Tensor]]:
+def record_sublayer(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[list[Tensor]]:
     """Yields L tensors (B, d) after a forward inside: the sub-layers' outputs at token `index` (B,).
 
     With several tokens `index` (k, B) they are (k, B, d).
@@ -54,7 +54,7 @@ def recorded(model: PreTrainedModel, sublayer: str, index: Tensor) -> Iterator[l
         )
 
 
-class Recorded(NamedTuple):
+class PromptOutputs(NamedTuple):
     """Sub-layers' outputs at the last k tokens of Q questions' prompts."""
 
     source: Tensor  # (Q, L, k, d)
@@ -66,7 +66,7 @@ def intervened(
     model: PreTrainedModel,
     sublayer: str,
     cells: Sequence[Sequence[Cell]],
-    recorded: Recorded,
+    prompt_outputs: PromptOutputs,
     intervention: Intervention,
 ) -> Iterator[None]:
     """Inside the block, which holds one forward, the last k tokens' outputs in each row are as its cell says.
@@ -79,14 +79,14 @@ def intervened(
             for source, target in cell:
                 table.setdefault(target, []).append((question * len(of_question) + slot, question, source))
     modules = _modules(model, sublayer)
-    device = recorded.source.device
+    device = prompt_outputs.source.device
     done: list[int] = []
 
     def hook(_module: nn.Module, _args: Any, output: Any, *, layer: int) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output
         rows, questions, sources = torch.tensor(table[layer], device=device).T
         rows, last = rows.to(hidden.device), slice(-intervention.positions, None)
-        site = Site(hidden[rows, last].to(device), sources, layer, questions, *recorded)
+        site = Site(hidden[rows, last].to(device), sources, layer, questions, *prompt_outputs)
         hidden = hidden.clone()  # whoever else holds this tensor keeps it as it was
         hidden[rows, last] = intervention(site).to(hidden)
         done.append(layer)
