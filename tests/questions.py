@@ -32,10 +32,10 @@ def run_model(**connection):
     return CCTuningModel.wrap(plain_model(), ConnectionConfig(**connection))
 
 
-def exported_model(folder):
+def exported_model(folder, **settings):
     """A model with a Transform Matrix too."""
     torch.manual_seed(1)
-    export_monolingual(run_model(), TOKENIZER, torch.randn(32, 32).double(), folder)
+    export_monolingual(run_model(**settings), TOKENIZER, torch.randn(32, 32).double(), folder)
     return load_model(folder)
 
 

@@ -19,7 +19,9 @@ from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
+from cctuning.pretrained.kinds import read_json_object
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.tables import RecordTable
@@ -28,7 +30,7 @@ from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bars
-from cctuning.training.runs import ERRORS_FILE, check_trusted
+from cctuning.training.runs import ERRORS_FILE, FIT_REPORT_FILE, check_trusted
 from cctuning.transform.measured import collect_outputs, mean_outputs, measure
 from cctuning.transform.pairs import Pair, draw_pairs, stream_pairs
 
@@ -64,11 +66,15 @@ def measure_matrix(recipe: FitRecipe) -> Result:
         with naming_model("model", folder):
             options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
             model = load_model(folder, **options).to(state.device)
-        measured = measure_all(model, pairs, prompts.pad_token_id, recipe.batch_size, shard)
+        known = read_json_object(model_folder(folder) / FIT_REPORT_FILE)
+        layer = known.get("chosen_layer")  # of layers=chosen: the matrix says nothing about the others
+        how = {"pad_token_id": prompts.pad_token_id, "batch_size": recipe.batch_size, "layer": layer}
+        measured = measure_all(model, pairs, shard, **how)
         if not state.is_main_process:
             return Result(output_dir)
         settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
         report = {"model": folder, "model_parts": identity_of(folder), "benchmarks": measured}
+        report |= {} if layer is None else {"chosen_layer": layer}
         begin(output_dir, ERRORS_FILE)
         (output_dir / TABLE_FILE).write_text(csv_text(measured), encoding="utf-8")
         finish(output_dir, ERRORS_FILE, to_json({**report, "settings": settings}, indent=2) + "\n")
@@ -118,17 +124,17 @@ def _languages(pairs: Sequence[Pair]) -> list[str]:
 
 
 def measure_all(
-    model: Any, pairs: Mapping[str, Sequence[Pair]], pad_token_id: int, batch_size: int, shard: Shard
+    model: Any, pairs: Mapping[str, Sequence[Pair]], shard: Shard, **how: Any
 ) -> dict[str, dict[str, Any]]:
     """`measure` of each benchmark, by its title. R² is over what differs between its own prompts.
 
-    Of several processes the first one gets them; the others run their share.
+    `how` is for `stream_pairs`. Of several processes the first one gets them; the others run their share.
     """
     report: dict[str, dict[str, Any]] = {}
     transform = model.transform_matrix.weight.detach().double().cpu().T
     with progress_bars(console) as bars:
         for title, drawn in pairs.items():
-            stream = stream_pairs(model, drawn, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard)
+            stream = stream_pairs(model, drawn, shard=shard, **how)
             batches = collect_outputs(stream, len(drawn), bars.update, what=title)
             if shard.rank == 0:
                 values = measure(model, batches, drawn, transform, mean_outputs(batches))

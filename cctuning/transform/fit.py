@@ -5,7 +5,7 @@ Letters: N pairs, L decoder layers, d hidden size.
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from cctuning.tools.progress import UpdateOf
 from cctuning.transform.learning_curve import curve_point, curve_sizes
 from cctuning.transform.least_squares import LeastSquares, RidgeChoice
 from cctuning.transform.measured import collect_outputs, measure
-from cctuning.transform.pairs import Pair, PairBatch, PairSample, english_numbers, stream_pairs
+from cctuning.transform.pairs import PairSample, english_numbers, stream_pairs
 
 
 class Fit(NamedTuple):
@@ -65,7 +65,7 @@ def fit_transform(
     """
     layer = _chosen_layer(model) if chosen_layer else None
     stream = functools.partial(
-        _stream, model, layer, pad_token_id=pad_token_id, batch_size=batch_size, shard=shard
+        stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, layer=layer, shard=shard
     )
     sizes = curve_sizes(len(sample.fit))
     measured = collect_outputs(stream(sample.held_out), len(sample.held_out), progress)
@@ -106,13 +106,6 @@ def fit_transform(
     report["learning_curve"] = curve
     report["plain"] = _plain(curve[-1], report["layer_mean"]["mse"])
     return Fit(transform, report)
-
-
-def _stream(model: Any, layer: int | None, pairs: Sequence[Pair], **passes: Any) -> Iterator[PairBatch]:
-    """As `stream_pairs`; of one layer alone, L = 1, where one is given."""
-    for batch in stream_pairs(model, pairs, **passes):
-        kept = slice(None) if layer is None else slice(layer, layer + 1)
-        yield batch._replace(F=batch.F[:, kept], F_en=batch.F_en[:, kept])
 
 
 def _chosen_layer(model: Any) -> int:

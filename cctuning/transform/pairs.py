@@ -115,14 +115,21 @@ def english_numbers(pairs: Sequence[Pair]) -> list[int]:
 
 
 def stream_pairs(
-    model: Any, pairs: Sequence[Pair], *, pad_token_id: int, batch_size: int = 8, shard: Shard = ALONE
+    model: Any,
+    pairs: Sequence[Pair],
+    *,
+    pad_token_id: int,
+    batch_size: int = 8,
+    layer: int | None = None,
+    shard: Shard = ALONE,
 ) -> Iterator[PairBatch]:
     """Yields the outputs of a `CCTuningModel` at the response starts of all pairs, without gradient.
 
     Pairs of like length share a batch, so they come in another order than given: `indices` tells which.
-    An English prompt that occurs twice in a batch is run once. Of several processes each runs its share of
-    the batches, and the first one gets all of them (see `sharing.in_turns`), the same as one process would.
-    Raises `ValueError` for outputs that are not finite, naming the pair and the layer.
+    An English prompt that occurs twice in a batch is run once. With `layer` the outputs are of that one
+    alone, L = 1. Of several processes each runs its share of the batches, and the first one gets all of them
+    (see `sharing.in_turns`), the same as one process would. Raises `ValueError` for outputs that are not
+    finite, naming the pair and the layer.
     """
     collator = ParallelCollator(pad_token_id)
     lengths = [len(pair.prompt_ids) for pair in pairs]
@@ -133,7 +140,8 @@ def stream_pairs(
         return _outputs(model, [pairs[index] for index in indices], collator)
 
     for indices, (F, F_en, embeddings) in in_turns(batches, outputs, shard):
-        yield PairBatch(indices, F, F_en, embeddings)
+        kept = slice(None) if layer is None else slice(layer, layer + 1)
+        yield PairBatch(indices, F[:, kept], F_en[:, kept], embeddings)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cctuning.commands.schemas import FitRecipe
+from cctuning.training.runs import FIT_REPORT_FILE
 from tests.questions import PROMPTS, exported_model, run_model
 from tests.scripts import call
 
@@ -37,17 +38,22 @@ def outputs(model, text):
     return model.sublayer_outputs(torch.tensor([PROMPTS.prompts_ids([text])[0]]))[0]
 
 
-def test_errors_are_those_of_the_prompts_of_other_languages(data, tmp_path):
-    model = exported_model(tmp_path / "model")
+@pytest.mark.parametrize("layer", [None, 1])
+def test_errors_are_those_of_the_prompts_of_other_languages(data, tmp_path, layer):
+    settings = {} if layer is None else {"pooling": "layer", "layer": layer}
+    model = exported_model(tmp_path / "model", **settings)
+    if layer is not None:  # a fit with layers=chosen
+        (tmp_path / "model" / FIT_REPORT_FILE).write_text(json.dumps({"chosen_layer": layer}))
     ended = call(
         "fit", f"model={tmp_path / 'model'}", "benchmarks=[mkqa]", f"benchmark_data={data}", "batch_size=2"
     )
     assert ended.status == 0, ended.err
     report = json.loads((tmp_path / "model/errors/errors.json").read_text())["benchmarks"]["MKQA"]
     W = model.transform_matrix.weight.detach().T
-    english = {id: outputs(model, text) for id, text in enumerate(QUESTIONS["en"])}
+    kept = slice(None) if layer is None else [layer]
+    english = {id: outputs(model, text)[kept] for id, text in enumerate(QUESTIONS["en"])}
     errors = {
-        language: torch.stack([outputs(model, text) @ W - english[id] for id, text in enumerate(texts)])
+        language: torch.stack([outputs(model, text)[kept] @ W - english[id] for id, text in enumerate(texts)])
         for language, texts in QUESTIONS.items()
         if language != "en"
     }
