@@ -19,7 +19,7 @@ from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, held_out_rows, read_rows, sample_rows
+from cctuning.data.rows import Problem, held_out_rows, read_rows, rejected, sample_rows
 from cctuning.data.turns import rows_of_turns
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
@@ -27,7 +27,7 @@ from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import CARD_FILE, holds_model, kind_of, read_json_object
+from cctuning.pretrained.kinds import CARD_FILE, EXPORT_FOLDER, holds_model, kind_of, read_json_object
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -121,7 +121,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
 
 def output_of(recipe: FitRecipe, directory: Path) -> Path:
     """Where the export goes. Raises `RunError` for a folder of another model, which it would overwrite."""
-    output_dir = Path(recipe.output_dir or beside_model(recipe.model or str(directory), "monolingual"))
+    output_dir = Path(recipe.output_dir or beside_model(recipe.model or str(directory), EXPORT_FOLDER))
     if output_dir.resolve() == directory.resolve():
         raise RunError(f"output_dir={output_dir} is the run itself, which the export would overwrite")
     if holds_model(output_dir) and not kind_of(output_dir).exported:
@@ -194,7 +194,7 @@ def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> 
     if len(sample.fit) < recipe.pairs:
         console.warn(f"fewer than pairs={recipe.pairs}: the data has no more rows that are not in English")
     if problems:
-        console.warn(f"{len(problems):,} rows left out, the first: {problems[0]}")
+        console.warn(f"{rejected(problems)} left out, the first: {problems[0]}")
 
 
 def show(
@@ -210,7 +210,7 @@ def show(
     d, layers = config.hidden_size, 1 if recipe.layers == "chosen" else config.num_hidden_layers
     # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.
     gigabytes = (1.5 * (recipe.folds + 1) + 3) * d * d * 8 / 2**30
-    resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / "monolingual")}
+    resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / EXPORT_FOLDER)}
     console.print(rows_table(examples, problems))
     console.print(settings_table(recipe, **resolved))
     console.print(example_panel(examples[0], tokenizer))

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cctuning.data.encoding import Example, languages_of
-from cctuning.data.rows import Problem
+from cctuning.data.rows import Problem, rejected
 from cctuning.reporting.tables import RecordTable
 
 _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
@@ -32,17 +32,14 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
                 sum(example.truncated > 0 for example in of_language),
             ]
         )
-    title = f"{_rows(len(examples))} (tokens: median/95th percentile/longest)"
+    count = len(examples)
+    title = f"{count:,} row{'s' * (count != 1)} (tokens: median/95th percentile/longest)"
     table = RecordTable(head, rows).screen(title=title)
-    counts = Counter(f"in {problem.field}" if problem.field else "unreadable" for problem in problems)
-    places = ", ".join(f"{count:,} {place}" for place, count in counts.most_common())
+    counts = Counter(problem.part for problem in problems)
+    parts = ", ".join(f"{count:,} in {part}" for part, count in counts.most_common())
     shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
-    left_out = len({(problem.file, problem.number) for problem in problems})
-    return Group(table, Text(f"{_rows(left_out)} left out" + (f": {places}" if places else "")), *shown)
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
+    left_out = f"{rejected(problems)} left out: {parts}" if problems else "no row left out"
+    return Group(table, Text(left_out), *shown)
 
 
 def lengths(values: Sequence[int]) -> str:

@@ -49,6 +49,11 @@ class Problem:
         place = f"{self.file}, row {self.number}" if self.number else self.file
         return f"{place}, {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
 
+    @property
+    def part(self) -> str:
+        """The part of the row that it is about, in words for a count."""
+        return self.field or ("the row itself" if self.number else "the file itself")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -73,11 +78,18 @@ class Row:
 
 def listed(problems: Sequence[Problem], kind: str) -> str:
     """The number of bad rows or items, `kind`, and the first problems."""
-    count = len({(problem.file, problem.number) for problem in problems})
-    lines = [f"{count} bad {kind}{'s' * (count != 1)}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
+    lines = [f"{rejected(problems, f'bad {kind}')}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
     if len(problems) > _SHOWN:
         lines.append(f"  and {len(problems) - _SHOWN} more problems")
     return "\n".join(lines)
+
+
+def rejected(problems: Sequence[Problem], kind: str = "row") -> str:
+    """How many rows, or what `kind` says, and files were rejected, in words; each counts once."""
+    places = {(problem.file, problem.number) for problem in problems}
+    rows = sum(number > 0 for _, number in places)
+    counts = {kind: rows, "empty file": len(places) - rows}
+    return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items() if count)
 
 
 class BadRowsError(ValueError):
@@ -192,8 +204,11 @@ def rows_from_records(
     return reader.rows, reader.problems
 
 
-def write_rejects(problems: Sequence[Problem], path: str | Path, *, append: bool = False) -> None:
-    """One JSON line per rejected row: `file`, `number`, `reasons`, and the `row` as it was read."""
+def write_rejects(problems: Sequence[Problem], path: str | Path, *, append: bool = False) -> int:
+    """One JSON line per rejected row: `file`, `number`, `reasons`, and the `row` as it was read.
+
+    Returns the number of lines.
+    """
     by_row: dict[tuple[str, int], list[Problem]] = {}
     for problem in problems:
         by_row.setdefault((problem.file, problem.number), []).append(problem)
@@ -206,6 +221,7 @@ def write_rejects(problems: Sequence[Problem], path: str | Path, *, append: bool
             except RecursionError:
                 line = _json_line({**reject, "row": "is nested too deeply to be written here"})
             file.write(line + "\n")
+    return len(by_row)
 
 
 def sample_rows(rows: Sequence[Row], count: int | None, *, seed: int) -> list[Row]:

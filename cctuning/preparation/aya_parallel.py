@@ -82,7 +82,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     if problems:
         write_rejects(problems, rejects_path(write))
     counts = count_languages(labels.rows)
-    left_out = Counter(f"bad row: {problem.field or 'not a row'}" for problem in _first_of_each(problems))
+    left_out = Counter(f"bad row: {problem.part}" for problem in _first_of_each(problems))
     write_manifest(
         write,
         command=command,

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from cctuning.data.rows import Problem, Row, write_rejects
+from cctuning.data.rows import Problem, Row, rejected, write_rejects
 from cctuning.preparation.command import add_row_arguments, check_target, ended, named_rows, rows_file
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
@@ -116,10 +116,9 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: PlainConso
     if not problems:
         console.print("no bad rows")
         return
-    rows = len({(problem.file, problem.number) for problem in problems})
-    fields = Counter(problem.field or "the row itself" for problem in problems)
-    counts = ", ".join(f"{field} {count}" for field, count in fields.most_common())
-    console.print(f"bad rows: {rows} ({counts})")
+    parts = Counter(problem.part for problem in problems)
+    counts = ", ".join(f"{part} {count}" for part, count in parts.most_common())
+    console.print(f"{rejected(problems, 'bad row')} ({counts})")
     for problem in problems[:shown]:
         console.say(f"  {problem}")
     if len(problems) > shown:

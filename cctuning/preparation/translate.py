@@ -32,10 +32,11 @@ from cctuning.preparation.untranslated import read_candidates
 from cctuning.tools.console import new_console
 from cctuning.tools.progress import progress_bar
 from cctuning.translation import ENGINES, KINDS, Translation, load_translator, translate_all
+from cctuning.translation.cache import CHUNK
 from cctuning.translation.languages import find_language
 
 _TEXTS = ("instruction", "instruction_en", "output", "output_en")
-_CHUNK, _VLLM_CHUNK = 64, 1024  # texts between two savings; vLLM makes its batches of all that it is given
+_VLLM_CHUNK = 1024  # texts between two savings: vLLM makes its batches of all that it is given
 _NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
 
 
@@ -69,9 +70,8 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_rows(kept, options.output)
     problems += rejected
-    write_rejects(problems, rejects_path(options.output))
+    listed = write_rejects(problems, rejects_path(options.output))
     reasons = Counter(_kind(problem.message) for problem in problems)
-    listed = len({(problem.file, problem.number) for problem in problems})
     write_manifest(
         options.output,
         command=command,
@@ -171,7 +171,7 @@ def _translations(
             cache=options.cache or options.output.with_suffix(".translations.jsonl"),
             retry=retry,
             skip_unknown=True,
-            chunk=_VLLM_CHUNK if in_vllm else _CHUNK,
+            chunk=_VLLM_CHUNK if in_vllm else CHUNK,
             progress=bar.update,
         )
 

@@ -134,6 +134,6 @@ class StreamedExamples(Dataset[dict[str, Any]]):
         if number < self._counted:
             return
         self._counted = number + 1
-        self.rejected += len({(problem.file, problem.number) for problem in problems})
+        self.rejected += len({(problem.file, problem.number) for problem in problems if problem.number})
         if number and problems:
             self._reject(problems)

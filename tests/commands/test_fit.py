@@ -135,7 +135,7 @@ def test_rows_that_were_left_out_are_told(folder, monkeypatch, capsys):
     with (folder / "rows.jsonl").open("a") as file:
         file.write('\n{"id": "bad"}')
     fit(monkeypatch, "dry_run=true")
-    assert "rows left out, the first: rows.jsonl, row 101" in " ".join(capsys.readouterr().out.split())
+    assert "1 row left out, the first: rows.jsonl, row 101" in " ".join(capsys.readouterr().out.split())
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):

@@ -531,7 +531,7 @@ def test_two_processes_on_cpus_share_rows_and_questions(arguments, tmp_path, mon
     )
     ended = [started.wait() for started in start_two("train.py", *command, folder=tmp_path)]
     assert [process.status for process in ended] == [0, 0], ended[0].err
-    assert "".join(process.out for process in ended).count("Rows left out: 2") == 1  # in both sets
+    assert "".join(process.out for process in ended).count("2 rows left out") == 1  # in both sets
     line = metrics_of(tmp_path / "run")[-1]
     assert line["epoch"] == 1.0  # 3 steps of 4 rows, of 11
     scores = {mode: evaluated("run", mode)["results"] for mode in ("bilingual", "none")}
@@ -570,7 +570,7 @@ def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_pa
     path = write_rows(tmp_path / "bad.jsonl", 11, BAD)
     ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
     assert ended.status == 0, ended.err
-    assert "Rows left out: 3, listed in" in ended.out
+    assert "3 rows left out, listed in" in ended.out
     rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
     assert sorted(reject["number"] for reject in rejects) == [10, 12, 13]
     [cut] = [reject for reject in rejects if reject["number"] == 10]

@@ -200,7 +200,7 @@ def test_rows_that_were_left_out_are_told(folder):
     base = f"models.base={folder / 'base'}"
     ended = drawn(folder, base, f"data={path}", "on_bad_row=skip", "dry_run=true")
     assert ended.status == 0, ended.err
-    assert "warning: 1 rows left out" in ended.out
+    assert "warning: 1 row left out" in ended.out
 
 
 def test_the_shipped_recipe_is_read():

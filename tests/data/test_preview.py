@@ -106,7 +106,7 @@ def test_the_table_counts_rows_lengths_and_cut_responses_per_language():
     long = dataclasses.replace(tiny_rows(1)[0], output="ж" * 100)
     [cut], _ = encode([long], PROMPTS, cutoff_len=60, english_cutoff_len=128)
     text = shown(rows_table([*EXAMPLES, cut], []))
-    assert "9 rows" in text and "0 rows left out" in text
+    assert "9 rows" in text and "no row left out" in text
     by_language = {line.split("│")[1].strip(): line for line in text.splitlines() if line.startswith("│")}
     assert sorted(by_language) == ["en", "ru", "sw", "th"]
     for language, line in by_language.items():
@@ -123,5 +123,5 @@ def test_the_table_counts_rows_lengths_and_cut_responses_per_language():
 def test_the_problems_are_counted_by_field_and_the_first_are_listed():
     problems = [Problem("a.jsonl", number, "output", "is empty") for number in range(1, 8)]
     text = shown(rows_table(EXAMPLES, [*problems, Problem("a.jsonl", 9, "", "is broken JSON")]))
-    assert "8 rows left out: 7 in output, 1 unreadable" in text
+    assert "8 rows left out: 7 in output, 1 in the row itself" in text
     assert "a.jsonl, row 5, output: is empty" in text and "row 6" not in text

@@ -268,6 +268,9 @@ def test_an_empty_file(tmp_path):
     rows, problems = read_rows([empty, full], on_bad_row="skip")
     assert [str(problem) for problem in problems] == [f"{empty}: holds no rows"]
     assert len(rows) == len(GOOD)
+    bad = write(tmp_path / "c.jsonl", [{**GOOD[0], "output": "", "instruction": ""}])
+    with pytest.raises(BadRowsError, match=r"^1 bad row, 1 empty file:"):
+        read_rows([empty, bad])
 
 
 def test_many_problems_are_counted_and_the_first_are_shown(tmp_path):

@@ -79,7 +79,7 @@ def test_bad_rows_are_named_and_exit_with_1(data, capsys):
     path = data(GOOD + BAD)
     assert check.main([path]) == 1
     printed = capsys.readouterr().out
-    assert "bad rows: 2 (instruction_en 1, id 1)" in printed
+    assert "2 bad rows (instruction_en 1, id 1)" in printed
     assert f"{path}, row 5, instruction_en" in printed
     assert f"{path}, row 6, id" in printed
 
