@@ -20,6 +20,7 @@ from cctuning.pretrained.kinds import (
     CONFIG_FILE,
     CONNECTION_FILE,
     CONNECTION_FOLDER,
+    EXPORT_FOLDER,
     QUANTIZATION_FILE,
 )
 from cctuning.training.metrics import METRICS_FILE
@@ -54,7 +55,7 @@ class HubError(ValueError):
 def repository_name(folder: str | Path) -> str:
     """The name, without its owner, of the repository that the model in `folder` goes to by default."""
     folder = Path(folder).absolute()
-    return f"{folder.parent.name}-{folder.name}" if folder.name == "monolingual" else folder.name
+    return f"{folder.parent.name}-{folder.name}" if folder.name == EXPORT_FOLDER else folder.name
 
 
 def make_repository(recipe: Any, folder: str | Path) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from cctuning.connection.connected import connection_of
 from cctuning.pretrained.hub import model_folder
-from cctuning.pretrained.kinds import kind_of
+from cctuning.pretrained.kinds import EXPORT_FOLDER, kind_of
 from cctuning.pretrained.names import beside_model
 
 
@@ -37,7 +37,7 @@ def choose_mode(model: str, inference: str) -> str:
 
 def export_of(model: str) -> str:
     """The setting that names the export of a run, and what makes it, in words."""
-    folder = beside_model(model, "monolingual")
+    folder = beside_model(model, EXPORT_FOLDER)
     made = "" if kind_of(folder).exported else f", which cctuning fit model={model} makes"
     return f"model={folder}{made}"
 

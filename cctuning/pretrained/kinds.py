@@ -13,6 +13,7 @@ ADAPTER_FILE = "adapter_config.json"
 QUANTIZATION_FILE = "quantization_config.json"  # beside an adapter: how its base was, in four bits
 CONNECTION_FOLDER = "connection"  # in a run's folder, which is else a plain checkpoint
 CONNECTION_FILE = "connection.json"
+EXPORT_FOLDER = "monolingual"  # in a run's folder, the export that a fit makes of it by default
 GGUF_SUFFIX = ".gguf"  # of a file that holds a model by itself: weights, configuration and tokenizer
 
 

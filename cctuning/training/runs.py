@@ -15,6 +15,7 @@ from cctuning.pretrained.kinds import (
     ADAPTER_FILE,
     CONNECTION_FILE,
     CONNECTION_FOLDER,
+    EXPORT_FOLDER,
     QUANTIZATION_FILE,
     holds_model,
     kind_of,
@@ -239,8 +240,8 @@ def clear_output_dir(output_dir: str | Path, resume: str) -> None:
     begin(output_dir, FINISHED_FILE)
     if not is_run or resume != "never":
         return
-    if kind_of(output_dir / "monolingual").exported:
-        remove(output_dir / "monolingual")  # made of the run that is deleted, and taken for the new one's
+    if kind_of(output_dir / EXPORT_FOLDER).exported:
+        remove(output_dir / EXPORT_FOLDER)  # made of the run that is deleted, and taken for the new one's
     for left in [path for pattern in _LEFT for path in output_dir.glob(pattern)]:
         remove(left) if left.is_dir() else left.unlink()
 

@@ -23,6 +23,8 @@ from cctuning.translation.translator import (
     Untranslated,
 )
 
+CHUNK = 64  # texts between two savings
+
 
 class CacheKey(NamedTuple):
     """Key of a translation."""
@@ -47,7 +49,7 @@ def translate_all(
     cache: str | Path,
     retry: Translator | None = None,
     skip_unknown: bool = False,
-    chunk: int = 64,
+    chunk: int = CHUNK,
     progress: Update | None = None,
 ) -> list[Translation]:
     """The translations of `texts` into `target`, in their order, with what is wrong with them.

@@ -17,6 +17,7 @@ from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, StudyRecipe, Tr
 from cctuning.evaluation.asking.sample_files import RESULTS_FILE
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.generation.modes import folder_name
+from cctuning.pretrained.kinds import EXPORT_FOLDER
 from cctuning.settings.assignments import RecipeError
 from cctuning.settings.recipe import load_recipe
 from cctuning.training.runs import ERRORS_FILE, FINISHED_FILE, FIT_REPORT_FILE
@@ -215,8 +216,7 @@ def _promptings(
 
 
 def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
-    usual = "monolingual" if pairs == FitRecipe().pairs else f"monolingual_{pairs}"
-    output = train.output / usual
+    output = train.output / (EXPORT_FOLDER + ("" if pairs == FitRecipe().pairs else f"_{pairs}"))
     arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
     settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))

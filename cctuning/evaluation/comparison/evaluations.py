@@ -10,6 +10,7 @@ from typing import Any
 
 from cctuning.evaluation.results.folder import read_results, read_samples
 from cctuning.evaluation.results.summary import scores_of
+from cctuning.pretrained.kinds import EXPORT_FOLDER
 from cctuning.stats.bootstrap import Id, ScoresById
 
 _SHOWN = 5  # ids or tasks that a message names
@@ -132,10 +133,8 @@ def name_evaluations(evaluations: Sequence[Evaluation], names: Sequence[str] = (
 def _model_name(evaluation: Evaluation) -> str:
     """The run's folder, without what all of them share."""
     path = Path(evaluation.config.get("model_path") or evaluation.config.get("model") or evaluation.folder)
-    exported = (
-        path.name.startswith("monolingual") and path.parent.name
-    )  # a study has one for each number of pairs
-    return path.parent.name if exported else path.name
+    exported = path.name.startswith(EXPORT_FOLDER)  # a study has one for each number of pairs
+    return (exported and path.parent.name) or path.name
 
 
 # --- What can be compared -----------------------------------------------------------------------------------
