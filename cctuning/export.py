@@ -38,7 +38,8 @@ def export_monolingual(
     Args:
         model: a `CCTuningModel`; around it may be a PEFT adapter, which is merged into it for good.
         tokenizer: is saved beside it; its chat template tells which tokens mark the response start.
-        transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en. Kept in the model's dtype.
+        transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en; (d + 1, d) where its last row is to be
+            added, see `affine`. Kept in the model's dtype.
         output_dir: is created.
         into_english: by language code the words, with {text} in the prompt's place, that ask the model for
             its English: with these, `generate(prompt_language="sw")` puts prompts into English by itself.
@@ -75,13 +76,17 @@ def export_monolingual(
         "response_marker": list(marker),
         "hidden_size": hidden_size,
     }
+    if affine := len(matrix) > hidden_size:
+        config.cctuning["transform_bias"] = True
     if into_english:
         start = PromptFormat(tokenizer).prompt_start
         config.cctuning["into_english"] = {"wordings": dict(into_english), "prompt_start": start}
     needed = {n: value for n, value in constants_of(model).items() if not n.startswith(OWN_TRANSFORM)}
     weights = dict(model.state_dict()) | needed
     # nn.Linear multiplies with the transposed weight: y = x W_T.
-    weights["transform_matrix.weight"] = matrix.T.contiguous()
+    weights["transform_matrix.weight"] = matrix[:hidden_size].T.contiguous()
+    if affine:
+        weights["transform_matrix.bias"] = matrix[hidden_size].clone()
     _save(model, config, weights, output_dir)
     shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
     tokenizer.save_pretrained(output_dir)
@@ -90,10 +95,10 @@ def export_monolingual(
 
 def _checked(matrix: Tensor, hidden_size: int, dtype: torch.dtype) -> Tensor:
     """`matrix` in the model's dtype."""
-    if matrix.shape != (hidden_size, hidden_size):
+    if tuple(matrix.shape) not in [(hidden_size, hidden_size), (hidden_size + 1, hidden_size)]:
         raise ValueError(
             f"the transform is {tuple(matrix.shape)}, but the model's hidden size asks for "
-            f"({hidden_size}, {hidden_size}): was it fitted on another model?"
+            f"({hidden_size}, {hidden_size}), or a row more: was it fitted on another model?"
         )
     if not matrix.is_floating_point():
         raise ValueError(f"the transform holds {matrix.dtype} in place of floating-point numbers")

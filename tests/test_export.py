@@ -128,6 +128,7 @@ def export(tmp_path_factory):
 def make_export(directory: Path, name: str, changes: dict[str, Any], settings: dict[str, Any]) -> Export:
     if name in IN_FLOAT32:
         changes = {"dtype": torch.float32} | changes
+    affine = settings.pop("affine", False)
     plain = build(name, **changes)
     model = CCTuningModel.wrap(build(name, **changes), ConnectionConfig(**settings))
     decision_maker, transform = random_connection(plain)
@@ -136,6 +137,8 @@ def make_export(directory: Path, name: str, changes: dict[str, Any], settings: d
     given = Settings(**settings, statistics=model.output_statistics and random_statistics(model))
     if model.connection_gate is not None:
         given.factors = model.connection_gate.weight.data.normal_()
+    if affine:
+        transform = torch.vstack([transform, torch.linspace(-1, 1, len(transform), dtype=transform.dtype)])
     export_monolingual(model, word_tokenizer(), transform, directory)
     return Export(directory, plain, decision_maker, transform, given)
 
@@ -268,8 +271,10 @@ def test_an_adapter_is_merged(isolated, tmp_path):
 
 
 def test_bfloat16_runs(isolated, export):
-    made = export("llama", changes={"dtype": torch.bfloat16})
-    assert load_file(made.directory / "model.safetensors")["transform_matrix.weight"].dtype == torch.bfloat16
+    made = export("llama", changes={"dtype": torch.bfloat16}, affine=True)
+    weights = load_file(made.directory / "model.safetensors")
+    for name in ("transform_matrix.weight", "transform_matrix.bias"):
+        assert weights[name].dtype == torch.bfloat16
     inputs = left_padded(some_prompts(5, 8))
     out = isolated.call("generate", directory=made.directory, inputs=inputs, **greedy(6))
     assert len(out["tokens"]) == 2 and all(len(row) == 6 for row in out["tokens"])
@@ -303,6 +308,8 @@ def test_greedy(isolated, export, name):
         {"scale": 0.5, "pooling": "layer", "layer": -1},
         {"gate": "vector"},
         {"decision_maker_norm": True},
+        {"affine": True},
+        {"affine": True, "pooling": "layer", "layer": 1, "centred": True, "gate": "vector"},
         {"target_layer": 1},
         {"target_layer": -1, "sublayer": "block", "gate": "scalar", "centred": True},
     ],

@@ -208,8 +208,8 @@ def show(
     """Prints what a fit would do, without doing it."""
     config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     d, layers = config.hidden_size, 1 if recipe.layers == "chosen" else config.num_hidden_layers
-    # Per fold one matrix and a half, and three to solve with, of d x d numbers of 8 bytes.
-    gigabytes = (1.5 * (recipe.folds + 1) + 3) * d * d * 8 / 2**30
+    # Per fold one matrix and a half, and three to solve with (less means five), of d x d numbers of 8 bytes.
+    gigabytes = (1.5 * (recipe.folds + 1) + (5 if recipe.mean else 3)) * d * d * 8 / 2**30
     resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / EXPORT_FOLDER)}
     console.print(rows_table(examples, problems))
     console.print(settings_table(recipe, **resolved))
@@ -226,7 +226,7 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
     with warnings.catch_warnings(record=True) as caught, progress_bars(console) as bars:
         warnings.simplefilter("always", UserWarning)
         settings: dict[str, Any] = {"ridge": recipe.ridge, "rank": recipe.rank, "folds": recipe.folds}
-        settings["chosen_layer"] = recipe.layers == "chosen"
+        settings |= {"mean": recipe.mean, "chosen_layer": recipe.layers == "chosen"}
         fit = fit_transform(model, sample, progress=bars.update, **settings, **passes)
     for warning in caught:
         console.warn(str(warning.message))
@@ -264,6 +264,7 @@ def summary(report: dict[str, Any]) -> Table:
     chosen = "chosen by cross-validation" if "cross_validation" in report else "given"
     if rank := report["settings"]["rank"]:
         chosen += f", rank {rank}"
+    chosen += ", means apart" if report["settings"]["mean"] else ""
     return RecordTable(["F_en predicted by", *_SHOWN], cells).screen(
         title=f"Transform Matrix from {report['pairs']:,} pairs: {report['rows']:,} rows, "
         f"{report['rows_per_dimension']:.1f} per dimension; ridge {report['ridge']:.3g} ({chosen})",

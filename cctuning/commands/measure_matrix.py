@@ -31,6 +31,7 @@ from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bars
 from cctuning.training.runs import ERRORS_FILE, FIT_REPORT_FILE, check_trusted
+from cctuning.transform.affine import transform_of
 from cctuning.transform.measured import collect_outputs, mean_outputs, measure
 from cctuning.transform.pairs import Pair, draw_pairs, stream_pairs
 
@@ -131,7 +132,8 @@ def measure_all(
     `how` is for `stream_pairs`. Of several processes the first one gets them; the others run their share.
     """
     report: dict[str, dict[str, Any]] = {}
-    transform = model.transform_matrix.weight.detach().double().cpu().T
+    transform = transform_of(model)
+    assert transform is not None  # of an exported model
     with progress_bars(console) as bars:
         for title, drawn in pairs.items():
             stream = stream_pairs(model, drawn, shard=shard, **how)

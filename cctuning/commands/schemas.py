@@ -415,6 +415,7 @@ class FitRecipe:
         None, at_least=0, help="null: chosen by cross-validation; 0: plain least squares"
     )
     rank: int | None = number(None, at_least=1, help="of the matrix at most; null: the hidden size")
+    mean: bool = setting(False, "predict F_en by its mean and what W_T makes of F less its mean")
     layers: str = one_of("all", "chosen", help="chosen: fit on the layer of pooling=layer alone")
     folds: int = number(5, at_least=2, help="of the cross-validation, over pairs")
     held_out: float = number(
@@ -441,7 +442,7 @@ class FitRecipe:
             raise ValueError("model is missing: benchmarks= measures the matrix of an exported model")
         of_the_fit = [
             (self.data, "data"), (self.english, "english"), (self.ridge is not None, "ridge"),
-            (self.rank is not None, "rank"), (self.layers != "all", "layers"),
+            (self.rank is not None, "rank"), (self.mean, "mean"), (self.layers != "all", "layers"),
             (any(dataclasses.asdict(self.columns).values()), "columns"), (self.push_to_hub, "push_to_hub"),
         ]  # fmt: skip
         if key := next((key for is_set, key in of_the_fit if is_set), None):

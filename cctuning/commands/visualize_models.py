@@ -28,6 +28,7 @@ from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
+from cctuning.transform.affine import transform_of
 from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read_choices
 from cctuning.visualization.layer_figure import plot_choices
 from cctuning.visualization.loss_figure import plot_losses
@@ -43,7 +44,7 @@ from cctuning.visualization.parallel_texts import (
     texts_of_items,
     texts_of_rows,
 )
-from cctuning.visualization.representations import check_layer, represent, sublayer_outputs, transform_matrix
+from cctuning.visualization.representations import check_layer, represent, sublayer_outputs
 
 console = new_console()
 
@@ -206,7 +207,7 @@ def read_model(
     F_en = outputs.pop(ENGLISH).F
     F = {language: of_language.F for language, of_language in outputs.items()}
     target = [of_language.target for of_language in outputs.values()]
-    return drawn, measure_moved(F, F_en, transform_matrix(model), target=target)
+    return drawn, measure_moved(F, F_en, transform_of(model), target=target)
 
 
 def settings_of(recipe: VisualizeRecipe) -> dict[str, Any]:

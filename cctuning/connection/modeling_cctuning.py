@@ -212,7 +212,11 @@ class LayerOutputs:
 
     def mixture(self, weights: Tensor) -> Tensor:
         """The layers' outputs summed with `weights` (B, L): (B, d)."""
-        return self._transformed(torch.einsum("bl,bld->bd", weights, self._outputs.to(weights.dtype)))
+        mixed = self._transformed(torch.einsum("bl,bld->bd", weights, self._outputs.to(weights.dtype)))
+        if self._matrix is None or self._matrix.bias is None:
+            return mixed
+        # Each layer's prediction holds the bias, so a mixture as often as its weights sum to.
+        return mixed + (weights.sum(-1, keepdim=True) - 1) * _at_least_float32(self._matrix.bias)
 
     def one_hot(self, layer: Tensor | int) -> Tensor:
         """Weights (B, L) that pick `layer`, the same for all rows or (B,)."""
@@ -833,8 +837,8 @@ class CrossLingualConnection:
     def fuse(self, outputs: Tensor, embedding: Tensor, *, transform: bool = False) -> Tensor:
         """F (B, d) of eq. 3 and 4, from the sub-layer outputs (B, L, d) and e (B, d).
 
-        With `transform` the outputs are the model's own, and outputs · W_T stands for the English ones
-        (eq. 8). Leaves `last_selection`.
+        With `transform` the outputs are the model's own, and outputs · W_T, plus a bias where the matrix was
+        fitted with means, stands for the English ones (eq. 8). Leaves `last_selection`.
         """
         seen = LayerOutputs(outputs, self.transform_matrix if transform else None)
         noise = self.training or self.connection.selection == "gumbel"
@@ -1341,7 +1345,8 @@ class MonolingualConnection(CrossLingualConnection):
         self.response_marker = tuple(settings["response_marker"])
         hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}
         self.attach_modules(hidden_size, **factory)
-        self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=False, **factory)
+        bias = settings.get("transform_bias", False)
+        self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=bias, **factory)
 
 
 def __getattr__(name: str) -> type:

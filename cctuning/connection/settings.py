@@ -22,7 +22,7 @@ def read_connection(path: str | Path) -> tuple[ConnectionConfig, tuple[int, ...]
 def check_exported(settings: Any, where: str) -> None:
     """Raises `ModelError` where an exported model's `settings`, which stand at `where`, cannot be used."""
     names = ("connection", "paths", "response_marker", "hidden_size")
-    settings = _object(settings, where, names, optional=("into_english",))
+    settings = _object(settings, where, names, optional=("into_english", "transform_bias"))
     _connection(settings["connection"], f"{where}.connection")
     paths = _object(settings["paths"], f"{where}.paths", SublayerPaths._fields)
     _marker(settings["response_marker"], f"{where}.response_marker")
@@ -30,6 +30,8 @@ def check_exported(settings: Any, where: str) -> None:
         raise ModelError(
             f"{where}: paths must be text and hidden_size a whole number: export the model again"
         )
+    if type(settings.get("transform_bias", False)) is not bool:
+        raise ModelError(f"{where}.transform_bias must be true or false: export the model again")
     if "into_english" in settings:
         _check_into_english(settings["into_english"], f"{where}.into_english")
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cctuning.transform.affine import affine
 from cctuning.transform.pairs import PairBatch
 
 
@@ -26,7 +27,7 @@ class LayerAgreement(NamedTuple):
             from_english = _chosen_layers(model, batch.F_en, batch.embeddings)
             if model.last_selection.logits is None:
                 return None
-            transformed = (batch.F.double() @ transform).to(batch.F.dtype)
+            transformed = affine(batch.F.double(), transform).to(batch.F.dtype)
             others = (_chosen_layers(model, outputs, batch.embeddings) for outputs in (transformed, batch.F))
             chosen.append([from_english, *others])
         order = torch.tensor([index for batch in batches for index in batch.indices]).argsort()

@@ -23,7 +23,7 @@ from cctuning.transform.pairs import PairSample, english_numbers, stream_pairs
 class Fit(NamedTuple):
     """A Transform Matrix and what is known about it."""
 
-    transform: Tensor  # W_T (d, d), float64, with F @ W_T ~ F_en
+    transform: Tensor  # W_T (d, d), float64, with F @ W_T ~ F_en; with `mean` (d + 1, d), see `affine`
     report: dict[str, Any]  # plain values, see `fit_transform`
 
 
@@ -34,6 +34,7 @@ def fit_transform(
     pad_token_id: int,
     ridge: float | None = None,
     rank: int | None = None,
+    mean: bool = False,
     chosen_layer: bool = False,
     folds: int = 5,
     batch_size: int = 8,
@@ -48,6 +49,7 @@ def fit_transform(
         pad_token_id: any id, for padding that is not looked at.
         ridge: None, chosen by cross-validation over pairs; a number, that penalty; 0.0, no penalty.
         rank: of W_T at most, None for d; see `LeastSquares.solve`.
+        mean: F_en is predicted by its mean and what W_T makes of F less its mean; see `LeastSquares`.
         chosen_layer: fit and measure on the layer alone that a connection with pooling=layer takes.
         folds: of the cross-validation.
         batch_size: pairs per forward pass.
@@ -69,11 +71,11 @@ def fit_transform(
     )
     sizes = curve_sizes(len(sample.fit))
     measured = collect_outputs(stream(sample.held_out), len(sample.held_out), progress)
-    held_out = LeastSquares(measured[0].F.shape[-1], folds=1)
+    held_out = LeastSquares(measured[0].F.shape[-1], folds=1, mean=mean)
     for batch in measured:
         held_out.update(batch.F, batch.F_en)
 
-    fit = LeastSquares(held_out.d, folds=folds)
+    fit = LeastSquares(held_out.d, folds=folds, mean=mean)
     means = torch.zeros(measured[0].F.shape[1:], dtype=torch.float64)
     numbers = torch.tensor(english_numbers(sample.fit))
     curve = []

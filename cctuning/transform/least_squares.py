@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from cctuning.transform.moments import CrossSum, Matrix, Rows, SymmetricSum, dense, product
+from cctuning.transform.normal_equations import NormalEquations
 from cctuning.transform.ridge import climb, coarse_to_fine, held_out_errors, reduced_rank, ridge_weights
 
 # Rows that are added in one go: enough for matrix products at full speed. Fixed, so that the sums are bit for
@@ -43,6 +44,9 @@ class RidgeChoice:
 class LeastSquares:
     """W (d, d) with F W ≈ F_en: argmin ‖A W - B‖² + ridge ‖W‖², where A and B are all rows of F and F_en.
 
+    With `mean`, F_en ≈ mean(B) + (F - mean(A)) W: each side less its mean over all rows, which no ridge
+    shrinks. W then comes with the row mean(B) - mean(A) W behind it, (d + 1, d): see `affine`.
+
     `ridge` is the textbook penalty, in units of AᵀA, not scaled by the number of rows or by their size. The
     ridges that cross-validation compares are scaled: they are multiples of trace(AᵀA) / d, so that its choice
     does not depend on the units of F.
@@ -51,13 +55,14 @@ class LeastSquares:
     pair are in one fold: pair number modulo K. The sums, and so W, do not depend on how pairs were batched.
     """
 
-    def __init__(self, d: int, folds: int = 5) -> None:
+    def __init__(self, d: int, folds: int = 5, *, mean: bool = False) -> None:
         if d < 1 or folds < 1:
             raise ValueError(f"d={d} and folds={folds} must be at least 1")
-        self.d = d
+        self.d, self.mean = d, mean
         self.signs = _random_signs(d) if d > DIRECTIONS else None  # (d, DIRECTIONS)
-        self.folds = [_Fold(d, d if self.signs is None else DIRECTIONS) for _ in range(folds)]
-        self.total = CrossSum(d, d)
+        columns = d + mean  # of A: a 1 in the last one makes the sums hold the means, too
+        self.folds = [_Fold(columns, d if self.signs is None else DIRECTIONS) for _ in range(folds)]
+        self.total = CrossSum(columns, d)
         self.pairs = 0
         self.layers: int | None = None  # L, known from the first update on
         self._buffer: _Buffer | None = None
@@ -79,9 +84,10 @@ class LeastSquares:
         """
         F, F_en = torch.as_tensor(F), torch.as_tensor(F_en)
         self._check_shapes(F, F_en)
-        # float32 holds what is in a lesser dtype exactly. From here on no torch: its threads would be in
-        # the way of those of scipy's BLAS.
-        dtype = torch.float64 if torch.float64 in (F.dtype, F_en.dtype) else torch.float32
+        # float32 holds what is in a lesser dtype exactly; means are taken away in float64. From here on no
+        # torch: its threads would be in the way of those of scipy's BLAS.
+        double = self.mean or torch.float64 in (F.dtype, F_en.dtype)
+        dtype = torch.float64 if double else torch.float32
         inputs, targets = (tensor.detach().to("cpu", dtype).numpy() for tensor in (F, F_en))
         self._check_finite(inputs, "F")
         self._check_finite(targets, "F_en")
@@ -101,12 +107,12 @@ class LeastSquares:
     def merge(self, other: LeastSquares) -> None:
         """Adds the pairs that another `LeastSquares` has seen, with the folds that they were in there.
 
-        Raises `ValueError` where d, the number of folds or L differ.
+        Raises `ValueError` where d, the number of folds, `mean` or L differ.
         """
-        if (self.d, len(self.folds)) != (other.d, len(other.folds)):
+        if (self.d, len(self.folds), self.mean) != (other.d, len(other.folds), other.mean):
             raise ValueError(
-                f"cannot merge a fit of d={other.d}, folds={len(other.folds)} "
-                f"into one of d={self.d}, folds={len(self.folds)}"
+                f"cannot merge a fit of d={other.d}, folds={len(other.folds)}, mean={other.mean} "
+                f"into one of d={self.d}, folds={len(self.folds)}, mean={self.mean}"
             )
         if self.layers is not None and other.layers is not None and self.layers != other.layers:
             raise ValueError(f"cannot merge pairs of {other.layers} layers into pairs of {self.layers}")
@@ -119,7 +125,7 @@ class LeastSquares:
         self.pairs += other.pairs
 
     def solve(self, ridge: float | None = None, *, rank: int | None = None) -> Tensor:
-        """W (d, d), float64, with F W ≈ F_en; more pairs may be added afterwards.
+        """W (d, d), with `mean` (d + 1, d), float64, with F W ≈ F_en; more pairs may be added afterwards.
 
         `ridge`: None, chosen by cross-validation over the pairs; a number, that penalty; 0.0, plain least
         squares, of minimum norm where AᵀA is singular. Directions of A below about 1e-8 √d of the largest
@@ -145,11 +151,11 @@ class LeastSquares:
             )
         if ridge is None:
             ridge = self.choose_ridge().ridge
-        self._flush()
-        weights = ridge_weights(lambda: dense(self._grams, self.d), self.total.cross, float(ridge))
+        equations = self._equations
+        weights = ridge_weights(equations, float(ridge))
         if rank is not None:
-            weights = reduced_rank(weights, self.total.cross, rank)
-        return torch.from_numpy(weights)
+            weights = reduced_rank(weights, equations.cross, rank)
+        return torch.from_numpy(equations.with_means(weights))
 
     def choose_ridge(self) -> RidgeChoice:
         """Cross-validation over pairs: each fold is predicted by the fit on the other ones.
@@ -168,7 +174,7 @@ class LeastSquares:
         ridges = RELATIVE_RIDGES * (self.mean_eigenvalue or 1.0)
         rounding = 1e-12 * sum(fold.scored.target for fold in self.folds)
 
-        on_each = [_FoldErrors(self.folds, number, ridges) for number in range(len(self.folds))]
+        on_each = [_FoldErrors(self.folds, number, ridges, self.mean) for number in range(len(self.folds))]
 
         def on_all(places: list[int]) -> list[float]:
             return [sum(errors) for errors in zip(*(on_fold(places) for on_fold in on_each), strict=True)]
@@ -191,7 +197,9 @@ class LeastSquares:
 
     @property
     def mean_eigenvalue(self) -> float:
-        """trace(AᵀA) / d: what a ridge has to be compared with."""
+        """trace(AᵀA) / d, with `mean` of A less its mean: what a ridge has to be compared with."""
+        if self.mean:
+            return float(np.trace(self._equations.gram())) / self.d
         self._flush()
         return sum(gram.trace() for gram in self._grams) / self.d
 
@@ -202,14 +210,19 @@ class LeastSquares:
         return self.total.target
 
     def squared_error(self, weights: Tensor) -> float:
-        """‖A W - B‖² over all pairs seen, for any W (d, d).
+        """‖A W - B‖² over all pairs seen, for any W (d, d); with `mean` (d + 1, d), and A with a 1 behind.
 
         Exact to about 1e-7 ‖B‖² for rows in float32, 1e-13 ‖B‖² in float64.
         """
         self._flush()
         W = np.asarray(weights, dtype=np.float64)
-        quadratic = float(np.vdot(W, product(dense(self._grams, self.d), W)))
+        quadratic = float(np.vdot(W, product(dense(self._grams, len(W)), W)))
         return max(quadratic - 2 * float(np.vdot(W, self.total.cross)) + self.target, 0.0)
+
+    @property
+    def _equations(self) -> NormalEquations:
+        self._flush()
+        return NormalEquations(self._grams, self.total.cross, affine=self.mean)
 
     @property
     def _grams(self) -> list[SymmetricSum]:
@@ -253,6 +266,8 @@ class LeastSquares:
         if self._buffer is None or not self._buffer.pairs:
             return
         inputs, targets, folds = self._buffer.empty()
+        if self.mean:
+            inputs = np.pad(inputs, ((0, 0), (0, 1)), constant_values=1)
         self.total.add_rows(inputs, targets)
         scored = targets if self.signs is None else product(targets, self.signs)
         for number, fold in enumerate(self.folds):
@@ -283,7 +298,8 @@ class _Fold:
 class _FoldErrors:
     """‖A W - B‖² on one fold, W being fitted on the others, for ridges that are named by their place."""
 
-    def __init__(self, folds: Sequence[_Fold], number: int, ridges: Matrix) -> None:
+    def __init__(self, folds: Sequence[_Fold], number: int, ridges: Matrix, mean: bool) -> None:
+        self.mean = mean
         self.held_out = folds[number]
         self.others = [fold for fold in folds if fold is not self.held_out]
         self.ridges = ridges
@@ -292,12 +308,10 @@ class _FoldErrors:
     def __call__(self, places: list[int]) -> list[float]:
         new = [place for place in places if place not in self.known]
         if new:
-            gram = dense([fold.gram for fold in self.others], self.held_out.gram.d)
             cross: Matrix = np.sum([fold.scored.cross for fold in self.others], axis=0)
+            training = NormalEquations([fold.gram for fold in self.others], cross, affine=self.mean)
             scored = self.held_out.scored
-            changes = held_out_errors(
-                gram, cross, self.held_out.gram, scored.cross, self.ridges[new].tolist()
-            )
+            changes = held_out_errors(training, self.held_out.gram, scored.cross, self.ridges[new].tolist())
             self.known |= {place: change + scored.target for place, change in zip(new, changes, strict=True)}
         return [self.known[place] for place in places]
 

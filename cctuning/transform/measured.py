@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cctuning.tools.progress import UpdateOf
+from cctuning.transform.affine import affine
 from cctuning.transform.agreement import LayerAgreement
 from cctuning.transform.fit_scores import FitScores, score
 from cctuning.transform.pairs import Pair, PairBatch
@@ -31,11 +32,12 @@ def measure(
 ) -> dict[str, Any]:
     """All that is known of F W_T as a prediction of F_en on `pairs`, whose outputs `batches` are.
 
-    `transform` is W_T (d, d), float64; `means` (L, d) are those of F_en that an R² of 0 stands for. The
-    report holds `mse`, `relative_error`, `r2` and `cosine` (see `FitScores.summary`), `layer_agreement` where
-    the pooling chooses, the baselines `identity` and `layer_mean`, `per_layer` and `languages`.
+    `transform` is W_T in float64, as `affine` takes it; `means` (L, d) are those of F_en that an R² of 0
+    stands for. The report holds `mse`, `relative_error`, `r2` and `cosine` (see `FitScores.summary`),
+    `layer_agreement` where the pooling chooses, the baselines `identity` and `layer_mean`, `per_layer` and
+    `languages`.
     """
-    scores = score(batches, lambda F: F @ transform, means)
+    scores = score(batches, lambda F: affine(F, transform), means)
     identity = score(batches, lambda F: F, means)
     layer_mean = score(batches, lambda F: means.expand_as(F), means)
     agreement = LayerAgreement.measure(model, batches, transform)

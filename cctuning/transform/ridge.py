@@ -6,17 +6,19 @@ import numpy as np
 import scipy.linalg
 
 from cctuning.transform.moments import Matrix, SymmetricSum, product
+from cctuning.transform.normal_equations import NormalEquations
 
 # From places on the grid to the error at each.
 Errors = Callable[[list[int]], list[float]]
 
 
-def ridge_weights(gram: Callable[[], Matrix], cross: Matrix, ridge: float) -> Matrix:
-    """W (d, m) = (AᵀA + ridge)⁻¹ AᵀB, from `cross` AᵀB (d, m) and `gram`, which makes a new AᵀA (d, d).
+def ridge_weights(equations: NormalEquations, ridge: float) -> Matrix:
+    """W (d, m) = (AᵀA + ridge)⁻¹ AᵀB.
 
     Of minimum norm where ridge is 0 and AᵀA singular. Directions of A below about 1e-8 √d of the largest
     count as absent then: squaring loses them.
     """
+    gram, cross = equations.gram, equations.cross
     weights = _solve(gram(), cross, ridge) if ridge > 0 else _solve_scaled(gram(), cross)
     return _minimum_norm(gram(), cross, ridge) if weights is None else weights
 
@@ -36,20 +38,22 @@ def reduced_rank(weights: Matrix, cross: Matrix, rank: int) -> Matrix:
 
 
 def held_out_errors(
-    gram: Matrix, cross: Matrix, held_out_gram: SymmetricSum, held_out_cross: Matrix, ridges: Sequence[float]
+    training: NormalEquations, held_out_gram: SymmetricSum, held_out_cross: Matrix, ridges: Sequence[float]
 ) -> list[float]:
     """‖A W - B‖² - ‖B‖² over held-out rows, for the W that each ridge gives on the training rows.
 
     Infinite where a ridge is too small for AᵀA + ridge to be inverted.
     """
     errors = []
+    gram = training.gram()
     space = np.empty_like(gram, order="F")
     for ridge in ridges:
         np.copyto(space, gram)
-        weights = _solve(space, cross, ridge)
+        weights = _solve(space, training.cross, ridge)
         if weights is None:
             errors.append(np.inf)
             continue
+        weights = training.with_means(weights)
         quadratic = np.einsum("dm,dm->", weights, held_out_gram.times(weights))
         errors.append(float(quadratic - 2 * np.einsum("dm,dm->", weights, held_out_cross)))
     return errors

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cctuning.reporting.tables import RecordTable
+from cctuning.transform.affine import affine
 from cctuning.visualization.similarity import retrieval
 
 Outputs = NDArray[np.float64]
@@ -31,11 +34,11 @@ class MovedLayer:
 
 
 def measure_moved(
-    F: Mapping[str, Outputs], F_en: Outputs, transform: Outputs | None = None, *, target: Sequence[Outputs]
+    F: Mapping[str, Outputs], F_en: Outputs, transform: Tensor | None = None, *, target: Sequence[Outputs]
 ) -> list[MovedLayer]:
     """Every layer's sizes and retrieval, from F by language, n >= 2 sentences in the order of F_en.
 
-    `target`: the outputs (n, d) that f is added to, of each language.
+    `transform`: W_T, as `affine` takes it. `target`: the outputs (n, d) that f is added to, of each language.
     """
     first_size = float(np.mean([_size(outputs) for outputs in target]))
     measured = []
@@ -46,7 +49,8 @@ def measure_moved(
         plain = _retrievals(outputs, english, centred)
         transformed: tuple[float, float] | tuple[None, None] = (None, None)
         if transform is not None:
-            transformed = _retrievals([of_language @ transform for of_language in outputs], english, centred)
+            moved = [affine(torch.from_numpy(of_language), transform).numpy() for of_language in outputs]
+            transformed = _retrievals(moved, english, centred)
         whole, part = float(np.square(english).sum()), float(np.square(centred).sum())
         measured.append(
             MovedLayer(

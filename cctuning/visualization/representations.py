@@ -101,12 +101,6 @@ def sublayer_outputs(
     return SublayerOutputs(*(_finite(part, model, texts, "feed-forward outputs") for part in (F, target)))
 
 
-def transform_matrix(model: Any) -> NDArray[np.float64] | None:
-    """W_T (d, d) with F·W_T ~ F_en (eq. 7); None where the model has none."""
-    matrix = getattr(model, "transform_matrix", None)
-    return None if matrix is None else np.asarray(matrix.weight.detach().double().cpu().T.numpy())
-
-
 def _finite(rows: Sequence[Tensor], model: Any, texts: Sequence[str], outputs: str) -> NDArray[np.float64]:
     """The rows in one array. Raises `NonFiniteError` with the first text whose `outputs` are not finite."""
     vectors = torch.stack(list(rows))

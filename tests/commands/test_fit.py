@@ -95,6 +95,18 @@ def test_the_summary_shows_baselines_and_languages(folder, monkeypatch, capsys):
         assert text in " ".join(shown.split())
 
 
+def test_a_fit_with_means_is_exported_with_them(folder, monkeypatch, capsys):
+    fit(monkeypatch, "ridge=0.5", "mean=true")
+    assert "ridge 0.5 (given, means apart)" in " ".join(capsys.readouterr().out.split())
+    output_dir = folder / "outputs/mine/monolingual"
+    assert json.loads((output_dir / FIT_REPORT_FILE).read_text())["settings"]["mean"] is True
+    matrix, saved = load_model(output_dir).transform_matrix, load_file(output_dir / "model.safetensors")
+    assert torch.equal(matrix.bias, saved["transform_matrix.bias"]) and matrix.bias.any()
+    fit(monkeypatch, "ridge=0.5")
+    assert load_model(output_dir).transform_matrix.bias is None
+    assert "transform_bias" not in json.loads((output_dir / "config.json").read_text())["cctuning"]
+
+
 def test_other_data_and_another_folder(folder, monkeypatch):
     write_rows(folder / "other.jsonl", [row for row in tiny_rows(60) if row.language == "ru"])
     fit(monkeypatch, "model=outputs/mine", "data=other.jsonl", "output_dir=here", "pairs=8")

@@ -106,10 +106,11 @@ def test_the_poolings_see_transformed_outputs_and_transform_little(pooling):
             assert torch.equal(weights.argmax(-1), H.argmax(-1))
 
 
-def test_all_that_a_pooling_can_see_is_transformed():
+@pytest.mark.parametrize("bias", [False, True])
+def test_all_that_a_pooling_can_see_is_transformed(bias):
     """Every public attribute and method that gives tensors of outputs: none of them is F."""
     torch.manual_seed(0)
-    F, matrix = torch.randn(2, 3, 4), nn.Linear(4, 4, bias=False)
+    F, matrix = torch.randn(2, 3, 4), nn.Linear(4, 4, bias=bias)
     weights = torch.rand(2, 3)
     seen = LayerOutputs(F, matrix)
     given = {"mixture": (weights,), "one_hot": (1,)}
@@ -119,8 +120,8 @@ def test_all_that_a_pooling_can_see_is_transformed():
         value = value(*given.get(name, ())) if callable(value) else value
         if isinstance(value, torch.Tensor):
             views[name] = value
-    W = matrix.weight.T
-    expected = {"each": F @ W, "mean": F.mean(1) @ W, "mixture": (weights[..., None] * F).sum(1) @ W}
+    each = F @ matrix.weight.T + (matrix.bias if bias else 0)
+    expected = {"each": each, "mean": each.mean(1), "mixture": (weights[..., None] * each).sum(1)}
     expected["one_hot"] = torch.tensor([[0.0, 1, 0]] * 2)
     assert views.keys() == expected.keys()
     for name, value in views.items():

@@ -99,6 +99,28 @@ def test_a_low_rank_and_the_layer_alone_that_is_chosen(sample, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size
 
 
+@pytest.mark.parametrize("chosen", [{}, {"pooling": "layer", "layer": 1}])
+def test_a_fit_of_what_is_left_without_the_means(sample, chosen):
+    """Predictions and errors by the definition, mean_en + (F - mean) W, on pairs that were not fitted."""
+    model = connected(**chosen)
+    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, mean=True, chosen_layer=bool(chosen))
+    kept = slice(1, 2) if chosen else slice(None)
+    (F, F_en, _), held_out = (all_outputs(model, pairs) for pairs in (sample.fit, sample.held_out))
+    A, B = rows(F[:, kept]), rows(F_en[:, kept])
+    W = np.linalg.solve((A - A.mean(0)).T @ (A - A.mean(0)) + 2.0 * np.eye(32), (A - A.mean(0)).T @ B)
+    error = B.mean(0) + (rows(held_out[0][:, kept]) - A.mean(0)) @ W - rows(held_out[1][:, kept])
+    assert fit.report["mse"] == pytest.approx((error**2).mean(), rel=1e-6)
+    assert fit.report["learning_curve"][-1]["mse"] == pytest.approx(fit.report["mse"], rel=1e-6)
+    plain = B.mean(0) + (A - A.mean(0)) @ W - B
+    assert fit.report["train_mse"] == pytest.approx((plain**2).mean(), rel=1e-6)
+    if not chosen:
+        F, F_en, e = held_out
+        weight = model.decision_maker.weight.detach().double()
+        predicted = torch.from_numpy(B.mean(0) + (F.numpy() - A.mean(0)) @ W)
+        layers = [((part.mean(1) + e) @ weight.T).argmax(-1) for part in (F_en, predicted)]
+        assert fit.report["layer_agreement"] == pytest.approx(float((layers[0] == layers[1]).double().mean()))
+
+
 def test_a_pooling_that_looks_at_all_layers_has_none_alone(model, sample):
     with pytest.raises(ValueError, match="pooling=decision_maker"):
         fit_transform(model, sample, pad_token_id=0, chosen_layer=True)

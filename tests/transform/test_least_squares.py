@@ -33,18 +33,20 @@ def naive_ridge(A, B, ridge):
 
 @pytest.mark.parametrize("ridge", [0.0, 3.0])
 @pytest.mark.parametrize("rank", [1, 4, 11, 12])
-def test_a_lower_rank_is_the_best_of_that_rank(ridge, rank):
+@pytest.mark.parametrize("mean", [False, True])
+def test_a_lower_rank_is_the_best_of_that_rank(ridge, rank, mean):
     """The same by a singular value decomposition of what the full matrix predicts, penalty rows included."""
     d = 12
     F, F_en = pairs(30, 3, d, noise=2.0)
     A, B = rows(F), rows(F_en)
+    A, B = (A - A.mean(0), B - B.mean(0)) if mean else (A, B)
     penalised = np.vstack([A, ridge**0.5 * np.eye(d)])
     targets = np.vstack([B, np.zeros((d, d))])
     full = np.linalg.lstsq(penalised, targets, rcond=None)[0]
     U, sizes, V = np.linalg.svd(penalised @ full, full_matrices=False)
     predicted = (U[:, :rank] * sizes[:rank]) @ V[:rank]
     expected = np.linalg.lstsq(penalised, predicted, rcond=None)[0]
-    found = fitted(F, F_en).solve(ridge, rank=rank)
+    found = fitted(F, F_en, mean=mean).solve(ridge, rank=rank)[:d]
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-9)
     assert np.linalg.matrix_rank(found.numpy(), tol=1e-8) == rank
 
@@ -53,6 +55,55 @@ def test_a_lower_rank_is_the_best_of_that_rank(ridge, rank):
 def test_a_rank_that_no_matrix_has_is_refused(rank):
     with pytest.raises(ValueError, match=f"rank={rank}"):
         fitted(*pairs(30, 3, 7)).solve(1.0, rank=rank)
+
+
+def naive_affine(A, B, ridge):
+    """W and behind it mean(B) - mean(A) W, by rows that the ridge adds to those less their means."""
+    d = A.shape[1]
+    rows = np.vstack([A - A.mean(0), ridge**0.5 * np.eye(d)])
+    W = np.linalg.lstsq(rows, np.vstack([B - B.mean(0), np.zeros((d, d))]), rcond=None)[0]
+    return np.vstack([W, B.mean(0) - A.mean(0) @ W])
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-3, 250.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_means_that_the_ridge_does_not_shrink(data, ridge, dtype):
+    """Means of a hundred times what is left, one dimension constant: as of real outputs."""
+    F, F_en = ((100 * (part[0, 0] + 1) + part).to(dtype) for part in data)
+    F[..., 3] = 7.1
+    expected = naive_affine(rows(F), rows(F_en), ridge)
+    found = fitted(F, F_en, mean=True).solve(ridge).numpy()
+    np.testing.assert_allclose(found[:-1], expected[:-1], atol=1e-8)
+    np.testing.assert_allclose(found[-1], expected[-1], atol=1e-5)  # in units of means of hundreds
+
+
+def test_with_means_a_ridge_without_end_gives_the_mean():
+    F, F_en = pairs(30, 3, 8)
+    found = fitted(F + 5, F_en + 3, mean=True).solve(1e15)
+    np.testing.assert_allclose(found[8], rows(F_en + 3).mean(0), rtol=1e-9)
+    assert found[:8].abs().max() < 1e-9
+
+
+def test_with_means_cross_validation_takes_those_of_the_other_folds(monkeypatch):
+    F, F_en = pairs(40, 3, 12, noise=1.0)
+    F, F_en = F + torch.arange(12.0), F_en - 4
+    fit = fitted(F, F_en, mean=True)
+    choice = fit.choose_ridge()
+    errors = []
+    for ridge in choice.ridges:
+        errors.append(0.0)
+        for fold in range(FOLDS):
+            out = torch.arange(40) % FOLDS == fold
+            affine = naive_affine(rows(F[~out]), rows(F_en[~out]), ridge)
+            errors[-1] += ((rows(F[out]) @ affine[:12] + affine[12] - rows(F_en[out])) ** 2).sum() / F.numel()
+    np.testing.assert_allclose(choice.errors, errors, rtol=1e-9)
+    size = float((rows(F) - rows(F).mean(0)).var(0).sum()) * len(rows(F)) / 12
+    assert fit.mean_eigenvalue == pytest.approx(size)
+    assert fit.squared_error(fit.solve(0.0)) == pytest.approx(
+        float(((rows(F) @ naive_affine(rows(F), rows(F_en), 0.0)[:12]) - rows(F_en)).var(0).sum()) * 120
+    )
+    with pytest.raises(ValueError, match="mean=False"):
+        fit.merge(fitted(F, F_en))
 
 
 def naive_cross_validation(F, F_en, ridges, numbers=None):

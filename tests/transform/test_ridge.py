@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cctuning.transform.moments import SymmetricSum
+from cctuning.transform.normal_equations import NormalEquations
 from cctuning.transform.ridge import climb, coarse_to_fine, held_out_errors, ridge_weights
 
 
@@ -56,6 +57,7 @@ def test_a_ridge_that_is_lost_in_rounding_is_infinitely_bad():
     total = SymmetricSum(3)
     total.add_rows(np.ones((1, 3)))
     ones = np.ones((3, 3))
-    errors = held_out_errors(ones, ones, total, ones, [1e-30, 1.0])
+    equations = NormalEquations([total], ones, affine=False)
+    errors = held_out_errors(equations, total, ones, [1e-30, 1.0])
     assert errors[0] == np.inf and np.isfinite(errors[1])
-    np.testing.assert_allclose(ridge_weights(lambda: np.ones((3, 3)), ones, 1e-30), ones / 3, atol=1e-12)
+    np.testing.assert_allclose(ridge_weights(equations, 1e-30), ones / 3, atol=1e-12)

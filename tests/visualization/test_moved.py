@@ -10,8 +10,9 @@ import torch
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.data.prompts import PromptFormat
+from cctuning.transform.affine import transform_of
 from cctuning.visualization.moved import measure_moved, moved_csv
-from cctuning.visualization.representations import sublayer_outputs, transform_matrix
+from cctuning.visualization.representations import sublayer_outputs
 from tests.models import build, word_tokenizer
 
 
@@ -32,15 +33,15 @@ def less_mean(rows):
     return [row - sum(rows) / len(rows) for row in rows]
 
 
-@pytest.mark.parametrize("with_matrix", [False, True])
-def test_against_loops(with_matrix):
+@pytest.mark.parametrize("matrix_rows", [0, 5, 6])
+def test_against_loops(matrix_rows):
     rng = np.random.default_rng(1)
     n, layers, d = 7, 3, 5
     F_en = rng.normal(size=(n, layers, d)) + 1
     F = {
         language: F_en + scale * rng.normal(size=(n, layers, d)) for language, scale in (("sw", 1), ("ru", 2))
     }
-    transform = rng.normal(size=(d, d)) if with_matrix else None
+    transform = torch.from_numpy(rng.normal(size=(matrix_rows, d))) if matrix_rows else None
     first = np.mean([norm(row[0]) for own in F.values() for row in own])
     target = [2 * own[:, 0] for own in F.values()]
     for layer, one in enumerate(measure_moved(F, F_en, transform, target=target)):
@@ -58,7 +59,8 @@ def test_against_loops(with_matrix):
         if transform is None:
             assert one.transformed is one.transformed_centred is None
         else:
-            moved = [[row @ transform for row in rows] for rows in own]
+            W, bias = transform.numpy()[:d], transform.numpy()[d:].sum(0)
+            moved = [[row @ W + bias for row in rows] for rows in own]
             assert one.transformed == pytest.approx(sum(hits(rows, english) for rows in moved) / 2)
 
 
@@ -84,7 +86,7 @@ def test_outputs_of_a_plain_model_are_its_layers_own():
     F = torch.stack(wanted).numpy()
     assert np.allclose(found.F, F, rtol=1e-9) and np.allclose(found.target, F[:, 0], rtol=1e-9)
     assert sum(counts) == 3
-    assert transform_matrix(model) is None
+    assert transform_of(model) is None
     with torch.no_grad():
         assert torch.equal(model(torch.tensor([ids])).logits, logits)  # it answers as it did
 

@@ -9,10 +9,10 @@ from torch import nn
 from cctuning import ConnectionConfig
 from cctuning.serving.vllm.connection import ServedConnection
 
-D, L, ROWS = 6, 3, 4
+D, L, ROWS = 6, 3, 6
 
 
-def served(**settings):
+def served(*, transform_bias=False, **settings):
     """With random weights, around an embedding."""
     torch.manual_seed(0)
     embedding = nn.Embedding(20, D)
@@ -22,6 +22,7 @@ def served(**settings):
             "paths": {"layers": "layers", "record": "mlp", "inject": ""},
             "response_marker": [1],
             "hidden_size": D,
+            **({"transform_bias": True} if transform_bias else {}),
         }
     )
     factory = {"dtype": torch.float32, "device": torch.device("cpu")}
@@ -34,17 +35,20 @@ def served(**settings):
 @pytest.mark.parametrize("transform", [True, False])
 @pytest.mark.parametrize("mean_embedding", [True, False])
 @pytest.mark.parametrize("options", [{}, {"centred": True, "scale": 0.5, "gate": "vector"}])
-def test_the_vector_of_the_equations(transform, mean_embedding, options):
-    connection, embedding = served(embedding="mean" if mean_embedding else "last", **options)
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_vector_of_the_equations(transform, mean_embedding, options, bias):
+    embedding_kind = "mean" if mean_embedding else "last"
+    connection, embedding = served(embedding=embedding_kind, transform_bias=bias, **options)
     outputs = torch.randn(ROWS, L, D)
-    prompts = [torch.randint(20, (length,)) for length in (1, 5, 3, 9)]
+    prompts = [torch.randint(20, (length,)) for length in (1, 5, 3, 9, 2, 4)]
     vectors, layers = connection.addend(outputs, prompts, transform=transform)
     for row, prompt in enumerate(prompts):
         seen = outputs[row]
         if options:
             statistics = connection.output_statistics
             seen = (seen - statistics.mean) * statistics.scale[:, None]
-        seen = seen @ connection.transform_matrix.weight.T if transform else seen
+        matrix = connection.transform_matrix
+        seen = seen @ matrix.weight.T + (matrix.bias if bias else 0) if transform else seen
         e = embedding(prompt).mean(0) if mean_embedding else embedding(prompt[-1])
         layer = int(((seen.mean(0) + e) @ connection.decision_maker.weight.T).argmax())
         assert layers[row] == layer
