@@ -2,7 +2,8 @@
 
 The environment is set before torch or transformers are imported: one thread per process (threads only
 fight each other under xdist), no network, no telemetry, and a cache folder of this process's own, so that
-tests neither read nor fill the user's cache and two workers never write the same dynamic module.
+tests neither read nor fill the user's cache and two workers never write the same dynamic module. Here they
+are not imported: the process that starts xdist's workers needs neither.
 """
 
 import atexit
@@ -22,19 +23,17 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import functools  # noqa: E402
 import gc  # noqa: E402
+import importlib.metadata  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from contextlib import nullcontext  # noqa: E402
 
 import pytest  # noqa: E402
-import torch  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
 
-from tests.drafts import RENDERED, figures_as_drafts  # noqa: E402
-from tests.float64 import float64  # noqa: E402
-
-torch.set_num_threads(1)
+# What is installed stays so: accelerate reads it thirty times in a training run.
+importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
 
 _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "OMPI_", "MV2_")
 
@@ -52,14 +51,18 @@ def pytest_collection_finish():
 @pytest.fixture(autouse=True, scope="module")
 def _figures_of_module(request):
     """Only modules and tests that look at figures render them: they have a mark that says so."""
+    from tests.drafts import figures_as_drafts
+
     with nullcontext() if request.node.get_closest_marker("renders") else figures_as_drafts():
         yield
 
 
 @pytest.fixture(autouse=True)
 def _figures_of_test(request, monkeypatch):
-    if request.node.get_closest_marker("renders"):
-        monkeypatch.setattr(Figure, "savefig", RENDERED)
+    from tests.drafts import RENDERED
+
+    for rendered in RENDERED if request.node.get_closest_marker("renders") else ():
+        monkeypatch.setattr(*rendered)
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +83,8 @@ def _only_slow_tests_start_python(request, monkeypatch):
 @pytest.fixture
 def no_float32():
     """Float64 models stay in float64."""
+    from tests.float64 import float64
+
     with float64():
         yield
 

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from unittest import mock
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from cctuning.analysis import XTransplant
+from cctuning.analysis import XTransplant, findings
 from cctuning.analysis.cells.store import read_cells, write_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
@@ -76,9 +76,12 @@ def arguments(model, *more):
     return [f"{key}={value}" for key, value in settings.items()]
 
 
-def probe(model, *more, figures=False):
-    """A study; without its figures, which take most of the time, unless a test looks at them."""
-    with nullcontext() if figures else mock.patch.object(probe_findings, "draw_figures"):
+def probe(model, *more, whole=False):
+    """A study; unless it is to be whole without figures and judged selectors, which take most of the time."""
+    with ExitStack() as left_out:
+        if not whole:
+            left_out.enter_context(mock.patch.object(probe_findings, "draw_figures"))
+            left_out.enter_context(mock.patch.object(findings, "judge", return_value=[]))
         return call(script, *arguments(model, *more))
 
 
@@ -95,7 +98,7 @@ def files(folder):
 
 
 def test_a_whole_study(models, folder):
-    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen", figures=True)
+    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen", whole=True)
     assert ended.status == 0, ended.err
     for language in LANGUAGES:
         for benchmark in ("xnli", "globalopinionqa"):
@@ -191,7 +194,7 @@ def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, fol
         items = rows(language, range(20), answer=["Swali"], options=None)  # of five different prompts
         write_items(folder / f"data/pilot/MKQA/{language}.jsonl", items)
     more = ["benchmarks=[mkqa]", "languages=[sw]", "sublayers=[ffn,block]", "intervention=add"]
-    ended = probe(models / "plain", *more, figures=True)
+    ended = probe(models / "plain", *more, whole=True)
     assert ended.status == 0, ended.err
     model, tokenizer = load_model(models / "plain"), load_tokenizer(models / "plain")
     choose_template(tokenizer, "auto")
@@ -272,7 +275,8 @@ def test_sources_are_asked_once_for_all_languages(models, folder):
 
 
 def test_an_interrupted_study_goes_on_at_the_question(models, folder, monkeypatch):
-    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    more = ["languages=[en,sw]", "unseen=data/unseen"]
+    assert probe(models / "plain", *more).status == 0
     whole = files(folder / "out")
     (folder / "out").rename(folder / "undisturbed")
 
@@ -286,7 +290,7 @@ def test_an_interrupted_study_goes_on_at_the_question(models, folder, monkeypatc
         return sweep_piece(model, prompts, job, rows)
 
     monkeypatch.setattr(sweeping, "_sweep_piece", interrupted)
-    ended = probe(models / "plain", "unseen=data/unseen")
+    ended = probe(models / "plain", *more)
     assert ended.status == 130
     left = files(folder / "out")
     assert len(left) == 4
@@ -295,15 +299,16 @@ def test_an_interrupted_study_goes_on_at_the_question(models, folder, monkeypatc
     monkeypatch.setattr(
         sweeping, "_sweep_piece", lambda *given: again.append(given[2].piece.path) or sweep_piece(*given)
     )
-    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    assert probe(models / "plain", *more).status == 0
     assert not set(again) & set(asked)
     assert files(folder / "out") == whole
 
 
 def test_two_processes_write_what_one_writes(models, folder):
-    assert probe(models / "plain", "unseen=data/unseen").status == 0
+    more = ["languages=[en,sw]", "unseen=data/unseen"]
+    assert probe(models / "plain", *more).status == 0
     (folder / "out").rename(folder / "alone")
-    for started in start_two("probe.py", *arguments(models / "plain", "unseen=data/unseen"), folder=folder):
+    for started in start_two("probe.py", *arguments(models / "plain", *more), folder=folder):
         ended = started.wait()
         assert ended.status == 0, ended.err
     for path in files(folder / "alone"):
@@ -381,10 +386,10 @@ def test_more_languages_and_questions_join_what_is_there(models, folder):
 
 
 def test_nothing_of_an_earlier_study_stays_among_what_is_made(models, folder):
-    both = probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]", figures=True)
+    both = probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]", whole=True)
     assert both.status == 0
     assert list((folder / "out/figures").glob("*attention*"))
-    assert probe(models / "plain", "languages=[sw]", figures=True).status == 0
+    assert probe(models / "plain", "languages=[sw]", whole=True).status == 0
     assert not list((folder / "out/figures").glob("*attention*"))
     assert cells(folder, "pilot", "attention", "xnli", "sw")  # which took long
 

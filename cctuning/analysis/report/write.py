@@ -1,6 +1,7 @@
 """Writes `report.html`: every answer of a study in one file that needs no network."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -48,14 +49,21 @@ def write_report(
         overviews.append(overview(grid, pairs, _chance(summary, grid)))
     if not overviews:
         raise ValueError("A report needs at least one grid of answers. Run the sweep first.")
-    with extra("analysis"):
-        from plotly.offline import get_plotlyjs
-    plotly = get_plotlyjs()
-    islands |= {"overview": packed_json(overviews), "plotly": packed(plotly)}
+    plotly, packed_plotly = _plotly()
+    islands |= {"overview": packed_json(overviews), "plotly": packed_plotly}
     path = Path(folder) / REPORT_FILE
     tables = list(tables_of(summary, judgements))
     write_whole(path, render(title, notes, _addresses(path.parent, links), tables, islands, plotly))
     return path
+
+
+@cache
+def _plotly() -> tuple[str, str]:
+    """The text of the library that draws, and the same packed, which takes longer than a small report."""
+    with extra("analysis"):
+        from plotly.offline import get_plotlyjs
+    text = get_plotlyjs()
+    return text, packed(text)
 
 
 def _chance(summary: Mapping[str, Any], grid: Grid) -> float | None:
