@@ -11,6 +11,7 @@ from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
 
 HEAVY = {"torch", "transformers", "peft", "trl", "accelerate", "datasets", "scipy", "matplotlib", "lm_eval"}
+HEAVY |= {"ctranslate2"}
 # Each is answered in one process of its own kind, so that what one imports does not hide behind another.
 ASKED = """
 import contextlib, io, json, sys

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,19 @@ def report(folder):
     return json.loads((folder / "out" / "representations.json").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def models_of(folder):
+    """The report's models, where `cctuning` is one of the folder's and is drawn with an inference."""
+
+    @cache
+    def of(model, inference):
+        ended = of_models(folder, f"inference={inference}", cctuning=model)
+        assert ended.status == 0, ended.err
+        return report(folder)["models"]
+
+    return of
+
+
 def test_everything_at_once(folder):
     ended = of_models(folder, f"results={folder / 'results'}", f"runs=[{folder / 'sft'},{folder / 'cc'}]")
     assert ended.status == 0, ended.err
@@ -118,19 +132,15 @@ def test_one_drawing_at_a_time_and_numbers_come_after_their_figure(folder, monke
         ("run/monolingual", "bilingual", "bilingual"),
     ],
 )
-def test_how_a_connected_model_is_connected(folder, model, inference, mode):
-    ended = of_models(folder, f"inference={inference}", cctuning=model)
-    assert ended.status == 0, ended.err
-    assert [one["connection"] for one in report(folder)["models"]] == ["none", mode]
+def test_how_a_connected_model_is_connected(models_of, model, inference, mode):
+    assert [one["connection"] for one in models_of(model, inference)] == ["none", mode]
 
 
 @pytest.mark.parametrize("model", ["run", "run/monolingual"])
-def test_a_connection_changes_what_is_drawn(folder, model):
-    def pairs(inference):
-        of_models(folder, f"inference={inference}", cctuning=model)
-        return [one["pairs"] for one in report(folder)["models"]]
-
-    (base, connected), (base_again, plain) = pairs("auto"), pairs("none")
+def test_a_connection_changes_what_is_drawn(models_of, model):
+    (base, connected), (base_again, plain) = (
+        [one["pairs"] for one in models_of(model, inference)] for inference in ("auto", "none")
+    )
     assert base == base_again
     assert connected != plain
 
