@@ -37,7 +37,7 @@ MARGIN = 1e-3
 
 
 def make_export(name: str, folder: Path, **settings: Any) -> Path:
-    """An exported model with a random Decision Maker and Transform Matrix, in float32."""
+    """An exported model in float32: random Decision Maker and Transform Matrix, for Qwen3 with a bias."""
     base = build(name, dtype=torch.float32, **(_SHAPE | _CHANGES[name]))
     base.generation_config.eos_token_id = _ENDS
     model = CCTuningModel.wrap(base, ConnectionConfig(**settings))
@@ -45,7 +45,8 @@ def make_export(name: str, folder: Path, **settings: Any) -> Path:
     size, layers = _SHAPE["hidden_size"], _SHAPE["num_hidden_layers"]
     if model.decision_maker is not None:
         model.decision_maker.weight.data = torch.randn(layers, size, generator=generator)
-    transform = 2 * torch.randn(size, size, generator=generator) / size**0.5
+    rows = size + 1 if name == "qwen3" else size
+    transform = 2 * torch.randn(rows, size, generator=generator) / size**0.5
     words = {"sw": "w5 w6 {text}"}
     return export_monolingual(model, word_tokenizer(), transform, folder, into_english=words)
 
