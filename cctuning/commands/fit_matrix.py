@@ -167,6 +167,8 @@ def load_examples(
         split=run_recipe["data_split"],
         language=run_recipe["language"],
         parallels=recipe.english if recipe.data else run_recipe.get("english") or (),
+        # A pair is two prompts; of the run's rows those that it was trained on.
+        response=not (recipe.data or run_recipe["connection"].get("alignment")),
         conversations=True,
         on_bad_row="skip",
         # Of rows that did not fit into memory those that the run looked at first.

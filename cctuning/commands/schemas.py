@@ -359,11 +359,6 @@ class TrainRecipe:
         for name, reason in _NOT_STREAMED.items():
             if getattr(self, name):
                 raise ValueError(f"{name}={getattr(self, name)} {reason}, with streaming=True")
-        if self.connection.alignment:
-            raise ValueError(
-                f"connection.alignment={self.connection.alignment} needs all rows at once: not with "
-                "streaming=True"
-            )
         if self.save_strategy == "epoch":
             raise ValueError(
                 "save_strategy=epoch has no end of an epoch with streaming=True: set save_strategy=steps and "

@@ -42,10 +42,18 @@ def load_examples(
         **reading_options(recipe),
     )
     rows = sample_rows(rows, recipe.max_rows, seed=recipe.seed)
+    if rows and not any(row.output for row in rows):
+        raise ValueError(
+            f"no row of {', '.join(recipe.data)} has a response, and connection.alignment alone teaches no "
+            "answers: add rows with one, or name its column with columns.output=NAME"
+        )
     rows, held_out = held_out_rows(rows, recipe.eval_share, seed=recipe.seed)
     if recipe.eval_data:
         held_out, more = read_rows(
-            recipe.eval_data, split=recipe.eval_split, parallels=recipe.english, **reading_options(recipe)
+            recipe.eval_data,
+            split=recipe.eval_split,
+            parallels=recipe.english,
+            **{**reading_options(recipe), "response": True},  # to measure the loss of
         )
         problems = [*problems, *more]
     encoded = []
@@ -70,6 +78,7 @@ def reading_options(recipe: TrainRecipe) -> dict[str, Any]:
         "columns": dataclasses.asdict(recipe.columns),
         "language": recipe.language,
         "english": recipe.connection.enabled,
+        "response": not (recipe.connection.enabled and recipe.connection.alignment),
         "conversations": True,
         "on_bad_row": "skip",
     }

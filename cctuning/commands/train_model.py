@@ -30,14 +30,20 @@ from cctuning.commands.train_setup import (
 )
 from cctuning.commands.training_scores import BenchmarkScores, benchmark_scores
 from cctuning.connection.adapters import make_plain_adapter
-from cctuning.data.encoding import Example, check_vocabulary, languages_of, untranslated
+from cctuning.data.encoding import Example, check_vocabulary, languages_of, untranslated, without_response
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import Problem, rejected, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
-from cctuning.distributed.launch_checks import check_engine, check_launch, unfinished_builds
+from cctuning.distributed.launch_checks import (
+    DIFFERENTIATED_TWICE,
+    READ_TWICE,
+    check_engine,
+    check_launch,
+    unfinished_builds,
+)
 from cctuning.distributed.rank import process_number
 from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
@@ -242,8 +248,8 @@ def check(recipe: TrainRecipe) -> None:
     if not recipe.dry_run:  # a dry run may show what would happen on a machine with more GPUs
         check_launch(
             use_cpu=recipe.use_cpu,
-            differentiated_twice=first_set(recipe.connection, "english_gradient", "alignment"),
-            read_twice=first_set(recipe.connection, "monolingual_share", "alignment"),
+            differentiated_twice=first_set(recipe.connection, *DIFFERENTIATED_TWICE),
+            read_twice=first_set(recipe.connection, *READ_TWICE),
         )
         for build in unfinished_builds():
             console.warn(build)
@@ -272,9 +278,14 @@ def check(recipe: TrainRecipe) -> None:
 
 def say_what_is_odd(examples: list[Example], tokenizer: Any) -> None:
     """Prints what may be wrong with rows that can be trained on."""
-    if same := untranslated(examples):
-        counts = ", ".join(f"{count:,} in {language}" for language, count in same.items())
-        console.say(f"Rows whose English prompt is the prompt, not translated perhaps: {counts}")
+    odd = {
+        "Rows whose English prompt is the prompt, not translated perhaps": untranslated(examples),
+        "Rows without a response, for connection.alignment alone": without_response(examples),
+    }
+    for what, of_language in odd.items():
+        if of_language:
+            counts = ", ".join(f"{count:,} in {language}" for language, count in of_language.items())
+            console.say(f"{what}: {counts}")
     unknown = unknown_tokens_warning(tokenizer, prompts_by_language(examples))
     if unknown:
         console.warn(unknown)
@@ -390,7 +401,8 @@ def finished_report(
     Where there are other rows to measure it on, also `eval_loss` (nats) of the model that is saved, the
     metric that the best one is chosen by, and the step that they are of.
     """
-    loss = read_metrics(Path(recipe.output_dir) / METRICS_FILE)[-1]["loss"]
+    losses = [line["loss"] for line in read_metrics(Path(recipe.output_dir) / METRICS_FILE)]
+    loss = losses[-1] if losses else None  # None: no row that was trained on had a response
     facts: dict[str, Any] = {"steps": state.global_step, "rows": len(examples)}
     if isinstance(examples, StreamedExamples):
         facts |= {"languages": sorted(examples.seen), "rows_left_out": examples.rejected}

@@ -17,7 +17,7 @@ class ParallelCollator:
     """Pads prompt-and-response rows to the right; English prompts go into length buckets.
 
     A batch of B rows with U distinct English prompts has `input_ids`, `attention_mask`, `labels` (B, T),
-    `prompt_lengths`, `language`, `example` (B,), and with `english`: `english_input_ids` and
+    `prompt_lengths`, `language`, `example`, `aligned` (B,), and with `english`: `english_input_ids` and
     `english_attention_mask` as lists of one (b, P) tensor per bucket, and `english_index` (B,), the row's
     place among the U prompts in bucket order.
     """
@@ -33,7 +33,7 @@ class ParallelCollator:
         labels, _ = self.pad([example["labels"] for example in examples], IGNORED)
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         batch["prompt_lengths"] = torch.tensor([example["prompt_length"] for example in examples])
-        for name in ("language", "example"):
+        for name in ("language", "example", "aligned"):
             batch[name] = torch.tensor([example[name] for example in examples])
         if self.english:
             batch |= self.collate_english([example["english_input_ids"] for example in examples])

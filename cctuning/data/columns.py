@@ -8,6 +8,7 @@ from cctuning.settings.near_matches import did_you_mean
 
 _OTHER_WAYS = {
     "instruction": ", or that of conversations with columns.messages=NAME",
+    "output": "; rows without a response are for connection.alignment=WEIGHT",
     **dict.fromkeys(
         ("instruction_en", "messages_en"),
         ", or the rows' English parallels with english=FILE; training without the connection needs none: "

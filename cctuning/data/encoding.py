@@ -24,10 +24,11 @@ _OTHERWISE = (
 class Example:
     """One tokenised row.
 
-    `input_ids` are prompt, response and stop token; `labels` are the same with `IGNORED` over the prompt,
-    except in `earlier`: the places, as (start, stop), of earlier responses in the prompt that are trained
-    too. The response start is token `prompt_length - 1`. `english_input_ids` are empty for a row without an
-    English parallel. `truncated` counts the response tokens that the cut-off removed.
+    `input_ids` are prompt, response and stop token, or the prompt alone where there is no response; `labels`
+    are the same with `IGNORED` over the prompt, except in `earlier`: the places, as (start, stop), of earlier
+    responses in the prompt that are trained too. The response start is token `prompt_length - 1`.
+    `english_input_ids` are empty for a row without an English parallel. `truncated` counts the response
+    tokens that the cut-off removed.
     """
 
     row: Row
@@ -39,6 +40,16 @@ class Example:
 
     def __str__(self) -> str:
         return f"{self.row.file} row {self.row.number} (id {self.row.id})"
+
+    @property
+    def has_response(self) -> bool:
+        """Whether tokens of a response, with labels, follow the prompt."""
+        return self.prompt_length < len(self.input_ids)
+
+    @property
+    def has_two_prompts(self) -> bool:
+        """Whether it has an English prompt that is not the prompt itself."""
+        return self.english_input_ids not in ([], self.input_ids[: self.prompt_length])
 
     @property
     def labels(self) -> list[int]:
@@ -82,7 +93,10 @@ def encode(
         ids if row.instruction_en else []  # without an English parallel there is no English prompt
         for row, ids in zip(rows, prompts.prompts_ids(texts, histories), strict=True)
     ]
-    response_ids = prompts.responses_ids([row.output for row in rows])
+    response_ids = [
+        ids if row.output else []  # without a response there is no stop token either
+        for row, ids in zip(rows, prompts.responses_ids([row.output for row in rows]), strict=True)
+    ]
     for row, prompt, english, response in zip(rows, prompt_ids, english_ids, response_ids, strict=True):
         if controlling := _control_tokens(row, prompts):
             problems += controlling
@@ -181,6 +195,12 @@ def untranslated(examples: Sequence[Example]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
+def without_response(examples: Sequence[Example]) -> dict[str, int]:
+    """For each language that has some, how many rows have no response."""
+    counts = Counter(example.row.language for example in examples if not example.has_response)
+    return dict(sorted(counts.items()))
+
+
 def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Dataset:
     """The examples as a `datasets.Dataset` for the trainer, `training_row` by `training_row`."""
     places = {language: place for place, language in enumerate(languages)}
@@ -193,7 +213,10 @@ def training_set(examples: Sequence[Example], languages: Sequence[str]) -> Datas
 
 
 def training_row(example: Example, number: int, language: int) -> dict[str, Any]:
-    """An example as the collator takes it: its number in the training, and the number of its language."""
+    """An example as the collator takes it: its number in the training, and the number of its language.
+
+    `aligned`: whether it counts for an alignment.
+    """
     return {
         "input_ids": example.input_ids,
         "labels": example.labels,
@@ -201,6 +224,7 @@ def training_row(example: Example, number: int, language: int) -> dict[str, Any]
         "english_input_ids": example.english_input_ids,
         "language": language,
         "example": number,
+        "aligned": example.has_two_prompts,
         "length": len(example.input_ids),
     }
 
@@ -210,11 +234,15 @@ def languages_of(examples: Sequence[Example]) -> list[str]:
     return sorted({example.row.language for example in examples})
 
 
-def check_labels(examples: Sequence[Example]) -> None:
-    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing."""
+def check_labels(examples: Sequence[Example], *, response: bool = True) -> None:
+    """Raises `BadRowsError` for examples without a prompt or a response token: they would train nothing.
+
+    `response`: whether one is needed; otherwise two prompts are enough.
+    """
     problems = []
     for example in examples:
-        if not 0 < example.prompt_length < len(example.input_ids):
+        trains = example.has_response or (not response and example.has_two_prompts)
+        if not (0 < example.prompt_length <= len(example.input_ids) and trains):
             tokens = f"{example.prompt_length} of the row's {len(example.input_ids)} tokens are the prompt"
             message = f"{tokens}, so there is no response start with a label after it"
             problems.append(example.row.problem("output", message))

@@ -24,6 +24,10 @@ _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode categories: control, form
 _FILLERS = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))}
 # All blanks of Unicode, byte-order marks and zero-width spaces.
 _OUTER_BLANKS = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1)))) + "\ufeff\u200b"
+_HINTS = {
+    "instruction_en": ": the row has no English translation",
+    "output": ": training takes rows without a response with connection.alignment=WEIGHT alone",
+}
 _TYPE_NAMES = {
     bool: "true or false",
     int: "a number",
@@ -58,7 +62,7 @@ def field_fault(field: str, value: Any, is_there: bool, required: Collection[str
 
 
 def _hint(field: str) -> str:
-    return ": the row has no English translation" if field == "instruction_en" else ""
+    return _HINTS.get(field, "")
 
 
 def type_name(value: Any) -> str:

@@ -22,13 +22,14 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
     rows = []
     for language in languages_of(examples):
         of_language = [example for example in examples if example.row.language == language]
+        with_response = [example for example in of_language if example.has_response]
         rows.append(
             [
                 language,
                 f"{len(of_language):,}",
                 lengths([example.prompt_length for example in of_language]),
                 lengths([len(example.english_input_ids) for example in of_language]),
-                lengths([len(example.input_ids) - example.prompt_length for example in of_language]),
+                lengths([len(example.input_ids) - example.prompt_length for example in with_response]),
                 sum(example.truncated > 0 for example in of_language),
             ]
         )
@@ -43,7 +44,9 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
 
 
 def lengths(values: Sequence[int]) -> str:
-    """The median, 95th percentile and maximum of some lengths."""
+    """The median, 95th percentile and maximum of some lengths; "-" without any."""
+    if not values:
+        return "-"
     ordered = sorted(values)
     return f"{statistics.median_low(ordered)}/{ordered[int(0.95 * (len(ordered) - 1))]}/{ordered[-1]}"
 

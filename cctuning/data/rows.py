@@ -34,6 +34,8 @@ _ONE_TURN = (
     "instruction"
 )
 
+_TRAINS_NOTHING = "is missing, and the English prompt is the prompt itself: the row would train nothing"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -62,7 +64,7 @@ class Row:
     id: str  # the same id in two languages is the same English item
     instruction: str
     instruction_en: str  # "" where it is missing and nobody needs it
-    output: str
+    output: str  # "" where it is missing and not needed
     language: str  # UNKNOWN_LANGUAGE where the data does not say
     output_en: str | None
     file: str
@@ -114,6 +116,7 @@ def read_rows(
     split: str = "train",
     language: str | None = None,
     english: bool = True,
+    response: bool = True,
     parallels: Sequence[str] = (),
     conversations: bool = False,
     on_bad_row: str = "error",
@@ -135,6 +138,7 @@ def read_rows(
         split: of data sets that have splits; in folders, files named after another split are left out.
         language: of rows that do not say it themselves.
         english: whether a row needs an English parallel; False for training without the connection.
+        response: whether a row needs a response; False where one without it counts by its two prompts.
         parallels: sources of the English side, whose rows have the ids of the rows that they belong to.
         conversations: whether rows may have a history; otherwise such a row is a problem.
         on_bad_row: `error` or `skip`.
@@ -149,7 +153,7 @@ def read_rows(
     if language is not None and not is_language_code(language):
         raise ValueError(f"language={language!r} {NO_LANGUAGE_CODE}")
     names = column_names(columns)
-    reader = _Reader(names, language, english=english, conversations=conversations)
+    reader = _Reader(names, language, english=english, response=response, conversations=conversations)
     if parallels:
         other_side = _Reader(names, "en", english=False, response=False, conversations=conversations)
         for source, stem in _with_unique_stems(find_sources(parallels, split=split)):
@@ -173,6 +177,7 @@ def stream_rows(
     split: str = "train",
     language: str | None = None,
     english: bool = True,
+    response: bool = True,
     conversations: bool = False,
     unique: int = 0,
 ) -> Iterator[Row | list[Problem]]:
@@ -182,7 +187,12 @@ def stream_rows(
     Raises `DataError` for a source that cannot be read or lacks a column, when its end is reached.
     """
     reader = _Reader(
-        column_names(columns), language, english=english, conversations=conversations, unique=unique
+        column_names(columns),
+        language,
+        english=english,
+        response=response,
+        conversations=conversations,
+        unique=unique,
     )
     for source, stem in _with_unique_stems(find_sources(sources, split=split)):
         yield from reader.stream(source, stem)
@@ -193,11 +203,12 @@ def rows_from_records(
     *,
     name: str = "train_dataset",
     english: bool = True,
+    response: bool = True,
     on_bad_row: str = "error",
 ) -> tuple[list[Row], list[Problem]]:
     """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
-    reader = _Reader(column_names(None), None, english=english, conversations=True)
+    reader = _Reader(column_names(None), None, english=english, response=response, conversations=True)
     reader.read(source, name)
     if reader.problems and on_bad_row == "error":
         raise BadRowsError(reader.problems)
@@ -235,15 +246,17 @@ def held_out_rows(rows: Sequence[Row], share: float, *, seed: int) -> tuple[list
     """The rows without a `share` of the items, drawn at random, and the rows of these, both in their order.
 
     An item is all rows of one id: its translations do not tell what is held out. At least one is, unless
-    `share` is 0. Raises `ValueError` where none would be left.
+    `share` is 0. Rows without a response are not held out: those of a chosen item are in neither part.
+    Raises `ValueError` where none would be left.
     """
     if not share:
         return list(rows), []
-    items = sorted({row.id for row in rows})
+    items = sorted({row.id for row in rows if row.output})
     chosen = set(random.Random(seed).sample(items, max(1, round(share * len(items)))))
     if len(chosen) == len(items):
         raise ValueError(f"eval_share={share} of {len(items)} items leaves none to train on")
-    return [row for row in rows if row.id not in chosen], [row for row in rows if row.id in chosen]
+    held_out = [row for row in rows if row.id in chosen and row.output]
+    return [row for row in rows if row.id not in chosen], held_out
 
 
 # --- Reading ------------------------------------------------------------------------------------------------
@@ -337,6 +350,8 @@ class _Reader:
         faults = [*texts.faults, *english.faults] or self._faults(values, fields)
         if is_blank(fields["instruction_en"]):
             fields |= {"instruction_en": "", "history_en": ()}
+        if is_blank(fields["output"]):
+            fields["output"] = ""
         return (None, faults) if faults else (Row(**fields, file=file, number=record.number), [])
 
     def _english_side(self, values: Mapping[str, Any], fields: Mapping[str, Any], texts: Texts) -> Texts:
@@ -377,11 +392,11 @@ class _Reader:
     def _faults(self, values: Mapping[str, Any], fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """The faults of a row's fields, as (column, message)."""
         required = self.required
-        blank = is_blank(fields["instruction_en"]) and "instruction_en" not in required
+        left_out = [field for field in REQUIRED if field not in required and is_blank(fields[field])]
         faults = [
             (self.columns[field], fault)
             for field in (*REQUIRED, *OPTIONAL)
-            if not (blank and field == "instruction_en")
+            if field not in left_out
             and (fault := field_fault(field, fields[field], self.columns[field] in values, required))
         ]
         column = messages_in(values, self.columns)
@@ -394,6 +409,9 @@ class _Reader:
         if not is_blank(fields["instruction_en"]) and roles["history"] != roles["history_en"]:
             sides = (", ".join(names) or "nothing" for names in roles.values())
             faults.append((column, "{} before the instruction, and {} in English".format(*sides)))
+        own, english = ((fields[f"instruction{side}"], fields[f"history{side}"]) for side in ("", "_en"))
+        if not faults and "output" in left_out and "instruction_en" in required and own == english:
+            faults = [(self.columns["output"], _TRAINS_NOTHING)]
         return faults
 
     def _duplicates(self, row: Row) -> Iterator[tuple[str, str]]:

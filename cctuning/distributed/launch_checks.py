@@ -16,6 +16,10 @@ from cctuning.distributed.engines import Engine, LaunchError, current_engine, jo
 from cctuning.distributed.launcher import launcher_options
 from cctuning.tools.package_data import accelerate_file
 
+# Options of the connection by which the gradient passes through the layers twice, and prompts are read twice.
+DIFFERENTIATED_TWICE = ("english_gradient", "alignment")
+READ_TWICE = ("monolingual_share", "alignment")
+
 
 def check_launch(*, use_cpu: bool, differentiated_twice: str = "", read_twice: str = "") -> None:
     """Raises `LaunchError` where another engine would run than this process was launched for.

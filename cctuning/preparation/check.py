@@ -31,6 +31,7 @@ class LanguageReport:
     rows: int
     repeated: int  # rows whose instruction and output are also those of an earlier row
     same_as_english: int  # rows whose instruction is its own English parallel
+    without_response: int
     lengths: dict[str, tuple[int, int, int]]  # of each of FIELDS: median, 95th percentile, maximum
 
 
@@ -43,12 +44,14 @@ def report(rows: Iterable[Row]) -> list[LanguageReport]:
 
 
 def _language_report(language: str, rows: Sequence[Row]) -> LanguageReport:
-    lengths = {field: sorted(len(getattr(row, field)) for row in rows) for field in FIELDS}
+    texts = {field: [text for row in rows if (text := getattr(row, field))] for field in FIELDS}
+    lengths = {field: sorted(map(len, of_field)) or [0] for field, of_field in texts.items()}
     return LanguageReport(
         language=language,
         rows=len(rows),
         repeated=len(rows) - len({(row.instruction, row.output) for row in rows}),
         same_as_english=sum(row.instruction == row.instruction_en for row in rows),
+        without_response=sum(not row.output for row in rows),
         lengths={
             field: (percentile(values, 50), percentile(values, 95), values[-1])
             for field, values in lengths.items()
@@ -71,7 +74,9 @@ def _check(options: argparse.Namespace) -> int:
     if options.write is not None:
         check_target(options.data, options.write)
     console = new_console()
-    rows, problems = named_rows(options, english=not options.plain, on_bad_row="skip")
+    rows, problems = named_rows(
+        options, english=not options.plain, response=not options.alignment, on_bad_row="skip"
+    )
     if rows:
         console.print(_table(report(rows)))
     _print_problems(problems, options.show, console)
@@ -93,7 +98,9 @@ def _write(rows: Sequence[Row], problems: Sequence[Problem], path: Path, console
 
 
 def _table(reports: Sequence[LanguageReport]) -> Table:
-    counted = ("rows", "repeated", "same_as_english")
+    counted = {"rows": "rows", "repeated": "repeated", "same_as_english": "= en"}
+    if any(report.without_response for report in reports):
+        counted["without_response"] = "no response"
     rows = [
         [
             report.language,
@@ -104,7 +111,7 @@ def _table(reports: Sequence[LanguageReport]) -> Table:
     ]
     if len(reports) > 1:
         rows += [[], ["all", *(sum(getattr(report, name) for report in reports) for name in counted)]]
-    head = ["language", "rows", "repeated", "= en", "prompt", "English", "response"]
+    head = ["language", *counted.values(), "prompt", "English", "response"]
     return RecordTable(head, rows).screen(
         box=box.SIMPLE,
         pad_edge=False,
@@ -130,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add_row_arguments(parser)
     add = parser.add_argument
     add("--plain", action="store_true", help="rows without an English side, for training without connection")
+    add("--alignment", action="store_true", help="take rows without a response, for connection.alignment")
     add("--show", type=int, default=20, help="how many problems to print (default: 20)")
     add(
         "--write",

@@ -69,7 +69,7 @@ def add_row_arguments(parser: argparse.ArgumentParser, *, english: bool = True) 
 
 
 def named_rows(
-    options: argparse.Namespace, *, english: bool = True, on_bad_row: str = "error"
+    options: argparse.Namespace, *, english: bool = True, response: bool = True, on_bad_row: str = "error"
 ) -> tuple[list[Row], list[Problem]]:
     """The rows that the arguments of `add_row_arguments` name, as `read_rows` returns them."""
     try:
@@ -79,6 +79,7 @@ def named_rows(
             split=options.split,
             language=options.language,
             english=english,
+            response=response,
             parallels=options.english,
             on_bad_row=on_bad_row,
         )
@@ -89,9 +90,14 @@ def named_rows(
 def _as_options(message: str) -> str:
     """A message about rows with options of a script in place of a recipe's settings."""
     message = re.sub(r"\bcolumns\.(\w+)=", r"--column \1=", message)
-    return message.replace("english=FILE", "--english FILE").replace(
-        "connection.enabled=false", "check --plain"
-    )
+    options = {
+        "english=FILE": "--english FILE",
+        "connection.enabled=false": "check --plain",
+        "connection.alignment=WEIGHT": "check --alignment",
+    }
+    for setting, option in options.items():
+        message = message.replace(setting, option)
+    return message
 
 
 def check_target(data: Sequence[str], target: Path, *, option: str = "--write") -> None:

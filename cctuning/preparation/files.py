@@ -59,7 +59,7 @@ def removed_path(path: Path) -> Path:
 
 
 def _record(row: Row) -> Record:
-    record: Record = {column: getattr(row, column) for column in COLUMNS}
+    record: Record = {column: getattr(row, column) or None for column in COLUMNS}
     if row.language == UNKNOWN_LANGUAGE:
         record["language"] = None
     return record

@@ -86,8 +86,8 @@ def _languages(languages: list[str]) -> str:
     return f"{len(languages)} language{'s' * (len(languages) != 1)} ({in_markdown(', '.join(languages))})"
 
 
-def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float) -> str:
-    """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token."""
+def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int, loss: float | None) -> str:
+    """The card of a fine-tuned model. `recipe` as resolved, `loss` in nats per label token if known."""
     connected = recipe["connection"]["enabled"]
     target = recipe["connection"].get("target_layer")
     place = f"that of layer {target} (from 0)" if target else "the first layer's"
@@ -106,13 +106,14 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
     )
     if recipe["lora"].get("use_dora"):  # it would leave the sizes of the columns out
         use = use.replace("AutoModelForCausalLM", "PeftModel")
+    final = "" if loss is None else f"; final loss {loss:.3f} nats per token"
     return f"""{_front_matter(recipe, languages)}
 
 # {in_markdown(recipe["run_name"])}
 
 {method}
 
-{_made_of(recipe)} {rows:,} rows in {_languages(languages)}; final loss {loss:.3f} nats per token.
+{_made_of(recipe)} {rows:,} rows in {_languages(languages)}{final}.
 
 {use} The chat template that it was trained with is saved with the tokenizer.
 

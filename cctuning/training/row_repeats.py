@@ -19,7 +19,9 @@ def first_repeat(rows: int, *, batch_size: int, processes: int, process: int) ->
 
 
 def without_repeats(batch: Mapping[str, Any], first: int) -> dict[str, Any]:
-    """The batch with no labels from row `first` on: such rows add neither loss, gradient nor tokens."""
-    labels = batch["labels"].clone()
-    labels[first:] = IGNORED
-    return {**batch, "labels": labels}
+    """The batch with rows from `first` on that add neither loss, gradient nor tokens: none has a label, and
+    none is aligned.
+    """
+    labels, aligned = batch["labels"].clone(), batch["aligned"].clone()
+    labels[first:], aligned[first:] = IGNORED, False
+    return {**batch, "labels": labels, "aligned": aligned}

@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weight
 from cctuning.connection.modeling_cctuning import GATE
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
-    IGNORED,
     Example,
     check_labels,
     check_vocabulary,
@@ -52,7 +50,9 @@ from cctuning.training.row_repeats import first_repeat, without_repeats
 from cctuning.training.statistics import RowSums, RunningStatistics
 from cctuning.training.streaming import OTHER_LANGUAGES, StreamedExamples
 
-_COLUMNS = ("input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "length")
+_COLUMNS = (
+    "input_ids", "labels", "prompt_length", "english_input_ids", "language", "example", "aligned", "length"
+)  # fmt: skip
 _REMEDY = "The last checkpoint is unharmed; lower learning_rate or max_grad_norm"
 
 
@@ -69,7 +69,8 @@ class CCTuningTrainer(ResumableTrainer):
             Of `save_total_limit` checkpoints only complete ones count (see `checkpoints`).
         train_dataset: training rows (`instruction`, `output`, and for a connected model `instruction_en`; see
             `rows.read_rows`) as a `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt
-            and response, and the English prompt, in tokens; or examples as `examples.encode` makes them, or
+            and response, and the English prompt, in tokens; with `connection.alignment` rows may lack the
+            response; or examples as `examples.encode` makes them, or
             `StreamedExamples`, which come in their own order.
         eval_dataset: likewise.
         processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
@@ -127,8 +128,15 @@ class CCTuningTrainer(ResumableTrainer):
         if self.stream is not None:
             train_dataset, args.train_sampling_strategy = self.stream.first, "sequential"
         sets = {"train": train_dataset, "eval": eval_dataset}
+        aligned = connected and model.connection.alignment > 0
         self.examples = {
-            mode: _examples(rows, processing_class, args.max_length, english=connected)
+            mode: _examples(
+                rows,
+                processing_class,
+                args.max_length,
+                english=connected,
+                response=not (aligned and mode == "train"),
+            )
             for mode, rows in sets.items()
             if rows is not None
         }
@@ -242,21 +250,10 @@ class CCTuningTrainer(ResumableTrainer):
         samples, tokens = super().get_batch_samples(batches, num_batches, device)
         connected = self.connection_model
         if connected is not None and connected.connection.alignment:
-            rows = [self._aligned(batch["labels"], batch["example"]).sum() for batch in samples]
+            rows = [batch["aligned"].sum() for batch in samples]
             counted = torch.stack(rows).sum().to(device) if rows else torch.zeros((), device=device)
             self._aligned_rows = self._sum_over_processes(counted)
         return samples, tokens
-
-    @cached_property
-    def _parallel(self) -> Tensor:
-        """Which training rows have two prompts; the others have nothing to be aligned with."""
-        return torch.tensor(
-            [row.input_ids[: row.prompt_length] != row.english_input_ids for row in self.examples["train"]]
-        )
-
-    def _aligned(self, labels: Tensor, example: Tensor) -> Tensor:
-        """The rows (B,) that count for the alignment: of two prompts, and none that fills up a batch."""
-        return self._parallel.to(example.device)[example] & (labels != IGNORED).any(-1)
 
     def _each_row_once(self, batch: dict[str, Any], mode: str) -> dict[str, Any]:
         """A batch of the data loader that is being read, without labels where it repeats rows."""
@@ -284,7 +281,7 @@ class CCTuningTrainer(ResumableTrainer):
         """
         if not self.model.training:
             inputs = self._each_row_once(inputs, "eval")
-        language, example = inputs.pop("language"), inputs.pop("example")
+        language, example, aligned = (inputs.pop(name) for name in ("language", "example", "aligned"))
         if self.aux_loss_enabled:
             inputs["output_router_logits"] = True
         outputs = model(**inputs, use_cache=False, fused_lm_head=True)
@@ -296,7 +293,7 @@ class CCTuningTrainer(ResumableTrainer):
         if self.aux_loss_enabled:
             passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
             loss = loss + self.router_aux_loss_coef * outputs.aux_loss / passes
-        loss = loss + self._alignment_loss(inputs["labels"], example, num_items_in_batch)
+        loss = loss + self._alignment_loss(aligned, num_items_in_batch)
         rows = _row_sums(outputs)
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._non_finite_message(loss, rows.nll, example))
@@ -306,14 +303,14 @@ class CCTuningTrainer(ResumableTrainer):
         with torch.no_grad():  # the fused head makes no logits
             return loss, model(**{name: value for name, value in inputs.items() if name != "labels"})
 
-    def _alignment_loss(self, labels: Tensor, example: Tensor, num_items_in_batch: Any) -> Tensor | float:
-        """A batch's share of the alignment's loss; 0 without one."""
+    def _alignment_loss(self, aligned: Tensor, num_items_in_batch: Any) -> Tensor | float:
+        """A batch's share of the alignment's loss, of its rows `aligned` (B,); 0 without one."""
         connected = self.connection_model
         distances = None if connected is None else connected.last_distance
         if distances is None:
             return 0.0
         connected.last_distance = None  # and with it goes its graph
-        counted = self._aligned(labels, example).to(distances.device)
+        counted = aligned.to(distances.device)
         self.statistics[self._mode].add_distances(distances.detach(), counted)
         total = (distances * counted).sum() * connected.connection.alignment
         if num_items_in_batch is None or self._aligned_rows is None:
@@ -357,7 +354,10 @@ class CCTuningTrainer(ResumableTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As the Trainer's, with the statistics since the last log; `loss` is theirs, over label tokens."""
         if "loss" in logs:
-            logs |= self.statistics["train"].collect(self._sum_over_processes)
+            statistics = self.statistics["train"].collect(self._sum_over_processes)
+            logs |= statistics
+            if "loss" not in statistics:  # no row had a label
+                del logs["loss"]
         super().log(logs, start_time)
 
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
@@ -460,13 +460,15 @@ def _row_sums(outputs: Any) -> RowSums:
     return RowSums(*(values.detach().double().sum(-1) for values in sums))
 
 
-def _examples(dataset: Any, tokenizer: Any, max_length: int | None, *, english: bool) -> list[Example]:
+def _examples(
+    dataset: Any, tokenizer: Any, max_length: int | None, *, english: bool, response: bool
+) -> list[Example]:
     """Rows or examples as examples. Raises `BadRowsError` for rows that cannot be trained on."""
     if len(dataset) and isinstance(dataset[0], Example):
-        check_labels(dataset)
+        check_labels(dataset, response=response)
         return list(dataset)
     choose_template(tokenizer, "auto")
-    rows, _ = rows_from_records(dataset, english=english)
+    rows, _ = rows_from_records(dataset, english=english, response=response)
     cutoff_len = sys.maxsize if max_length is None else max_length
     examples, problems = encode(
         rows, PromptFormat(tokenizer), cutoff_len=cutoff_len, english_cutoff_len=cutoff_len

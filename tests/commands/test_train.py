@@ -327,6 +327,30 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
     assert ended.status == 1 and "row 2, instruction_en: is null" in ended.err
 
 
+def test_parallel_texts_without_a_response_are_aligned_and_fitted(arguments, data, tmp_path):
+    rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    texts = tmp_path / "parallel.tsv"
+    lines = [["id", "language", "instruction", "instruction_en"]]
+    lines += [[f"p{row['id']}", *(row[name] for name in lines[0][1:])] for row in rows[:2]]
+    texts.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8")
+    given = {"data": f"[{data},{texts}]", "connection__centred": "true"}
+    ended = call(train, *arguments(**given))
+    assert ended.status == 1 and "no column 'output'" in ended.err and "connection.alignment" in ended.err
+
+    given |= {"connection__alignment": "0.5", "eval_share": "0.25", "eval_steps": "2"}
+    ended = call(train, *arguments(**given))
+    assert ended.status == 0, ended.err
+    assert "Rows without a response, for connection.alignment alone: 1 in ru, 1 in th" in ended.out
+    report = json.loads((tmp_path / "run/training_report.json").read_text())
+    trained, held_out = held_out_rows(read_rows([str(data), str(texts)], response=False)[0], 0.25, seed=42)
+    assert (report["rows"], len(held_out)) == (len(trained), 3) and all(row.output for row in held_out)
+    fitted = call("fit", f"model={tmp_path / 'run'}", "use_cpu=true", "dry_run=true", "pairs=4")
+    assert fitted.status == 0 and "11 rows" in " ".join(fitted.out.split()), fitted.err
+
+    ended = call(train, *arguments(**given | {"data": texts}))
+    assert ended.status == 1 and f"no row of {texts} has a response" in ended.err
+
+
 @pytest.mark.parametrize("kind", ["", "lora__use_dora", "lora__use_rslora", "load_in_4bit"])
 def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_path):
     if kind == "load_in_4bit":

@@ -48,7 +48,7 @@ def test_padding_is_on_the_right_and_adds_nothing_else(sequences, multiple):
 
 
 def test_labels_are_padded_without_loss():
-    example = {"prompt_length": 1, "english_input_ids": [3], "language": 0, "example": 4}
+    example = {"prompt_length": 1, "english_input_ids": [3], "language": 0, "example": 4, "aligned": True}
     rows = [
         {**example, "input_ids": [3, 4], "labels": [-100, 4]},
         {**example, "input_ids": [3, 4, 5], "labels": [-100, 4, 5]},

@@ -3,8 +3,18 @@ import dataclasses
 import pytest
 
 from cctuning.data.collate import ParallelCollator
-from cctuning.data.encoding import IGNORED, check_vocabulary, encode, languages_of, training_set, untranslated
+from cctuning.data.encoding import (
+    IGNORED,
+    check_labels,
+    check_vocabulary,
+    encode,
+    languages_of,
+    training_set,
+    untranslated,
+    without_response,
+)
 from cctuning.data.prompts import PromptFormat
+from cctuning.data.rows import BadRowsError
 from tests.tiny import tiny_rows, tiny_tokenizer
 
 
@@ -57,6 +67,23 @@ def test_the_training_set_numbers_languages_and_examples(prompts):
     assert [languages[number] for number in data["language"]] == [e.row.language for e in examples]
     assert list(data["example"]) == list(range(8))
     assert list(data["length"]) == [len(example.input_ids) for example in examples]
+
+
+def test_a_row_without_a_response_is_its_prompt_to_the_response_start(prompts):
+    answered, _ = encode(tiny_rows(4), prompts, cutoff_len=400, english_cutoff_len=400)
+    rows = [dataclasses.replace(row, output="") for row in tiny_rows(4)]
+    examples, _ = encode(rows, prompts, cutoff_len=400, english_cutoff_len=400)
+    for example, other in zip(examples, answered, strict=True):
+        assert example.input_ids == other.input_ids[: other.prompt_length]
+        assert example.prompt_length == other.prompt_length and set(example.labels) == {IGNORED}
+        assert example.english_input_ids == other.english_input_ids
+    assert without_response([*examples, *answered]) == {"en": 1, "ru": 1, "sw": 1, "th": 1}
+    english = [number for number, row in enumerate(rows, start=1) if row.language == "en"]
+    for response, refused in ((True, [1, 2, 3, 4]), (False, english)):  # in English it is one prompt
+        with pytest.raises(BadRowsError) as error:
+            check_labels(examples, response=response)
+        assert [problem.number for problem in error.value.problems] == refused
+    assert training_set(examples, languages_of(examples))["aligned"][:] == [True, True, False, True]
 
 
 def test_text_of_a_special_token_is_reported_where_it_stands(prompts):

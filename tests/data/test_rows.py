@@ -22,6 +22,7 @@ from cctuning.data.rows import (
     read_rows,
     rows_from_records,
     sample_rows,
+    stream_rows,
     write_rejects,
 )
 
@@ -317,6 +318,53 @@ def test_rows_without_an_english_parallel_where_none_is_needed(missing, tmp_path
     assert [row.instruction_en for row in rows[1:4]] == ["Question 1?", "", "Question 3?"]
     with pytest.raises(BadRowsError, match="row 3, instruction_en: is a number"):
         read_rows([write(tmp_path / "rows.jsonl", changed(instruction_en=5))], english=False)
+
+
+UNANSWERED = [{**row, "output": output} for row, output in zip(GOOD, ["a", None, " ", "", None], strict=True)]
+
+
+def test_rows_without_a_response_where_none_is_needed(tmp_path):
+    for path in in_every_format(UNANSWERED, tmp_path):
+        rows, problems = read_rows([str(path)], response=False)
+        assert [row.output for row in rows] == ["a", "", "", "", ""] and problems == []
+        assert list(stream_rows([str(path)], response=False)) == rows
+        rows, problems = read_rows([str(path)], on_bad_row="skip")
+        assert [row.output for row in rows] == ["a"]
+        assert {problem.field for problem in problems} == {"output"}
+        assert all("connection.alignment" in problem.message for problem in problems)
+    rows, _ = rows_from_records(UNANSWERED, response=False)
+    assert [row.output for row in rows] == ["a", "", "", "", ""]
+    (tmp_path / "table.tsv").write_text("instruction\tinstruction_en\toutput\nx\te\t\nx\te\ty\n")
+    assert [row.output for row in read_rows([str(tmp_path / "table.tsv")], response=False)[0]] == ["", "y"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "x", "input": "z", "instruction_en": "e", "input_en": "f"},
+        {"messages": [{"role": "user", "content": "x"}], "messages_en": [{"role": "user", "content": "e"}]},
+        {"conversations": [{"from": "human", "value": "x"}], "instruction_en": "e"},
+    ],
+    ids=["Alpaca", "OpenAI", "ShareGPT"],
+)
+def test_a_file_of_prompts_alone_in_other_layouts(row, tmp_path):
+    path = write(tmp_path / "rows.jsonl", [row] * 2)
+    rows, _ = read_rows([path], response=False)
+    assert [(row.instruction[0], row.instruction_en[0], row.output) for row in rows] == [("x", "e", "")] * 2
+    with pytest.raises((BadRowsError, DataError), match="response"):
+        read_rows([path])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"instruction_en": GOOD[2]["instruction"]}, {"language": "en", "instruction_en": ...}],
+    ids=["not translated", "English"],
+)
+def test_a_row_that_has_neither_a_response_nor_two_prompts_would_train_nothing(values, tmp_path):
+    path = write(tmp_path / "rows.jsonl", changed(output=None, **values))
+    rows, [problem] = read_rows([path], response=False, on_bad_row="skip")
+    assert (len(rows), problem.number, problem.field) == (4, 3, "output")
+    assert "train nothing" in problem.message
 
 
 def test_a_renamed_optional_column_that_is_nowhere(tmp_path):

@@ -68,6 +68,21 @@ def test_the_english_side_may_be_in_another_file_or_nowhere(data, tmp_path, caps
     assert (row["instruction"], row["instruction_en"], row["output"]) == ("Habari?", "News?", "Nzuri.")
 
 
+def test_rows_without_a_response_are_for_an_alignment_alone(data, tmp_path, capsys):
+    silent = [{key: value for key, value in row.items() if key != "output"} for row in GOOD[:3]]
+    assert check.main([data(silent)]) == 2
+    assert "check --alignment" in capsys.readouterr().err
+    assert check.main([data([*GOOD[3:], *silent])]) == 1
+    target = tmp_path / "written.jsonl"
+    assert check.main([data([*GOOD[3:], *silent]), "--alignment", "--write", str(target)]) == 0
+    assert "no response" in capsys.readouterr().out
+    rows, _ = read_rows([str(target)], response=False)
+    assert [row.output for row in rows] == ["Да.", "", "", ""]
+    russian, swahili = check.report(rows)
+    assert (russian.without_response, swahili.without_response) == (1, 2)
+    assert (russian.lengths["output"], swahili.lengths["output"]) == ((3, 3, 3), (0, 0, 0))
+
+
 def test_good_data_exits_with_0(data, capsys):
     assert check.main([data(GOOD)]) == 0
     printed = capsys.readouterr().out

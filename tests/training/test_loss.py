@@ -18,13 +18,14 @@ from cctuning.training.row_repeats import first_repeat
 from tests.processes import start_two
 from tests.training.loss_steps import (
     KINDS,
-    THOROUGH,
+    SILENT,
     TWO_PROCESSES,
     Split,
     Steps,
     evaluated,
     exact,
     examples,
+    splits_of,
     train,
     trainer_of,
 )
@@ -45,13 +46,13 @@ def row_by_row(kind):
     rows = []
     with tempfile.TemporaryDirectory() as folder, exact():
         model = trainer_of(kind, Split(1, 1), folder).model.train()
-        for example in examples():
+        for example in examples(kind):
             inputs = {"input_ids": torch.tensor([example.input_ids])}
             if not kind.startswith("sft"):
                 english = torch.tensor([example.english_input_ids])
                 inputs |= {"prompt_lengths": torch.tensor([example.prompt_length])}
                 inputs |= {"english_input_ids": english, "english_attention_mask": torch.ones_like(english)}
-            labels = torch.tensor(example.input_ids[example.prompt_length :])
+            labels = torch.tensor(example.input_ids[example.prompt_length :], dtype=torch.long)
             logits = model(**inputs).logits[0, example.prompt_length - 1 : -1]
             nll = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
             rows.append((nll.item(), len(labels), gradients_of(nll, model), aligned(kind, example, model)))
@@ -90,6 +91,7 @@ def check(kind, steps, rows):
         assert len(steps.log) == 1 and len(distances) == 6  # of 8 rows, in one step
         mean = sum(value for value, _ in distances) / len(distances)
         assert steps.log[0]["alignment"] == pytest.approx(mean, rel=1e-10)
+        assert [tokens for _, tokens, *_ in expected].count(0) == len(SILENT)
     of_steps = [
         sum(value for name, value in line.items() if name.startswith("tokens/")) for line in steps.log
     ]
@@ -126,7 +128,7 @@ def check_evaluation(kind, evaluation, rows):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_and_accumulation_do_not_change_a_step(kind):
-    for split in [Split(2, 4), *((EVEN + ODD) if kind in THOROUGH else [])]:
+    for split in splits_of(kind, Split(2, 4), EVEN, ODD):
         steps = train(kind, split)
         rows = steps.seen if split.drop_last else range(split.rows)
         assert len(set(rows)) == len(rows) == (6 if split.drop_last else split.rows)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from safetensors.torch import load_file
 
-from cctuning.commands.schemas import ConnectionRecipe, TrainRecipe
+from cctuning.commands.schemas import TrainRecipe
 from cctuning.data.encoding import encode
 from cctuning.data.formats import DataError
 from cctuning.data.prompts import PromptFormat
@@ -145,7 +145,6 @@ def test_sources_without_a_row_are_an_error_and_no_loop(file):
 REFUSED = [
     {"max_steps": None}, {"max_rows": 3}, {"eval_share": 0.1, "eval_steps": 2}, {"group_by_length": True},
     {"english": ["a"]}, {"dataloader_num_workers": 1}, {"save_strategy": "epoch"}, {"eval_data": ["a"]},
-    {"connection": ConnectionRecipe(alignment=0.1, centred=True)},
 ]  # fmt: skip
 
 
@@ -197,10 +196,20 @@ def rejected(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changes", [{"max_steps": 3}, {"connection.enabled": "false"}], ids=["pass", "passes"]
+    "changes",
+    [
+        {"max_steps": 3},
+        {"connection.enabled": "false"},
+        {"max_steps": 3, "connection.centred": "true", "connection.alignment": 0.5},
+    ],
+    ids=["pass", "passes", "rows without a response"],
 )
-def test_a_block_of_all_rows_trains_as_rows_in_memory_do(arguments, tmp_path, changes):
+def test_a_block_of_all_rows_trains_as_rows_in_memory_do(arguments, tmp_path, changes, file):
     """Twelve rows in steps of four; before a second pass rows in memory draw a seed, and so other noise."""
+    if "connection.alignment" in changes:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        silent = [json.dumps({**json.loads(lines[place]), "output": None}) for place in (0, 4)]
+        file.write_text("\n".join([*silent, *lines[1:4], *lines[5:]]), encoding="utf-8")
     for name, streaming in {"memory": "false", "stream": "true"}.items():
         ended = call("train", *arguments(name, streaming=streaming, **changes))
         assert ended.status == 0, ended.err

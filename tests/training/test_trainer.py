@@ -278,7 +278,7 @@ def test_what_is_overridden_still_exists():
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
             "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection", "_refit",
-            "_passes", "_aligned", "_alignment_loss",
+            "_passes", "_alignment_loss",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name
@@ -331,6 +331,28 @@ def test_a_checkpoint_is_complete_before_an_older_one_is_removed(tmp_path, monke
     assert checkpoints.check(tmp_path / "checkpoint-6").step == 6
 
 
+def test_a_step_of_rows_without_a_response_has_an_alignment_and_no_loss(tmp_path):
+    rows = [dataclasses.replace(row, output="") for row in tiny_rows(12) if row.language != "en"]
+    silent, _ = encode(rows[:4], PromptFormat(TOKENIZER), cutoff_len=128, english_cutoff_len=128)
+    args = arguments(tmp_path, max_steps=3, train_sampling_strategy="sequential")
+    model = connected_llama(centred=True, alignment=0.5)
+    trainer = trainer_for(
+        model, args, examples=[*EXAMPLES[:4], *silent, *EXAMPLES[4:8]], callbacks=[MetricsFile(tmp_path)]
+    )
+    trainer.train()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [("loss" in line, "tokens/sw" in line) for line in lines] == [
+        (True,) * 2,
+        (False,) * 2,
+        (True,) * 2,
+    ]
+    assert all(line["alignment"] > 0 for line in lines)
+    with pytest.raises(BadRowsError, match="no response start"):
+        trainer_for(connected_llama(centred=True), args, examples=silent)
+    with pytest.raises(BadRowsError, match="no response start"):
+        trainer_for(model, args, eval_dataset=silent)
+
+
 def test_the_log_tells_of_all_label_tokens_since_the_last_log(tmp_path):
     """Two steps, of two unequal batches each, beside one plain pass over the same rows."""
     model = connected_llama(pooling="mean")
@@ -349,7 +371,7 @@ def test_the_log_tells_of_all_label_tokens_since_the_last_log(tmp_path):
     [line] = losses(tmp_path)
     batch = trainer.data_collator([data[number] for number in range(len(EXAMPLES))])
     labels = batch.pop("labels")[:, 1:]
-    del batch["language"], batch["example"]
+    del batch["language"], batch["example"], batch["aligned"]
     with torch.no_grad():
         log_p = model(**batch).logits[:, :-1].log_softmax(-1)
     of_labels = labels != -100
