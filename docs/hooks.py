@@ -160,9 +160,9 @@ def peer_tables() -> str:
             programs = list(dict.fromkeys(program for names in features.values() for program in names))
             rows = []
             for feature, names in features.items():
-                cells = [", ".join(map(code, names.get(program, "").split())) for program in programs]
+                cells = [names_in_parts(names.get(program, "")) for program in programs]
                 answers = {here(name, known) for name in " ".join(names.values()).split()}
-                rows.append([feature, *cells, "; ".join(sorted(answers))])  # keys first: they begin with a `
+                rows.append([feature, *cells, "; ".join(sorted(answers))])  # keys first: they begin with a <
             lines += [f"### {group}", "", *table(["", *programs, "here"], rows), ""]
     rows = [
         [feature, theirs(names["TransformerLens"]), names["here"]]
@@ -175,9 +175,14 @@ def peer_tables() -> str:
 def here(name: str, known: Iterable[str]) -> str:
     """What another program's setting is here: a key of `known`, or why there is none."""
     if (ours := ours_of(name, known)) is not None:
-        return code(ours)
+        return names_in_parts(ours)
     reason = NOT_HERE[name]
     return reason if reason.startswith("instead") else f"not here, {reason}"
+
+
+def names_in_parts(names: str) -> str:
+    """Names of settings as code that may be broken behind each _ and dot: a page's width has room for few."""
+    return ", ".join("<code>" + re.sub(r"([_.])", r"\1<wbr>", name) + "</code>" for name in names.split())
 
 
 def theirs(name: str) -> str:
