@@ -29,6 +29,7 @@ from cctuning.commands.studies.table import (
     screen_table,
     write_tables,
 )
+from cctuning.settings.changes import other_settings
 from cctuning.tools.console import new_console
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin
@@ -92,9 +93,10 @@ def _word(state: State) -> str:
 def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) -> None:
     """Raises `RunError` for complete results that were made with other settings: they may have cost days."""
     lines = [
-        "\n".join([f"{step.output}:", *(f"  {line}" for line in states[step.name].changed)])
+        line
         for step in steps
-        if states[step.name].changed
+        if (changed := states[step.name].changed)
+        for line in (f"{step.output}:", *(f"  {line}" for line in changed))
     ]
     if lines:
         only_evaluations = all(step.kind == "evaluate" for step in steps if states[step.name].changed)
@@ -103,10 +105,8 @@ def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) ->
             if only_evaluations
             else "Write elsewhere with runs=FOLDER"
         )
-        raise RunError(
-            "there are complete results with other settings:\n" + "\n".join(lines) + "\n"
-            f"{elsewhere}, or remove the folders that are named"
-        )
+        holds, remedy = "there are complete results", f"{elsewhere}, or remove the folders that are named"
+        raise RunError(other_settings(holds, lines, remedy))
 
 
 def run_steps(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]) -> Outcome:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+NOT_SET = "not set"
 _OF_A_CALL = frozenset({"run_name", "output_dir", "dry_run", "resume"})
 _HUB = frozenset({"push_to_hub", "hub_model_id", "hub_private_repo"})
 # How work is shared out: it moves results by no more than rounding, and noise where any is drawn.
@@ -35,13 +36,13 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
 def changed_settings(command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """The settings that differ, as `key: before -> now` in the order of their keys, with dots for groups.
 
-    A setting that one of both lacks is None there. Those without an effect on the command may differ; of a
-    training's batches it is the rows of a step that must not.
+    A setting that one of both lacks is `NOT_SET` there. Those without an effect on the command may differ; of
+    a training's batches it is the rows of a step that must not.
     """
     before, now = (_flat({**settings, **_together(command, settings)}) for settings in (saved, wanted))
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     return [
-        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
+        f"{key}: {_value(before, key)} -> {_value(now, key)}"
         for key in keys
         if key not in WITHOUT_EFFECT[command]
     ]
@@ -60,7 +61,10 @@ def rounding_note(command: str, saved: Mapping[str, Any], wanted: Mapping[str, A
 
 def other_settings(holds: str, changed: Sequence[str], remedy: str) -> str:
     """The message that `holds`, such as "DIR holds a run", was made with other settings, and what to do."""
-    return "\n".join([f"{holds} with other settings:", *(f"  {line}" for line in changed), remedy])
+    lines = [f"{holds} with other settings:", *(f"  {line}" for line in changed)]
+    if any(NOT_SET in line for line in changed):
+        lines.append(f"({NOT_SET}: as it is by default, or unknown to the version of cctuning that wrote it)")
+    return "\n".join([*lines, remedy])
 
 
 def rows_of_a_step(settings: Mapping[str, Any], processes: int = 1) -> int | None:
@@ -83,6 +87,10 @@ def _together(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         # It passes no gradient to English outputs.
         "gradient_checkpointing_reentrant": bool(reentrant and settings.get("gradient_checkpointing")),
     }
+
+
+def _value(settings: Mapping[str, Any], key: str) -> str:
+    return repr(settings[key]) if key in settings else NOT_SET
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

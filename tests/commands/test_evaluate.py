@@ -378,6 +378,6 @@ def test_a_test_set_of_ones_own_with_shots(models, folder):
     ]
     assert second["prompt"].startswith(shown)
     other = call(script, *asked, "limit=2")
-    assert other.status == 1 and "shots: 2 -> None" in other.err
+    assert other.status == 1 and "shots: 2 -> not set" in other.err
     refused = call(script, *asked, *pilot, "prompting=cot")
     assert refused.status == 2 and "shots=2" in refused.err

@@ -323,10 +323,10 @@ def test_other_settings_do_not_mix(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
     for other, said in (
         ("max_new_tokens=3", "max_new_tokens: 5 -> 3"),
-        ("intervention=add", "intervention.change: None -> 'add'"),
-        ("scale=2", "intervention.scale: None -> 2.0"),
-        ("positions=2", "intervention.positions: None -> 2"),
-        ("also_targets=[1]", "also_targets: None -> [1]"),
+        ("intervention=add", "intervention.change: not set -> 'add'"),
+        ("scale=2", "intervention.scale: not set -> 2.0"),
+        ("positions=2", "intervention.positions: not set -> 2"),
+        ("also_targets=[1]", "also_targets: not set -> [1]"),
     ):
         ended = probe(models / "plain", "languages=[sw]", other)
         assert ended.status == 1 and said in ended.err

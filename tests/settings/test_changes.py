@@ -20,9 +20,9 @@ def test_settings_of_groups_and_those_that_one_side_lacks_are_named():
     wanted = {"lora": {"alpha": 32, "r": 4}, "seed": 1, "new": "x", "same": [1, 2]}
     for command in WITHOUT_EFFECT:
         assert changed_settings(command, saved, wanted) == [
-            "gone: 1 -> None",
+            "gone: 1 -> not set",
             "lora.r: 16 -> 4",
-            "new: None -> 'x'",
+            "new: not set -> 'x'",
         ]
         assert changed_settings(command, saved, saved) == []
 
@@ -95,3 +95,5 @@ def test_the_message_says_what_differs_and_what_to_do():
         "  seed: 1 -> 2",
         "Choose another output_dir",
     ]
+    older = changed_settings("fit", {}, {"new": 1})
+    assert "unknown to the version" in other_settings("out holds a run", older, "Remove it")

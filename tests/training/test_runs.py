@@ -99,11 +99,11 @@ def test_another_recipe_is_refused_with_every_difference_shown(tmp_path):
     with pytest.raises(RunError) as caught:
         checkpoint_to_resume(folder, now, "auto")
     lines = str(caught.value).splitlines()
-    assert lines[1:-1] == [
+    assert lines[1:-2] == [
         "  connection.layer: None -> 3",
         "  connection.pooling: 'mean' -> 'layer'",
         "  learning_rate: 1e-05 -> 0.0001",
-        "  new: None -> True",
+        "  new: not set -> True",
     ]
     assert "resume=never" in lines[-1]
     assert (folder / "checkpoint-2").is_dir()
