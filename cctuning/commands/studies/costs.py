@@ -3,11 +3,11 @@
 They are comparable where both were made on the same machine, with nothing else to do.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cctuning.commands.studies.plan import TableRow
+from cctuning.commands.studies.seeds import mean_over_seeds
 from cctuning.evaluation.results.folder import read_results
 from cctuning.pretrained.kinds import read_json_object
 
@@ -27,8 +27,8 @@ def read_cost(row: TableRow) -> Cost:
     """The cost of a row, from the reports of its trainings and the results of its evaluations."""
     rates = [read_json_object(step.mark).get("train_steps_per_second") for step in row.trainings]
     return Cost(
-        _mean([1 / rate if rate else None for rate in rates]),
-        _mean([_seconds_of_a_token(step.output) for step in row.evaluations]),
+        mean_over_seeds([1 / rate if rate else None for rate in rates]),
+        mean_over_seeds([_seconds_of_a_token(step.output) for step in row.evaluations]),
     )
 
 
@@ -37,11 +37,6 @@ def _seconds_of_a_token(folder: Path) -> float | None:
     speeds = [task for task in read_results(folder)["generation"].values() if task.get("tokens_per_second")]
     tokens = sum(task["seconds"] * task["tokens_per_second"] for task in speeds)
     return sum(task["seconds"] for task in speeds) / tokens if tokens else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def ratio(value: float | None, of: float | None) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cctuning.commands.studies.costs import UNKNOWN, Cost, read_cost
 from cctuning.commands.studies.plan import Step, TableRow
+from cctuning.commands.studies.seeds import mean_over_seeds
 from cctuning.evaluation.comparison.compare import (
     AVERAGE,
     COMPARISON_RESAMPLES,
@@ -97,15 +98,19 @@ def read_scores(folder: str | Path) -> dict[str, TableScore]:
 
 def _language_scores(folders: Sequence[Path]) -> dict[str, dict[str, float]]:
     """The main score of every benchmark and language: the mean of several seeds, where all have it."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for folder in folders:
-        for row in score_rows(read_results(folder)):
-            if row.is_main and row.language is not None:
-                values.setdefault((row.title, row.language), []).append(row.value)
+    by_seed = [
+        {
+            (row.title, row.language): row.value
+            for row in score_rows(read_results(folder))
+            if row.is_main and row.language is not None
+        }
+        for folder in folders
+    ]
     scores: dict[str, dict[str, float]] = {}
-    for (title, language), found in values.items():
-        if len(found) == len(folders):
-            scores.setdefault(title, {})[language] = sum(found) / len(found)
+    for title, language in dict.fromkeys(place for of_seed in by_seed for place in of_seed):
+        mean = mean_over_seeds([of_seed.get((title, language)) for of_seed in by_seed])
+        if mean is not None:
+            scores.setdefault(title, {})[language] = mean
     return scores
 
 
@@ -114,9 +119,9 @@ def _matrix_errors(steps: Sequence[Step]) -> dict[str, dict[str, float]]:
     reports = [read_json_object(step.mark).get("benchmarks", {}) for step in steps]
     return {
         title: {
-            name: sum(report[title][name] for report in reports) / len(reports)
+            name: mean
             for name in ("mse", "r2")
-            if all(report.get(title, {}).get(name) is not None for report in reports)
+            if (mean := mean_over_seeds([report.get(title, {}).get(name) for report in reports])) is not None
         }
         for title in (reports[0] if reports else ())
     }

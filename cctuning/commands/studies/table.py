@@ -129,15 +129,15 @@ def languages_markdown(lines: Sequence[Line]) -> str:
     """A table a benchmark, with a column a language and their mean, in % with two decimals."""
     parts = []
     for column in columns_of(lines):
-        asked = [line for line in lines if column in line.scores]
-        languages = dict.fromkeys(language for line in asked for language in line.languages.get(column, {}))
+        scored = [line for line in lines if column in line.scores]
+        languages = dict.fromkeys(language for line in scored for language in line.languages.get(column, {}))
         rows = [
             [
                 line.title,
                 *map(_two_decimals, map(line.languages.get(column, {}).get, languages)),
                 _two_decimals(line.scores[column].value),
             ]
-            for line in asked
+            for line in scored
         ]
         parts += [f"## {column}", RecordTable(["", *languages, "mean"], rows).markdown()]
     return "\n\n".join(parts)
@@ -174,10 +174,14 @@ def costs_table(lines: Sequence[Line]) -> RecordTable:
         ratios = (
             [None, None] if plain is None else [ratio(cost.step, plain.step), ratio(cost.token, plain.token)]
         )
-        cells = [f"{value:.3g}" if value is not None else "-" for value in (cost.step, cost.token)]
+        cells = [_seconds(cost.step), _seconds(cost.token)]
         times = [f"{value:.2f}" if value is not None else "" for value in ratios]
         rows.append([line.title, cells[0], times[0], cells[1], times[1]])
     return RecordTable(["", "training step, s", "×", "new token, s", "×"], rows)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:#.3g}".rstrip(".")
 
 
 def _markdown_cell(score: TableScore | None, best: float | None) -> str:

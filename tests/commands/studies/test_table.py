@@ -151,7 +151,10 @@ def test_costs_and_errors_of_matrices_are_beside_what_they_are_compared_with(fol
         trainings, evaluations, errors = zip(*steps, strict=True)
         rows.append(TableRow(name, evaluations, baseline, trainings, errors if baseline else ()))
     lines, _ = read_lines(rows, resamples=200)
-    assert costs_table(lines).rows == [["low", "2", "", "1", ""], ["high", "6", "3.00", "3", "3.00"]]
+    assert costs_table(lines).rows == [
+        ["low", "2.00", "", "1.00", ""],
+        ["high", "6.00", "3.00", "3.00", "3.00"],
+    ]
     assert matrix_errors_table(lines).rows == [["high", "6 (0.50)", "2"]]
     read = csv.DictReader(io.StringIO(csv_text(lines)))
     assert [(line["row"], line["matrix_mse"], line["matrix_r2"]) for line in read] == [
@@ -160,7 +163,7 @@ def test_costs_and_errors_of_matrices_are_beside_what_they_are_compared_with(fol
     ]
     (rows[0].trainings[1].mark).write_text("{}")  # in several parts: its rate is not known
     lines, _ = read_lines(rows, resamples=200)
-    assert costs_table(lines).rows[1] == ["high", "6", "", "3", "3.00"]
+    assert costs_table(lines).rows[1] == ["high", "6.00", "", "3.00", "3.00"]
 
 
 def test_nothing_is_best_where_all_are_alike(lines):
