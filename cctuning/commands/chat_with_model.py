@@ -118,13 +118,13 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
             if question == _ANEW:
                 talk = beginning
                 continue
-            asked = console.input(Text("in English (or empty)> ", "bold")) if partner.takes_english else ""
+            english = console.input(Text("in English (or empty)> ", "bold")) if partner.takes_english else ""
         except (EOFError, KeyboardInterrupt):
             console.print()
             return
         messages = [*talk, {"role": "user", "content": question}]
         try:
-            response = reply(partner, recipe, messages, asked.strip() or None)
+            response = reply(partner, recipe, messages, english.strip() or None)
         except ValueError as error:
             console.warn(str(error))
             continue

@@ -90,7 +90,7 @@ def read_pairs(recipe: FitRecipe, prompts: PromptFormat, positions: int | None) 
     Prompts that cannot be asked are left out, and those whose parallel is the same text: F is F_en there.
     Raises `ValueError` for a benchmark that has none.
     """
-    found: dict[str, list[Pair]] = {}
+    by_title: dict[str, list[Pair]] = {}
     left_out: dict[str, int] = {}
     sets = read_item_sets([find_benchmark(name) for name in recipe.benchmarks], recipe.benchmark_data)
     for item_set in sets:
@@ -101,15 +101,15 @@ def read_pairs(recipe: FitRecipe, prompts: PromptFormat, positions: int | None) 
         item_set = dataclasses.replace(item_set, items=items)
         task = make_task(item_set, prompts, mode="bilingual")
         task, _ = split_faulty(task, item_set, prompts, positions=positions, new_tokens=0, leave_out=True)
-        found.setdefault(title, []).extend(_pairs(task))
+        by_title.setdefault(title, []).extend(_pairs(task))
         if missing := len(items) - len(task.questions):
             left_out[title] = left_out.get(title, 0) + missing
     for title, count in left_out.items():
         console.warn(f"{title}: {count:,} prompts left out, without a parallel or too long for the model")
     for item_set in sets:
-        if item_set.benchmark.title not in found:
+        if item_set.benchmark.title not in by_title:
             raise ValueError(f"{item_set.benchmark.title} has no prompts in another language than English")
-    return {title: draw_pairs(pairs, recipe.pairs, seed=recipe.seed) for title, pairs in found.items()}
+    return {title: draw_pairs(pairs, recipe.pairs, seed=recipe.seed) for title, pairs in by_title.items()}
 
 
 def _pairs(task: Task) -> list[Pair]:

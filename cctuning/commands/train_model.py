@@ -311,8 +311,8 @@ def show(
     show_memory(recipe, examples, warn_only=False)
     if held_out:
         when = "each epoch" if recipe.eval_steps is None else f"every {recipe.eval_steps:,} steps"
-        asked = f", and {scores.questions:,} questions are asked: {', '.join(scores.names)}" if scores else ""
-        console.say(f"The loss is measured on {len(held_out):,} other rows {when}{asked}")
+        more = f", and {scores.questions:,} questions are asked: {', '.join(scores.names)}" if scores else ""
+        console.say(f"The loss is measured on {len(held_out):,} other rows {when}{more}")
     passes = f"{accumulation} pass{'es' * (accumulation > 1)} x {processes} process{'es' * (processes > 1)}"
     known = f"{per_epoch:,} per epoch"
     if recipe.streaming:

@@ -83,7 +83,7 @@ def benchmark_scores(recipe: TrainRecipe, prompts: PromptFormat, config: Any) ->
     """
     if not recipe.eval_benchmarks:
         return None
-    asked = EvaluateRecipe(
+    evaluation = EvaluateRecipe(
         recipe.model_name_or_path,
         recipe.eval_benchmarks,
         data=recipe.eval_benchmarks_data,
@@ -92,17 +92,17 @@ def benchmark_scores(recipe: TrainRecipe, prompts: PromptFormat, config: Any) ->
         max_new_tokens=recipe.eval_max_new_tokens,
     )
     sets = read_item_sets(
-        [find_benchmark(name) for name in asked.benchmarks],
-        asked.data,
-        languages=asked.languages,
-        limit=asked.limit,
+        [find_benchmark(name) for name in evaluation.benchmarks],
+        evaluation.data,
+        languages=evaluation.languages,
+        limit=evaluation.limit,
     )
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     modes = recipe.eval_inference or ["bilingual" if recipe.connection.enabled else "none"]
-    tasks = {mode: make_tasks(asked, mode, sets, prompts, positions, None)[0] for mode in modes}
+    tasks = {mode: make_tasks(evaluation, mode, sets, prompts, positions, None)[0] for mode in modes}
     # As many tokens at once as a pass of the training reads; the likeliest option is no main metric.
     most = recipe.per_device_train_batch_size * recipe.cutoff_len
-    how = GenerationSettings(asked.max_new_tokens, asked.batch_size, most, log_likelihood=False)
+    how = GenerationSettings(evaluation.max_new_tokens, evaluation.batch_size, most, log_likelihood=False)
     scores = BenchmarkScores(tasks, prompts, how)
     known = [EVALUATED_LOSS, *(f"{EVALUATED}{name}" for name in scores.names)]
     wanted = recipe.metric_for_best_model

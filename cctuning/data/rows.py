@@ -298,11 +298,11 @@ class _Reader:
 
     def read(self, source: Source, stem: str, *, most: int | None = None) -> None:
         """Adds the rows and the problems of one source, of no more than `most` rows."""
-        for found in self.stream(source, stem, most=most):
-            if isinstance(found, Row):
-                self.rows.append(found)
+        for result in self.stream(source, stem, most=most):
+            if isinstance(result, Row):
+                self.rows.append(result)
             else:
-                self.problems += found
+                self.problems += result
 
     def stream(self, source: Source, stem: str, *, most: int | None = None) -> Iterator[Row | list[Problem]]:
         """The rows of one source, and of a bad one its problems."""

@@ -96,10 +96,10 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     console.print(language_table(counts))
     for reason, count in made.left_out.most_common():
         console.print(f"left out: {count:,} ({reason})")
-    asked: Counter[str] = Counter()
+    questions: Counter[str] = Counter()
     for (kind, _), items in made.questions.items():
-        asked[kind] += len(items)
-    shown = ", ".join(f"{count:,} {kind}" for kind, count in asked.items())
+        questions[kind] += len(items)
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in questions.items())
     console.say(f"{len(made.rows):,} rows to train on; questions: {shown} -> {options.output}")
     return 0
 
@@ -143,7 +143,7 @@ def split(
     held = _halves(kept, chosen, english_only, random.Random(f"{seed} halves"))
     made.rows = list(_training_rows(kept, held))
     random.Random(f"{seed} rows").shuffle(made.rows)
-    askable = [id for id, versions in kept.items() if not _told(versions)]
+    askable = [id for id, versions in kept.items() if not _gives_away_its_answer(versions)]
     for kind, language in itertools.product((HELD_OUT, ENGLISH_ONLY), chosen):
         of_kind = [
             id
@@ -217,8 +217,8 @@ def _groups(items: dict[str, Versions]) -> list[list[str]]:
     group_of: dict[str, list[str]] = {}
     groups: list[list[str]] = []
     for id, (prompt, answer) in english.items():
-        asked = {answer for phrase in _phrases(words(prompt)) for answer in by_answer.get(phrase, ())}
-        inverse = [other for other in asked if other in group_of and answer in english[other][0]]
+        named = {answer for phrase in _phrases(words(prompt)) for answer in by_answer.get(phrase, ())}
+        inverse = [other for other in named if other in group_of and answer in english[other][0]]
         if not inverse:
             groups.append([])
         group_of[id] = group_of[min(inverse)] if inverse else groups[-1]
@@ -239,7 +239,7 @@ def _training_rows(items: dict[str, Versions], held: dict[str, frozenset[str]]) 
         yield from (row for language, row in versions.items() if language not in held[id])
 
 
-def _told(versions: Versions) -> bool:
+def _gives_away_its_answer(versions: Versions) -> bool:
     """Whether the answer stands in the question, in one of the languages."""
     prompt, answer = _english(versions)
     return answer in prompt or any(row.output.lower() in row.instruction.lower() for row in versions.values())

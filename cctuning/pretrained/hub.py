@@ -34,8 +34,8 @@ def model_folder(name: str | Path) -> Path:
     A plain model on the hub has none here: its name comes back as it is. Without a connection the cache
     alone is looked into. Raises `ModelError` where a connected model cannot be fetched.
     """
-    found = _connected(str(name), constants.HF_HUB_CACHE) if may_be_on_hub(str(name)) else None
-    return found or Path(name)
+    folder = _connected(str(name), constants.HF_HUB_CACHE) if may_be_on_hub(str(name)) else None
+    return folder or Path(name)
 
 
 @cache  # one commit for all that a process reads of a model

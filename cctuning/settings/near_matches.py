@@ -35,7 +35,7 @@ def missing_file(path: Path) -> str:
     """`PATH does not exist`, and the file beside it that is near, endings apart; or its folder does not."""
     if not path.parent.is_dir():
         return f"{path} does not exist, nor does its folder {path.parent}"
-    beside = sorted(path.parent.iterdir(), key=lambda entry: entry.suffix == path.suffix)
-    by_stem = {entry.name.partition(".")[0]: entry.name for entry in beside}  # of one stem that of its ending
+    files = sorted(path.parent.iterdir(), key=lambda entry: entry.suffix == path.suffix)
+    by_stem = {entry.name.partition(".")[0]: entry.name for entry in files}  # of one stem that of its ending
     match = nearest(path.name.partition(".")[0], filter(None, by_stem))
     return f"{path} does not exist" + (f"; did you mean '{by_stem[match]}'?" if match else "")

@@ -23,5 +23,5 @@ def translation_prompt(text: str, *, source: str, target: str) -> str:
 
 def into_english(languages: Iterable[str]) -> dict[str, str]:
     """By code the words that ask for the English of {text}, of all languages that have an English name."""
-    asked = (language for language in languages if not is_english(language) and is_known(language))
-    return {language: translation_prompt("{text}", source=language, target="en") for language in asked}
+    known = (language for language in languages if not is_english(language) and is_known(language))
+    return {language: translation_prompt("{text}", source=language, target="en") for language in known}

@@ -64,14 +64,14 @@ def propose(
     where none of them has a control, or no sub-layer can be connected.
     """
     sublayers = [name for name in grids if name in _CONNECTED and name in controls]
-    asked = {
+    languages = {
         language
         for name in sublayers
         for language, grid in grids[name].items()
         if grid.asked_in == language != centre
     }
     differences, changes = {}, {}  # (Q, sub-layers, L, L) by language
-    for language in sorted(asked):
+    for language in sorted(languages):
         of_sublayers = [
             (grids[name][language], controls[name][language])
             for name in sublayers

@@ -100,17 +100,17 @@ def make_plan(study: StudyRecipe) -> tuple[list[Step], list[TableRow]]:
     steps: list[Step] = []
     rows: list[TableRow] = []
     for names in _recipes_by_model(study):
-        asked: dict[str, _Asked] = {name: _Asked() for name in names}
+        runs: dict[str, _RecipeRuns] = {name: _RecipeRuns() for name in names}
         seeds: Sequence[int | None] = study.seeds or [None]
         for seed, name in itertools.product(seeds, names):
-            steps += _recipe_steps(study, name, seed, asked[name])
-        rows += _table_rows(study, asked.values())
+            steps += _recipe_steps(study, name, seed, runs[name])
+        rows += _table_rows(study, runs.values())
     check_names(steps)
     return steps, rows
 
 
 @dataclass
-class _Asked:
+class _RecipeRuns:
     """The trainings of a recipe, one for each seed, and the rows' evaluations and errors by their titles."""
 
     is_plain: bool = False
@@ -119,24 +119,24 @@ class _Asked:
     matrix_errors: dict[str, list[Step]] = field(default_factory=dict)
 
 
-def _table_rows(study: StudyRecipe, recipes: Iterable[_Asked]) -> list[TableRow]:
+def _table_rows(study: StudyRecipe, recipes: Iterable[_RecipeRuns]) -> list[TableRow]:
     """Of one model. A row is compared with the model's first one, or as `baseline` says.
 
     That is the last row of a plain recipe before it, or the first one of its own recipe.
     """
     rows: list[TableRow] = []
     plain: str | None = None
-    for asked in recipes:
+    for runs in recipes:
         first = len(rows)
-        for title, evaluations in asked.evaluations.items():
+        for title, evaluations in runs.evaluations.items():
             baseline = rows[0].title if rows else None
-            if study.baseline == "plain" and plain and not asked.is_plain:
+            if study.baseline == "plain" and plain and not runs.is_plain:
                 baseline = plain
             if study.baseline == "own":
                 baseline = rows[first].title if len(rows) > first else None
-            errors = tuple(asked.matrix_errors.get(title, ()))
-            rows.append(TableRow(title, tuple(evaluations), baseline, tuple(asked.trainings), errors))
-        plain = rows[first].title if asked.is_plain else plain
+            errors = tuple(runs.matrix_errors.get(title, ()))
+            rows.append(TableRow(title, tuple(evaluations), baseline, tuple(runs.trainings), errors))
+        plain = rows[first].title if runs.is_plain else plain
     return rows
 
 
@@ -155,22 +155,22 @@ def _recipes_by_model(study: StudyRecipe) -> Iterator[list[str]]:
         yield [name.replace(MODEL, model) for name in study.recipes]
 
 
-def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, asked: _Asked) -> Iterator[Step]:
-    """The steps of a recipe with one seed; what the table needs of them is added to `asked`."""
+def _recipe_steps(study: StudyRecipe, name: str, seed: int | None, runs: _RecipeRuns) -> Iterator[Step]:
+    """The steps of a recipe with one seed; what the table needs of them is added to `runs`."""
     train = _training(study, name, seed)
     yield train
-    asked.trainings.append(train)
-    asked.is_plain = not train.settings["connection"]["enabled"]
+    runs.trainings.append(train)
+    runs.is_plain = not train.settings["connection"]["enabled"]
     errors: Step | None = None
-    for title, evaluation, before in _evaluations(study, train, asked.is_plain):
+    for title, evaluation, before in _evaluations(study, train, runs.is_plain):
         yield from [*before, evaluation]
-        asked.evaluations.setdefault(title, []).append(evaluation)
+        runs.evaluations.setdefault(title, []).append(evaluation)
         if study.matrix_errors and evaluation.settings["inference"] == "monolingual":
             if before:  # the first evaluation of a matrix
                 errors = _measuring(study, before[-1], evaluation)
                 yield errors
             if errors is not None:
-                asked.matrix_errors.setdefault(title, []).append(errors)
+                runs.matrix_errors.setdefault(title, []).append(errors)
 
 
 def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
@@ -224,9 +224,9 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
 
 def _measuring(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
     """The measuring of a matrix on the prompts of the benchmarks that its model is asked."""
-    output, asked = fit.output / "errors", evaluation.settings
-    arguments = [f"model={fit.output}", f"benchmarks=[{','.join(asked['benchmarks'])}]"]
-    arguments += [f"benchmark_data={asked['data']}", f"output_dir={output}"]
+    output, evaluated = fit.output / "errors", evaluation.settings
+    arguments = [f"model={fit.output}", f"benchmarks=[{','.join(evaluated['benchmarks'])}]"]
+    arguments += [f"benchmark_data={evaluated['data']}", f"output_dir={output}"]
     arguments += [setting for setting in study.fit if _key(setting) in _OF_MEASURING]
     settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
     name = fit.name.replace("/fit_", "/errors_")

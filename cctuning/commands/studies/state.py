@@ -62,8 +62,8 @@ def _other_model(step: Step, identity: Callable[..., dict[str, Any]]) -> list[st
         then = read_json_object(step.output / ORIGIN_FILE).get("base_model")
         name, revision = step.settings["model_name_or_path"], step.settings["model_revision"]
     else:
-        told = step.output / PROBE_FILE if step.kind == "probe" else step.mark
-        content = read_json_object(told)
+        path = step.output / PROBE_FILE if step.kind == "probe" else step.mark
+        content = read_json_object(path)
         then = (content.get("config", {}) if step.kind == "evaluate" else content).get("model_parts")
         name, revision = step.settings["model"], None
     if not then:  # an older version wrote it

@@ -32,10 +32,11 @@ def draw_shots(sets: Sequence[ItemSet], data: str, count: int, seed: int) -> lis
     shots: dict[tuple[str, str], Shots] = {}
     for benchmark in dict.fromkeys(item_set.benchmark.name for item_set in sets):
         of_benchmark = [item_set for item_set in sets if item_set.benchmark.name == benchmark]
-        together = [of_benchmark] if of_benchmark[0].benchmark.parallel else [[one] for one in of_benchmark]
+        parallel = of_benchmark[0].benchmark.parallel
+        together = [of_benchmark] if parallel else [[item_set] for item_set in of_benchmark]
         for group in together:
-            for item_set, one in zip(group, _draw(group, data, count, seed), strict=True):
-                shots[benchmark, item_set.language] = one
+            for item_set, drawn in zip(group, _draw(group, data, count, seed), strict=True):
+                shots[benchmark, item_set.language] = drawn
     return [shots[item_set.benchmark.name, item_set.language] for item_set in sets]
 
 
@@ -50,11 +51,11 @@ def _draw(group: Sequence[ItemSet], data: str, count: int, seed: int) -> list[Sh
         pool.language: {item.id: item for item in pool.items}
         for pool in read_item_sets([benchmark], data, languages=wanted)
     }
-    asked = {prompts_of(item, benchmark)[0] for item_set in group for item in item_set.items}
+    prompts = {prompts_of(item, benchmark)[0] for item_set in group for item in item_set.items}
     ids = [
         id
         for id in pools[languages[0]]
-        if all(id in pool and prompts_of(pool[id], benchmark)[0] not in asked for pool in pools.values())
+        if all(id in pool and prompts_of(pool[id], benchmark)[0] not in prompts for pool in pools.values())
     ]
     if len(ids) < count:
         raise ValueError(

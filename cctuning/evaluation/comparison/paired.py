@@ -34,7 +34,7 @@ class PairedScores:
         of_seeds: dict[str, dict[tuple[int, str, int], ScoresById]] = {}
         for task, ids in questions.items():
             compared = [evaluation.tasks[task] for evaluation in evaluations]
-            common = _common_scores([found.scores for found in compared], ids)
+            common = _common_scores([of_task.scores for of_task in compared], ids)
             self._scores[tasks[task].language] = common
             of_seeds[tasks[task].language] = {
                 (number, metric, place): {id: scores[metric][id] for id in by_id}
