@@ -82,7 +82,9 @@ def png_address(figure: Figure) -> str:
 
 
 def _take_texts_as_they_are(figure: Figure) -> None:
-    """A dollar sign begins no formula: names and languages come from outside."""
+    """A dollar sign begins no formula, and long titles have several lines: names come from outside."""
+    for title in figure.texts:
+        title.set_wrap("$" not in title.get_text())  # matplotlib would measure a formula
     axes = [axis for own in figure.axes for axis in (own.xaxis, own.yaxis)]
     powers = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
     formulas = {

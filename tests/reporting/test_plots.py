@@ -43,6 +43,15 @@ def test_layers_on_an_axis(layers):
     assert len(set(np.diff(ticks))) <= 1
 
 
+def test_a_title_that_is_wider_than_its_figure_is_broken(tmp_path):
+    with style():
+        figure, _ = subplots((3, 2))
+        title = figure.suptitle(" ".join(["words"] * 30))
+        save(figure, tmp_path / "a.png")
+    box = title.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+
+
 def test_a_dollar_sign_begins_no_formula_but_powers_stay(tmp_path):
     with style():
         figure, axes = subplots((4, 3))
