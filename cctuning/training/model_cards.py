@@ -91,8 +91,10 @@ def training_card(recipe: Mapping[str, Any], *, languages: list[str], rows: int,
     connected = recipe["connection"]["enabled"]
     target = recipe["connection"].get("target_layer")
     place = f"that of layer {target} (from 0)" if target else "the first layer's"
+    averaged = recipe["connection"]["pooling"] == "mean"
+    source = "the mean of all layers'" if averaged else "one layer's"
     method = (
-        f"Fine-tuned with {_PAPER}: while the model reads a prompt, one layer's "
+        f"Fine-tuned with {_PAPER}: while the model reads a prompt, {source} "
         f"{recipe['connection']['sublayer']} output from the parallel English prompt is added to {place}."
         if connected
         else "Fine-tuned on multilingual rows without a cross-lingual connection (ML-SFT)."

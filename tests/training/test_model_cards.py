@@ -116,8 +116,10 @@ def test_the_card_of_plain_fine_tuning_claims_no_connection():
     assert "fit_transform" not in card and "CCTuningModel" not in card and "| connection." not in card
 
 
-def test_the_sublayer_is_named():
-    assert "attention output" in cards(connection=ConnectionRecipe(sublayer="attention"))["training"]
+def test_the_sublayer_is_named_and_a_mean_is_no_layer():
+    attention, mean = ConnectionRecipe(sublayer="attention"), ConnectionRecipe(pooling="mean")
+    assert "one layer's attention output" in cards(connection=attention)["training"]
+    assert "the mean of all layers' ffn output" in cards(connection=mean)["training"]
 
 
 def test_the_export_card_lists_the_plain_numbers_of_the_report():
