@@ -1,7 +1,7 @@
 """Lines of a study's table: the scores of each row, and its differences to the row's baseline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cctuning.commands.studies.costs import UNKNOWN, Cost, read_cost
@@ -15,13 +15,15 @@ from cctuning.evaluation.comparison.compare import (
     compare,
     scores_on,
 )
-from cctuning.evaluation.comparison.evaluations import join_seeds, read_evaluation
+from cctuning.evaluation.comparison.evaluations import Evaluation, join_seeds, read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from cctuning.evaluation.results.score_rows import score_rows
 from cctuning.pretrained.kinds import read_json_object
 from cctuning.stats.bootstrap import Interval
 
 MEAN = "mean"  # stands in the place of a benchmark for the average over all of them
+
+_OF_PROMPTINGS = {"prompting", "max_new_tokens"}  # a chain of thought has room of its own
 
 Differences = dict[str, Difference]
 
@@ -142,9 +144,7 @@ def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Di
     """By row the differences to its baseline. Questions that not both were asked are left out, and named."""
     titles = {row.title for row in rows}
     compared = [row for row in rows if row.baseline in titles or row.title in {row.baseline for row in rows}]
-    read = {
-        row.title: join_seeds([read_evaluation(step.output) for step in row.evaluations]) for row in compared
-    }
+    read = {row.title: _read(row) for row in compared}
     by_row: dict[str, Differences] = {}
     warnings: dict[str, None] = {}
     for baseline in compared:
@@ -157,6 +157,12 @@ def _differences(rows: Sequence[TableRow], resamples: int) -> tuple[dict[str, Di
             if score.is_main and score.language is None and score.difference is not None:
                 by_row.setdefault(score.name, {})[_column(score)] = score.difference
     return by_row, list(warnings)
+
+
+def _read(row: TableRow) -> Evaluation:
+    """The evaluations of a row, without the settings in which rows of a study differ on purpose."""
+    joined = join_seeds([read_evaluation(step.output) for step in row.evaluations])
+    return replace(joined, config={key: joined.config[key] for key in joined.config.keys() - _OF_PROMPTINGS})
 
 
 def _column(score: ComparedScore) -> str:

@@ -38,7 +38,7 @@ def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluations")
     for name, level in {"low": 0.3, "high": 0.9}.items():
         made = samples("xnli", level=level) | samples("mkqa", ("de",), level=0.5, seed=level)
-        write_evaluation(folder / name, made)
+        write_evaluation(folder / name, made, prompting=name)  # which is no reason to warn in a study
     write_evaluation(folder / "one", samples("xlsum", ("en",)))
     return folder
 
