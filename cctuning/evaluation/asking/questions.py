@@ -77,7 +77,10 @@ def fault(
     parallel = len(question.parallel.ids) + both_answered * new_tokens if question.parallel else 0
     longest = max(read, parallel)
     if positions is not None and longest > positions:
-        message = f"{longest} tokens of prompt and response, and the model has {positions} positions"
+        message = (
+            f"{longest} tokens of prompt and response (max_new_tokens={new_tokens}), and the model has "
+            f"{positions} positions"
+        )
         return Fault("too long", message)
     if token := next(filter(None, map(prompts.control_token, texts)), None):
         message = f"it spells out {token}, which the tokenizer reads as the special token itself"
