@@ -73,12 +73,7 @@ class XTransplant:
             raise ValueError(f"answers={answers!r} must be a list with at least one right answer")
         if isinstance(sublayers, str) or not sublayers:
             raise ValueError(f"sublayers={sublayers!r} must be a list with at least one sub-layer")
-        named = {"source": source, "target": target, **{f"the answer {text!r}": text for text in answers}}
-        for name, text in named.items():
-            if not text.strip():
-                raise ValueError(f"{name} is empty")
-            if token := self.prompts.control_token(text):
-                raise ValueError(f"{name} spells out {token}, which the tokenizer reads as the token itself")
+        self._check_texts(source=source, target=target, **{f"the answer {text!r}": text for text in answers})
         item = Item("question", "", target, source, tuple(answers))
         intervention = Intervention.of(intervention)
         ask = functools.partial(
@@ -109,6 +104,14 @@ class XTransplant:
                 intervention=intervention,
             ),
         )
+
+    def _check_texts(self, **named: str) -> None:
+        """Raises `ValueError` for a text that is empty or holds a special token."""
+        for name, text in named.items():
+            if not text.strip():
+                raise ValueError(f"{name} is empty")
+            if token := self.prompts.control_token(text):
+                raise ValueError(f"{name} spells out {token}, which the tokenizer reads as the token itself")
 
     def _sweep(
         self,
