@@ -66,7 +66,10 @@ def splits_of(kind: str, first: Split, even: list[Split], odd: list[Split]) -> l
     return [first, *even] if kind == "aligned, full" else [first]
 
 
-TWO_PROCESSES = {kind: splits_of(kind, Split(2, 2), EVEN, ODD) for kind in KINDS}
+# Each model and each kind of weights once.
+TWO_PROCESSES = {
+    kind: splits_of(kind, Split(2, 2), EVEN, ODD) for kind in (*THOROUGH, "mean, lora", "aligned, full")
+}
 
 
 class Steps(NamedTuple):
@@ -188,7 +191,7 @@ def evaluated(split: Split) -> int:
 
 
 def train(kind: str, split: Split) -> Steps:
-    """One epoch, and where its rows divide unevenly an evaluation, and the same epoch after it."""
+    """One epoch, where its rows divide unevenly an evaluation, and of seven rows the same epoch after it."""
     with tempfile.TemporaryDirectory() as folder, exact():
         gradients, seen = Gradients(), []
         trainer = trainer_of(kind, split, folder, [gradients])
@@ -206,6 +209,7 @@ def train(kind: str, split: Split) -> Steps:
             evaluation = {}
             if split.rows != 8:
                 evaluation = trainer.evaluate()
+            if split.rows == 7:
                 trainer.train()
                 torch.testing.assert_close(gradients.steps, steps * 2)
         return Steps(steps, log, evaluation, trained_on)

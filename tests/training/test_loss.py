@@ -153,7 +153,7 @@ def read_steps(folder, name):
     return Steps(**values | {"gradients": gradients})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TWO_PROCESSES)
 def test_processes_do_not_change_a_step(kind, two_processes):
     for number, split in enumerate(TWO_PROCESSES[kind]):
         steps = read_steps(two_processes, f"{kind}-{number}")
