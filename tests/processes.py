@@ -24,7 +24,9 @@ from tests.scripts import Ended
 
 ROOT = Path(__file__).resolve().parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.scripts", "cctuning.training.trainer"])
+_CONTEXT.set_forkserver_preload(
+    ["tests.scripts", "cctuning.training.trainer", "cctuning.commands.train_model"]
+)
 
 
 @dataclass

@@ -118,8 +118,10 @@ def test_a_closed_gate_is_plain_fine_tuning_and_learns():
     assert float(model.connection_gate.weight.grad.abs()) > 1e-6
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("checkpointing", [None, False, True])
+SIDES = [(None, "left"), (False, "right"), (True, "left"), (True, "right")]
+
+
+@pytest.mark.parametrize(("checkpointing", "side"), SIDES)
 def test_a_share_of_the_rows_has_its_own_vector_in_training_alone(side, checkpointing):
     settings = {"monolingual_share": 0.5, "pooling": "mean"}
     model, _, _ = check("llama", side=side, checkpointing=checkpointing, **settings)
@@ -128,8 +130,7 @@ def test_a_share_of_the_rows_has_its_own_vector_in_training_alone(side, checkpoi
     torch.testing.assert_close(model.eval()(**arguments(rows)).loss, step.loss, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("checkpointing", [None, False, True])
-@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(("checkpointing", "side"), SIDES)
 @pytest.mark.parametrize(
     "settings",
     [{}, {"monolingual_share": 0.5}, {"scale": 2.0, "english_gradient": True, "sublayer": "block"}],

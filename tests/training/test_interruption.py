@@ -33,8 +33,10 @@ def train_with(tmp_path, callback, **changes):
     return stop, trainer
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("save_strategy", ["no", "steps", "epoch"])
+@pytest.mark.parametrize(
+    ("number", "save_strategy"),
+    [*((number, "no") for number in SIGNALS), (signal.SIGTERM, "steps"), (signal.SIGTERM, "epoch")],
+)
 def test_a_signal_finishes_the_step_and_saves_it(tmp_path, number, save_strategy):
     stop, trainer = train_with(tmp_path, SignalAt(2, number), save_strategy=save_strategy, save_steps=2)
     assert stop.stopped and stop.received == number

@@ -396,13 +396,6 @@ def test_everything_logged_is_ours_or_of_the_last_step(tmp_path):
     of_the_last_step = {"step", "epoch", "grad_norm", "learning_rate"}
     for line in losses(tmp_path):
         assert {name for name in line if "/" not in name} == ours | of_the_last_step
-
-
-def test_the_choices_are_logged(tmp_path):
-    trainer_for(
-        connected_llama(), arguments(tmp_path, max_steps=2), callbacks=[MetricsFile(tmp_path)]
-    ).train()
-    for line in losses(tmp_path):
         shares = [line[f"decision_maker/layer_{layer:02d}"] for layer in range(3)]
         assert sum(shares) == pytest.approx(1)
         assert all(round(4 * share) == 4 * share for share in shares)  # 4 rows, one layer each
