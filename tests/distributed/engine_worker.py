@@ -5,11 +5,13 @@ Several runs in one process save the time of imports.
 """
 
 import functools
+import gc
 import json
 import os
 import sys
 import warnings
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     """Runs the jobs of a file; each process leaves beside it how its runs ended."""
+    gc.freeze()  # as in tests/conftest.py
     path = Path(sys.argv[1])
     ended = []
     for job in json.loads(path.read_text()):
@@ -75,6 +78,19 @@ def without_noise(logits: torch.Tensor, *, noise: bool, **options: Any) -> torch
     return select(logits, noise=False, **options)
 
 
+@contextmanager
+def quick_builds() -> Iterator[None]:
+    """Inside, DeepSpeed compiles its optimizer for CPUs as fast as it can, and no operator for inference."""
+    from deepspeed.ops.op_builder import CPUAdamBuilder
+
+    flags = CPUAdamBuilder.cxx_args
+    with (
+        mock.patch.object(CPUAdamBuilder, "cxx_args", lambda self: [*flags(self), "-O0", "-g0"]),
+        mock.patch("deepspeed.comm.torch.build_shm_op", lambda: None),
+    ):
+        yield
+
+
 @functools.cache
 def launcher_variables(config: str) -> dict[str, str]:
     """What `accelerate launch` puts into the environment for a file of recipes/accelerate."""
@@ -92,6 +108,8 @@ def environment_of(engine: str) -> Any:
         return nullcontext()  # as it was
     stack = ExitStack()
     stack.enter_context(mock.patch.dict(os.environ, launcher_variables(engine)))
+    if engine.startswith("zero"):
+        stack.enter_context(quick_builds())
     if engine == "fsdp2":
         # On CPUs accelerate takes an FSDP configuration for DDP; it looks at nothing but this type.
         os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
