@@ -120,7 +120,10 @@ def notes(recipe: ProbeRecipe, tasks: Mapping[str, Sequence[ProbeTask]]) -> list
         lines.append(f"Each output goes into the target layer and, at once, {further} layers further.")
     if tasks[CONTROL] and connectable(recipe) and not recipe.intervention.startswith("add"):
         lines.append("A connection adds what it moves: intervention=add measures that for proposals.")
-    return [*lines, f"At most {recipe.max_new_tokens} new tokens, greedily. Layers count from 0."]
+    answers = f"At most {recipe.max_new_tokens} new tokens, greedily."
+    if recipe.log_likelihood:
+        answers = "The answer is the likeliest option, by log-likelihood."
+    return [*lines, f"{answers} Layers count from 0."]
 
 
 def gather(

@@ -80,6 +80,8 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
         check_same_sets(pilot, unseen)
     check_positions(recipe.positions, [*pilot, *unseen])
+    if recipe.log_likelihood:
+        check_options([*pilot, *unseen])
     # Before the questions are asked, which takes long.
     prompted = tasks_by_prompting(recipe, unseen, prompts, positions)
     baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *prompted))
@@ -112,6 +114,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             shard,
             recipe.as_intervention(),
             tuple(recipe.also_targets),
+            recipe.log_likelihood,
         )
         return Result(folder.path, probe(recipe, study, pilot, unseen, prompted, baselines))
 
@@ -178,6 +181,16 @@ def check_positions(positions: int, probes: Sequence[ProbeTask]) -> None:
                 )
 
 
+def check_options(probes: Sequence[ProbeTask]) -> None:
+    """Raises `ValueError` for a benchmark without options to find likely."""
+    for probe in probes:
+        if any(not question.option_ids for question in probe.task.questions):
+            raise ValueError(
+                f"log_likelihood=true: {probe.task.benchmark.title} has no options. Leave it out of "
+                "benchmarks="
+            )
+
+
 def warn_of_known_issues(
     recipe: ProbeRecipe, pilot: Sequence[ProbeTask], unseen: Sequence[ProbeTask]
 ) -> None:
@@ -203,6 +216,8 @@ def what_cells_depend_on(recipe: ProbeRecipe, rules: dict[str, Any]) -> dict[str
         settings["intervention"] = dataclasses.asdict(intervention)
     if recipe.shots:
         settings |= {name: getattr(recipe, name) for name in ("shots", "shots_data", "shots_seed")}
+    if recipe.log_likelihood:
+        settings["log_likelihood"] = True
     if recipe.also_targets:
         settings["also_targets"] = list(recipe.also_targets)
     own = [benchmark for benchmark in map(find_benchmark, recipe.benchmarks) if benchmark.folder is not None]
@@ -315,7 +330,14 @@ def show(
 ) -> None:
     """Prints what a study would ask and what that costs, without asking it."""
     console.print(
-        cost_table(pilot, layers, recipe.max_new_tokens, len(recipe.sublayers), positions=recipe.positions)
+        cost_table(
+            pilot,
+            layers,
+            0 if recipe.log_likelihood else recipe.max_new_tokens,
+            len(recipe.sublayers),
+            positions=recipe.positions,
+            options=recipe.option_scores,
+        )
     )
     console.print(settings_table(recipe, output_dir=str(folder.path)))
     if unseen:

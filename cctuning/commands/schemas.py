@@ -585,6 +585,9 @@ class ProbeRecipe:
     )
     centre: str = setting("en", "the language at the other end")
     max_new_tokens: int = number(20, at_least=1, help="the longest answer")
+    log_likelihood: bool = setting(
+        False, "the answer is the likeliest option of a choice, and nothing is written"
+    )
     control: bool = setting(
         True, "sweep the pilot with other questions' source prompts too, for log-probabilities alone"
     )
@@ -614,6 +617,7 @@ class ProbeRecipe:
         _refuse_duplicates(self, "also_targets", alike=str)
         if not self.sublayers:
             raise ValueError("sublayers=[] names none to transplant")
+        self._check_log_likelihood()
         if self.shots and self.shots_data is None:
             raise ValueError(f"shots={self.shots}: shots_data= must say of which questions, not those asked")
         if self.shots and set(self.prompting) - {"original"}:
@@ -635,6 +639,19 @@ class ProbeRecipe:
         from cctuning.analysis.transplant.interventions import Intervention
 
         return Intervention(self.intervention, float(self.scale), self.positions)
+
+    def _check_log_likelihood(self) -> None:
+        """Raises `ValueError` where likeliest options are asked for, and not known or compared with texts."""
+        if not self.log_likelihood:
+            return
+        written = {
+            "option_scores=false": not self.option_scores,
+            "question=": self.question is not None,
+            f"prompting={self.prompting}": set(self.prompting) - {"original"},
+            "beside=": self.beside,
+        }
+        if other := next((name for name, is_set in written.items() if is_set), None):
+            raise ValueError(f"log_likelihood=true judges likeliest options, so {other} cannot go with it")
 
     def _check_question(self) -> None:
         """Raises `ValueError` unless there are benchmarks, or all of one question, and not both."""

@@ -260,6 +260,29 @@ def test_a_study_scores_the_right_answers_of_its_questions(models, folder):
     assert source["right_log_probability"] < 0
 
 
+def test_by_log_likelihood_every_answer_is_the_likeliest_option(models, folder):
+    more = ["languages=[sw]", "unseen=data/unseen", "unseen_cells=all"]
+    assert probe(models / "plain", *more).status == 0
+    (folder / "out").rename(folder / "written")
+    ended = probe(models / "plain", *more, "log_likelihood=true")
+    assert ended.status == 0, ended.err
+    for place in ("pilot/ffn/xnli/sw", "pilot/source/xnli/en", "unseen/ffn/xnli/sw", "control/ffn/xnli/sw"):
+        found = cells(folder, *place.split("/"))
+        paths = sorted((folder / "written/cells" / place).glob("*.parquet"))
+        for row, written in zip(found, read_cells(paths).to_pylist(), strict=True):
+            nats = row["option_log_probabilities"]
+            assert nats == pytest.approx(written["option_log_probabilities"], abs=1e-9)
+            assert row["text"] == f"({1 + int(np.argmax(nats))})" and row["log_probability"] == max(nats)
+            assert row["correct"] == (row["text"] == "(2)")
+    benchmarks = "benchmarks=[xnli,mkqa]"
+    write_items(folder / "data/pilot/MKQA/sw.jsonl", rows("sw", [0], options=None))
+    refused = probe(models / "plain", "languages=[sw]", "log_likelihood=true", benchmarks)
+    assert refused.status == 1 and "MKQA" in refused.err
+    for other in ("option_scores=false", "prompting=[original,pim]"):
+        refused = probe(models / "plain", *more, "log_likelihood=true", other)
+        assert refused.status == 1 and other in refused.err.replace("'", "").replace(", pim", ",pim")
+
+
 def test_a_question_that_would_be_asked_is_shown(models, folder):
     ended = call(script, f"model={models / 'plain'}", *QUESTION, "dry_run=true", "use_cpu=true")
     assert ended.status == 0 and "Swali sw?" in ended.out and "Swali en?" in ended.out
@@ -327,6 +350,7 @@ def test_other_settings_do_not_mix(models, folder):
         ("scale=2", "intervention.scale: not set -> 2.0"),
         ("positions=2", "intervention.positions: not set -> 2"),
         ("also_targets=[1]", "also_targets: not set -> [1]"),
+        ("log_likelihood=true", "log_likelihood: not set -> True"),
     ):
         ended = probe(models / "plain", "languages=[sw]", other)
         assert ended.status == 1 and said in ended.err

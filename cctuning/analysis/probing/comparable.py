@@ -43,6 +43,7 @@ def read_probe(folder: str | Path) -> Evaluation:
         intervention = Intervention(named_change, recipe.get("scale", 1.0), recipe.get("positions", 1))
         how = "" if intervention == REPLACE else f", {intervention}"
         how += f", also {recipe['also_targets']} layers further" if recipe.get("also_targets") else ""
+        how += ", likeliest options" if recipe.get("log_likelihood") else ""
         config = {"model_path": recipe["model"], "inference": f"centre {recipe['centre']}{how}"}
         config |= {name: recipe.get(name) for name in named}
         own = [name for name in recipe["benchmarks"] if name.endswith((".yaml", ".yml"))]

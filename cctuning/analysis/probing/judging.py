@@ -14,6 +14,7 @@ from cctuning.evaluation.items.benchmark import Metric
 
 # Distinct answers, as tokens -> their log-probabilities under the model as it is (answers,), in nats.
 Plain = Callable[[Sequence[Sequence[int]]], Tensor]
+Answered = tuple[list[tuple[int, ...]], list[float]]  # of each cell: tokens, and their nats in it
 
 
 def cell_rows(
@@ -24,23 +25,28 @@ def cell_rows(
     prompts: PromptFormat,
     metric: Metric,
     plain: Plain | None,
+    *,
+    log_likelihood: bool = False,
 ) -> list[dict[str, Any]]:
     """The rows of one question, a cell each, as `cells.store.SCHEMA` has them.
 
     A cell without swaps is the model as it is: of kind `target`, or `source` where nothing could have been
-    transplanted. Each distinct answer is put into words, scored and given to `plain` once.
+    transplanted. Each distinct answer is put into words, scored and given to `plain` once. With
+    `log_likelihood` the answer is the likeliest option, and what was written does not count; the cell without
+    swaps then knows all options as `plain` would.
     """
-    answers = [
-        tuple(tokens[:length])
-        for tokens, length in zip(swept.tokens.tolist(), swept.new_tokens.tolist(), strict=True)
-    ]
+    answers, log_probabilities = _likeliest(question, swept) if log_likelihood else _written(swept)
     distinct = list(dict.fromkeys(answers))
     texts = {answer: prompts.response_text(answer) for answer in distinct}
     scores = {text: float(metric.score(text, question.item)) for text in set(texts.values())}
-    under_plain = dict.fromkeys(distinct, None) if plain is None else _by_answer(distinct, plain(distinct))
+    under_plain: dict[tuple[int, ...], float | None] = dict.fromkeys(distinct, None)
+    if plain is not None:
+        known = (
+            _of_options(question, cells, swept) if log_likelihood else _by_answer(distinct, plain(distinct))
+        )
+        under_plain |= known
     options = swept.option_log_probabilities.tolist() if question.option_ids else [None] * len(cells)
     right = _right(question, swept)
-    log_probabilities = swept.log_probabilities.tolist()
     as_it_is = "target" if question.source else "source"
     rows = []
     for cell, answer, log_probability, of_options, of_right in zip(
@@ -65,6 +71,25 @@ def cell_rows(
             }
         )
     return rows
+
+
+def _written(swept: Sweep) -> Answered:
+    """The answer that each cell wrote."""
+    tokens, lengths = swept.tokens.tolist(), swept.new_tokens.tolist()
+    answers = [tuple(ids[:length]) for ids, length in zip(tokens, lengths, strict=True)]
+    return answers, swept.log_probabilities.tolist()
+
+
+def _likeliest(question: ProbeQuestion, swept: Sweep) -> Answered:
+    """The option that each cell finds likeliest, of options alike the first."""
+    nats, places = swept.option_log_probabilities.max(-1)
+    return [question.option_ids[place] for place in places.tolist()], nats.tolist()
+
+
+def _of_options(question: ProbeQuestion, cells: Sequence[Cell], swept: Sweep) -> dict[tuple[int, ...], float]:
+    """The nats of the options under the model as it is."""
+    nats = swept.option_log_probabilities[list(cells).index(())].tolist()
+    return dict(zip(question.option_ids, nats, strict=True))
 
 
 def _right(question: ProbeQuestion, swept: Sweep) -> list[float] | list[None]:

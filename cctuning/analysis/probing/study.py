@@ -44,6 +44,12 @@ class Study:
     shard: Shard = ALONE
     intervention: Intervention = REPLACE
     also_targets: tuple[int, ...] = ()
+    log_likelihood: bool = False  # the answer is the likeliest option, and nothing is written
+
+    @property
+    def _new_tokens(self) -> int:
+        """The most that an answer may be written in."""
+        return 0 if self.log_likelihood else self.max_new_tokens
 
     def cell_of(self, pair: LayerPair) -> Cell:
         """The swaps of a pair."""
@@ -70,7 +76,7 @@ class Study:
                 piece,
                 replace(
                     self._how(sublayer, None),
-                    max_new_tokens=1,
+                    max_new_tokens=min(1, self._new_tokens),
                     scored_tokens=self.max_new_tokens,
                     plain=False,
                     activations=False,
@@ -174,10 +180,11 @@ class Study:
         return Sweeping(
             sublayer,
             cells,
-            self.max_new_tokens,
+            self._new_tokens,
             plain=self.plain_scores,
             options=self.option_scores,
             activations=self.keep_activations,
             intervention=self.intervention,
             also_targets=self.also_targets if cells is None else (),
+            log_likelihood=self.log_likelihood,
         )

@@ -42,10 +42,11 @@ class Sweeping:
     intervention: Intervention = REPLACE  # a named one
     also_targets: tuple[int, ...] = ()  # of all pairs: `cell_of`
     scored_tokens: int | None = None  # of the longest answer that is scored; None: as many as are written
+    log_likelihood: bool = False  # the answer is the likeliest option
 
 
 # Settings that cells of earlier versions do not know of: named where they are not as those were made.
-_SINCE_LATER = {"intervention": REPLACE, "also_targets": (), "scored_tokens": None}
+_SINCE_LATER = {"intervention": REPLACE, "also_targets": (), "scored_tokens": None, "log_likelihood": False}
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def _sweep_piece(model: Any, prompts: PromptFormat, job: Job, rows: int | None) 
             prompts,
             job.metric,
             plain if how.plain and question.source else None,
+            log_likelihood=how.log_likelihood,
         )
         if how.activations:
             source, target = result.source_activations, result.target_activations

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from cctuning.analysis.probing.cost import cost_table, naive_token_forwards, token_forwards
+from cctuning.analysis.probing.cost import cost_table, naive_token_forwards, option_forwards, token_forwards
 from cctuning.analysis.probing.load_tasks import read_probe_tasks
 from cctuning.analysis.probing.sweeping import grid_cells
 from cctuning.analysis.transplant import PromptPair, sweep
@@ -55,6 +55,18 @@ def test_the_engine_counts_no_more_than_was_announced():
     assert counted >= announced - layers**2 * NEW * len(probe.ids)  # rows that went on alike were read once
 
 
+def test_options_alone_take_what_was_announced():
+    (probe,) = probes()
+    model = plain_model()
+    layers = model.config.num_hidden_layers
+    counted = 0
+    for question, (source, target) in zip(probe.task.questions, pairs_of(probe), strict=True):
+        pair = PromptPair(source, target, question.option_ids)
+        (found,) = sweep(model, [pair], grid_cells(layers), max_new_tokens=0)
+        counted += found.token_forwards
+    assert counted == token_forwards(probe, layers, 0) + option_forwards(probe, layers)
+
+
 def test_one_pair_at_a_time_reads_what_the_reference_reads(monkeypatch):
     (probe,) = probes()
     model = plain_model()
@@ -77,7 +89,8 @@ def test_the_table_adds_up_and_fits_a_terminal():
     console = Console(width=80, file=StringIO())
     console.print(cost_table([probe, probe], 32, 20, sublayers=2))
     text = console.file.getvalue()
-    one, by_pair = token_forwards(probe, 32, 20), naive_token_forwards(probe, 32, 20)
+    scored = option_forwards(probe, 32)
+    one, by_pair = token_forwards(probe, 32, 20) + scored, naive_token_forwards(probe, 32, 20) + scored
     *_, last = (line for line in text.splitlines() if "all" in line.split(" "))
     assert [cell for cell in last.replace("│", " ").split() if cell != "x"] == [
         "all",

@@ -35,8 +35,8 @@ def swept(*answers):
     )
 
 
-def rows(asked, cells, found, plain=None):
-    return cell_rows(asked, "sw", cells, found, PROMPTS, METRIC, plain)
+def rows(asked, cells, found, plain=None, **how):
+    return cell_rows(asked, "sw", cells, found, PROMPTS, METRIC, plain, **how)
 
 
 def test_a_row_for_each_cell():
@@ -71,6 +71,26 @@ def test_right_is_the_right_option_of_a_choice_and_any_of_the_right_answers_else
     assert {
         row["right_log_probability"] for row in rows(ProbeQuestion(ITEM, *prompts), [(), ((0, 2),)], nothing)
     } == {None}
+
+
+def test_by_log_likelihood_the_answer_is_the_likeliest_option():
+    choice = Item(7, "sw", "Mji?", "City?", ("(2)",), {"1": "Mombasa", "2": "Nairobi"})
+    options = tuple(tuple(tokens(label)[:-1]) for label in ("(1)", "(2)"))
+    asked = ProbeQuestion(replace(choice, answers=("2",)), Prompt("Mji?", [1]), Prompt("City?", [2]), options)
+    found = replace(
+        swept(tokens("Nairobi"), tokens("Nairobi"), tokens("Nairobi")),
+        option_log_probabilities=torch.tensor(
+            [[-1.0, -3.0], [-4.0, -2.0], [-5.0, -5.0]], dtype=torch.float64
+        ),
+    )
+    cells = [(), ((0, 2),), ((1, 0),)]
+    likeliest = rows(asked, cells, found, plain=lambda answers: None, log_likelihood=True)
+    assert [row["text"] for row in likeliest] == ["(1)", "(2)", "(1)"]
+    assert [row["tokens"] for row in likeliest] == [list(options[place]) for place in (0, 1, 0)]
+    assert [row["log_probability"] for row in likeliest] == [-1.0, -2.0, -5.0]
+    assert [row["plain_log_probability"] for row in likeliest] == [-1.0, -3.0, -1.0]
+    assert [row["right_log_probability"] for row in likeliest] == [-3.0, -2.0, -5.0]
+    assert {row["plain_log_probability"] for row in rows(asked, cells, found, log_likelihood=True)} == {None}
 
 
 def test_every_distinct_answer_is_weighed_once_and_an_answer_that_was_cut_is_another():

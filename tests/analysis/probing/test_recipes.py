@@ -30,6 +30,7 @@ def test_there_is_a_recipe_for_each_benchmark():
     names = {path.stem for path in FOLDER.glob("*.yaml")}
     assert names == {
         "tiny",
+        "choices",
         "examples",
         "xtransplant",
         *(f"xtransplant_{benchmark}" for benchmark in BENCHMARKS),
