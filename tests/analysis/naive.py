@@ -24,6 +24,19 @@ from tests.naive import layers_of, sublayer_module
 Swap = tuple[int, int]  # (source layer, target layer)
 
 
+def tokens_read(model: PreTrainedModel) -> list[int]:
+    """(L,): the tokens that each layer reads from now on, padding and all rows."""
+    counts = [0] * len(layers_of(model))
+
+    def count(layer: int, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        counts[layer] += hidden.shape[:2].numel()
+
+    for number, layer in enumerate(layers_of(model)):
+        layer.register_forward_hook(lambda _, __, output, number=number: count(number, output))
+    return counts
+
+
 @torch.no_grad()
 def source_outputs(
     model: PreTrainedModel, ids: Tensor, sublayer: str, positions: int | None = None

@@ -72,22 +72,29 @@ def _run(model: PreTrainedModel, questions: Sequence[PromptPair], plan: Plan, *,
 
     needed = plan.need(model, prompt=len(targets[0]), nodes=nodes, copied=copied)
     rows = plan.rows or rows_that_fit(model, needed.row)
+    # The rows of one question by the layer at which they begin to differ.
+    layers = source.activations.shape[1]
+    begins = [min((target for _, target in cell), default=layers) for cell in plan.cells]
+    order = sorted(range(len(begins)), key=begins.__getitem__)
     parts = []
-    for cells in chunks(plan.cells, max(1, rows // len(questions))):
+    for places in chunks(order, max(1, rows // len(questions))):
+        cells = [plan.cells[place] for place in places]
         batch: Rows
         attention: AbstractContextManager[None]
         if copied:
             batch, attention = CopiedRows(model, cache, len(cells)), nullcontext()
         else:
-            batch = shared = SharedRows(model, prefix, len(cells), plan.suffix(nodes))
+            alone = [begins[place] for place in places] if len(questions) == 1 else None
+            batch = shared = SharedRows(model, prefix, len(cells), plan.suffix(nodes), alone)
             attention = attention_by(model, shared)
         with attention:
             first = _first_logits(batch, targets, cells, plan, prompt_outputs)
             scores = option_log_probabilities(batch, first, trees)
-            states = _states(len(questions), cells, last_layer=source.activations.shape[1] - 1)
+            states = _states(len(questions), cells, last_layer=layers - 1)
             decoded = decode(batch, first, states, rules, plan.max_new_tokens)
         parts.append(_Part(decoded, scores, batch.token_forwards))
-    return [_result(question, parts, source, target) for question in range(len(questions))]
+    back = torch.tensor(order).argsort()
+    return [_result(question, parts, back, source, target) for question in range(len(questions))]
 
 
 class _Part(NamedTuple):
@@ -124,16 +131,19 @@ def _states(questions: int, cells: Sequence[Cell], *, last_layer: int) -> list[i
     return [known.setdefault(key, len(known)) for key in keys]
 
 
-def _result(question: int, parts: Sequence[_Part], source: Prefill, target: Prefill) -> Sweep:
-    """One question's cells, out of all parts."""
+def _result(question: int, parts: Sequence[_Part], places: Tensor, source: Prefill, target: Prefill) -> Sweep:
+    """One question's cells (C,), each at its place among those of all parts."""
     questions = len(source.tokens)
     decoded = [[tensor.chunk(questions)[question] for tensor in part.decoded] for part in parts]
-    tokens, new_tokens, log_probabilities = (torch.cat(part).cpu() for part in zip(*decoded, strict=True))
+    tokens, new_tokens, log_probabilities = (
+        torch.cat(part).cpu()[places] for part in zip(*decoded, strict=True)
+    )
+    options = torch.cat([part.option_log_probabilities[question] for part in parts]).cpu()[places]
     return Sweep(
         tokens=tokens,
         new_tokens=new_tokens,
         log_probabilities=log_probabilities,
-        option_log_probabilities=torch.cat([part.option_log_probabilities[question] for part in parts]).cpu(),
+        option_log_probabilities=options,
         source_activations=_of_positions(source.activations[question].cpu()),
         target_activations=_of_positions(target.activations[question].cpu()),
         token_forwards=source.tokens[question]

@@ -42,4 +42,4 @@ class Sweep:
     # The sub-layers' outputs (L, d) at the source prompt's last token; (L, k, d) of more than one position.
     source_activations: Tensor
     target_activations: Tensor  # the same of the target prompt, as it is
-    token_forwards: int  # tokens that went through the decoder for this question, padding included
+    token_forwards: int  # what the layers read for this question, padding included: in tokens through all

@@ -2,11 +2,16 @@
 
 A cache keeps the rows' own tokens only. What the attention function was given for the prefix while that was
 read stands in `Prefix`, by attention module, and takes part in every row's softmax.
+
+As long as all rows of a question read the same tokens, those that no swap has touched are one row: of a grid
+of L layers half of all layers' work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +22,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from cctuning.analysis.transplant.attention import States, Visible, attend
 from cctuning.analysis.transplant.interface import attention_by
+from cctuning.analysis.transplant.sublayer_outputs import layers_of
 from cctuning.analysis.transplant.trees import Trees
 
 
@@ -56,6 +62,11 @@ class SuffixLayer(CacheLayerMixin):
         self.capacity = capacity
         self.length = 0
         self.updates = 0
+
+    def spread(self, rows: int) -> None:
+        """Makes the last row's suffix that of all further ones, up to so many rows."""
+        if self.is_initialized and len(self.keys) < rows:
+            self.keep(_first_rows(rows, len(self.keys)))
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Makes the buffers (R, K, capacity, ·)."""
@@ -100,15 +111,27 @@ class SuffixLayer(CacheLayerMixin):
 class SharedRows:
     """A batch of Q questions with C rows each that reads on from the questions' prefixes.
 
-    Logits come at least in float32.
+    Logits come at least in float32. `begins` are the layers (C,) at which the rows of a single question first
+    differ from the model as it is, in order, and L for those that never do; None: nothing is known of them.
     """
 
-    def __init__(self, model: PreTrainedModel, prefix: Prefix, slots: int, capacity: int) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        prefix: Prefix,
+        slots: int,
+        capacity: int,
+        begins: Sequence[int] | None = None,
+    ) -> None:
         self.model = model
+        # Of each layer, how many rows it has to read: those that differ, and one for all others.
+        self._rows = begins and [
+            min(slots, 1 + sum(begin <= layer for begin in begins)) for layer in range(len(prefix.states))
+        ]
         self.prefix = prefix
         self.slots = slots
         self._layers = [SuffixLayer(prefix.width, capacity) for _ in prefix.states]
-        self.token_forwards = [0] * len(prefix.lengths)
+        self._layer_tokens = [0] * len(prefix.lengths)
         self._remaining = list(range(len(prefix.lengths)))
         self._trees: Trees | None = None
         self._attended: list[nn.Module] = []
@@ -118,8 +141,15 @@ class SharedRows:
         """Q."""
         return len(self.prefix.lengths)
 
+    @property
+    def token_forwards(self) -> list[int]:
+        """For each question that the batch began with, what its layers have read: in tokens through all."""
+        return [-(-tokens // len(self._layers)) for tokens in self._layer_tokens]
+
     def read(self, tokens: Tensor) -> Tensor:
         """Logits (R, n, V) after each of the rows' next tokens (R, n)."""
+        if self._rows and (tokens != tokens[:1]).any():
+            self._spread()
         return self._read(tokens, None)
 
     def after(self, trees: Trees) -> Tensor:
@@ -132,6 +162,12 @@ class SharedRows:
             layer.length = length
         return logits
 
+    def _spread(self) -> None:
+        """Gives every row a suffix of its own in all layers."""
+        self._rows = None
+        for layer in self._layers:
+            layer.spread(self.slots)
+
     def _read(self, tokens: Tensor, trees: Trees | None) -> Tensor:
         offset = self._layers[0].length
         self._trees, self._attended = trees, []
@@ -140,7 +176,10 @@ class SharedRows:
         depths = torch.arange(tokens.shape[1])[None] if trees is None else trees.depths
         starts = torch.tensor(self.prefix.lengths)[:, None] + offset
         positions = (starts + depths).repeat_interleave(self.slots, 0).to(tokens.device)
-        with attention_by(self.model, self):
+        read = [len(tokens)] * len(self._layers)
+        if self._rows:
+            tokens, positions, read = tokens[: self._rows[0]], positions[:1], self._rows
+        with attention_by(self.model, self), _rows_by_layer(self.model, self._rows):
             logits = self.model(
                 input_ids=tokens,
                 position_ids=positions,
@@ -149,7 +188,9 @@ class SharedRows:
             ).logits
         self._check()
         for question in self._remaining:
-            self.token_forwards[question] += self.slots * tokens.shape[1]
+            self._layer_tokens[question] += sum(read) * tokens.shape[1] // self.questions
+        if self._rows:
+            logits = logits[_first_rows(self.slots, len(logits)).to(logits.device)]
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def _check(self) -> None:
@@ -164,6 +205,8 @@ class SharedRows:
 
     def keep(self, questions: Sequence[int], rows: Tensor) -> None:
         """Goes on with some of the questions, and some rows (len(questions), C') of those."""
+        if self._rows:
+            self._spread()
         if len(questions) < self.questions:
             self.prefix = self.prefix.select(questions)
             self._remaining = [self._remaining[question] for question in questions]
@@ -214,3 +257,24 @@ class SharedRows:
         device = self.model.device
         masks = [None if part.all() else part.to(device) for part in (prefix, suffix)]
         return Visible(start, *masks)
+
+
+def _first_rows(rows: int, known: int) -> Tensor:
+    """For each of so many rows (rows,) its place among those that are there: the last one for all others."""
+    return torch.arange(rows).clamp(max=known - 1)
+
+
+@contextmanager
+def _rows_by_layer(model: PreTrainedModel, rows: Sequence[int] | None) -> Iterator[None]:
+    """Inside the block each layer reads so many rows, the last one of the layer before for all new ones."""
+    with ExitStack() as stack:
+
+        def spread(_module: nn.Module, args: Any, kwargs: Any, *, layer_rows: int) -> Any:
+            hidden = args[0] if args else kwargs["hidden_states"]
+            hidden = hidden[_first_rows(layer_rows, len(hidden)).to(hidden.device)]
+            return ((hidden, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": hidden})
+
+        for layer, layer_rows in zip(layers_of(model), rows or (), strict=False):
+            hook = functools.partial(spread, layer_rows=layer_rows)
+            stack.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield

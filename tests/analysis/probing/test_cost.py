@@ -55,7 +55,7 @@ def test_the_engine_counts_no_more_than_was_announced():
     assert counted >= announced - layers**2 * NEW * len(probe.ids)  # rows that went on alike were read once
 
 
-def test_options_alone_take_what_was_announced():
+def test_options_alone_take_no_more_than_was_announced():
     (probe,) = probes()
     model = plain_model()
     layers = model.config.num_hidden_layers
@@ -64,7 +64,9 @@ def test_options_alone_take_what_was_announced():
         pair = PromptPair(source, target, question.option_ids)
         (found,) = sweep(model, [pair], grid_cells(layers), max_new_tokens=0)
         counted += found.token_forwards
-    assert counted == token_forwards(probe, layers, 0) + option_forwards(probe, layers)
+    announced = token_forwards(probe, layers, 0) + option_forwards(probe, layers)
+    prompts = sum(question.tokens for question in probe.task.questions)
+    assert prompts + (announced - prompts) / 2 < counted <= announced  # rows below their swap are read once
 
 
 def test_one_pair_at_a_time_reads_what_the_reference_reads(monkeypatch):

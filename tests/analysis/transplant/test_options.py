@@ -16,6 +16,11 @@ CELLS = [(), ((0, 2),), ((2, 0),), ((1, 1), (0, 2))]
 OPTIONS = ((10, 11, 12), (10, 11, 13, 14), (10, 11), (20,), (21, 22), (20,), (10, 30, 31, 32, 33))
 
 
+def begins(layer):
+    """How many rows the layer has to read: those of cells that it or one below it is a target of, and one."""
+    return 1 + sum(any(target <= layer for _, target in cell) for cell in CELLS)
+
+
 def check(result, model, question, cells, sublayer="ffn"):
     wanted = [
         naive.option_log_probabilities(
@@ -57,15 +62,19 @@ def test_options_beside_answers(sublayer):
 
 def test_a_tree_reads_each_beginning_once():
     model, question = build("llama"), PromptPair(SOURCE, TARGET, OPTIONS)
+    read = naive.tokens_read(model)
     (result,) = sweep(model, [question], CELLS, max_new_tokens=0)
     nodes = {option[:end] for option in OPTIONS for end in range(1, len(option))}
-    assert result.token_forwards == len(SOURCE) + len(TARGET) + len(CELLS) * (1 + len(nodes))
+    # No swap has touched the rows below its layer: one of those is read for all, and the others.
+    assert [begins(layer) for layer in range(3)] == [2, 3, 4]
+    assert read == [len(SOURCE) + len(TARGET) + begins(layer) * (1 + len(nodes)) for layer in range(3)]
+    assert result.token_forwards == sum(read) / 3
 
 
 def test_options_of_one_token_read_nothing_more():
     model, question = build("llama"), PromptPair(SOURCE, TARGET, ((5,), (6,)))
     (result,) = sweep(model, [question], CELLS, max_new_tokens=0)
-    assert result.token_forwards == len(SOURCE) + len(TARGET) + len(CELLS)
+    assert result.token_forwards == len(SOURCE) + len(TARGET) + 3
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral_window", "gemma2", "deepseek_v3", "bloom"])

@@ -110,12 +110,11 @@ def test_questions_share_batches_and_cells_are_cut_in_chunks(no_float32, name):
 @pytest.mark.parametrize("rows", [None, 2])
 def test_a_grid_reads_no_more_than_it_must(rows):
     model = build("llama")
-    read = []
-    model.model.layers[0].register_forward_hook(lambda _, __, output: read.append(output.shape[:2].numel()))
+    read = naive.tokens_read(model)
     (result,) = sweep(model, [PromptPair(SOURCE, TARGET)], rows=rows)
-    assert result.token_forwards == sum(read)
+    assert 0 <= result.token_forwards - sum(read) / 3 < (1 if rows is None else 5)  # rounded up by part
     # Rows into the last layer that begin alike are read on once.
-    assert 20 * (3**2 - 3) <= sum(read) <= 20 * 3**2 + len(SOURCE) + len(TARGET)
+    assert 19 * (3**2 - 3) <= sum(read) / 3 <= 20 * 3**2 + len(SOURCE) + len(TARGET)
 
 
 def test_rows_that_go_on_alike_are_read_once(no_float32):
