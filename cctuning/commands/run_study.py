@@ -29,6 +29,7 @@ from cctuning.commands.studies.table import (
     screen_table,
     write_tables,
 )
+from cctuning.reporting.tables import NO_LINES
 from cctuning.settings.changes import other_settings
 from cctuning.tools.console import new_console
 from cctuning.tools.locks import only_run_in
@@ -187,7 +188,7 @@ def show_results(recipe: StudyRecipe, rows: Sequence[TableRow], missing: Set[str
     console.print(LEGEND)
     for table in (matrix_errors_table(lines), costs_table(lines)):
         if table.rows:
-            console.print(table.screen(box=None, padding=(0, 1, 0, 0)))
+            console.print(table.screen(**NO_LINES))
     for warning in warnings:
         console.warn(warning)
     console.say(f"Written to {folder}: {', '.join(TABLES)}, scores.png, scores.svg")

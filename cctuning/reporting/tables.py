@@ -17,6 +17,8 @@ from cctuning.tools.errors import printable
 
 Columns: TypeAlias = Mapping[str, str | Callable[[Any], Any]]
 
+# Of a table on the screen that has many columns.
+NO_LINES: Mapping[str, Any] = {"title_justify": "left", "box": None, "padding": (0, 1, 0, 0)}
 _LABEL, _CELL = 13, 5  # characters: "consistency" or a part of a model's name, "±12.3"
 
 

@@ -18,7 +18,7 @@ from cctuning.evaluation.comparison.compare import Comparison, compare
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.reporting.documents import in_markdown
 from cctuning.reporting.scores import score
-from cctuning.reporting.tables import Columns, RecordTable
+from cctuning.reporting.tables import NO_LINES, Columns, RecordTable
 from cctuning.stats.estimates import MEAN
 from cctuning.tools.json_text import from_json
 from cctuning.tools.marks import finish
@@ -62,7 +62,7 @@ class ProbeTables:
 
     def screen(self) -> list[RenderableType]:
         """The tables as they are printed."""
-        return [table.screen(title=heading) for heading, table in self.tables.items()]
+        return [table.screen(title=heading, **NO_LINES) for heading, table in self.tables.items()]
 
 
 def read_probe_tables(rows: Sequence[TableRow]) -> ProbeTables:

@@ -11,7 +11,7 @@ from cctuning.commands.studies.costs import ratio
 from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
 from cctuning.reporting.scores import bounds, half_width, percent
-from cctuning.reporting.tables import Columns, RecordTable
+from cctuning.reporting.tables import NO_LINES, Columns, RecordTable
 from cctuning.tools.marks import finish
 
 TABLES = ("table.csv", "table.md", "languages.md")
@@ -71,9 +71,7 @@ def screen_table(lines: Sequence[Line], title: str) -> Table:
         if line.differences:
             cells = [_difference_cell(line.differences.get(column)) for column in columns]
             rows.append([Text(f"  - {line.baseline}", "dim"), *cells])
-    return RecordTable(["", *columns], rows).screen(
-        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0)
-    )
+    return RecordTable(["", *columns], rows).screen(title=title, **NO_LINES)
 
 
 def _cell(score: TableScore | None, best: float | None) -> Text:
