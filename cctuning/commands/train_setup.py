@@ -43,6 +43,7 @@ def training_step(recipe: TrainRecipe, examples: list[Example], lora: LoraConfig
         rows=recipe.per_device_train_batch_size,
         tokens=max(len(example.input_ids) for example in examples),
         response_tokens=max(example.label_count for example in examples),
+        prompt_tokens=max(example.prompt_length for example in examples),
         english_tokens=max(len(example.english_input_ids) for example in examples),
         connection=recipe.connection.config() if recipe.connection.enabled else None,
         lora=lora if recipe.lora.enabled else None,

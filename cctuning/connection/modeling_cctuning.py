@@ -1115,11 +1115,15 @@ class CrossLingualConnection:
         # The rows start their responses at different columns, so no cache can be cropped for all of them: the
         # first reading goes into a copy, and ends where the last row's response starts.
         cache = inputs.get("past_key_values")
-        probe = _query_slice(inputs, 0, int(index.max()) + 1)
+        probe = _query_slice(inputs, 0, self._last_column(index) + 1)
         probe |= {"use_cache": False} if cache is None else {"past_key_values": _fork(cache)}
         gradient = gradient and torch.is_grad_enabled()
         with torch.set_grad_enabled(gradient), without_checkpointing(self.decoder_layers):
             return self._own_outputs(probe, index.clamp(min=0))[0]
+
+    def _last_column(self, index: Tensor) -> int:
+        """The largest of the columns `index` (B,), up to which a first reading goes."""
+        return int(index.max())
 
     def _with_own(self, outputs: Tensor, inputs: dict[str, Any], index: Tensor) -> Tensor:
         """What F_en (B, L, d) is in training where the rows' own F is read, too.

@@ -1,6 +1,7 @@
 """Estimates of a step's memory beside the measured peaks of real runs, on one process and on every engine.
 
 python -m tests.stress.memory                  (every shape, on one process: about 20 minutes)
+python -m tests.stress.memory --connections aligned own       (the same with these options of the connection)
 python -m tests.stress.memory --engines        (two processes under DDP, FSDP2, ZeRO-2 and ZeRO-3)
 
 How a peak is measured stands in tests/training/memory/measured.py. The tables are those of docs/memory.md.
@@ -25,7 +26,7 @@ from cctuning.training.memory import estimate_memory
 from cctuning.training.memory.step import Step
 from tests.distributed.engine_worker import environment_of, forget_engine
 from tests.training.memory.measured import measured_peak
-from tests.training.memory.shapes import SHAPES, lora, step_of, train
+from tests.training.memory.shapes import CONNECTIONS, SHAPES, lora, step_of, train
 
 ENGINES = ("ddp", "fsdp2", "zero2", "zero3")
 ENGINE_SHAPES = ("wide",)
@@ -37,6 +38,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--engines", action="store_true", help="two processes instead of one")
+    parser.add_argument(
+        "--connections", nargs="+", default=[], choices=CONNECTIONS, help="with these options"
+    )
     parser.add_argument("--only", nargs="*", default=ENGINES, choices=ENGINES, help="these engines")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -46,12 +50,18 @@ def main() -> None:
     elif arguments.engines:
         engines(arguments.only)
     else:
-        one_process()
+        one_process(arguments.connections)
 
 
-def cases() -> list[dict[str, object]]:
-    """Full fine-tuning with one and two accumulated passes, and LoRA; each with and without the rest."""
-    kinds = [{"accumulation": 1}, {"accumulation": 2}, {"lora": lora()}]
+def cases(connections: Sequence[str]) -> list[dict[str, object]]:
+    """Full fine-tuning with one and two accumulated passes, and LoRA; each with and without the rest.
+
+    With `connections` instead full fine-tuning and LoRA with each of these.
+    """
+    kinds: list[dict[str, object]] = [{"accumulation": 1}, {"accumulation": 2}, {"lora": lora()}]
+    if connections:
+        options = [{"connection": CONNECTIONS[name]} for name in connections]
+        kinds = [{**option, **kind} for option in options for kind in ({}, {"lora": lora()})]
     switches = itertools.product((False, True), repeat=2)
     return [
         {"checkpointing": checkpointing, "bf16": bf16, **kind}
@@ -59,9 +69,9 @@ def cases() -> list[dict[str, object]]:
     ]
 
 
-def one_process() -> None:
+def one_process(connections: Sequence[str]) -> None:
     for name, shape in SHAPES.items():
-        for changes in cases():
+        for changes in cases(connections):
             step = step_of(shape, **changes)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder)
@@ -117,6 +127,7 @@ def work(job: Path) -> None:
 def described(step: Step) -> str:
     """What distinguishes a run from the others."""
     parts = {
+        **{name: step.connection == connection for name, connection in CONNECTIONS.items()},
         "LoRA": step.lora is not None,
         f"{step.accumulation} passes": step.accumulation > 1,
         "checkpointing": step.checkpointing,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from peft import PeftConfig
 
 from cctuning.distributed.engines import Engine
+from cctuning.distributed.launch_checks import DIFFERENTIATED_TWICE, READ_TWICE
 from cctuning.tools.package_data import accelerate_file
 from cctuning.training.memory.devices import Device
 from cctuning.training.memory.estimate import MemoryEstimate, total_memory
@@ -82,11 +83,14 @@ def _engines(step: Step, engine: Engine, device: Device) -> Iterator[Knob]:
     """The engines with the fewest processes that fit, or where none does with the largest number tried."""
     if not step.gpu or step.four_bits:  # they cannot share out packed weights
         return
+    refused = {"fsdp2": DIFFERENTIATED_TWICE, "zero3": READ_TWICE}
     for name, offload, file in (
         ("zero2", False, "zero2"),
         ("fsdp2", False, "fsdp2"),
         ("zero3", True, "zero3_offload"),
     ):
+        if any(getattr(step.connection, option, False) for option in refused.get(name, ())):
+            continue
         counts = [count for count in _PROCESSES if count >= engine.processes] or [engine.processes]
         if (engine.name, engine.offload) == (name, offload):
             counts = [count for count in counts if count > engine.processes]

@@ -1,6 +1,7 @@
 """A training step of one process, as far as memory depends on it, and the model that does it."""
 
 import copy
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Step:
     rows: int  # per forward pass
     tokens: int  # of the longest row, prompt and response
     response_tokens: int  # of the longest response: they reach the LM head on a GPU
+    prompt_tokens: int = 0  # of the longest prompt, which a connection may read on its own
     english_tokens: int = 0  # of the longest English prompt
     connection: ConnectionConfig | None = field(default=None, hash=False)  # None: plain fine-tuning
     lora: PeftConfig | None = field(default=None, hash=False)  # None: all weights are trained
@@ -60,7 +62,7 @@ def build_model(step: Step, layers: int | None = None) -> Any:
             compute = torch.bfloat16 if step.bf16 else getattr(torch, step.dtype)
             pack_linears(model, compute_dtype=compute, double_quant=step.double_quant)
         if step.connection is not None:
-            model = CCTuningModel.wrap(model, step.connection)
+            model = CCTuningModel.wrap(model, _within(step.connection, layers))
         if step.lora is not None:
             model = get_peft_model(model, with_connection(step.lora, model))
     if step.checkpointing:
@@ -68,6 +70,17 @@ def build_model(step: Step, layers: int | None = None) -> Any:
         if step.lora is not None:
             model.enable_input_require_grads()
     return model.train()
+
+
+def _within(connection: ConnectionConfig, layers: int | None) -> ConnectionConfig:
+    """The connection with its layers among `layers`: which they are makes no difference to memory."""
+    if layers is None:
+        return connection
+    numbers = {name: getattr(connection, name) for name in ("layer", "target_layer")}
+    changes = {
+        name: max(-layers, min(number, layers - 1)) for name, number in numbers.items() if number is not None
+    }
+    return dataclasses.replace(connection, **changes)
 
 
 def decoder_layers(base: Any) -> Any:

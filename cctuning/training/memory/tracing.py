@@ -8,7 +8,7 @@ the storages that live at once. Operators' own scratch space is not seen.
 import functools
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -109,8 +109,10 @@ def trace_step(step: Step, layers: int | None = None, *, gradients_leave: bool =
     """Bytes that live at most in each phase of a forward and backward pass, beside weights and optimizer.
 
     Gradients are in it, where passes are accumulated those of the passes before as well; with
-    `gradients_leave` only until they are complete, as an engine takes them then. The phases are english,
-    forward and head; backward: head backward, last layer, between, first layer, embedding, rest; and end.
+    `gradients_leave` only until they are complete, as an engine takes them then. The phases are english, own
+    (where prompts are read unconnected, too), forward and head; backward: head backward, last layer, between,
+    first layer, embedding, rest, and those from last layer to embedding once more, as "own", where that
+    reading is differentiated; and end.
     """
     counter = LiveStorages()
     model = build_model(step, layers)
@@ -129,7 +131,7 @@ def trace_step(step: Step, layers: int | None = None, *, gradients_leave: bool =
         batch = _batch(step)
         before = [*model.parameters(), *model.buffers(), *(weight.grad for weight in trained)]
         counter.ignore(tensor for tensor in before if tensor is not None)
-        _mark_phases(base, counter)
+        _mark_phases(base, counter, step.prompt_tokens)
         with counter:
             loss = _loss(step, model, base, batch, counter)
             counter.phase = "head backward"
@@ -166,22 +168,28 @@ def _batch(step: Step) -> dict[str, Any]:
     return batch
 
 
-def _mark_phases(base: Any, counter: LiveStorages) -> None:
+def _mark_phases(base: Any, counter: LiveStorages, prompt_tokens: int) -> None:
     """Sets the counter's phase as the pass goes on."""
 
     def enter(phase: str) -> None:
         counter.phase = phase
 
-    if is_connected(base):
-        outputs = base.english_outputs
+    def of_reading(phase: str) -> str:
+        return f"own {phase}" if counter.phase == "own" else phase
 
-        def english_outputs(*args: Any, **kwargs: Any) -> Tensor:
-            enter("english")
-            result = outputs(*args, **kwargs)
+    def entering(phase: str, read: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def reading(*args: Any, **kwargs: Any) -> Tensor:
+            enter(phase)
+            result = read(*args, **kwargs)
             enter("forward")
             return result
 
-        base.english_outputs = english_outputs
+        return reading
+
+    if is_connected(base):
+        base.english_outputs = entering("english", base.english_outputs)
+        base._first_reading = entering("own", base._first_reading)
+        base._last_column = lambda _: prompt_tokens - 1  # a fake index has no values
     layers = decoder_layers(base)
     for number, layer in enumerate(layers):
         phase = {len(layers) - 1: "last layer", 0: "first layer"}.get(number, "between")
@@ -189,14 +197,16 @@ def _mark_phases(base: Any, counter: LiveStorages) -> None:
         def mark(_layer: Any, _args: Any, output: Any, *, phase: str = phase) -> None:
             hidden = output[0] if isinstance(output, tuple) else output
             if hidden.requires_grad:
-                hidden.register_hook(lambda _: enter(phase))
+                name = of_reading(phase)
+                hidden.register_hook(lambda _: enter(name))
 
         layer.register_forward_hook(mark)
     embedding = base.get_input_embeddings()
 
     def mark_embedding(_module: Any, _args: Any, output: Tensor) -> None:
         if output.requires_grad and output.dim() == 3:  # not the one of the response start
-            output.register_hook(lambda _: enter("embedding"))
+            name = of_reading("embedding")
+            output.register_hook(lambda _: enter(name))
 
     embedding.register_forward_hook(mark_embedding)
     weight = embedding.weight
@@ -212,11 +222,19 @@ def _loss(step: Step, model: Any, base: Any, batch: dict[str, Any], counter: Liv
         add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
         with autocast:
             base.get_decoder().register_forward_hook(lambda *_: setattr(counter, "phase", "head"))
-            return -model(**batch, fused_lm_head=True).log_probs.sum()
+            loss = -model(**batch, fused_lm_head=True).log_probs.sum()
+            return loss + _alignment(base)
     del batch["labels"]
     with autocast:
         hidden = base.base_model(**batch).last_hidden_state
         counter.phase = "head"
         labelled = step.rows * min(step.response_tokens, step.tokens - 1)
         compact = hidden.reshape(-1, hidden.shape[-1])[torch.zeros(labelled, dtype=torch.long)]
-        return FusedHead.apply(compact, base.get_output_embeddings().weight).sum()
+        return FusedHead.apply(compact, base.get_output_embeddings().weight).sum() + _alignment(base)
+
+
+def _alignment(base: Any) -> Tensor | float:
+    """The alignment's share of the loss; 0 without one."""
+    distances: Tensor | None = getattr(base, "last_distance", None)
+    base.last_distance = None
+    return 0.0 if distances is None else distances.sum()

@@ -70,6 +70,13 @@ SHAPES = {
 }  # fmt: skip
 
 
+# What reads a row's own prompt a second time: with its gradient, and without.
+CONNECTIONS = {
+    "aligned": ConnectionConfig(centred=True, alignment=0.5),
+    "own": ConnectionConfig(monolingual_share=0.5),
+}
+
+
 def step_of(shape: Shape, **changes: Any) -> Step:
     """What the estimate is told of the run of `train`."""
     config = AutoConfig.for_model(shape.model_type, **shape.config)
@@ -77,6 +84,7 @@ def step_of(shape: Shape, **changes: Any) -> Step:
         "rows": shape.rows,
         "tokens": shape.tokens,
         "response_tokens": shape.tokens - shape.prompt,
+        "prompt_tokens": shape.prompt,
         "english_tokens": shape.english,
         "connection": ConnectionConfig(),
         "gpu": False,

@@ -21,11 +21,12 @@ from cctuning.training.memory.tracing import LiveStorages, trace_step
 from tests.models import _COMMON, ARCHITECTURES, without_aliases
 from tests.tiny import tiny_llama
 from tests.training.memory.measured import measured_peak
-from tests.training.memory.shapes import SHAPES, lora, step_of, train
+from tests.training.memory.shapes import CONNECTIONS, SHAPES, lora, step_of, train
 
 pytestmark = pytest.mark.slow
 
 FOUR_BITS = {"lora": lora(), "four_bits": True}
+ALIGNED, OWN = (CONNECTIONS[name] for name in ("aligned", "own"))
 STEP = step_of(SHAPES["tiny"])
 LLAMA_8B = LlamaConfig(
     vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32,
@@ -53,6 +54,10 @@ def smaller(shape):
         ("tied", {"bf16": False, "checkpointing": False, "connection": None}),
         ("vocabulary", {"bf16": True, "checkpointing": True}),
         ("gemma2", {"bf16": False, "checkpointing": True, "reentrant": True}),
+        ("wide", {"bf16": False, "checkpointing": False, "connection": ALIGNED}),
+        ("deep", {"bf16": True, "checkpointing": True, "connection": ALIGNED}),
+        ("tied", {"bf16": True, "checkpointing": True, "connection": ALIGNED, "lora": lora()}),
+        ("wide", {"bf16": False, "checkpointing": True, "connection": OWN}),
         ("wide", {"bf16": True, "checkpointing": True, "dtype": "bfloat16", **FOUR_BITS}),
         ("wide", {"bf16": False, "checkpointing": False, "double_quant": False, **FOUR_BITS}),
     ],
@@ -73,6 +78,9 @@ def test_the_estimate_is_the_peak_of_a_real_run(shape, changes, tmp_path):
         {"checkpointing": False, "bf16": False},
         {"lora": lora(), "gpu": True},
         {"reentrant": True, "accumulation": 2},
+        {"connection": ALIGNED, "gpu": True},
+        {"connection": ALIGNED, "checkpointing": False, "bf16": False},
+        {"connection": dataclasses.replace(OWN, pooling="layer", layer=5, target_layer=-6)},
     ],
 )
 def test_two_small_models_tell_the_peak_of_a_deep_one(changes):
