@@ -124,6 +124,15 @@ def connected_outputs(model: PreTrainedModel, ids: Tensor, settings: Settings) -
     return torch.stack([(F[layer] - means[layer]) * scales[layer] for layer in range(len(F))])
 
 
+def naive_contrast(F: Tensor, english: Sequence[Tensor], own: int, layers: Sequence[int]) -> Tensor:
+    """-log of what the `own`-th of distinct F_en (L, d) has of a softmax over cos / 0.1 with F (L, d)."""
+    values = []
+    for layer in layers:
+        cosines = [F[layer] @ other[layer] / (F[layer].norm() * other[layer].norm()) for other in english]
+        values.append(-torch.stack([cosine / 0.1 for cosine in cosines]).softmax(0)[own].log())
+    return torch.stack(values).mean()
+
+
 def measured_statistics(
     english: Sequence[Tensor], own: Sequence[Tensor], settings: Settings
 ) -> tuple[Tensor, Tensor]:

@@ -666,7 +666,7 @@ class CrossLingualConnection:
     connected: bool = True
     exported: bool = False  # and so with all that it needs in its state dict
     last_selection: Selection | None = None
-    last_distance: Tensor | None = None  # (B,), see `distance`; with its gradient, for an alignment
+    last_contrast: Tensor | None = None  # (B,), see `contrast`; with its gradient, for an alignment
     # From the base class.
     config: Any
     training: bool
@@ -1125,15 +1125,22 @@ class CrossLingualConnection:
         """The largest of the columns `index` (B,), up to which a first reading goes."""
         return int(index.max())
 
-    def _with_own(self, outputs: Tensor, inputs: dict[str, Any], index: Tensor) -> Tensor:
+    def _with_own(
+        self, outputs: Tensor, inputs: dict[str, Any], index: Tensor, english_index: Tensor | None
+    ) -> Tensor:
         """What F_en (B, L, d) is in training where the rows' own F is read, too.
 
         Of a share of the rows, drawn anew each time, it is replaced by their own F · W_T. Leaves
-        `last_distance` where F is aligned to it.
+        `last_contrast` where F is aligned to it.
         """
         aligned = self.connection.alignment > 0
         own = self._first_reading(inputs, index, gradient=aligned)
-        self.last_distance = distance(own, outputs.detach().to(own.device)) if aligned else None
+        if aligned:
+            # Of a connection with one layer only that one matters.
+            layers = slice(None) if self.connection.layer is None else [self.connection.layer]
+            questions = torch.arange(len(own)) if english_index is None else english_index
+            english = outputs[:, layers].detach().to(own.device)
+            self.last_contrast = contrast(own[:, layers], english, questions.to(own.device))
         if self.own_transform is None:
             return outputs
         own = self.own_transform(own.detach())
@@ -1141,10 +1148,18 @@ class CrossLingualConnection:
         return torch.where(drawn[:, None, None].to(outputs.device), own.to(outputs.device), outputs)
 
 
-def distance(own: Tensor, english: Tensor) -> Tensor:
-    """1 - cos(F[l], F_en[l]), the mean over the layers: (B,), from 0 to 2, of centred outputs (B, L, d)."""
+def contrast(own: Tensor, english: Tensor, questions: Tensor) -> Tensor:
+    """How badly each row's F[l] tells its own F_en[l] from the other rows', in nats: (B,), mean over layers.
+
+    -log of the part that its own has of a softmax over cos(F[l], F_en[l]) / 0.1 of all rows (InfoNCE), from
+    centred outputs (B, L, d). Rows of one English prompt, equal in `questions` (B,), are no others.
+    """
+    same = (questions[:, None] == questions).fill_diagonal_(False)
     with torch.autocast(own.device.type, enabled=False):
-        return 1 - nn.functional.cosine_similarity(own, english, dim=-1).mean(-1)
+        own, english = (nn.functional.normalize(_at_least_float32(side), dim=-1) for side in (own, english))
+        scores = torch.einsum("ild,jld->lij", own, english) / 0.1
+        of_own = scores.masked_fill(same, float("-inf")).log_softmax(-1).diagonal(dim1=1, dim2=2)
+        return -of_own.mean(0)
 
 
 class OwnTranslation:
@@ -1262,7 +1277,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
     given = {name: inputs.pop(name, handed_over.get(name)) for name in CONNECTION_ARGUMENTS}
     index, output = given["connection_index"], given["connection_output"]
     english = given["english_input_ids"]
-    self.last_distance = None
+    self.last_contrast = None
     _connected_at(inputs.get("past_key_values"))  # before anything is read into it
     if not self.connected or (isinstance(index, int) and index < 0):
         return plain(**inputs)
@@ -1285,7 +1300,7 @@ def _connected_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         names = ("english_input_ids", "english_attention_mask", "english_index")
         outputs = self.english_outputs(*(given[name] for name in names), rows=len(index))
         if self.training and (self.own_transform is not None or self.connection.alignment):
-            outputs = self._with_own(outputs, inputs, index)
+            outputs = self._with_own(outputs, inputs, index, given["english_index"])
         return self._forward_with(inputs, self.fuse(outputs, self.input_embeddings(inputs, index)), index)
     if output is not None:
         return self._forward_with(inputs, output, as_rows(index))

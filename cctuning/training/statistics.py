@@ -47,10 +47,10 @@ class RunningStatistics:
             self._add("undecided", -((log_p.exp() * log_p).sum(-1) @ counted))
         self._add("selections", counted.sum())
 
-    def add_distances(self, distances: Tensor, counts: Tensor) -> None:
-        """Adds a batch's distances (B,) of F from F_en; `counts` (B,) is False for rows to leave out."""
+    def add_contrasts(self, contrasts: Tensor, counts: Tensor) -> None:
+        """Adds a batch's contrasts (B,) of F with F_en; `counts` (B,) is False for rows to leave out."""
         counted = counts.double()
-        self._add("distances", torch.stack([counted @ distances.double(), counted.sum()]))
+        self._add("contrasts", torch.stack([counted @ contrasts.double(), counted.sum()]))
 
     def _add(self, name: str, value: Tensor) -> None:
         before = self._sums.get(name)
@@ -80,7 +80,7 @@ class RunningStatistics:
         `entropy`: of the next-token distribution, in nats, and `mean_token_accuracy`: the share of label
         tokens that are the most likely next token; means over label tokens.
         `decision_maker/entropy`: of the softmax of its logits, in nats. `decision_maker/layer_<l>`: the share
-        of rows that took layer l, from 0. `alignment`: the mean distance of F from F_en.
+        of rows that took layer l, from 0. `alignment`: the mean contrast of F with F_en, in nats.
         """
         sums = {name: reduce(value).cpu() for name, value in sorted(self._sums.items())}
         self._sums = {}
@@ -92,8 +92,8 @@ class RunningStatistics:
                 values["decision_maker/entropy"] = float(sums["undecided"] / sums["selections"])
             for layer, share in enumerate((sums["layers"] / sums["selections"]).tolist()):
                 values[f"decision_maker/layer_{layer:02d}"] = share
-        if "distances" in sums and sums["distances"][1]:
-            values["alignment"] = float(sums["distances"][0] / sums["distances"][1])
+        if "contrasts" in sums and sums["contrasts"][1]:
+            values["alignment"] = float(sums["contrasts"][0] / sums["contrasts"][1])
         return values
 
 

@@ -277,7 +277,7 @@ class CCTuningTrainer(ResumableTrainer):
         The step's loss and gradients so do not depend on how its rows are split into batches, accumulated
         passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
         Mixtures of experts add their routers' loss, a mean per batch; `connection.alignment` adds the mean
-        distance of F from F_en over the rows of the step. Raises `NonFiniteLossError`.
+        contrast of F with F_en over the rows of the step. Raises `NonFiniteLossError`.
         """
         if not self.model.training:
             inputs = self._each_row_once(inputs, "eval")
@@ -306,13 +306,13 @@ class CCTuningTrainer(ResumableTrainer):
     def _alignment_loss(self, aligned: Tensor, num_items_in_batch: Any) -> Tensor | float:
         """A batch's share of the alignment's loss, of its rows `aligned` (B,); 0 without one."""
         connected = self.connection_model
-        distances = None if connected is None else connected.last_distance
-        if distances is None:
+        contrasts = None if connected is None else connected.last_contrast
+        if contrasts is None:
             return 0.0
-        connected.last_distance = None  # and with it goes its graph
-        counted = aligned.to(distances.device)
-        self.statistics[self._mode].add_distances(distances.detach(), counted)
-        total = (distances * counted).sum() * connected.connection.alignment
+        connected.last_contrast = None  # and with it goes its graph
+        counted = aligned.to(contrasts.device)
+        self.statistics[self._mode].add_contrasts(contrasts.detach(), counted)
+        total = (contrasts * counted).sum() * connected.connection.alignment
         if num_items_in_batch is None or self._aligned_rows is None:
             return total / counted.sum().clamp(min=1)
         return total / self._aligned_rows.clamp(min=1) * self.accelerator.num_processes

@@ -19,6 +19,7 @@ from tests.naive import (
     gradients,
     layers_of,
     naive_bilingual_generate,
+    naive_contrast,
     naive_training_step,
     sublayer_outputs,
 )
@@ -133,11 +134,16 @@ def test_a_share_of_the_rows_has_its_own_vector_in_training_alone(side, checkpoi
 @pytest.mark.parametrize(("checkpointing", "side"), SIDES)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"monolingual_share": 0.5}, {"scale": 2.0, "english_gradient": True, "sublayer": "block"}],
+    [
+        {},
+        {"monolingual_share": 0.5},
+        {"scale": 2.0, "english_gradient": True, "sublayer": "block"},
+        {"pooling": "layer", "layer": -1},
+    ],
 )
-def test_an_alignment_is_the_cosine_of_own_and_english_outputs(settings, side, checkpointing):
+def test_an_alignment_contrasts_own_with_english_outputs(settings, side, checkpointing):
     """Centred, layer by layer; its gradient goes into the prompt's own outputs, read without a connection."""
-    settings = settings | {"centred": True, "pooling": "mean"}
+    settings = {"centred": True, "pooling": "mean"} | settings
     torch.manual_seed(0)
     model, plain, decision_maker = wrapped_and_plain("llama", **settings, alignment=0.5)
     if checkpointing is not None:
@@ -149,19 +155,19 @@ def test_an_alignment_is_the_cosine_of_own_and_english_outputs(settings, side, c
     loss = naive_training_step(plain, rows, decision_maker, given).loss
     torch.manual_seed(SEED)
     out = model(**arguments(rows, side=side), use_cache=False)
-    for row, found in zip(rows, model.last_distance, strict=True):
-        F, F_en = (connected_outputs(plain, ids, given) for ids in (row.prompt, row.english))
-        cosines = [a @ b.detach() / (a.norm() * b.norm().detach()) for a, b in zip(F, F_en, strict=True)]
-        expected = 1 - sum(cosines) / len(cosines)
+    chosen = [-1] if settings["pooling"] == "layer" else range(len(model.decoder_layers))
+    english = [connected_outputs(plain, row.english, given).detach() for row in rows]
+    for number, (row, found) in enumerate(zip(rows, model.last_contrast, strict=True)):
+        expected = naive_contrast(connected_outputs(plain, row.prompt, given), english, number, chosen)
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-        loss = loss + expected / 8
-    (out.loss + 0.5 * model.last_distance.mean()).backward()
+        loss = loss + expected * 0.5 / len(rows)
+    (out.loss + 0.5 * model.last_contrast.mean()).backward()
     parameters = dict(plain.named_parameters())
     values = gradients(loss, parameters)
     for name in parameters:
         close(name, model.get_parameter(name).grad, values[name])
     model.eval()(**arguments(rows))
-    assert model.last_distance is None
+    assert model.last_contrast is None
 
 
 def check(

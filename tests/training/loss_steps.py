@@ -55,7 +55,7 @@ ODD = [
     Split(2, 1, rows=7, drop_last=True),
 ]
 # All ways to split are tried on two kinds that differ in all, one on the others, and with an alignment those
-# of one step, over which its mean is.
+# of one step, over which its mean is; what a row is told from is in its pass.
 THOROUGH = ("sft, full", "soft, lora")
 
 
@@ -78,7 +78,7 @@ class Steps(NamedTuple):
     gradients: list[dict[str, Tensor]]
     log: list[dict[str, float]]
     evaluation: dict[str, float]
-    seen: list[int]  # the rows that this process read, by number
+    passes: list[list[int]]  # the rows that all processes read, by number
 
 
 def examples(kind: str) -> list[Example]:
@@ -198,7 +198,7 @@ def train(kind: str, split: Split) -> Steps:
         collate = trainer.data_collator
 
         def noting(batch: Any) -> Any:
-            seen.extend(row["example"] for row in batch)
+            seen.append([row["example"] for row in batch])
             return collate(batch)
 
         trainer.data_collator = noting
@@ -212,7 +212,16 @@ def train(kind: str, split: Split) -> Steps:
             if split.rows == 7:
                 trainer.train()
                 torch.testing.assert_close(gradients.steps, steps * 2)
-        return Steps(steps, log, evaluation, trained_on)
+        return Steps(steps, log, evaluation, of_all_processes(trained_on))
+
+
+def of_all_processes(passes: list[list[int]]) -> list[list[int]]:
+    """The passes of every process, those of this one first where it is the first."""
+    if not torch.distributed.is_initialized():
+        return passes
+    gathered: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, passes)
+    return [rows for own in gathered for rows in own]
 
 
 def main(folder: Path) -> None:

@@ -4,6 +4,7 @@ In float64, beside nats over label tokens from one plain forward and backward pa
 """
 
 import functools
+import itertools
 import json
 import tempfile
 
@@ -15,6 +16,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 
 from cctuning.connection.connected import connection_of
 from cctuning.training.row_repeats import first_repeat
+from tests.naive import naive_contrast
 from tests.processes import start_two
 from tests.training.loss_steps import (
     KINDS,
@@ -42,7 +44,7 @@ ODD = [
 
 @functools.cache
 def row_by_row(kind):
-    """Of each row alone: its nats, its label tokens, the gradients of its nats by weight, and `aligned`."""
+    """Of each row alone: its nats, its label tokens, and the gradients of its nats by weight."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, exact():
         model = trainer_of(kind, Split(1, 1), folder).model.train()
@@ -55,7 +57,7 @@ def row_by_row(kind):
             labels = torch.tensor(example.input_ids[example.prompt_length :], dtype=torch.long)
             logits = model(**inputs).logits[0, example.prompt_length - 1 : -1]
             nll = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-            rows.append((nll.item(), len(labels), gradients_of(nll, model), aligned(kind, example, model)))
+            rows.append((nll.item(), len(labels), gradients_of(nll, model)))
     return rows
 
 
@@ -69,28 +71,39 @@ def gradients_of(value, model):
     }
 
 
-def aligned(kind, example, model):
-    """The distance of a row from its English, where that is another prompt, and the gradients of it."""
-    prompt, english = example.input_ids[: example.prompt_length], example.english_input_ids
-    if not kind.startswith("aligned") or prompt == english:
-        return None
-    connected = connection_of(model)
-    F = connected.sublayer_outputs(torch.tensor([prompt]))[0]
-    F_en = connected.sublayer_outputs(torch.tensor([english]))[0].detach()
-    cosines = [a @ b / (a.norm() * b.norm()) for a, b in zip(F, F_en, strict=True)]
-    distance = 1 - sum(cosines) / len(cosines)
-    return distance.item(), gradients_of(distance, model)
+def aligned(kind, passes):
+    """The mean contrast of the rows whose English is another prompt, pass by pass, and its gradients."""
+    rows, contrasts = examples(kind), []
+    with tempfile.TemporaryDirectory() as folder, exact():
+        model = trainer_of(kind, Split(1, 1), folder).model.train()
+
+        def outputs(prompt):
+            return connection_of(model).sublayer_outputs(torch.tensor([prompt]))[0]
+
+        for numbers in passes:
+            english = {tuple(rows[number].english_input_ids): None for number in numbers}
+            candidates = [outputs(prompt).detach() for prompt in english]
+            for row in (rows[number] for number in numbers):
+                prompt, own = (
+                    row.input_ids[: row.prompt_length],
+                    list(english).index(tuple(row.english_input_ids)),
+                )
+                if prompt != row.english_input_ids:
+                    contrasts.append(naive_contrast(outputs(prompt), candidates, own, range(2)))
+        assert len(contrasts) == 6  # of 8 rows
+        mean = torch.stack(contrasts).mean()
+        return mean.item(), gradients_of(mean, model)
 
 
 def check(kind, steps, rows):
     """The steps together had these rows, each once, and each step weighted them by their label tokens."""
     expected = [row_by_row(kind)[number] for number in rows]
     all_tokens = sum(tokens for _, tokens, *_ in expected)
-    distances = [distance for *_, distance in expected if distance is not None]
-    if distances:
-        assert len(steps.log) == 1 and len(distances) == 6  # of 8 rows, in one step
-        mean = sum(value for value, _ in distances) / len(distances)
-        assert steps.log[0]["alignment"] == pytest.approx(mean, rel=1e-10)
+    alignment = None
+    if kind.startswith("aligned"):
+        assert len(steps.log) == 1
+        mean, alignment = aligned(kind, steps.passes)
+        assert steps.log[0]["alignment"] == pytest.approx(mean, rel=1e-10, abs=1e-14)
         assert [tokens for _, tokens, *_ in expected].count(0) == len(SILENT)
     of_steps = [
         sum(value for name, value in line.items() if name.startswith("tokens/")) for line in steps.log
@@ -107,9 +120,9 @@ def check(kind, steps, rows):
             gradients[name] * tokens for gradients, tokens in zip(steps.gradients, of_steps, strict=True)
         )
         own = name.removeprefix("module.")
-        by_hand = sum(gradients[own] for *_, gradients, _ in expected)
-        for _, gradients in distances:
-            by_hand = by_hand + 0.5 * all_tokens / len(distances) * gradients[own]
+        by_hand = sum(gradients[own] for *_, gradients in expected)
+        if alignment is not None:
+            by_hand = by_hand + 0.5 * all_tokens * alignment[own]
         scale = by_hand.abs().max() or 1.0
         assert ours.dtype == torch.float64
         torch.testing.assert_close(summed / scale, by_hand / scale, rtol=0, atol=1e-10)
@@ -130,7 +143,7 @@ def check_evaluation(kind, evaluation, rows):
 def test_batches_and_accumulation_do_not_change_a_step(kind):
     for split in splits_of(kind, Split(2, 4), EVEN, ODD):
         steps = train(kind, split)
-        rows = steps.seen if split.drop_last else range(split.rows)
+        rows = list(itertools.chain(*steps.passes)) if split.drop_last else range(split.rows)
         assert len(set(rows)) == len(rows) == (6 if split.drop_last else split.rows)
         check(kind, steps, rows)
         if steps.evaluation and not split.drop_last:
@@ -168,7 +181,7 @@ def test_rows_that_do_not_fill_a_step_of_all_processes_are_dropped_when_asked(tw
     splits = TWO_PROCESSES["sft, full"]
     [number] = [number for number, split in enumerate(splits) if split.drop_last]
     steps = read_steps(two_processes, f"sft, full-{number}")
-    assert len(steps.seen) == 2 and len(steps.log) == 1  # of this process: both took 4 of the 7 rows
+    assert len(steps.passes) == 2 and len(steps.log) == 1  # both processes took 4 of the 7 rows
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4])

@@ -59,10 +59,10 @@ def test_against_numpy():
 
 def test_distances_are_means_over_the_rows_that_count():
     statistics = RunningStatistics(LANGUAGES)
-    statistics.add_distances(torch.tensor([0.5, 1.0, 7.0]), torch.tensor([True, True, False]))
-    statistics.add_distances(torch.tensor([1.5]), torch.tensor([True]))
+    statistics.add_contrasts(torch.tensor([0.5, 1.0, 7.0]), torch.tensor([True, True, False]))
+    statistics.add_contrasts(torch.tensor([1.5]), torch.tensor([True]))
     assert statistics.collect()["alignment"] == pytest.approx(1.0)
-    statistics.add_distances(torch.tensor([1.5]), torch.tensor([False]))
+    statistics.add_contrasts(torch.tensor([1.5]), torch.tensor([False]))
     assert "alignment" not in statistics.collect()
 
 
