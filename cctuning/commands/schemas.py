@@ -124,7 +124,7 @@ class ConnectionSettings:
     alignment: float = number(
         0.0,
         at_least=0,
-        help="weight of a loss that turns a prompt's own outputs, centred, towards the English",
+        help="weight of a contrastive loss that turns a prompt's own outputs towards the English",
     )
 
 
@@ -308,6 +308,11 @@ class TrainRecipe:
         if self.load_in_4bit and not self.lora.enabled:
             raise ValueError(
                 "load_in_4bit=True leaves no weight of the base to train: set lora.enabled=true (QLoRA)"
+            )
+        if self.connection.alignment and self.per_device_train_batch_size == 1:
+            raise ValueError(
+                f"connection.alignment={self.connection.alignment} tells a row's English prompt from those of the "
+                "other rows of a pass, and per_device_train_batch_size=1 has none: set it to 2 or more"
             )
         self._check_evaluations()
         self._check_streaming()

@@ -61,7 +61,7 @@ class ConnectionConfig:
     decision_maker_norm: bool = False  # layer norm of the Decision Maker's input, which starts undecided
     target_layer: int = 0  # to whose output f is added, from 0; -1 is the last
     monolingual_share: float = 0.0  # of the training rows, whose vector is their own F · W_T
-    alignment: float = 0.0  # weight of a loss in training that turns F, from x, towards F_en
+    alignment: float = 0.0  # weight of a contrastive loss in training that turns F, from x, towards F_en
 
     def __post_init__(self) -> None:
         for name, accepted in {"pooling": tuple(POOLINGS), **_CHOICES}.items():

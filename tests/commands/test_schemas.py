@@ -289,6 +289,10 @@ def test_arguments_of_a_template_are_shown_with_their_place():
         ),
         (["eval_share=0.1", "load_best_model_at_end=true", "save_strategy=steps"], "save_strategy=epoch"),
         (["connection.turns=all", "mask_history=false"], "mask_history"),
+        (
+            ["connection.centred=true", "connection.alignment=1", "per_device_train_batch_size=1"],
+            "per_device_train_batch_size=1",
+        ),
         (["load_in_4bit=true"], "lora.enabled=true"),
     ],
 )

@@ -16,7 +16,7 @@ KEYS = keys_of(TrainRecipe)
 NEEDED = ["model_name_or_path=m", "data=rows.jsonl"]
 # With rules over several.
 TOGETHER = ("connection", "run_name", "eval_", "load_best_model", "early_stopping", "metric_for_best_model")
-TOGETHER += ("hub_", "load_in_4bit", "bnb_4bit_", "streaming", "buffer_size")
+TOGETHER += ("per_device_train_batch_size", "hub_", "load_in_4bit", "bnb_4bit_", "streaming", "buffer_size")
 
 texts = st.text(max_size=6) | st.sampled_from(
     ["${seed}", "${a", "[a", "{", "???", "null", "nan", "1e400", "1_0"]
