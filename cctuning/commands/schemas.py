@@ -311,8 +311,8 @@ class TrainRecipe:
             )
         if self.connection.alignment and self.per_device_train_batch_size == 1:
             raise ValueError(
-                f"connection.alignment={self.connection.alignment} tells a row's English prompt from those of "
-                "the other rows of a pass, and per_device_train_batch_size=1 has none: set it to 2 or more"
+                f"connection.alignment={self.connection.alignment} tells a row's English prompt from "
+                "those of a pass's other rows, and per_device_train_batch_size=1 has none: set 2 or more"
             )
         self._check_evaluations()
         self._check_streaming()

@@ -235,6 +235,6 @@ def _loss(step: Step, model: Any, base: Any, batch: dict[str, Any], counter: Liv
 
 def _alignment(base: Any) -> Tensor | float:
     """The alignment's share of the loss; 0 without one."""
-    distances: Tensor | None = getattr(base, "last_distance", None)
-    base.last_distance = None
-    return 0.0 if distances is None else distances.sum()
+    contrasts: Tensor | None = getattr(base, "last_contrast", None)
+    base.last_contrast = None
+    return 0.0 if contrasts is None else contrasts.sum()
