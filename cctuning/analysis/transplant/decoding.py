@@ -27,7 +27,10 @@ class Rows(Protocol):
 
     model: PreTrainedModel
     slots: int
-    token_forwards: list[int]  # for each question that the batch began with, padding and copies included
+
+    @property
+    def token_forwards(self) -> list[int]:
+        """For each question that the batch began with, padding and copies included."""
 
     @property
     def questions(self) -> int:

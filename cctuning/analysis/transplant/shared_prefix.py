@@ -176,7 +176,7 @@ class SharedRows:
         depths = torch.arange(tokens.shape[1])[None] if trees is None else trees.depths
         starts = torch.tensor(self.prefix.lengths)[:, None] + offset
         positions = (starts + depths).repeat_interleave(self.slots, 0).to(tokens.device)
-        read = [len(tokens)] * len(self._layers)
+        read: Sequence[int] = [len(tokens)] * len(self._layers)
         if self._rows:
             tokens, positions, read = tokens[: self._rows[0]], positions[:1], self._rows
         with attention_by(self.model, self), _rows_by_layer(self.model, self._rows):
