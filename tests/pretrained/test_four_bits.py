@@ -73,7 +73,8 @@ def test_a_connected_step_is_that_of_the_numbers_that_four_bits_stand_for(base, 
     for key, weight in trained.items():
         gradient = expected[key].T if key == name else expected[key]
         assert gradient.abs().max() > 0, key
-        torch.testing.assert_close(weight.grad, gradient, rtol=1e-3, atol=1e-6, msg=key)
+        # As a whole: single elements may be next to nothing, and float32 rounds the largest.
+        assert (weight.grad - gradient).norm() < 1e-4 * gradient.norm(), key
 
 
 def saved_adapter(base, folder, *, settings=SETTINGS, dtype="float32"):
