@@ -79,8 +79,11 @@ def _together(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if command != "train":
         return {}
     reentrant = settings.get("gradient_checkpointing_reentrant")
+    aligned = settings.get("connection", {}).get("alignment")
     return {
         "rows_of_a_step": settings.get("rows_of_a_step", rows_of_a_step(settings)),
+        # From which a row is to tell its own English prompt.
+        "rows_of_a_pass": settings.get("per_device_train_batch_size") if aligned else None,
         # Of which checkpoints the best one is taken.
         "saves": settings.get("load_best_model_at_end")
         and [settings.get(name) for name in ("save_strategy", "save_steps")],

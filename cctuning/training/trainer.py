@@ -70,8 +70,8 @@ class CCTuningTrainer(ResumableTrainer):
         train_dataset: training rows (`instruction`, `output`, and for a connected model `instruction_en`; see
             `rows.read_rows`) as a `datasets.Dataset` or dictionaries, where `args.max_length` bounds prompt
             and response, and the English prompt, in tokens; with `connection.alignment` rows may lack the
-            response; or examples as `examples.encode` makes them, or
-            `StreamedExamples`, which come in their own order.
+            response; or examples as `encoding.encode` makes them, or `StreamedExamples`, which come in their
+            own order.
         eval_dataset: likewise.
         processing_class: the tokenizer, saved with every checkpoint; without a chat template it gets "plain".
         english_buckets: at most so many length buckets for a batch's English prompts; engines that shard the
@@ -274,10 +274,10 @@ class CCTuningTrainer(ResumableTrainer):
     ) -> Any:
         """A batch's share of the loss (eq. 1): its labels' nats over the label tokens of the whole step.
 
-        The step's loss and gradients so do not depend on how its rows are split into batches, accumulated
+        These losses and gradients do not depend on how a step's rows are split into batches, accumulated
         passes and processes. Without `num_items_in_batch`, as in an evaluation, the batch counts as a step.
-        Mixtures of experts add their routers' loss, a mean per batch; `connection.alignment` adds the mean
-        contrast of F with F_en over the rows of the step. Raises `NonFiniteLossError`.
+        Two losses do: mixtures of experts add their routers', a mean per batch; `connection.alignment` adds
+        the mean over the step's rows of each one's contrast with its batch. Raises `NonFiniteLossError`.
         """
         if not self.model.training:
             inputs = self._each_row_once(inputs, "eval")

@@ -97,3 +97,12 @@ def test_the_message_says_what_differs_and_what_to_do():
     ]
     older = changed_settings("fit", {}, {"new": 1})
     assert "unknown to the version" in other_settings("out holds a run", older, "Remove it")
+
+
+def test_of_an_alignment_the_rows_of_a_pass_may_not_change():
+    sizes = [{"total_batch_size": 8, "per_device_train_batch_size": size} for size in (2, 4)]
+    assert changed_settings("train", *sizes) == []
+    aligned = [{**settings, "connection": {"alignment": 0.5}} for settings in sizes]
+    assert changed_settings("train", *aligned) == ["rows_of_a_pass: 2 -> 4"]
+    without = [{**settings, "connection": {"alignment": 0.0}} for settings in sizes]
+    assert changed_settings("train", *without) == []

@@ -1,5 +1,6 @@
 """However its rows are split into batches, accumulated passes and processes, a step is the same step.
 
+But for an alignment, which tells a row from others of its pass: it is compared in the passes that were made.
 In float64, beside nats over label tokens from one plain forward and backward pass per row.
 """
 
@@ -84,10 +85,8 @@ def aligned(kind, passes):
             english = {tuple(rows[number].english_input_ids): None for number in numbers}
             candidates = [outputs(prompt).detach() for prompt in english]
             for row in (rows[number] for number in numbers):
-                prompt, own = (
-                    row.input_ids[: row.prompt_length],
-                    list(english).index(tuple(row.english_input_ids)),
-                )
+                prompt = row.input_ids[: row.prompt_length]
+                own = list(english).index(tuple(row.english_input_ids))
                 if prompt != row.english_input_ids:
                     contrasts.append(naive_contrast(outputs(prompt), candidates, own, range(2)))
         assert len(contrasts) == 6  # of 8 rows

@@ -111,8 +111,8 @@ def trace_step(step: Step, layers: int | None = None, *, gradients_leave: bool =
     Gradients are in it, where passes are accumulated those of the passes before as well; with
     `gradients_leave` only until they are complete, as an engine takes them then. The phases are english, own
     (where prompts are read unconnected, too), forward and head; backward: head backward, last layer, between,
-    first layer, embedding, rest, and those from last layer to embedding once more, as "own", where that
-    reading is differentiated; and end.
+    first layer, embedding, rest, and those from between to embedding once more, as "own", where that reading
+    is differentiated; and end.
     """
     counter = LiveStorages()
     model = build_model(step, layers)
@@ -235,6 +235,8 @@ def _loss(step: Step, model: Any, base: Any, batch: dict[str, Any], counter: Liv
 
 def _alignment(base: Any) -> Tensor | float:
     """The alignment's share of the loss; 0 without one."""
-    contrasts: Tensor | None = getattr(base, "last_contrast", None)
-    base.last_contrast = None
-    return 0.0 if contrasts is None else contrasts.sum()
+    if not is_connected(base) or base.last_contrast is None:
+        return 0.0
+    contrasts: Tensor = base.last_contrast
+    base.last_contrast = None  # as in training, so that it keeps no graph
+    return contrasts.sum()

@@ -91,6 +91,14 @@ def test_two_small_models_tell_the_peak_of_a_deep_one(changes):
     assert estimate.total == pytest.approx(whole + real_weights(step), rel=0.002)
 
 
+@pytest.mark.parametrize(
+    ("connection", "backward"), [(ALIGNED, {"own between", "own first layer", "own embedding"}), (OWN, set())]
+)
+def test_an_alignment_alone_differentiates_the_reading_of_a_rows_own_prompt(connection, backward):
+    phases = trace_step(step_of(SHAPES["tiny"], connection=connection))
+    assert {phase for phase in phases if phase.startswith("own")} == {"own"} | backward
+
+
 def real_model(step):
     model = AutoModelForCausalLM.from_config(step.config)
     model = CCTuningModel.wrap(model, step.connection) if step.connection else model
