@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cctuning.data.fields import is_english
 from cctuning.preparation.aya_source import AYA, AyaRow, read_aya
-from cctuning.preparation.command import check_target, ended, language_table, rows_file, typed, whole_number
+from cctuning.preparation.command import check_target, language_table, rows_file, script, whole_number
 from cctuning.preparation.files import COLUMNS, Record, write_records
 from cctuning.preparation.manifest import write_manifest
 from cctuning.preparation.shingles import normalised
@@ -22,13 +22,6 @@ from cctuning.tools.progress import tracked
 
 ROWS = 20_236  # of the paper
 SHORTEST, LONGEST = 2, 4000  # characters; the longest are of prompt and response together
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads, draws, writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("aya", arguments)
-    return ended(lambda: _prepare(options, command))
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -143,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=42, help="of the draw (default: %(default)s)")
     return parser
 
+
+main = script(_parser, _prepare)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -27,15 +27,7 @@ from cctuning.preparation.authors import (
     training_file,
 )
 from cctuning.preparation.aya_source import AYA, read_aya
-from cctuning.preparation.command import (
-    check_target,
-    ended,
-    language_table,
-    rows_file,
-    share,
-    typed,
-    whole_number,
-)
+from cctuning.preparation.command import check_target, language_table, rows_file, script, share, whole_number
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.tools.console import PlainConsole, new_console
@@ -52,13 +44,6 @@ class Labels:
 
     rows: list[Row]
     origins: Counter[str]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Downloads, checks, labels and writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("aya_parallel", arguments)
-    return ended(lambda: _prepare(options, command), stopped="stopped; the same command goes on")
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -270,6 +255,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     return parser
 
+
+main = script(_parser, _prepare, stopped="stopped; the same command goes on")
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -14,7 +14,9 @@ from cctuning.tools.files import write_whole
 Ids = list[int | str]
 
 
-def find_issues(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, Ids]]:
+def find_issues(
+    benchmark: Benchmark, items: Mapping[str, Sequence[Item]], *, without: str | None = None
+) -> dict[str, dict[str, Ids]]:
     """Language -> reason -> ids, of the items of each language.
 
     - answer_differs_from_en: a choice whose right label is another one in English, so that the two cannot
@@ -22,13 +24,16 @@ def find_issues(benchmark: Benchmark, items: Mapping[str, Sequence[Item]]) -> di
     - answer_not_in_prompt: a question about a paragraph whose answer does not stand in it;
     - no_parallel: there is no parallel text, though there is a translator for it;
     - faulty_parallel: its translation looks faulty (`parallel_faults` in the row says why).
+
+    `without`: a reason that is none here.
     """
     english = {item.id: item for item in items.get("en", ())}
     by_language: dict[str, dict[str, Ids]] = {}
     for language, of_language in items.items():
         for item in of_language:
             for reason in _reasons(benchmark, item, english):
-                by_language.setdefault(language, {}).setdefault(reason, []).append(item.id)
+                if reason != without:
+                    by_language.setdefault(language, {}).setdefault(reason, []).append(item.id)
     return by_language
 
 

@@ -29,21 +29,12 @@ from cctuning.preparation.authors_benchmarks import AUTHORS_BENCHMARKS
 from cctuning.preparation.benchmark_issues import find_issues, read_issues, write_issues
 from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from cctuning.preparation.benchmark_sources import Load, from_authors, from_hub
-from cctuning.preparation.command import ended, typed
+from cctuning.preparation.command import script
 from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.console import PlainConsole, new_console
 from cctuning.translation import KINDS, Translator, load_translator
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return ended(
-        lambda: _run(options, typed("benchmarks", arguments)),
-        stopped="stopped: the same command goes on with the files that are missing",
-    )
 
 
 def _run(options: argparse.Namespace, command: list[str]) -> int:
@@ -64,9 +55,8 @@ def _run(options: argparse.Namespace, command: list[str]) -> int:
         items = _write_benchmark(benchmark, chosen, folder, options, command, translator, load, console)
         if not items:
             continue
-        issues = find_issues(benchmark, items)
-        if translator is None and options.source == "hub":  # a parallel that nobody asked for is no issue
-            issues = _without(issues, "no_parallel")
+        not_asked_for = translator is None and options.source == "hub"
+        issues = find_issues(benchmark, items, without="no_parallel" if not_asked_for else None)
         write_issues(folder, benchmark, issues)
         console.print(_table(benchmark, items, issues))
     return 0
@@ -187,14 +177,6 @@ def _translator(options: argparse.Namespace) -> Translator | None:
     return load_translator(options.translator, model=options.translator_model)
 
 
-def _without(issues: dict[str, dict[str, Any]], reason: str) -> dict[str, dict[str, Any]]:
-    others = {
-        language: {name: ids for name, ids in reasons.items() if name != reason}
-        for language, reasons in issues.items()
-    }
-    return {language: reasons for language, reasons in others.items() if reasons}
-
-
 def _table(benchmark: Benchmark, items: dict[str, list[Item]], issues: dict[str, dict[str, Any]]) -> Table:
     rows = [
         [
@@ -238,6 +220,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=SEED, help=f"of the samples (default: {SEED}, the papers')")
     return parser
 
+
+main = script(_parser, _run, stopped="stopped: the same command goes on with the files that are missing")
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -14,7 +14,7 @@ from rich import box
 from rich.table import Table
 
 from cctuning.data.rows import Problem, Row, rejected, write_rejects
-from cctuning.preparation.command import add_row_arguments, check_target, ended, named_rows, rows_file
+from cctuning.preparation.command import add_row_arguments, check_target, named_rows, rows_file, script
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
 from cctuning.reporting.tables import RecordTable
@@ -62,12 +62,6 @@ def _language_report(language: str, rows: Sequence[Row]) -> LanguageReport:
 def percentile(values: Sequence[int], percent: float) -> int:
     """The smallest of the sorted `values` that at least `percent` % of them do not exceed."""
     return values[max(math.ceil(len(values) * percent / 100), 1) - 1]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report, writes what was asked for, and returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return ended(lambda: _check(options))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -152,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     return parser
 
+
+main = script(_parser, lambda options, command: _check(options))
 
 if __name__ == "__main__":
     raise SystemExit(main())

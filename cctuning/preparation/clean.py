@@ -13,15 +13,7 @@ from typing import Any
 from rich import box
 
 from cctuning.data.rows import Row
-from cctuning.preparation.command import (
-    add_row_arguments,
-    check_target,
-    ended,
-    named_rows,
-    rows_file,
-    share,
-    typed,
-)
+from cctuning.preparation.command import add_row_arguments, check_target, named_rows, rows_file, script, share
 from cctuning.preparation.files import removed_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.near_duplicates import NearDuplicate, near_duplicates
@@ -35,13 +27,6 @@ HELD = "benchmark question"
 THRESHOLD = 0.8
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads, removes, writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("clean", arguments)
-    return ended(lambda: _clean(options, command))
-
-
 def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.write)
     console = new_console()
@@ -52,8 +37,8 @@ def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
     kept = _without(left, near)
     write_rows(kept, options.write)
     removed = [*map(_held_record, held), *map(_near_record, near)]
-    write_whole(removed_path(options.write), "".join(map(_line, removed)))
-    left_out = {HELD: len(held), NEAR: len(near)}
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in removed)
+    write_whole(removed_path(options.write), "".join(lines))
     write_manifest(
         options.write,
         command=command,
@@ -62,7 +47,7 @@ def _clean(options: argparse.Namespace, command: Sequence[str]) -> int:
         counts=count_languages(kept),
         seed=options.seed,
         settings={"near": options.near, "overlap": options.overlap, "questions too short to tell": short},
-        left_out=left_out,
+        left_out={HELD: len(held), NEAR: len(near)},
         packages=["datasketch", "numpy", "scipy"],
     )
     _print(removed, short, console)
@@ -104,10 +89,6 @@ def _record(reason: str, similarity: float, row: Row, of: dict[str, Any]) -> dic
     fields = {name: getattr(row, name) for name in ("file", "number", "id", "language")}
     texts = {name: getattr(row, name) for name in ("instruction", "instruction_en", "output")}
     return {"reason": reason, "similarity": round(similarity, 4), **fields, **texts, "of": of}
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole) -> None:
@@ -156,6 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of the hash functions (default: %(default)s)")
     return parser
 
+
+main = script(_parser, _clean)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -19,29 +19,37 @@ _BESIDE = 4  # languages in a line of a table
 _REPAIR = "Repair them, or write the others to a file: cctuning prepare check DATA --write FILE"
 
 
-def ended(work: Callable[[], int], *, stopped: str = "stopped") -> int:
-    """Runs a script's work and returns its exit status.
+def script(
+    new_parser: Callable[[], argparse.ArgumentParser],
+    work: Callable[[argparse.Namespace, list[str]], int],
+    *,
+    stopped: str = "stopped",
+) -> Callable[..., int]:
+    """The `main(arguments)` of a script, which returns its exit status; without arguments, of the process's.
 
-    Errors and signals end it as they end a command (see `run`), but with status 2 in place of 1.
+    `work` gets the options, and the command as it was typed, for the manifest. Errors and signals end it as
+    they end a command (see `run`), but with status 2 in place of 1.
     """
-    status: list[int] = []
-    try:
-        run(lambda: status.append(_with_advice(work)), stopped=stopped, failed=FAILED)
-    except SystemExit as end:
-        return int(end.code or 0)
-    return status[0]
 
+    def main(arguments: Sequence[str] | None = None) -> int:
+        parser = new_parser()
+        options = parser.parse_args(arguments)
+        command = [*parser.prog.split(), *(sys.argv[1:] if arguments is None else arguments)]
+        status: list[int] = []
 
-def _with_advice(work: Callable[[], int]) -> int:
-    try:
-        return work()
-    except BadRowsError as error:
-        raise ValueError(f"{error.listed}\n{_REPAIR}") from error
+        def with_advice() -> None:
+            try:
+                status.append(work(options, command))
+            except BadRowsError as error:
+                raise ValueError(f"{error.listed}\n{_REPAIR}") from error
 
+        try:
+            run(with_advice, stopped=stopped, failed=FAILED)
+        except SystemExit as end:
+            return int(end.code or 0)
+        return status[0]
 
-def typed(script: str, arguments: Sequence[str] | None) -> list[str]:
-    """The command as it was typed, for the manifest. `arguments`: None for those of the process."""
-    return ["cctuning", "prepare", script, *(sys.argv[1:] if arguments is None else arguments)]
+    return main
 
 
 def add_row_arguments(parser: argparse.ArgumentParser, *, english: bool = True) -> None:

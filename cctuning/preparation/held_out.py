@@ -34,11 +34,10 @@ from cctuning.evaluation.scoring.words import words
 from cctuning.preparation.command import (
     add_row_arguments,
     check_target,
-    ended,
     language_table,
     named_rows,
+    script,
     share,
-    typed,
     whole_number,
 )
 from cctuning.preparation.files import write_rows
@@ -51,13 +50,6 @@ HELD_OUT, ENGLISH_ONLY = "held_out", "english_only"
 _ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
 
 Versions = dict[str, Row]  # the rows of an item, by language
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads, splits, writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("held_out", arguments)
-    return ended(lambda: _prepare(options, command))
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -278,3 +270,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--per_answer", type=whole_number, default=6, help="items with one English answer (default: 6)")
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     return parser
+
+
+main = script(_parser, _prepare)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

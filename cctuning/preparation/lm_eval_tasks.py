@@ -5,13 +5,12 @@ cctuning_mkqa_ar one of them. Their questions are the local files of --metadata 
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from cctuning.commands.schemas import EvaluateRecipe
 from cctuning.evaluation.benchmarks import BENCHMARKS
 from cctuning.evaluation.items.benchmark import Benchmark
-from cctuning.preparation.command import ended
+from cctuning.preparation.command import script
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
@@ -42,12 +41,6 @@ aggregate_metric_list: # means over languages, whatever their numbers of questio
 metadata: {{version: 1}}
 """
 _GROUP_METRIC = "  - {{metric: {}, weight_by_size: false}}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the files and returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return ended(lambda: _write(options.output))
 
 
 def _write(folder: Path) -> int:
@@ -106,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     return parser
 
+
+main = script(_parser, lambda options, command: _write(options.output))
 
 if __name__ == "__main__":
     raise SystemExit(main())

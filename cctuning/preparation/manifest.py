@@ -20,7 +20,6 @@ from cctuning.data.rows import Row
 from cctuning.tools.files import write_whole
 
 MANIFEST = "manifest.json"
-_ALWAYS = ("cctuning",)  # packages whose version every entry holds
 
 
 class ManifestError(ValueError):
@@ -75,11 +74,11 @@ def write_manifest(
     }
     written = {output["file"] for output in entry["outputs"]}
     entries = read_manifest(path) if path.exists() else []
-    kept = [
-        earlier
-        for earlier in entries
-        if _is_there(earlier, folder) and not written & _names(earlier["outputs"])
-    ]
+    kept = []
+    for earlier in entries:
+        names = _names(earlier["outputs"])
+        if not written & names and any((folder / name).is_file() for name in names):
+            kept.append(earlier)
     write_whole(path, json.dumps([*kept, entry], ensure_ascii=False, indent=2) + "\n")
     return entry
 
@@ -170,10 +169,6 @@ def _fault(described: Mapping[str, Any], folder: Path) -> str | None:
     return None if sha256(path) == described["sha256"] else "has another content"
 
 
-def _is_there(entry: Mapping[str, Any], folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _names(entry["outputs"]))
-
-
 def _names(files: Iterable[Mapping[str, Any]]) -> set[str]:
     return {file["file"] for file in files if "file" in file}
 
@@ -192,7 +187,7 @@ def _is_file(value: Any) -> bool:
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
     versions = {"python": platform.python_version()}
-    for package in (*_ALWAYS, *packages):
+    for package in ("cctuning", *packages):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

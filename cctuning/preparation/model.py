@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.commands.run import quiet_libraries
-from cctuning.preparation.command import ended, typed
+from cctuning.preparation.command import script
 from cctuning.preparation.manifest import write_manifest
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import GGUF_SUFFIX, kind_of
@@ -25,12 +25,6 @@ from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Converts; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return ended(lambda: _convert(options, typed("model", arguments)))
 
 
 def _convert(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -148,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     return parser
 
+
+main = script(_parser, _convert)
 
 if __name__ == "__main__":
     raise SystemExit(main())

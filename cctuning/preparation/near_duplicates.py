@@ -91,14 +91,15 @@ def _texts(rows: Sequence[Row]) -> list[_Text]:
     shared = frame(prompts)
     rests = [distinctive(prompt, shared) for prompt in prompts]
     return [
-        _Text(rest if rest.size else whole, whole, shingles(row.output), _numbers(row))
+        _Text(
+            rest if rest.size else whole,
+            whole,
+            shingles(row.output),
+            sorted(re.findall(r"\d+", row.instruction)),
+        )
         for row, rest in zip(rows, rests, strict=True)
         for whole in [shingles(row.instruction)]
     ]
-
-
-def _numbers(row: Row) -> list[str]:
-    return sorted(re.findall(r"\d+", row.instruction))
 
 
 def _similarity(text: _Text, other: _Text, threshold: float) -> float | None:

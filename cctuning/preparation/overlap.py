@@ -30,7 +30,7 @@ from cctuning.preparation.shingles import (
     shingles,
 )
 from cctuning.settings.near_matches import did_you_mean
-from cctuning.tools.progress import ProgressBar, progress_bar, tracked
+from cctuning.tools.progress import progress_bar, tracked
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -97,7 +97,15 @@ def overlaps(rows: Sequence[Row], questions: Sequence[Question], *, threshold: f
     vocabulary = np.unique(np.concatenate([question.shingles for question in questions]))
     of_questions = _matrix([question.shingles for question in questions], vocabulary)
     with progress_bar("benchmark overlap", 2 * len(rows), transient=True) as bar:
-        texts = [_matrix(_shingled(rows, text, bar), vocabulary) for text in (_text, _english_text)]
+
+        def counted(text: str) -> Shingles:
+            bar.advance()
+            return shingles(text)
+
+        texts = [
+            _matrix([counted(f"{row.instruction}\n{row.output}") for row in rows], vocabulary),
+            _matrix([counted(f"{row.instruction_en}\n{row.output_en or ''}") for row in rows], vocabulary),
+        ]
     seen = np.bincount(np.concatenate([text.indices for text in texts]), minlength=vocabulary.size)
     needed = np.array([math.ceil(threshold * question.shingles.size - 1e-9) for question in questions])
     rarest = _rarest(of_questions, seen, needed)
@@ -140,25 +148,12 @@ def _held(
                 yield int(numbers[part][place]), int(questions[part][place]), int(shared[place])
 
 
-def _shingled(rows: Sequence[Row], text: Callable[[Row], str], bar: ProgressBar) -> list[Shingles]:
-    of_rows = []
-    for row in rows:
-        of_rows.append(shingles(text(row)))
-        bar.advance()
-    return of_rows
-
-
-def _text(row: Row) -> str:
-    return f"{row.instruction}\n{row.output}"
-
-
-def _english_text(row: Row) -> str:
-    return f"{row.instruction_en}\n{row.output_en or ''}"
-
-
 def _matrix(texts: Sequence[Shingles], vocabulary: Shingles) -> csr_array:
     """(texts, vocabulary): 1 where a text has a shingle; those outside of the vocabulary are left out."""
-    columns = [_places(text, vocabulary) for text in texts]
+    columns = []
+    for text in texts:
+        found = np.minimum(np.searchsorted(vocabulary, text), vocabulary.size - 1)
+        columns.append(found[vocabulary[found] == text])
     ends = np.cumsum([0, *(column.size for column in columns)])
     places = np.concatenate(columns)
     return _csr(places, ends, (len(texts), vocabulary.size))
@@ -169,11 +164,6 @@ def _csr(places: Any, ends: Any, shape: tuple[int, ...]) -> csr_array:
     from scipy.sparse import csr_array  # here: it takes long, and `--help` does without it
 
     return csr_array((np.ones(places.size, dtype=np.int32), places, ends), shape)
-
-
-def _places(text: Shingles, vocabulary: Shingles) -> npt.NDArray[np.int64]:
-    places = np.minimum(np.searchsorted(vocabulary, text), vocabulary.size - 1)
-    return places[vocabulary[places] == text]
 
 
 def _of_file(source: Source, cut: Callable[[str], Grams]) -> Iterator[Question]:

@@ -19,11 +19,10 @@ from cctuning.data.rows import Row
 from cctuning.preparation.command import (
     add_row_arguments,
     check_target,
-    ended,
     language_table,
     named_rows,
     rows_file,
-    typed,
+    script,
 )
 from cctuning.preparation.files import write_rows
 from cctuning.preparation.manifest import write_manifest
@@ -33,13 +32,6 @@ from cctuning.translation.prompt import translation_prompt
 
 SETTINGS = ("en", "mt")
 DIRECTIONS = ("from_english", "into_english", "both")  # of +MT; the paper's is the first
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads, adds, writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("settings", arguments)
-    return ended(lambda: _prepare(options, command))
 
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -177,6 +169,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     return parser
 
+
+main = script(_parser, _prepare)
 
 if __name__ == "__main__":
     raise SystemExit(main())

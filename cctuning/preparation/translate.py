@@ -18,14 +18,7 @@ from rich.console import Console
 from cctuning.data.fields import UNKNOWN_LANGUAGE, is_blank
 from cctuning.data.language_id import identify
 from cctuning.data.rows import Problem, Row, write_rejects
-from cctuning.preparation.command import (
-    add_row_arguments,
-    check_target,
-    ended,
-    rows_file,
-    typed,
-    whole_number,
-)
+from cctuning.preparation.command import add_row_arguments, check_target, rows_file, script, whole_number
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import count_languages, write_manifest
 from cctuning.preparation.untranslated import read_candidates
@@ -38,14 +31,6 @@ from cctuning.translation.languages import find_language
 _TEXTS = ("instruction", "instruction_en", "output", "output_en")
 _VLLM_CHUNK = 1024  # texts between two savings: vLLM makes its batches of all that it is given
 _NO_LANGUAGE = "is missing; say it with --language, or have it identified with --from auto"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads, translates, checks, writes; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command = typed("translate", arguments)
-    stopped = "stopped; the same command goes on, what was translated is kept"
-    return ended(lambda: _run(options, command), stopped=stopped)
 
 
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -71,7 +56,8 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     write_rows(kept, options.output)
     problems += rejected
     listed = write_rejects(problems, rejects_path(options.output))
-    reasons = Counter(_kind(problem.message) for problem in problems)
+    # Faults are counted without what is the row's own: numbers and quotations.
+    reasons = Counter(re.sub(r"'.*'|\d[\d.,e+-]*", "...", problem.message) for problem in problems)
     write_manifest(
         options.output,
         command=command,
@@ -94,11 +80,6 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
         console.print(f"{count} with a fault: {reason}")
     console.print(f"{len(kept):,} rows -> {options.output}; {listed:,} -> {rejects_path(options.output)}")
     return 0
-
-
-def _kind(fault: str) -> str:
-    """A fault without what is the row's own: numbers and quotations."""
-    return re.sub(r"'.*'|\d[\d.,e+-]*", "...", fault)
 
 
 def without_language(
@@ -253,6 +234,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, metavar="FILE", help="default: beside the output, .translations.jsonl")
     return parser
 
+
+main = script(_parser, _run, stopped="stopped; the same command goes on, what was translated is kept")
 
 if __name__ == "__main__":
     raise SystemExit(main())

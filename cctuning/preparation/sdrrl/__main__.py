@@ -5,28 +5,19 @@ given again; answers and translations are kept beside the file.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from cctuning.data.fields import is_language_code
-from cctuning.preparation.command import add_row_arguments, ended, pair, rows_file, share, typed, whole_number
+from cctuning.preparation.command import add_row_arguments, pair, rows_file, script, share, whole_number
 from cctuning.preparation.sdrrl.draw import SHARES
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.translation import KINDS
 
-_STOPPED = "stopped; the same command goes on from here"
 
+def _make(options: argparse.Namespace, command: list[str]) -> int:
+    from cctuning.preparation.sdrrl.make import make  # imported here: --help should not wait for torch
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the rows, prints how many there are, and returns the exit status."""
-    options = _parser().parse_args(arguments)
-
-    def work() -> int:
-        from cctuning.preparation.sdrrl.make import make  # imported here: --help should not wait for torch
-
-        return make(options, typed("sdrrl", arguments))
-
-    return ended(work, stopped=_STOPPED)
+    return make(options, command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,6 +87,8 @@ def _share(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{kind!r} is no kind{did_you_mean(kind, SHARES)}")
     return kind, share(number)
 
+
+main = script(_parser, _make, stopped="stopped; the same command goes on from here")
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,7 +1,7 @@
 """Draw of base rows for each kind of added row."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cctuning.data.fields import is_english
@@ -65,7 +65,8 @@ def draw(
                 continue
             wanted = round(share * len(of_language))
             drawn: list[Row] = []
-            for row in _from(of_language, start):
+            place = start % len(of_language)
+            for row in [*of_language[place:], *of_language[:place]]:
                 if len(drawn) == wanted:
                     break
                 start += 1
@@ -77,9 +78,3 @@ def draw(
             if len(drawn) < wanted:
                 short.append(Shortage(language, kind, wanted, len(drawn)))
     return picks, short
-
-
-def _from(rows: Sequence[Row], start: int) -> Iterator[Row]:
-    """Each row once, from a place on, around the end."""
-    for place in range(len(rows)):
-        yield rows[(start + place) % len(rows)]

@@ -49,15 +49,16 @@ def answered_row(pick: Pick, answer: TranslatedAnswer, language: str) -> Row:
     """A row of the kinds english, target and cross. `language`: the English name of the row's language."""
     row = pick.row
     if pick.kind == "english":
-        return _english(pick, row.instruction_en, row.instruction_en, answer.answer, answer.answer)
+        prompt = row.instruction_en
+        return _row(pick, prompt, prompt, answer.answer, answer.answer, english=True)
     if pick.kind == "target":
-        return _other(pick, row.instruction, row.instruction_en, answer.translation, answer.answer)
+        return _row(pick, row.instruction, row.instruction_en, answer.translation, answer.answer)
     wanted = language if pick.english_first else "English"
     request = _REQUEST.format(prompt=row.instruction_en, language=wanted)
     if pick.english_first:
-        return _english(pick, request, request, answer.translation, answer.answer)
+        return _row(pick, request, request, answer.translation, answer.answer, english=True)
     prompt = _REQUEST.format(prompt=row.instruction, language=wanted)
-    return _other(pick, prompt, request, answer.answer, answer.answer)
+    return _row(pick, prompt, request, answer.answer, answer.answer)
 
 
 def switched_row(
@@ -76,12 +77,12 @@ def switched_row(
     if switched is None:
         return None
     row = pick.row
-    make = _english if pick.english_first else _other
+    english = pick.english_first
     if pick.kind == "switched_prompt":
-        response = answer.answer if pick.english_first else answer.translation
-        return make(pick, switched.text, row.instruction_en, response, answer.answer)
-    prompt = row.instruction_en if pick.english_first else row.instruction
-    return make(pick, prompt, row.instruction_en, switched.text, answer.answer)
+        prompt, response = switched.text, answer.answer if english else answer.translation
+    else:
+        prompt, response = row.instruction_en if english else row.instruction, switched.text
+    return _row(pick, prompt, row.instruction_en, response, answer.answer, english=english)
 
 
 def halved_row(pick: Pick, text: ParallelText, language: str, *, rng: random.Random) -> Row:
@@ -89,15 +90,12 @@ def halved_row(pick: Pick, text: ParallelText, language: str, *, rng: random.Ran
     share = rng.uniform(_SHORTEST_START, _LONGEST_START)
     start, rest = halves(text.other, share)
     start_en, rest_en = halves(text.english, share)
-    if pick.kind == "completion":
-        template = _COMPLETION
-    else:
-        template = _PARTIAL
+    template = _COMPLETION if pick.kind == "completion" else _PARTIAL
     prompt, prompt_en = (
         template.format(language=language, english=text.english, start=beginning)
         for beginning in (start, start_en)
     )
-    return _other(pick, prompt, prompt_en, rest, rest_en)
+    return _row(pick, prompt, prompt_en, rest, rest_en)
 
 
 def halved_text(row: Row) -> ParallelText | None:
@@ -130,35 +128,22 @@ def _is_long(text: str) -> bool:
     return len(word_places(split_pieces(text))) >= _FEWEST_WORDS
 
 
-def _english(pick: Pick, prompt: str, prompt_en: str, response: str | None, response_en: str) -> Row:
-    """A row whose prompt is English. Its id names the language too: others may have the same English item."""
-    identity = f"{pick.row.id}:{pick.kind}"
-    if pick.kind != "english":
-        identity += f":{pick.row.language}"
-    return _row(pick, identity, "en", prompt, prompt_en, response, response_en)
-
-
-def _other(pick: Pick, prompt: str, prompt_en: str, response: str | None, response_en: str) -> Row:
-    identity = f"{pick.row.id}:{pick.kind}"
-    return _row(pick, identity, pick.row.language, prompt, prompt_en, response, response_en)
-
-
 def _row(
-    pick: Pick,
-    identity: str,
-    language: str,
-    prompt: str,
-    prompt_en: str,
-    response: str | None,
-    response_en: str,
+    pick: Pick, prompt: str, prompt_en: str, response: str | None, response_en: str, *, english: bool = False
 ) -> Row:
+    """A row in the pick's language, or with `english` in English: other picks may have the same English item,
+    so its id names their language too.
+    """
     assert response is not None, "a pick that needs a translation came without one"
+    identity = f"{pick.row.id}:{pick.kind}"
+    if english and pick.kind != "english":
+        identity += f":{pick.row.language}"
     return Row(
         id=identity,
         instruction=prompt,
         instruction_en=prompt_en,
         output=response,
-        language=language,
+        language="en" if english else pick.row.language,
         output_en=response_en,
         file=pick.row.file,
         number=pick.row.number,

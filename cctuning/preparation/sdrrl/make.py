@@ -3,8 +3,7 @@
 import argparse
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -33,7 +32,7 @@ from cctuning.pretrained.identity import model_name
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
-from cctuning.tools.progress import Update, progress_bar
+from cctuning.tools.progress import progress_bar
 from cctuning.training.runs import check_trusted
 from cctuning.translation import Translation, load_translator, translate_all
 
@@ -67,7 +66,7 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     answers = _answers(options, picks)
     translations = _translations(options, to_translate(picks, answers))
-    with _aligning() as progress:
+    with progress_bar("aligning", transient=True) as bar:
         built = build(
             picks,
             texts,
@@ -76,7 +75,7 @@ def make(options: argparse.Namespace, command: list[str]) -> int:
             lexicons,
             switched=options.switched,
             seed=options.seed,
-            progress=progress,
+            progress=lambda language: functools.partial(bar.update, description=f"aligning: {language}"),
         )
     built.problems[:0] = problems
     _write(options, command, given, built, shares)
@@ -141,7 +140,7 @@ def _answers(options: argparse.Namespace, picks: Sequence[Pick]) -> Answers:
             prompts,
             [question for question in prompts_en if question not in faults],
             model_name=model_name(options.model),
-            kept=_kept_path(options.output, ".answers.jsonl"),
+            kept=options.output.with_suffix(".answers.jsonl"),
             max_new_tokens=options.max_new_tokens,
             batch_size=options.batch_size,
             progress=bar.update,
@@ -173,7 +172,7 @@ def _translations(
                 wanted,
                 sources=["en"] * len(wanted),
                 target=language,
-                cache=_kept_path(options.output, ".translations.jsonl"),
+                cache=options.output.with_suffix(".translations.jsonl"),
                 progress=bar.update,
             )
         translations |= {
@@ -184,14 +183,3 @@ def _translations(
 
 def _device(options: argparse.Namespace) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() and not options.use_cpu else "cpu")
-
-
-def _kept_path(output: Path, suffix: str) -> Path:
-    return output.with_suffix(suffix)
-
-
-@contextmanager
-def _aligning() -> Iterator[Callable[[str], Update]]:
-    """A bar for the language that is being aligned."""
-    with progress_bar("aligning", transient=True) as bar:
-        yield lambda language: functools.partial(bar.update, description=f"aligning: {language}")
