@@ -21,7 +21,7 @@ from cctuning.evaluation.asking.responses import GenerationSettings, ask
 from cctuning.evaluation.asking.samples import make_samples
 from cctuning.evaluation.asking.shots import NO_SHOTS, draw_shots
 from cctuning.evaluation.asking.store import StoredTask, open_folder, read_task, stored_speeds, write_samples
-from cctuning.evaluation.asking.tasks import Task, Translate, make_task, split_faulty
+from cctuning.evaluation.asking.tasks import Task, Translate, joined_options_warning, make_task, split_faulty
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import (
     ItemSet,
@@ -97,6 +97,8 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         )
         if unknown := unknown_tokens_warning(tokenizer, {task.name: task.prompts() for task in tasks}):
             console.warn(unknown)
+        if recipe.log_likelihood and (joined := joined_options_warning(tasks)):
+            console.warn(joined)
         if recipe.dry_run:
             show(recipe, mode, folder, tasks, sets, tokenizer)
             return Result()

@@ -31,7 +31,7 @@ from cctuning.distributed.sharing import Shard, from_the_first
 from cctuning.evaluation.asking.preview import question_panel
 from cctuning.evaluation.asking.responses import GenerationSettings
 from cctuning.evaluation.asking.shots import Shots, draw_shots
-from cctuning.evaluation.asking.tasks import Task
+from cctuning.evaluation.asking.tasks import Task, joined_options_warning
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.comparison.evaluations import Evaluation
 from cctuning.evaluation.items.selection import ItemSet, missing_warning, no_known_issues_warning
@@ -89,6 +89,9 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     token_ids = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
     if unknown := unknown_tokens_warning(tokenizer, token_ids):
         console.warn(unknown)
+    tasks = [probe.task for probe in (*pilot, *unseen)]
+    if recipe.option_scores and (joined := joined_options_warning(tasks)):
+        console.warn(joined)
     folder = StudyFolder(recipe.output_dir or beside_model(recipe.model, "probing", recipe.run_name))
     if recipe.dry_run:
         show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)

@@ -38,15 +38,15 @@ class PromptFormat:
             raise ValueError("the tokenizer has no chat template: call choose_template first")
         check_repeatable(tokenizer)
         self.tokenizer = tokenizer
-        self._raw = tokenizer.chat_template == RAW_TEMPLATE
+        self.raw = tokenizer.chat_template == RAW_TEMPLATE
         self.before_response, self._after_response = around_response(tokenizer)
         self.stop_token_id = self._find_stop_token()
         self._control_tokens = _control_tokens(tokenizer)
         self._check_bos()
         self.response_marker = (
-            [] if self._raw else _common_suffix([self.prompt_ids(text) for text in SAMPLE_PROMPTS])
+            [] if self.raw else _common_suffix([self.prompt_ids(text) for text in SAMPLE_PROMPTS])
         )
-        if not self.response_marker and not self._raw:
+        if not self.response_marker and not self.raw:
             raise ValueError(
                 "the chat template adds nothing after the prompt, so no token marks the response start"
             )
@@ -86,7 +86,7 @@ class PromptFormat:
     def prompt_start(self) -> list[int]:
         """The ids that begin every prompt, before its text; [] under `raw`."""
         before = self.prompt_text(_SENTINEL).partition(_SENTINEL)[0]
-        if self._raw or not before:
+        if self.raw or not before:
             return []
         ids = [*self._ids([before]), *self.prompts_ids(SAMPLE_PROMPTS)]  # which may join both with the text
         return _common_suffix([row[::-1] for row in ids])[::-1]
@@ -110,11 +110,11 @@ class PromptFormat:
     ) -> list[list[int]]:
         """Tokens of many prompts, in one call of the tokenizer; `histories`: what was said before each."""
         written = [
-            text if self._raw and not history else self.prompt_text(text, history)
+            text if self.raw and not history else self.prompt_text(text, history)
             for text, history in zip(texts, histories or [()] * len(texts), strict=True)
         ]
         # Without a template: what the tokenizer makes of the text, BOS included where it adds one.
-        return self._ids(written, add_special_tokens=self._raw)
+        return self._ids(written, add_special_tokens=self.raw)
 
     def conversation_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Tokens of a conversation, up to the start of its next response.
@@ -123,7 +123,7 @@ class PromptFormat:
         template refuses.
         """
         text = render(self.tokenizer, messages, open_response=True)
-        return self._ids([text], add_special_tokens=self._raw)[0]
+        return self._ids([text], add_special_tokens=self.raw)[0]
 
     def response_ids(self, text: str) -> list[int]:
         """Tokens of a response; the last one is the stop token."""

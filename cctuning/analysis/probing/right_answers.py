@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from cctuning.data.continuations import continuations
 from cctuning.data.prompts import PromptFormat
 
 TokenSequences = tuple[tuple[int, ...], ...]
@@ -18,8 +19,7 @@ def answer_sequences(prompts: PromptFormat, prompt: str, answers: Sequence[str])
     texts = [answer.strip() for answer in answers]
     if not prompts.prompt_text(prompt)[-1:].isspace():
         texts += [f" {text}" for text in texts]
-    without_end = [tuple(ids[:-1]) for ids in prompts.responses_ids(texts)]
-    sequences = dict.fromkeys(without_end)
+    sequences = dict.fromkeys(answer.ids for answer in continuations(prompts, prompt, texts))
     return tuple(ids for ids in sequences if not any(ids[:end] in sequences for end in range(1, len(ids))))
 
 

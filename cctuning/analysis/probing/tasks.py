@@ -143,7 +143,8 @@ def source_pieces(folder: Path, probes: Sequence[ProbeTask], size: int) -> list[
         for question, item in zip(probe.task.questions, probe.sources, strict=True):
             assert question.parallel is not None
             known = sets.setdefault((probe.benchmark, probe.sources_of), {})
-            known.setdefault(str(item.id), ProbeQuestion(item, question.parallel, None, question.option_ids))
+            options = question.parallel_option_ids
+            known.setdefault(str(item.id), ProbeQuestion(item, question.parallel, None, options))
     return [
         (benchmark, piece)
         for (benchmark, language), by_id in sets.items()

@@ -1,9 +1,11 @@
 """Items as a model is asked them: the texts, and their tokens."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cctuning.data.continuations import Continuation, option_continuations
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.items.item import Item
 
@@ -23,6 +25,8 @@ class Question:
     prompt: Prompt
     parallel: Prompt | None
     option_ids: tuple[tuple[int, ...], ...] = ()  # of the options as they are answered: (1), (2), ...
+    parallel_option_ids: tuple[tuple[int, ...], ...] = ()  # the same behind the parallel prompt
+    joined: bool = False  # the tokenizer joins the prompt's end with an option, which here are apart
     untranslated: bool = False  # the parallel is the text itself, for want of a translation
 
     @property
@@ -32,19 +36,44 @@ class Question:
 
 
 def encode_questions(
-    items: Sequence[Item], texts: Sequence[str], parallel: Sequence[str] | None, prompts: PromptFormat
+    items: Sequence[Item],
+    texts: Sequence[str],
+    parallel: Sequence[str] | None,
+    prompts: PromptFormat,
+    *,
+    separator: str = " ",
 ) -> list[Question]:
-    """The questions of `items`, through the one tokenisation path of training, fit and inference."""
+    """The questions of `items`, through the one tokenisation path of training, fit and inference.
+
+    `separator`: what stands before an option where no chat template stands before it.
+    """
+
+    @functools.cache
+    def options_behind(text: str, labels: tuple[str, ...]) -> list[Continuation]:
+        return option_continuations(prompts, text, labels, separator)
+
     encoded = [Prompt(*pair) for pair in zip(texts, prompts.prompts_ids(texts), strict=True)]
     others: list[Prompt | None] = [None] * len(items)
     if parallel is not None:
         others = [Prompt(*pair) for pair in zip(parallel, prompts.prompts_ids(parallel), strict=True)]
-    labels = {label for item in items for label in item.options or ()}
-    label_ids = {label: tuple(prompts.response_ids(f"({label})")[:-1]) for label in labels}
-    return [
-        Question(item, prompt, other, tuple(label_ids[label] for label in item.options or ()))
-        for item, prompt, other in zip(items, encoded, others, strict=True)
-    ]
+    questions = []
+    for item, prompt, other in zip(items, encoded, others, strict=True):
+        asked, elsewhere = (
+            # With a chat template they are the same behind any text.
+            options_behind(text.text if prompts.raw else "", tuple(item.options or ())) if text else []
+            for text in (prompt, other)
+        )
+        questions.append(
+            Question(
+                item,
+                prompt,
+                other,
+                tuple(option.ids for option in asked),
+                tuple(option.ids for option in elsewhere),
+                joined=any(option.joined for option in asked),
+            )
+        )
+    return questions
 
 
 class Fault(NamedTuple):

@@ -21,6 +21,7 @@ class Shots:
 
 
 NO_SHOTS = Shots()
+ANSWERS_BEHIND = "\n"  # what stands between a prompt and its answer
 
 
 def draw_shots(sets: Sequence[ItemSet], data: str, count: int, seed: int) -> list[Shots]:
@@ -77,7 +78,7 @@ def _shots(items: Sequence[Item], english: Pool, benchmark: Benchmark) -> Shots:
 
 def _joined(prompts: Sequence[str], items: Sequence[Item]) -> str:
     pairs = zip(prompts, items, strict=True)
-    return "".join(f"{prompt}\n{_answer(item)}\n\n" for prompt, item in pairs)
+    return "".join(f"{prompt}{ANSWERS_BEHIND}{_answer(item)}\n\n" for prompt, item in pairs)
 
 
 def _answer(item: Item) -> str:

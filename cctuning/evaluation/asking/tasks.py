@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from cctuning.data.prompts import PromptFormat
 from cctuning.evaluation.asking.prompting import prompts_of
 from cctuning.evaluation.asking.questions import Question, encode_questions, fault
-from cctuning.evaluation.asking.shots import NO_SHOTS, Shots
+from cctuning.evaluation.asking.shots import ANSWERS_BEHIND, NO_SHOTS, Shots
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.selection import ItemSet
 
@@ -79,11 +79,25 @@ def make_task(
     prompt_texts = [shots.text + text for text in prompt_texts]
     if parallel is not None:
         parallel = [shots.parallel + text if text else "" for text in parallel]
-    questions = encode_questions(item_set.items, prompt_texts, parallel, prompts)
+    separator = ANSWERS_BEHIND if shots.text else " "
+    questions = encode_questions(item_set.items, prompt_texts, parallel, prompts, separator=separator)
     questions = [
         replace(question, untranslated=number in untranslated) for number, question in enumerate(questions)
     ]
     return Task(benchmark, item_set.language, questions)
+
+
+def joined_options_warning(tasks: Sequence[Task]) -> str | None:
+    """A warning where a tokenizer joins options with the prompts' ends; None where it joins none."""
+    joined = [(task.name, question) for task in tasks for question in task.questions if question.joined]
+    if not joined:
+        return None
+    name, question = joined[0]
+    return (
+        f"of {len(joined):,} questions (the first: {name}, id {question.item.id!r}) the prompt ends in "
+        f"{question.prompt.text[-2:]!r}, which the tokenizer joins with an option behind it: what is scored "
+        "are tokens apart, as the model rarely reads them. Take the blank off the end of the prompts"
+    )
 
 
 def split_faulty(

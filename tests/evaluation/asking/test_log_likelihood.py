@@ -4,13 +4,18 @@ import math
 
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
 from cctuning.connection.connected import is_connected
+from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.evaluation.asking.log_likelihood import option_log_likelihoods
-from cctuning.evaluation.asking.questions import Prompt, Question
+from cctuning.evaluation.asking.questions import Prompt, Question, encode_questions
+from cctuning.evaluation.asking.tasks import Task, joined_options_warning
 from cctuning.evaluation.items.item import Item
 from tests.models import build
-from tests.questions import PROMPTS, exported_model, plain_model, questions, run_model
+from tests.questions import CHOICE, PROMPTS, exported_model, plain_model, questions, run_model
+from tests.tiny import tiny_llama
 
 
 def one_at_a_time(model, question):
@@ -76,3 +81,65 @@ def test_of_other_architectures(name):
         for n in range(4)
     ]
     check(model, asked)
+
+
+def raw_prompts(spelling):
+    """Prompts without a template, of a tokenizer that joins a colon or a blank with a bracket behind it."""
+    core = Tokenizer(models.BPE(byte_fallback=spelling == "sentencepiece"))
+    alphabet = []
+    if spelling == "sentencepiece":
+        core.pre_tokenizer = pre_tokenizers.Metaspace()
+        core.decoder = decoders.Sequence([decoders.Metaspace(), decoders.ByteFallback(), decoders.Fuse()])
+    else:
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        core.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    core.train_from_iterator(["a: (1) (2) Jibu: (1) sentence:(2) :(1) \n\n答え：(2)\n"] * 4, trainer)
+    core.add_special_tokens(["<s>", "</s>"])
+    core.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", core.token_to_id("<s>"))]
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>")
+    choose_template(tokenizer, "raw")
+    return PromptFormat(tokenizer)
+
+
+@pytest.mark.parametrize("spelling", ["sentencepiece", "bytes"])
+@pytest.mark.parametrize(
+    ("prompt", "separator", "behind", "joined"),
+    [
+        ("Jibu:", " ", " ", False),
+        ("答え：", " ", " ", False),
+        ("Jibu:", "\n", "\n", False),  # as answers of shots stand
+        ("Jibu:\n", " ", "", False),
+        ("Jibu: ", " ", "", True),
+    ],
+)
+def test_without_a_template_they_are_those_of_the_text(spelling, prompt, separator, behind, joined):
+    """What the text has with the option, less what it has without, each as the tokenizer reads it."""
+    prompts = raw_prompts(spelling)
+    tokenizer = prompts.tokenizer
+    model = tiny_llama(len(tokenizer), initializer_range=0.3).double().eval()
+    item = Item(1, "sw", prompt, "Jibu:", ("1",), {"1": "x", "2": "y"})
+    (question,) = encode_questions([item], [prompt], ["a:"], prompts, separator=separator)
+    (found,) = option_log_likelihoods(model, prompts, [question]).tolist()
+
+    def nats(text):
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            scores = model(ids).logits[:, :-1].log_softmax(-1)
+        return float(scores.gather(-1, ids[:, 1:, None]).sum())
+
+    texts = [f"{prompt}{behind}({label})" for label in "12"]
+    assert [tokenizer.decode([*question.prompt.ids[1:], *ids]) for ids in question.option_ids] == texts
+    exact = [nats(text) - nats(prompt) for text in texts]
+    assert question.joined == joined
+    assert (found == pytest.approx(exact, abs=1e-9)) != joined
+    behind_parallel = tuple(
+        tuple(tokenizer(f"a:{separator}({label})")["input_ids"][len(question.parallel.ids) :])
+        for label in "12"
+    )
+    assert question.parallel_option_ids == behind_parallel
+    said = joined_options_warning([Task(CHOICE, "sw", [question])]) or ""
+    assert ("blank" in said) == joined
