@@ -81,8 +81,8 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
         panels[1, 0].axhline(highest, color="grey", linestyle=":", label=f"log {len(names)}: no preference")
         panels[1, 0].stairs(entropy, edges[0], baseline=None, color="black", linewidth=1.5)
         panels[1, 0].set(ylabel="entropy, nats", ylim=(0, 1.15 * highest or None), xlim=axes.get_xlim())
-        panels[1, 0].legend(loc="center right")
         panels[1, 0].grid()
+        figure.legend(*panels[1, 0].get_legend_handles_labels(), loc="outside lower center")
     panels[-1, 0].set_xlabel("step")
     save(figure, path)
     return True

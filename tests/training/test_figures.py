@@ -5,8 +5,11 @@ import random
 import pytest
 from matplotlib import image
 
+from cctuning.reporting.plots import save
+from cctuning.training import figures
 from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.metrics import read_metrics
+from tests.figures import covering_legends
 
 pytestmark = [pytest.mark.slow, pytest.mark.renders]
 
@@ -70,12 +73,15 @@ def coloured_share(path):
 
 @pytest.mark.parametrize("steps", [1, 6, 300])
 @pytest.mark.parametrize("layers", [1, 3, 32])
-def test_a_connected_run_has_both_figures(tmp_path, steps, layers):
+def test_a_connected_run_has_both_figures(tmp_path, monkeypatch, steps, layers):
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: (drawn.append(figure), save(figure, path)))
     logged = metrics(steps, layers=layers)
     plot_loss(logged, tmp_path / "loss.png")
     assert plot_layers(logged, tmp_path / "layers.png")
     assert is_drawn(tmp_path / "loss.png") and is_drawn(tmp_path / "layers.png")
     assert coloured_share(tmp_path / "layers.png") > 0.4
+    assert not any(map(covering_legends, drawn))
 
 
 def test_plain_fine_tuning_has_no_layers_to_draw(tmp_path):

@@ -32,5 +32,5 @@ def draw_tries(bounds: Content, tries: Sequence[int], title: str) -> Figure:
     axes.minorticks_off()
     axes.set(xlabel="pairs tried", ylabel="questions answered rightly, %")
     axes.grid()
-    axes.legend(loc="best")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

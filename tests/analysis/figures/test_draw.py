@@ -24,6 +24,7 @@ from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.selectors import judge_pilot
 from cctuning.reporting import plots
 from tests.analysis.made import made_applied, made_grid
+from tests.figures import covering_legends
 
 pytestmark = [pytest.mark.slow, pytest.mark.renders]
 
@@ -97,6 +98,7 @@ def test_nothing_is_cut_off_and_all_fits_a_page(style, figures):
         texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
         assert len(texts) > 8, name
         assert min(text.get_fontsize() for text in texts) >= 6, name
+        assert not covering_legends(figure), name
 
 
 def test_every_axis_says_what_it_is(figures):
