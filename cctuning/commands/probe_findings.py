@@ -54,7 +54,7 @@ def write_findings(
             centre=recipe.centre,
             seed=recipe.seed,
             settings=comparable_settings(recipe),
-            connectable=connectable(recipe),
+            connectable=why_not_connected(recipe) is None,
         )
         summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *tasks[UNSEEN]])
         study.folder.clear_findings()
@@ -85,7 +85,8 @@ def write_findings(
         console.warn(warning)
     for table in screen_tables(summary):
         console.print(table)
-    for line in proposal_lines(summary["proposals"]):
+    reason = why_not_connected(recipe) if tasks[CONTROL] else None
+    for line in [reason] if reason else proposal_lines(summary["proposals"]):
         console.say(f"Where to connect: {line}")
     console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
     return whole
@@ -118,7 +119,9 @@ def notes(recipe: ProbeRecipe, tasks: Mapping[str, Sequence[ProbeTask]]) -> list
     if recipe.also_targets:
         further = ", ".join(map(str, recipe.also_targets))
         lines.append(f"Each output goes into the target layer and, at once, {further} layers further.")
-    if tasks[CONTROL] and connectable(recipe) and not recipe.intervention.startswith("add"):
+    if tasks[CONTROL] and (reason := why_not_connected(recipe)):
+        lines.append(f"Where to connect: {reason}.")
+    elif tasks[CONTROL] and not recipe.intervention.startswith("add"):
         lines.append("A connection adds what it moves: intervention=add measures that for proposals.")
     answers = f"At most {recipe.max_new_tokens} new tokens, greedily."
     if recipe.log_likelihood:
@@ -156,9 +159,13 @@ def gather(
     )
 
 
-def connectable(recipe: ProbeRecipe) -> bool:
-    """Whether a connection, which has one place, could make the changes that are measured."""
-    return recipe.positions == 1 and not recipe.also_targets
+def why_not_connected(recipe: ProbeRecipe) -> str | None:
+    """The reason why no connection could make the changes that are measured; None where one could."""
+    if recipe.centre != "en":
+        return f"a connection is made from English prompts, not from those in {recipe.centre}"
+    if recipe.positions > 1 or recipe.also_targets:
+        return "a connection has one place: one position, and one target layer"
+    return None
 
 
 def controls_of(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[ProbeTask]:

@@ -494,6 +494,10 @@ def test_the_other_direction_and_another_centre(models, folder):
     line = (folder / "out/questions/pilot/xnli_sw.jsonl").read_text(encoding="utf-8").splitlines()[0]
     row = json.loads(line)
     assert (row["prompt"], row["source_prompt"]) == ("Swali zh?", "Swali sw?")
+    ended = probe(models / "plain", "languages=[sw]", "centre=zh", "output_dir=other")
+    line = next(line for line in ended.out.splitlines() if "Where to connect" in line)
+    assert "English" in line and "zh" in line
+    assert json.loads((folder / "other/summary.json").read_text(encoding="utf-8"))["proposals"] == {}
 
 
 @pytest.mark.parametrize("package", ["plotly", "sklearn"])
