@@ -33,8 +33,11 @@ def read_cost(row: TableRow) -> Cost:
 
 
 def _seconds_of_a_token(folder: Path) -> float | None:
-    """Over all tasks of an evaluation; None where it wrote nothing, or was made before seconds were kept."""
-    speeds = [task for task in read_results(folder)["generation"].values() if task.get("tokens_per_second")]
+    """Over all tasks of an evaluation; None where it wrote nothing, or was made before seconds were kept.
+
+    A task with nothing but empty answers took its seconds too.
+    """
+    speeds = [task for task in read_results(folder)["generation"].values() if "seconds" in task]
     tokens = sum(task["seconds"] * task["tokens_per_second"] for task in speeds)
     return sum(task["seconds"] for task in speeds) / tokens if tokens else None
 

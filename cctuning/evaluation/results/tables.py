@@ -14,7 +14,7 @@ from cctuning.reporting.tables import Columns, RecordTable, stacked
 _FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "new tokens": lambda facts: f"{facts['new_tokens']:.1f}",
     "ended, %": lambda facts: percent(facts["stopped"]),
-    "tokens/s": lambda facts: f"{facts['tokens_per_second']:.3g}" if facts.get("tokens_per_second") else "",
+    "tokens/s": lambda facts: f"{facts['tokens_per_second']:.3g}" if "tokens_per_second" in facts else "",
     "top layer": lambda facts: _top_layer(facts["layers"]),
 }
 _CSV: Columns = {

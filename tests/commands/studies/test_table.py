@@ -137,8 +137,9 @@ def test_costs_and_errors_of_matrices_are_beside_what_they_are_compared_with(fol
             (errors / "errors.json").write_text(json.dumps({"benchmarks": measured}))
             evaluation = write_evaluation(run / "evaluation", samples("xnli", seed=f"{name}{number}"))
             results = read_results(evaluation)
-            for task in results["generation"].values():
-                task |= {"seconds": 10 * step_seconds, "tokens_per_second": 2 / step_seconds}
+            speeds = (4 / step_seconds, 0.0)  # the second task's answers are all empty
+            for task, speed in zip(results["generation"].values(), speeds, strict=True):
+                task |= {"seconds": 5 * step_seconds, "tokens_per_second": speed}
             (evaluation / "results.json").write_text(json.dumps(results))
             fitted = {"benchmarks": ["xnli"]}
             steps.append(
