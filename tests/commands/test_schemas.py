@@ -1,6 +1,7 @@
 """The shipped recipes: they resolve, say what the papers say, and differ only where their names do."""
 
 import dataclasses
+import functools
 
 import pytest
 
@@ -16,7 +17,7 @@ from cctuning.commands.schemas import (
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.settings.assignments import RecipeError
 from cctuning.settings.keys import keys_of
-from cctuning.settings.recipe import load_recipe, recipe_from_call, recipe_settings, save_recipe
+from cctuning.settings.recipe import load_recipe, recipe_from_call, recipe_settings
 from cctuning.settings.recipe_files import RECIPES, recipe_files
 
 OF_THE_PAPER = {
@@ -52,6 +53,7 @@ ABLATIONS = {
 TRAINING = sorted(recipe_files(TrainRecipe, RECIPES))
 
 
+@functools.cache
 def resolve(name, *arguments):
     return load_recipe([f"recipe={name}", *arguments], TrainRecipe)
 
@@ -74,16 +76,13 @@ def differences(one, other):
 
 
 @pytest.mark.parametrize("name", TRAINING)
-def test_every_shipped_recipe_resolves_and_survives_being_written(name, tmp_path):
-    recipe = resolve(name)
-    assert recipe.output_dir == f"outputs/{name.rpartition('/')[2]}"
-    save_recipe(recipe, tmp_path / "recipe.yaml")
-    assert load_recipe([f"recipe={tmp_path / 'recipe.yaml'}"], TrainRecipe) == recipe
+def test_every_shipped_recipe_resolves(name):
+    assert resolve(name).output_dir == f"outputs/{name.rpartition('/')[2]}"
 
 
 def test_recipes_are_found_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert resolve("llama31_aya").data == ["data/aya_parallel.jsonl"]
+    assert load_recipe(["recipe=llama31_aya"], TrainRecipe) == resolve("llama31_aya")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -135,11 +135,11 @@ def test_generation_is_plain_without_a_transform_and_another_with_one(name):
     changed = 0
     for prompt in prompts:
         plain = model.generate(
-            prompt[None], attention_mask=torch.ones_like(prompt)[None], max_new_tokens=4, do_sample=False
+            prompt[None], attention_mask=torch.ones_like(prompt)[None], max_new_tokens=3, do_sample=False
         )[0, len(prompt) :]
-        nothing = naive_monolingual_generate(model, decision_maker, 0 * transform, prompt, 4)
+        nothing = naive_monolingual_generate(model, decision_maker, 0 * transform, prompt, 3)
         assert nothing.tokens.tolist() == plain.tolist()
-        connected = naive_monolingual_generate(model, decision_maker, transform, prompt, 4)
+        connected = naive_monolingual_generate(model, decision_maker, transform, prompt, 3)
         changed += connected.tokens.tolist() != plain.tolist()
         assert connected.margin > 1e-6
     assert changed

@@ -21,21 +21,23 @@ def begins(layer):
     return 1 + sum(any(target <= layer for _, target in cell) for cell in CELLS)
 
 
-def check(result, model, question, cells, sublayer="ffn"):
-    wanted = [
+def scored(model, question, cells, sublayer="ffn"):
+    """(cells, options): by one full forward for each option."""
+    rows = [
         naive.option_log_probabilities(
             model, question.source_ids, question.target_ids, cell, sublayer, question.option_ids
         )
         for cell in cells
     ]
-    torch.testing.assert_close(result.option_log_probabilities, torch.stack(wanted), rtol=1e-9, atol=1e-9)
+    return torch.stack(rows)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_options_of_every_architecture(name):
     model, question = build(name), PromptPair(SOURCE, TARGET, OPTIONS)
     (result,) = sweep(model, [question], CELLS[:2], max_new_tokens=0)
-    check(result, model, question, CELLS[:2])
+    wanted = scored(model, question, CELLS[:2])
+    torch.testing.assert_close(result.option_log_probabilities, wanted, rtol=1e-9, atol=1e-9)
     assert result.tokens.shape == (2, 0)
     assert result.log_probabilities.tolist() == [0, 0]
     assert result.new_tokens.tolist() == [0, 0]
@@ -50,14 +52,16 @@ def test_options_beside_answers(sublayer):
         PromptPair(SOURCE[:4], TARGET[2:], ((9, 8), (7,))),
         PromptPair(SOURCE[:4], TARGET[:1], ((9, 8, 7, 6, 5, 9),)),
     ]
+    wanted = [scored(model, question, CELLS, sublayer) for question in questions if question.option_ids]
     plain = list(sweep(model, questions, CELLS, sublayer=sublayer, max_new_tokens=5))
     for rows in (3, 1000):
-        results = sweep(model, questions, CELLS, sublayer=sublayer, max_new_tokens=5, rows=rows)
+        results = list(sweep(model, questions, CELLS, sublayer=sublayer, max_new_tokens=5, rows=rows))
         for question, result, other in zip(questions, results, plain, strict=True):
             assert result.option_log_probabilities.shape == (4, len(question.option_ids))
-            if question.option_ids:
-                check(result, model, question, CELLS, sublayer)
             assert torch.equal(result.tokens, other.tokens)
+        found = [result.option_log_probabilities for result in results]
+        found = [of_question for of_question in found if of_question.numel()]
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_a_tree_reads_each_beginning_once():

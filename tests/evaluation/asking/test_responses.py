@@ -116,7 +116,7 @@ def test_an_interruption_anywhere_changes_nothing_and_no_whole_batch_is_asked_ag
     content = ResponseFile(tmp_path / "whole", questions.name).path.read_bytes()
     batches = asked_batches(monkeypatch)
     all_batches = None
-    for end in itertools.chain(range(0, len(content), 97), [len(content) - 1, len(content)]):
+    for end in itertools.chain(range(0, len(content), 199), [len(content) - 1, len(content)]):
         folder = tmp_path / str(end)
         folder.mkdir()
         file = ResponseFile(folder, questions.name)
