@@ -34,6 +34,7 @@ import pytest  # noqa: E402
 
 # What is installed stays so: accelerate reads it thirty times in a training run.
 importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
+os.fsync = lambda file: None  # no test cuts the power: what is written need not be on the disk
 
 _LAUNCHERS = ("ACCELERATE_", "FSDP_", "WORLD_SIZE", "LOCAL_", "RANK", "PMI_", "OMPI_", "MV2_")
 
@@ -44,7 +45,13 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported is never freed: collecting garbage, as every training run does, passes it over."""
+    """What was imported is never freed: collecting garbage, as every training run does, passes it over.
+
+    Processes that end at once are looked at often.
+    """
+    from cctuning.tools import processes
+
+    processes.POLL_SECONDS = 0.02
     gc.freeze()
 
 

@@ -70,7 +70,9 @@ def start(
     return Started(process, out, err)
 
 
-def start_two(script: str, *words: str, folder: Path) -> list[Started]:
+def start_two(
+    script: str, *words: str, folder: Path, before: Callable[[], object] | None = None
+) -> list[Started]:
     """Starts two processes that train together, in the environment that a launcher sets."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -78,8 +80,8 @@ def start_two(script: str, *words: str, folder: Path) -> list[Started]:
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     together |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     return [
-        start(script, *words, folder=folder, variables={**together, "RANK": rank, "LOCAL_RANK": rank})
-        for rank in "01"
+        start(script, *words, folder=folder, variables={**together, **rank}, before=before)
+        for rank in ({"RANK": number, "LOCAL_RANK": number} for number in "01")
     ]
 
 
@@ -98,6 +100,7 @@ def _run(
     err: Path,
 ) -> None:
     gc.freeze()  # as in conftest.py
+    os.fsync = lambda file: None
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.update(variables)

@@ -93,7 +93,6 @@ def run_notebook(name):
     return names
 
 
-@pytest.mark.slow
 def test_a_transplant_brings_the_answer_that_the_model_knows_in_english():
     names = run_notebook("xtransplant.ipynb")
     assert names["result"].in_source.correct and not names["result"].original.correct
@@ -103,7 +102,6 @@ def test_a_transplant_brings_the_answer_that_the_model_knows_in_english():
     assert right[i, j] >= 5 > sum(result.original.correct for result in names["results"])
 
 
-@pytest.mark.slow
 def test_the_notebook_shows_that_the_connection_carries_the_answer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run_notebook("tour.ipynb")

@@ -218,7 +218,7 @@ class Odd(BaseHTTPRequestHandler):
 )
 def test_a_server_that_answers_oddly_is_told(answers, said):
     odd = ThreadingHTTPServer(("127.0.0.1", 0), type("Odd", (Odd,), answers))
-    threading.Thread(target=odd.serve_forever, daemon=True).start()
+    threading.Thread(target=odd.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{odd.server_address[1]}"
     ended = call(chat, f"server={address}", "question=hi")
     odd.shutdown()
