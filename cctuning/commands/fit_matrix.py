@@ -135,7 +135,8 @@ def fitted(recipe: FitRecipe, directory: Path, output_dir: Path) -> dict[str, An
     same = report.get("model_parts") == identity_of(directory)
     if not same or missing_mark(output_dir):
         return {}
-    changed = changed_settings("fit", report.get("settings", {}), dataclasses.asdict(recipe))
+    settings = report.get("settings", {})
+    changed = changed_settings("fit", settings, dataclasses.asdict(recipe), schema=FitRecipe)
     return {} if changed else report
 
 

@@ -594,7 +594,9 @@ class ProbeRecipe:
         False, "the answer is the likeliest option of a choice, and nothing is written"
     )
     control: bool = setting(
-        True, "sweep the pilot with other questions' source prompts too, for log-probabilities alone"
+        True,
+        "sweep the pilot with other questions' source prompts too, for log-probabilities alone",
+        before=False,
     )
     unseen_cells: str = one_of("chosen", "all", help="pairs that the pilot chose, or all pairs there too")
     option_scores: bool = setting(

@@ -347,7 +347,12 @@ def find_checkpoint(recipe: TrainRecipe, origin: dict[str, Any]) -> str | None:
     # The first process reads every byte of a checkpoint before it counts; the others get its step.
     if state.is_main_process:
         checkpoint = checkpoint_to_resume(
-            recipe.output_dir, dataclasses.asdict(recipe), recipe.resume, origin=origin, warn=console.warn
+            recipe.output_dir,
+            dataclasses.asdict(recipe),
+            recipe.resume,
+            schema=TrainRecipe,
+            origin=origin,
+            warn=console.warn,
         )
         if checkpoint is not None:
             note = check_same_engine(checkpoint, current_engine())

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cctuning.settings.keys import completed
+
 NOT_SET = "not set"
 _OF_A_CALL = frozenset({"run_name", "output_dir", "dry_run", "resume"})
 _HUB = frozenset({"push_to_hub", "hub_model_id", "hub_private_repo"})
@@ -33,12 +35,17 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
 }
 
 
-def changed_settings(command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def changed_settings(
+    command: str, saved: Mapping[str, Any], wanted: Mapping[str, Any], *, schema: type[Any] | None = None
+) -> list[str]:
     """The settings that differ, as `key: before -> now` in the order of their keys, with dots for groups.
 
-    A setting that one of both lacks is `NOT_SET` there. Those without an effect on the command may differ; of
-    a training's batches it is the rows of a step that must not.
+    Of recipes of a `schema`, a key that `saved` lacks has the value that it stood for before there was such a
+    key (`keys.completed`). Any other setting that one of both lacks is `NOT_SET` there. Those without an
+    effect on the command may differ; of a training's batches it is the rows of a step that must not.
     """
+    if schema is not None:
+        saved = completed(schema, saved)
     before, now = (_flat({**settings, **_together(command, settings)}) for settings in (saved, wanted))
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     return [

@@ -100,9 +100,20 @@ def required(help: str, *, names: Names | None = None) -> Any:
     return dataclasses.field(metadata={"help": help, "names": names})
 
 
-def setting(default: Any, help: str, *, rule: Rule | None = None, names: Names | None = None) -> Any:
-    """A dataclass field: its default, what it means, what it accepts beyond its type, and what it names."""
-    metadata = {"help": help, "rule": rule, "names": names}
+def setting(
+    default: Any,
+    help: str,
+    *,
+    rule: Rule | None = None,
+    names: Names | None = None,
+    before: Any = dataclasses.MISSING,
+) -> Any:
+    """A dataclass field: its default, what it means, what it accepts beyond its type, and what it names.
+
+    `before`: what a result was made with that was written before there was this key, where that is not the
+    default (`changes.changed_settings`).
+    """
+    metadata = {"help": help, "rule": rule, "names": names, "before": before}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -203,6 +214,27 @@ def _default(field: dataclasses.Field[Any]) -> str:
             return "{}"
         return f"[{','.join(map(str, field.default_factory()))}]"
     return "required"
+
+
+def completed(schema: type[Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that an earlier version may have saved, with the keys that it did not know of.
+
+    They have the value that a result without them stands for: their field's `before`, else its default.
+    """
+    hints = typing.get_type_hints(schema)
+    whole = dict(saved)
+    for field in dataclasses.fields(schema):
+        name, before = field.name, field.metadata.get("before", dataclasses.MISSING)
+        if dataclasses.is_dataclass(group := hints[name]):
+            if isinstance(own := whole.get(name, {}), Mapping):
+                whole[name] = completed(typing.cast(type[Any], group), own)
+        elif before is not dataclasses.MISSING:
+            whole.setdefault(name, before)
+        elif field.default is not dataclasses.MISSING:
+            whole.setdefault(name, field.default)
+        elif callable(field.default_factory):
+            whole.setdefault(name, field.default_factory())
+    return whole
 
 
 def changed_values(recipe: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Folders of training runs: which one is meant, what it is, and whether another run may go on in it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,22 +148,27 @@ def checkpoint_to_resume(
     recipe: dict[str, Any],
     resume: str,
     *,
+    schema: type[Any] | None = None,
     origin: Mapping[str, Any] = {},
     warn: Callable[[str], object] = lambda note: None,
 ) -> Checkpoint | None:
     """The checkpoint that a run into `output_dir` starts from; None to start at the beginning.
 
-    `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `origin`: what the
-    run depends on beside its recipe, as `ORIGIN_FILE` keeps it. `warn` is called for each newer checkpoint
-    that is incomplete or damaged, and for settings that may move the rest by rounding. Raises `RunError`
-    where the folder holds a finished run, or one with other settings or of another base model, and
-    `CheckpointError` where the checkpoint that was named does not count.
+    `resume`: auto (the newest complete checkpoint), never (none), or a checkpoint's path. `schema`: the
+    dataclass of the recipe, by which one of an earlier version is compared. `origin`: what the run depends on
+    beside its recipe, as `ORIGIN_FILE` keeps it. `warn` is called for each newer checkpoint that is
+    incomplete or damaged, and for settings that may move the rest by rounding. Raises `RunError` where the
+    folder holds a finished run, or one with other settings or of another base model, and `CheckpointError`
+    where the checkpoint that was named does not count.
     """
     output_dir = Path(output_dir)
+    refuse_others = functools.partial(
+        _refuse_other_recipe, recipe=recipe, schema=schema, origin=origin, warn=warn
+    )
     if resume == "never":
         return None
     if resume != "auto":
-        return _named_checkpoint(Path(resume), output_dir, recipe, origin, warn)
+        return _named_checkpoint(Path(resume), output_dir, refuse_others)
     if (output_dir / FINISHED_FILE).is_file():
         steps = read_json_object(output_dir / FINISHED_FILE).get("steps", "?")
         raise RunError(
@@ -170,16 +176,12 @@ def checkpoint_to_resume(
             "start anew in it with resume=never, which deletes it"
         )
     if _has_begun(output_dir):
-        _refuse_other_recipe(output_dir, recipe, origin, warn)
+        refuse_others(output_dir)
     return newest_complete(output_dir, lambda error: warn(f"passed over {error}"))
 
 
 def _named_checkpoint(
-    checkpoint: Path,
-    output_dir: Path,
-    recipe: dict[str, Any],
-    origin: Mapping[str, Any],
-    warn: Callable[[str], object],
+    checkpoint: Path, output_dir: Path, refuse_others: Callable[[Path], object]
 ) -> Checkpoint:
     elsewhere = checkpoint.resolve().parent != output_dir.resolve()
     if elsewhere and (_has_begun(output_dir) or (output_dir / FINISHED_FILE).is_file()):
@@ -188,7 +190,7 @@ def _named_checkpoint(
             "there by resume=auto, or choose another output_dir"
         )
     if (checkpoint.parent / RECIPE_FILE).is_file():
-        _refuse_other_recipe(checkpoint.parent, recipe, origin, warn)
+        refuse_others(checkpoint.parent)
     try:
         return check(checkpoint)
     except CheckpointError as error:
@@ -204,7 +206,8 @@ def finished_run(output_dir: str | Path, recipe: Any) -> dict[str, Any]:
     report = read_json_object(output_dir / FINISHED_FILE)
     if not report or missing_mark(output_dir) or recipe.resume == "never":
         return {}
-    if changed := changed_settings("train", read_run_recipe(output_dir), dataclasses.asdict(recipe)):
+    saved, wanted = read_run_recipe(output_dir), dataclasses.asdict(recipe)
+    if changed := changed_settings("train", saved, wanted, schema=type(recipe)):
         remedy = "Choose another output_dir, or start anew in it with resume=never, which deletes it"
         raise RunError(other_settings(f"{output_dir} holds a finished run", changed, remedy))
     return report
@@ -254,12 +257,17 @@ def _has_begun(output_dir: Path) -> bool:
 
 
 def _refuse_other_recipe(
-    output_dir: Path, recipe: dict[str, Any], origin: Mapping[str, Any], warn: Callable[[str], object]
+    output_dir: Path,
+    recipe: dict[str, Any],
+    schema: type[Any] | None,
+    origin: Mapping[str, Any],
+    warn: Callable[[str], object],
 ) -> None:
     saved = read_run_recipe(output_dir)
     # A run that an older version began has none.
     known = read_json_object(output_dir / ORIGIN_FILE)
-    if changed := changed_settings("train", {**saved, **known}, {**recipe, **(origin if known else {})}):
+    wanted = {**recipe, **(origin if known else {})}
+    if changed := changed_settings("train", {**saved, **known}, wanted, schema=schema):
         remedy = (
             "Choose another output_dir, or start anew in it with resume=never, which deletes its checkpoints"
         )

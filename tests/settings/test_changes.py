@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from cctuning.commands import schemas
+from cctuning.commands.registry import COMMANDS
+from cctuning.commands.schemas import TrainRecipe
 from cctuning.settings.changes import (
     ROUNDING,
     WITHOUT_EFFECT,
@@ -106,3 +108,44 @@ def test_of_an_alignment_the_rows_of_a_pass_may_not_change():
     assert changed_settings("train", *aligned) == ["rows_of_a_pass: 2 -> 4"]
     without = [{**settings, "connection": {"alignment": 0.0}} for settings in sizes]
     assert changed_settings("train", *without) == []
+
+
+REQUIRED = {
+    "train": {"model_name_or_path": "m", "data": ["d"]},
+    "fit": {},
+    "evaluate": {"model": "m", "benchmarks": ["b"]},
+    "probe": {"model": "m", "benchmarks": ["b"]},
+}
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_a_recipe_of_before_there_was_a_key_has_what_it_stood_for_then(command):
+    schema = COMMANDS[command].schema
+    now = dataclasses.asdict(schema(**REQUIRED[command]))
+    older = {key: [less(now, key)] for key in now}
+    for group, value in now.items():
+        if isinstance(value, dict):
+            older[group] += [{**now, group: less(value, key)} for key in value]
+    changed = {
+        key: changes
+        for key, all_saved in older.items()
+        if (changes := [changed_settings(command, saved, now, schema=schema) for saved in all_saved])
+        != [[]] * len(all_saved)
+    }
+    assert changed.pop("control", None) == ([["control: False -> True"]] if command == "probe" else None)
+    assert changed.keys() == REQUIRED[command].keys() - {"model"}  # which is compared by what is in it
+
+
+def less(settings, key):
+    return {name: value for name, value in settings.items() if name != key}
+
+
+def test_a_key_that_an_older_recipe_lacks_is_named_where_it_is_not_as_it_was():
+    now = dataclasses.asdict(TrainRecipe(**REQUIRED["train"]))
+    old = {**less(now, "streaming"), "connection": less(now["connection"], "turns"), "gone": 1}
+    now |= {"streaming": True, "connection": {**now["connection"], "turns": "all"}}
+    assert changed_settings("train", old, now, schema=TrainRecipe) == [
+        "connection.turns: 'last' -> 'all'",
+        "gone: 1 -> not set",
+        "streaming: False -> True",
+    ]

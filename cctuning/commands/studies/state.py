@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from cctuning.analysis.study_files import SETTINGS_FILE as PROBE_FILE
+from cctuning.commands.registry import COMMANDS
 from cctuning.commands.studies.plan import Step
 from cctuning.evaluation.asking.store import SETTINGS_FILE
 from cctuning.pretrained.identity import ORIGIN_FILE, comparable, identity_of
@@ -46,7 +47,8 @@ def states_of(steps: Sequence[Step]) -> dict[str, State]:
 def _state(step: Step, identity: Callable[..., dict[str, Any]], *, outdated: bool) -> State:
     if not step.mark.is_file():
         return State(False, outdated)
-    changed = changed_settings(step.kind, _settings_of(step), step.settings)
+    schema = COMMANDS[step.kind].schema
+    changed = changed_settings(step.kind, _settings_of(step), step.settings, schema=schema)
     if not outdated:
         changed += _other_model(step, identity)
     if changed and step.kind == "probe":  # more languages, say: the probe goes on, or refuses by itself

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,17 @@ def test_an_evaluation_that_has_begun_since_goes_on(steps):
     assert states_of(steps)[evaluation.name].outdated  # responses of the old matrix
     os.utime(begun, (2500, 2500))
     assert not states_of(steps)[evaluation.name].outdated
+
+
+def test_results_of_before_there_was_a_setting_are_done_and_made_anew_where_it_is_used(tmp_path, steps):
+    for step, setting in zip(steps, ("mask_history", "layers", "shots_seed"), strict=True):
+        known = {name: value for name, value in step.settings.items() if name != setting}
+        finish(replace(step, settings=known), step.mark.stat().st_mtime)
+    assert done(steps) == [True, True, True]
+    [fit] = [step for step in steps_in(tmp_path, fit=["layers=chosen"]) if step.kind == "fit"]
+    assert states_of(steps_in(tmp_path, fit=["layers=chosen"]))[fit.name].changed == [
+        "layers: 'all' -> 'chosen'"
+    ]
 
 
 @pytest.mark.parametrize(
