@@ -19,7 +19,7 @@ from cctuning.connection.model import CCTuningModel, load_model_config
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, held_out_rows, read_rows, rejected, sample_rows
+from cctuning.data.rows import Problem, held_out_rows, read_rows, rejected_text, sample_rows
 from cctuning.data.turns import rows_of_turns
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
@@ -197,7 +197,7 @@ def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> 
     if len(sample.fit) < recipe.pairs:
         console.warn(f"fewer than pairs={recipe.pairs}: the data has no more rows that are not in English")
     if problems:
-        console.warn(f"{rejected(problems)} left out, the first: {problems[0]}")
+        console.warn(f"{rejected_text(problems)} left out, the first: {problems[0]}")
 
 
 def show(

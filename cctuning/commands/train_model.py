@@ -33,7 +33,7 @@ from cctuning.connection.adapters import make_plain_adapter
 from cctuning.data.encoding import Example, check_vocabulary, languages_of, untranslated, without_response
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import Problem, rejected, write_rejects
+from cctuning.data.rows import Problem, rejected_text, write_rejects
 from cctuning.data.sources import check_output_dir
 from cctuning.data.unknown_tokens import prompts_by_language, unknown_tokens_warning
 from cctuning.distributed.engines import current_engine, join_processes
@@ -383,7 +383,7 @@ def write_beginning(recipe: TrainRecipe, problems: list[Problem], origin: dict[s
         (output_dir / REJECTS_FILE).unlink(missing_ok=True)
     if problems:
         write_rejects(problems, output_dir / REJECTS_FILE)
-        console.say(f"{rejected(problems)} left out, listed in {output_dir / REJECTS_FILE}")
+        console.say(f"{rejected_text(problems)} left out, listed in {output_dir / REJECTS_FILE}")
 
 
 def how_to_go_on(recipe: TrainRecipe, state: Any) -> str:

@@ -13,7 +13,7 @@ from cctuning.commands.result import Result
 from cctuning.commands.schemas import VisualizeRecipe
 from cctuning.connection.model import load_model, load_model_config
 from cctuning.data.prompts import PromptFormat
-from cctuning.data.rows import read_rows, rejected
+from cctuning.data.rows import read_rows, rejected_text
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode, set_mode
@@ -159,7 +159,7 @@ def read_texts(recipe: VisualizeRecipe) -> ParallelTexts | None:
             recipe.data, columns=dataclasses.asdict(recipe.columns), on_bad_row=recipe.on_bad_row
         )
         if problems:
-            console.warn(f"{rejected(problems)} left out, the first: {problems[0]}")
+            console.warn(f"{rejected_text(problems)} left out, the first: {problems[0]}")
         texts = texts_of_rows(rows)
     else:
         texts = texts_of_items(read_item_sets([find_benchmark(recipe.benchmark)], recipe.benchmark_data))

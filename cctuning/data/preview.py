@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cctuning.data.encoding import Example, languages_of
-from cctuning.data.rows import Problem, rejected
+from cctuning.data.rows import Problem, rejected_text
 from cctuning.reporting.tables import RecordTable
 
 _PROMPT, _RESPONSE, _START = "grey62", "bold green", "bold black on yellow"
@@ -39,7 +39,7 @@ def rows_table(examples: Sequence[Example], problems: Sequence[Problem]) -> Grou
     counts = Counter(problem.part for problem in problems)
     parts = ", ".join(f"{count:,} in {part}" for part, count in counts.most_common())
     shown = [Text(f"  {problem}", style="red") for problem in problems[:5]]
-    left_out = f"{rejected(problems)} left out: {parts}" if problems else "no row left out"
+    left_out = f"{rejected_text(problems)} left out: {parts}" if problems else "no row left out"
     return Group(table, Text(left_out), *shown)
 
 

@@ -80,13 +80,13 @@ class Row:
 
 def listed(problems: Sequence[Problem], kind: str) -> str:
     """The number of bad rows or items, `kind`, and the first problems."""
-    lines = [f"{rejected(problems, f'bad {kind}')}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
+    lines = [f"{rejected_text(problems, f'bad {kind}')}:", *(f"  {problem}" for problem in problems[:_SHOWN])]
     if len(problems) > _SHOWN:
         lines.append(f"  and {len(problems) - _SHOWN} more problems")
     return "\n".join(lines)
 
 
-def rejected(problems: Sequence[Problem], kind: str = "row") -> str:
+def rejected_text(problems: Sequence[Problem], kind: str = "row") -> str:
     """How many rows, or what `kind` says, and files were rejected, in words; each counts once."""
     places = {(problem.file, problem.number) for problem in problems}
     rows = sum(number > 0 for _, number in places)

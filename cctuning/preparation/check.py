@@ -13,7 +13,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from cctuning.data.rows import Problem, Row, rejected, write_rejects
+from cctuning.data.rows import Problem, Row, rejected_text, write_rejects
 from cctuning.preparation.command import add_row_arguments, check_target, named_rows, rows_file, script
 from cctuning.preparation.files import rejects_path, write_rows
 from cctuning.preparation.manifest import changed_files
@@ -119,7 +119,7 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: PlainConso
         return
     parts = Counter(problem.part for problem in problems)
     counts = ", ".join(f"{part} {count}" for part, count in parts.most_common())
-    console.print(f"{rejected(problems, 'bad row')} ({counts})")
+    console.print(f"{rejected_text(problems, 'bad row')} ({counts})")
     for problem in problems[:shown]:
         console.say(f"  {problem}")
     if len(problems) > shown:
