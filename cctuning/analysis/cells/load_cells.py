@@ -1,6 +1,6 @@
 """Grids and applied strategies out of files of cells."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,14 @@ def read_grid(files: CellFiles) -> Grid:
     """The grid of all pairs of layers. Raises `CellsError` for a file that is damaged or lacks a cell."""
     rows = _Rows(files)
     layers = 1 + max(rows.source_layer.max(initial=-1), rows.target_layer.max(initial=-1))
-    cells = rows.answers(rows.of_cells([divmod(cell, layers) for cell in range(layers**2)]))
+    cells = rows.of_cells([divmod(cell, layers) for cell in range(layers**2)])
     return Grid(
         benchmark=files.benchmark,
         language=files.language,
         sublayer=files.sublayer,
         questions=files.questions,
         texts=rows.texts(),
-        cells=reshaped(cells, (len(files.questions), layers, layers)),
+        cells=rows.answers(cells.reshape(len(files.questions), layers, layers)),
         target=rows.answers(rows.of_kind("target")),
         source=rows.answers(rows.of_kind("source")),
         asked_in=files.asked_in,
@@ -65,20 +65,6 @@ def read_applied(files: CellFiles, pairs: Mapping[str, LayerPair], fingerprints:
         pairs=dict(pairs),
         strategies={name: rows.answers(rows.of_cells([pair])[:, 0]) for name, pair in pairs.items()},
     )
-
-
-def reshaped(answers: Answers, shape: tuple[int, ...]) -> Answers:
-    """The same answers with other leading dimensions."""
-    before = answers.text.ndim
-    return _each(answers, lambda values: values.reshape(*shape, *values.shape[before:]))
-
-
-def _each(answers: Answers, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Answers:
-    """The answers with every array changed in this way."""
-    arrays: dict[str, Any] = {
-        name: None if values is None else change(values) for name, values in vars(answers).items()
-    }
-    return Answers(**arrays)
 
 
 class _Rows:
@@ -120,7 +106,10 @@ class _Rows:
 
     def answers(self, rows: NDArray[np.int64]) -> Answers:
         """The answers in some rows, in their shape."""
-        return _each(self._answers, lambda values: values[rows])
+        arrays: dict[str, Any] = {
+            name: None if values is None else values[rows] for name, values in vars(self._answers).items()
+        }
+        return Answers(**arrays)
 
     def _placed(
         self,

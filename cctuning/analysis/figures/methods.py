@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cctuning.analysis.figures.parts import Content, error_bar, head
+from cctuning.analysis.figures.parts import Content, head, percents
 from cctuning.analysis.measures.unseen import ORIGINAL, SOURCE
 from cctuning.analysis.selectors import AccuracyEstimate, Judgement
 from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, WIDTH, subplots
@@ -90,7 +90,13 @@ def _say(figure: Figure, title: str, method: str, reference: str, level: str) ->
 
 
 def _dot(axes: Axes, estimate: Mapping[str, float | None], place: int, reference: bool) -> None:
-    error_bar(axes, estimate, place, **(_REFERENCE if reference else _METHOD))
+    """A share in % with its interval, across."""
+    if estimate["value"] is None:
+        return
+    colour, marker = (_REFERENCE if reference else _METHOD).values()
+    ends = percents([estimate["low"], estimate["high"]])
+    axes.plot(ends, [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
+    axes.plot(percents(estimate["value"]), place, marker, color=colour, markersize=4.5, clip_on=False)
 
 
 def _finish_left(axes: Axes, names: Sequence[str], level: float) -> None:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cctuning.stats.estimates import MEAN, POOLED
@@ -33,12 +32,3 @@ def shown_languages(estimates: Content) -> list[str]:
 def head(figure: Figure, title: str, handles: Sequence[Any], labels: Sequence[Any], *, columns: int) -> None:
     """The title of a figure, and below it what its signs are."""
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, title=title)
-
-
-def error_bar(axes: Axes, estimate: Content, place: float, *, colour: str, marker: str) -> None:
-    """A share in % with its interval, across."""
-    if estimate["value"] is None:
-        return
-    ends = percents([estimate["low"], estimate["high"]])
-    axes.plot(ends, [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
-    axes.plot(percents(estimate["value"]), place, marker, color=colour, markersize=4.5, clip_on=False)

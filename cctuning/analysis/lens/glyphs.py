@@ -28,7 +28,7 @@ def families(texts: Iterable[str]) -> list[str]:
 def drawable(text: str, fonts: Sequence[str]) -> str:
     r"""`text` with a code point such as `\u0e01` for every character that none of these families has."""
     drawn = "".join(
-        character if any(_has(_path(font), character) for font in fonts) else _code_point(character)
+        character if any(_has(_path(font), character) for font in fonts) else f"\\u{ord(character):04x}"
         for character in text
     )
     return drawn.replace(f"{DOTTED_CIRCLE}\\u", "\\u")  # a code point needs nothing to stand on
@@ -42,10 +42,6 @@ def fit(text: str, width: int) -> str:
             lines.append("")
         lines[-1] += piece
     return "\n".join(lines if len(lines) < 3 else [lines[0], f"{lines[1]}…"])
-
-
-def _code_point(character: str) -> str:
-    return f"\\u{ord(character):04x}"
 
 
 @functools.cache

@@ -98,9 +98,7 @@ def measure_bounds(grids: Mapping[str, Grid], resampling: Resampling) -> dict[st
     estimates["accuracy_by_pair"] = resampling.estimate(
         each(lambda grid: grid.cells.correct, grids), resamples=PAIR_RESAMPLES
     )
-    estimates["independent_bound"] = resampling.described(
-        {language: independent_bound(grid) for language, grid in grids.items()}
-    )
+    estimates["independent_bound"] = resampling.described(each(independent_bound, grids))
     for name in ("original", "upper_bound"):
         estimates[f"{name}_spread"] = spread(estimates[name])
     return estimates

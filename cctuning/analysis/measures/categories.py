@@ -9,14 +9,12 @@ from cctuning.analysis.cells.grid import Grid, each
 from cctuning.analysis.measures.bounds import Right, answered
 from cctuning.stats.estimates import Estimates, Resampling
 
+_WORDS = {True: "right", False: "wrong"}
+_WORDS = {True: "right", False: "wrong"}
 # (source right, target right, any transplant right), and the quantity's name.
 CATEGORIES: dict[tuple[bool, bool, bool], str] = {
-    (source, target, transplant): "_".join(
-        [
-            f"source_{'right' if source else 'wrong'}",
-            f"target_{'right' if target else 'wrong'}",
-            f"transplant_{'right' if transplant else 'wrong'}",
-        ]
+    (source, target, transplant): (
+        f"source_{_WORDS[source]}_target_{_WORDS[target]}_transplant_{_WORDS[transplant]}"
     )
     for source, target, transplant in product((True, False), repeat=3)
 }

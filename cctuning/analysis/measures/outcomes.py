@@ -39,14 +39,9 @@ def measure_outcomes(grids: Mapping[str, Grid], resampling: Resampling) -> dict[
     estimates["gain_by_pair"] = resampling.estimate(
         each(gains, grids), limits=(-1.0, 1.0), resamples=PAIR_RESAMPLES
     )
+    # By pair, whether it answers more (1), as many (0) or fewer (-1) questions than the original.
+    signs = each(lambda grid: np.sign(grid.cells.correct.sum(0) - grid.target.correct.sum()), grids)
     for name, sign in [("pairs_better", 1), ("pairs_equal", 0), ("pairs_worse", -1)]:
-        estimates[name] = resampling.described(
-            {language: _share_of_pairs(grid, sign) for language, grid in grids.items()}
-        )
+        shares = {language: float((of_pairs == sign).mean()) for language, of_pairs in signs.items()}
+        estimates[name] = resampling.described(shares)
     return estimates
-
-
-def _share_of_pairs(grid: Grid, sign: int) -> float:
-    """The share of pairs that answer more (1), as many (0) or fewer (-1) questions than the original."""
-    more = grid.cells.correct.sum(0) - grid.target.correct.sum()
-    return float((np.sign(more) == sign).mean())

@@ -99,22 +99,17 @@ def _tables(measure: str, content: Any, axes: Content) -> Iterator[tuple[str, Re
 
 
 def _measure_lines(content: Content, axes: Mapping[str, Sequence[Any]]) -> Iterator[Line]:
+    """A line for each number of a quantity, with its places on the axes of the quantity and its interval."""
     for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
-        for places, numbers in _numbers(quantity, estimate, axes):
-            coordinates = [places.get(axis) for axis in _AXES]
-            yield [sublayer, benchmark, language, quantity, *coordinates, *numbers, estimate["questions"]]
-
-
-def _numbers(
-    quantity: str, estimate: Content, axes: Mapping[str, Sequence[Any]]
-) -> Iterator[tuple[dict[str, Any], Line]]:
-    """Each number of a quantity with its interval, and its places on the axes of the quantity."""
-    _, _, over = quantity.partition("_by_")
-    dimensions = ["source_layer", "target_layer"] if over == "pair" else [over] if over else []
-    numbers = np.stack([np.array(estimate[key], dtype=object) for key in ("value", "low", "high")], axis=-1)
-    for place in np.ndindex(numbers.shape[:-1]):
-        labels = {axis: axes[axis][index] for axis, index in zip(dimensions, place, strict=True)}
-        yield labels, numbers[place].tolist()
+        over = quantity.partition("_by_")[2]
+        dimensions = ["source_layer", "target_layer"] if over == "pair" else [over] if over else []
+        numbers = np.stack(
+            [np.array(estimate[key], dtype=object) for key in ("value", "low", "high")], axis=-1
+        )
+        for place in np.ndindex(numbers.shape[:-1]):
+            labels = {axis: axes[axis][index] for axis, index in zip(dimensions, place, strict=True)}
+            line = [sublayer, benchmark, language, quantity, *map(labels.get, _AXES)]
+            yield [*line, *numbers[place].tolist(), estimate["questions"]]
 
 
 def _unseen_table(content: Content, what: str, score: str) -> RecordTable:

@@ -68,7 +68,7 @@ def _evaluation(
     for task in applied:
         benchmark = find_benchmark(task.benchmark)
         metric = benchmark.metrics[0].key
-        answers = _answers(name, task)
+        answers = {ORIGINAL: task.target, SOURCE: task.source, **task.strategies}[name]
         scores: dict[str, ScoresById] = {
             metric: dict(zip(task.questions, map(float, answers.correct), strict=True))
         }
@@ -91,10 +91,6 @@ def _consistency(task: Applied, answers: Answers) -> ScoresById:
     texts = [distinct[place] for distinct, place in zip(task.texts, answers.text, strict=True)]
     scores = (language_consistency(text, task.asked_in) for text in texts)
     return {id: score for id, score in zip(task.questions, scores, strict=True) if score is not None}
-
-
-def _answers(name: str, task: Applied) -> Answers:
-    return {ORIGINAL: task.target, SOURCE: task.source, **task.strategies}[name]
 
 
 def _same_questions(name: str, other: Evaluation, original: Evaluation) -> Evaluation:

@@ -60,16 +60,11 @@ class StudyFolder:
         # The control's questions are those of the pilot.
         return self.path / "cells" / ("pilot" if which == "control" else which) / "source"
 
-    def questions_file(self, which: str, probe: ProbeTask) -> Path:
-        """The texts of a task's questions, a JSON object a line."""
-        return self.path / "questions" / which / f"{probe.benchmark}_{probe.language}.jsonl"
-
     def write_questions(self, which: str, probe: ProbeTask) -> None:
-        """Writes the questions of a task: what was asked, its source, options and gold answers."""
-        path = self.questions_file(which, probe)
+        """Writes the questions of a task, a JSON object a line: both prompts, options and gold answers."""
+        path = self.path / "questions" / which / f"{probe.benchmark}_{probe.language}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [to_json(row) + "\n" for row in question_rows(probe)]
-        write_whole(path, "".join(lines))
+        write_whole(path, "".join(to_json(row) + "\n" for row in question_rows(probe)))
 
     def open(
         self, settings: Mapping[str, Any], *, resume: str, warn: Callable[[str], object] = lambda note: None

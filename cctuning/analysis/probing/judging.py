@@ -41,10 +41,10 @@ def cell_rows(
     scores = {text: float(metric.score(text, question.item)) for text in set(texts.values())}
     under_plain: dict[tuple[int, ...], float | None] = dict.fromkeys(distinct, None)
     if plain is not None:
-        known = (
-            _of_options(question, cells, swept) if log_likelihood else _by_answer(distinct, plain(distinct))
-        )
-        under_plain |= known
+        if log_likelihood:
+            under_plain |= _of_options(question, cells, swept)
+        else:
+            under_plain |= dict(zip(distinct, plain(distinct).tolist(), strict=True))
     options = swept.option_log_probabilities.tolist() if question.option_ids else [None] * len(cells)
     right = _right(question, swept)
     as_it_is = "target" if question.source else "source"

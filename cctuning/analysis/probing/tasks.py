@@ -9,7 +9,7 @@ from typing import Any
 
 from cctuning.analysis.probing.directions import DirectedSet
 from cctuning.data.prompts import PromptFormat
-from cctuning.evaluation.asking.questions import Prompt, Question
+from cctuning.evaluation.asking.questions import Prompt
 from cctuning.evaluation.asking.samples import document
 from cctuning.evaluation.asking.shots import NO_SHOTS, Shots
 from cctuning.evaluation.asking.tasks import Task, make_task, split_faulty
@@ -129,7 +129,10 @@ class Piece:
 
 def pieces_of(folder: Path, probe: ProbeTask, size: int) -> list[Piece]:
     """The pieces of a task, `size` questions each, under `folder`."""
-    questions = [probe_question(question) for question in probe.task.questions]
+    questions = [
+        ProbeQuestion(question.item, question.prompt, question.parallel, question.option_ids)
+        for question in probe.task.questions
+    ]
     return _split(folder / probe.benchmark / probe.language, probe.language, questions, size)
 
 
@@ -150,11 +153,6 @@ def source_pieces(folder: Path, probes: Sequence[ProbeTask], size: int) -> list[
         for (benchmark, language), by_id in sets.items()
         for piece in _split(folder / benchmark / language, language, list(by_id.values()), size)
     ]
-
-
-def probe_question(question: Question) -> ProbeQuestion:
-    """A question of the evaluation as one of a study."""
-    return ProbeQuestion(question.item, question.prompt, question.parallel, question.option_ids)
 
 
 def _split(folder: Path, language: str, questions: Sequence[ProbeQuestion], size: int) -> list[Piece]:

@@ -14,7 +14,7 @@ from cctuning.analysis.lens.page import ShownLens
 from cctuning.analysis.probing.right_answers import answer_sequences, right_log_probabilities
 from cctuning.analysis.probing.sweeping import cell_of, grid_cells
 from cctuning.analysis.question.result import Answered, PairAnswers, QuestionResult
-from cctuning.analysis.transplant import Cell, Intervention, PromptPair, Sweep, sweep
+from cctuning.analysis.transplant import Cell, Intervention, PromptPair, sweep
 from cctuning.analysis.transplant.interventions import REPLACE, Change
 from cctuning.analysis.transplant.plain import plain
 from cctuning.analysis.transplant.sublayer_outputs import layers_of
@@ -139,7 +139,14 @@ class XTransplant:
         )
         if not swept.log_probabilities.isfinite().all():
             raise NonFiniteError(self.model, target)
-        return _answered(self.prompts, item, swept)
+        likely = right_log_probabilities(swept.option_log_probabilities).tolist()
+        answers = []
+        for tokens, length, nats in zip(
+            swept.tokens.tolist(), swept.new_tokens.tolist(), likely, strict=True
+        ):
+            text = self.prompts.response_text(tokens[:length])
+            answers.append(Answered(text, contains_answer(text, item) == 1.0, nats))
+        return answers
 
     def _ids(self, text: str) -> Tensor:
         return torch.tensor(self.prompts.prompt_ids(text))
@@ -167,15 +174,6 @@ class XTransplant:
                 intervention=intervention,
             )
         return ShownLens(**vars(lens))
-
-
-def _answered(prompts: PromptFormat, item: Item, swept: Sweep) -> list[Answered]:
-    likely = right_log_probabilities(swept.option_log_probabilities).tolist()
-    answers = []
-    for tokens, length, nats in zip(swept.tokens.tolist(), swept.new_tokens.tolist(), likely, strict=True):
-        text = prompts.response_text(tokens[:length])
-        answers.append(Answered(text, contains_answer(text, item) == 1.0, nats))
-    return answers
 
 
 def _grid(answers: Sequence[Answered]) -> PairAnswers:

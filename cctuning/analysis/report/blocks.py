@@ -69,7 +69,10 @@ def block(grid: Grid, questions: Sequence[QuestionTexts]) -> dict[str, Any]:
     return {
         "questions": [
             {
-                **_question_texts(known[name]),
+                "prompt": known[name]["prompt"],
+                "sourcePrompt": known[name]["source_prompt"],
+                "answers": list(known[name]["answers"]),
+                "options": [[str(label), text] for label, text in (known[name].get("options") or {}).items()],
                 "id": name,
                 "texts": list(grid.texts[place]),
                 "cells": cells[place].ravel().tolist(),
@@ -92,16 +95,6 @@ def _mean_changes(grid: Grid) -> list[float] | None:
 def _rounded(changes: Array, decimals: int) -> list[float] | None:
     """The changes of all cells in their order; None where they are not known."""
     return None if np.isnan(changes).any() else changes.round(decimals).ravel().tolist()
-
-
-def _question_texts(question: QuestionTexts) -> dict[str, Any]:
-    options = question.get("options") or {}
-    return {
-        "prompt": question["prompt"],
-        "sourcePrompt": question["source_prompt"],
-        "answers": list(question["answers"]),
-        "options": [[str(label), text] for label, text in options.items()],
-    }
 
 
 def _coded(answers: Answers) -> NDArray[np.int64]:

@@ -97,14 +97,16 @@ def tables_of(summary: Content, judgements: Sequence[Judgement] = ()) -> Iterato
 def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Table]:
     """One table of the plain numbers of a measure, and one of each quantity by layer or the like."""
     title, note = _TITLES.get(name, (_words(name).capitalize(), ""))
-    estimates = _by_place(content)
+    estimates: dict[tuple[str, str, str], dict[str, Content]] = {}
+    for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
+        estimates.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
     quantities = dict.fromkeys(quantity for by_quantity in estimates.values() for quantity in by_quantity)
     plain = [quantity for quantity in quantities if "_by_" not in quantity]
     if plain:
         rows: list[list[TableCell | str]] = [
             [
                 *place,
-                _question_count(by_quantity),
+                count(max(estimate["questions"] for estimate in by_quantity.values())),
                 *(_estimate(quantity, by_quantity.get(quantity)) for quantity in plain),
             ]
             for place, by_quantity in estimates.items()
@@ -122,19 +124,6 @@ def _measure_tables(name: str, content: Content, axes: Content) -> Iterator[Tabl
             ]
             columns = [*_PLACE, *map(str, axes[axis])]
             yield table(f"{title}: {_words(quantity)}", _axis_note(quantity, axis), columns, by_layer)
-
-
-def _by_place(content: Content) -> dict[tuple[str, str, str], dict[str, Content]]:
-    """(benchmark, language, sub-layer) -> quantity -> estimate."""
-    by_place: dict[tuple[str, str, str], dict[str, Content]] = {}
-    for (sublayer, benchmark, quantity, language), estimate in leaves(content, 4):
-        by_place.setdefault((benchmark, language, sublayer), {})[quantity] = estimate
-    return by_place
-
-
-def _question_count(estimates: Mapping[str, Content]) -> TableCell:
-    """The number of a language's questions."""
-    return count(max(estimate["questions"] for estimate in estimates.values()))
 
 
 def _estimate(quantity: str, estimate: Content | None) -> TableCell:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cctuning.analysis.selectors.answers import Array, LabelledAnswers, UnlabelledAnswers
 from cctuning.analysis.selectors.selector import PairChoice, PairSelector, Rule, best
-from cctuning.analysis.selectors.vote import votes
+from cctuning.analysis.selectors.vote import most_voted, votes
 from cctuning.tools.extras import extra
 
 
@@ -52,9 +52,7 @@ def _learn(pilot: Sequence[LabelledAnswers]) -> Rule:
         right.append(labelled.correct[used])
     table, gold = np.concatenate(rows), np.concatenate(right)
     if len(set(gold.tolist())) < 2:
-        return lambda unlabelled: best(
-            votes(unlabelled.answer, np.ones(unlabelled.answer.shape)), unlabelled.log_probability
-        )
+        return lambda unlabelled: most_voted(unlabelled, np.ones(unlabelled.answer.shape))
     with extra("analysis"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline

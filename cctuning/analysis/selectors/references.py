@@ -8,26 +8,13 @@ from cctuning.analysis.measures.strategies import best_pair
 from cctuning.analysis.selectors.answers import Array, LabelledAnswers, UnlabelledAnswers, pair_accuracy
 from cctuning.analysis.selectors.selector import PairChoice, PairSelector, Rule
 
-
-def original(labelled: LabelledAnswers) -> Array:
-    """(Q,) score of the model as it is, asked the same prompt."""
-    return labelled.original.astype(np.float64)
-
-
-def random_pair(labelled: LabelledAnswers) -> Array:
-    """(Q,) score that is to be expected of a pair that is drawn by chance: the mean over all pairs."""
-    return np.asarray(labelled.correct.mean(axis=1))
-
-
-def upper_bound(labelled: LabelledAnswers) -> Array:
-    """(Q,) the instance-aware upper bound (XTransplant, eq. 4): whether any pair gives a right answer."""
-    return np.asarray(labelled.correct.any(axis=1), dtype=np.float64)
-
-
-REFERENCES: dict[str, Callable[[LabelledAnswers], Array]] = {
-    "original": original,
-    "random_pair": random_pair,
-    "upper_bound": upper_bound,
+REFERENCES: dict[str, Callable[[LabelledAnswers], Array]] = {  # (Q,) scores
+    # The model as it is, asked the same prompt.
+    "original": lambda labelled: labelled.original.astype(np.float64),
+    # What is to be expected of a pair that is drawn by chance: the mean over all pairs.
+    "random_pair": lambda labelled: np.asarray(labelled.correct.mean(axis=1)),
+    # The instance-aware upper bound (XTransplant, eq. 4): whether any pair gives a right answer.
+    "upper_bound": lambda labelled: np.asarray(labelled.correct.any(axis=1), dtype=np.float64),
 }
 
 MEANS_OVER_PAIRS = ("random_pair",)  # of those: what a question scores there is no single answer's

@@ -33,14 +33,15 @@ def votes(answer: PairChoice, weights: Array) -> Array:
     return sums[rows, answer]
 
 
-def _most_voted(unlabelled: UnlabelledAnswers, weights: Array) -> PairChoice:
+def most_voted(unlabelled: UnlabelledAnswers, weights: Array) -> PairChoice:
+    """The likeliest pair (Q,) of those that give the answer with the highest sum of `weights` (Q, C)."""
     return best(votes(unlabelled.answer, weights), unlabelled.log_probability)
 
 
 def _weighted(unlabelled: UnlabelledAnswers, temperature: float) -> PairChoice:
     # Relative to the most probable answer to a question: only ratios matter, and no weight is lost to 0.
     relative = unlabelled.log_probability - unlabelled.log_probability.max(axis=1, keepdims=True)
-    return _most_voted(unlabelled, np.exp(relative / temperature))
+    return most_voted(unlabelled, np.exp(relative / temperature))
 
 
 def _learn_temperature(pilot: Sequence[LabelledAnswers]) -> Rule:
@@ -62,7 +63,7 @@ def _learn_good_pairs(pilot: Sequence[LabelledAnswers]) -> Rule:
 
     def rule(unlabelled: UnlabelledAnswers) -> PairChoice:
         good = right[unlabelled.places] >= threshold
-        return _most_voted(
+        return most_voted(
             unlabelled, np.broadcast_to(good if good.any() else ~good, unlabelled.answer.shape) * 1.0
         )
 
@@ -83,7 +84,7 @@ def _one_each(unlabelled: UnlabelledAnswers) -> Array:
 VOTE = {
     "vote": untrained(
         "the answer that most pairs give",
-        lambda unlabelled: _most_voted(unlabelled, np.ones(unlabelled.answer.shape)),
+        lambda unlabelled: most_voted(unlabelled, np.ones(unlabelled.answer.shape)),
     ),
     "vote_weighted": PairSelector(
         "the same, votes weighted by the answer's probability, tempered as was best on the pilot",

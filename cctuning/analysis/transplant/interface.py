@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.utils import logging
 
+from cctuning.analysis.transplant.attention import States
+
 NAME = "cctuning_transplant"
 
 # What models hand to their attention function besides queries, keys, values and the mask, and what an
@@ -37,16 +39,9 @@ class InCharge(Protocol):
     """Who computes attention inside of the block."""
 
     def attend(
-        self,
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Any,
-        scaling: float,
-        softcap: float | None,
+        self, module: nn.Module, query: Tensor, own: States, mask: Any, scaling: float, softcap: float | None
     ) -> Tensor:
-        """The outputs (rows, n, heads, v) of the queries (rows, heads, n, d)."""
+        """The outputs (rows, n, heads, v) of the queries (rows, heads, n, d) to their `own` states."""
 
     def mask(self, mask_function: Callable[..., Tensor], **given: Any) -> Any:
         """The `mask` that `attend` gets in layers of this kind."""
@@ -66,7 +61,7 @@ def _attention(
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     in_charge = _IN_CHARGE.get()
     assert in_charge is not None, f"{NAME} is set outside of its block"
-    return in_charge.attend(module, query, key, value, attention_mask, scaling, softcap), None
+    return in_charge.attend(module, query, States(key, value), attention_mask, scaling, softcap), None
 
 
 def _mask(mask_function: Callable[..., Tensor], **given: Any) -> Any:
@@ -102,9 +97,16 @@ def attention_by(model: PreTrainedModel, in_charge: InCharge) -> Iterator[None]:
 
 
 def _set_attention(decoder: PreTrainedModel, name: str) -> None:
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # a warning where it cannot be set: we look for ourselves
-    try:
+    with errors_only():  # a warning where it cannot be set: we look for ourselves
         decoder.set_attn_implementation(name)
+
+
+@contextmanager
+def errors_only() -> Iterator[None]:
+    """Inside the block transformers logs no warnings."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
     finally:
         logging.set_verbosity(level)

@@ -38,22 +38,15 @@ class Keeper:
         return Prefix(self._states, self._lengths)
 
     def attend(
-        self,
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Any,
-        scaling: float,
-        softcap: float | None,
+        self, module: nn.Module, query: Tensor, own: States, mask: Any, scaling: float, softcap: float | None
     ) -> Tensor:
         """See `interface.InCharge`; (b, H, T, d) -> (b, T, H, v)."""
         self._calls.append(module)
         before = self._states.get(module, (None, None))
-        self._states[module] = States(self._kept(before[0], key), self._kept(before[1], value))
+        self._states[module] = States(*map(self._kept, before, own))
         if softcap is not None:
-            return capped_causal_attention(query, key, value, mask, scaling, softcap)
-        output: Tensor = AttentionInterface()["sdpa"](module, query, key, value, mask, scaling=scaling)[0]
+            return capped_causal_attention(query, *own, mask, scaling, softcap)
+        output: Tensor = AttentionInterface()["sdpa"](module, query, *own, mask, scaling=scaling)[0]
         return output
 
     def mask(self, mask_function: Callable[..., Tensor], **given: Any) -> Tensor | None:

@@ -14,7 +14,8 @@ from transformers import (
     UnbatchedClassifierFreeGuidanceLogitsProcessor,
 )
 from transformers.generation.configuration_utils import GenerationMode
-from transformers.utils import logging
+
+from cctuning.analysis.transplant.interface import errors_only
 
 _NOT_ROW_BY_ROW = {
     UnbatchedClassifierFreeGuidanceLogitsProcessor: "guidance_scale",
@@ -68,9 +69,7 @@ def rules_of(model: Any, prompt: Tensor, max_new_tokens: int) -> Rules:
         taken.update(given)
         return input_ids
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # about sampling parameters without sampling, for every question
-    try:
+    with errors_only():  # no warnings of sampling parameters without sampling, for every question
         model.generate(
             prompt[None],
             attention_mask=torch.ones_like(prompt)[None],
@@ -81,8 +80,6 @@ def rules_of(model: Any, prompt: Tensor, max_new_tokens: int) -> Rules:
             use_cache=False,
             max_new_tokens=max_new_tokens,
         )
-    finally:
-        logging.set_verbosity(level)
     config = taken["generation_config"]
     mode = config.get_generation_mode()
     if mode not in (GenerationMode.GREEDY_SEARCH, GenerationMode.ASSISTED_GENERATION):

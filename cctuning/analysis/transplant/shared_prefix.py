@@ -216,21 +216,13 @@ class SharedRows:
             layer.keep(rows.flatten())
 
     def attend(
-        self,
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Any,
-        scaling: float,
-        softcap: float | None,
+        self, module: nn.Module, query: Tensor, own: States, mask: Any, scaling: float, softcap: float | None
     ) -> Tensor:
         """See `interface.InCharge`; (R, H, n, d) -> (R, n, H, v)."""
-        if not isinstance(mask, Visible) or key.shape[-2] != self._layers[0].length:
+        if not isinstance(mask, Visible) or own.keys.shape[-2] != self._layers[0].length:
             raise RuntimeError(f"{type(module).__name__} passes over what the cache and the mask gave it")
         self._attended.append(module)
-        suffix = States(key, value)
-        return attend(query, self.prefix.states[module], suffix, mask, scaling=scaling, softcap=softcap)
+        return attend(query, self.prefix.states[module], own, mask, scaling=scaling, softcap=softcap)
 
     def mask(self, mask_function: Callable[..., Tensor], **given: Any) -> Visible:
         """See `interface.InCharge`: what the model's own mask function says of the new tokens.
