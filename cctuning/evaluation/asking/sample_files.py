@@ -1,13 +1,12 @@
 """The files of a result folder, and those of samples: one a task, a JSON object a line, in order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cctuning.data.fields import type_name
 from cctuning.data.formats import json_records
-from cctuning.tools.files import write_whole
-from cctuning.tools.json_text import non_finite, to_json
+from cctuning.tools.json_text import non_finite
 
 RESULTS_FILE = "results.json"
 # What is made of samples, each time anew; the first tells that an evaluation is complete.
@@ -32,11 +31,6 @@ class ResultsError(ValueError):
 def samples_path(folder: str | Path, task: str) -> Path:
     """The file of a finished task."""
     return Path(folder) / f"samples_{task}.jsonl"
-
-
-def write_sample_file(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the samples of a finished task."""
-    write_whole(path, "".join(to_json(sample) + "\n" for sample in samples))
 
 
 def read_sample_file(path: Path) -> list[dict[str, Any]]:

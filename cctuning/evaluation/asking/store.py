@@ -14,7 +14,6 @@ from cctuning.evaluation.asking.sample_files import (
     object_fault,
     read_sample_file,
     samples_path,
-    write_sample_file,
 )
 from cctuning.evaluation.asking.timings import TIMINGS_FILE, read_speeds
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
@@ -52,7 +51,9 @@ class ResponseFile:
         whole = max((n for n, row in enumerate(responses, 1) if row["left_in_batch"] == 0), default=0)
         if whole < len(responses):
             keep_lines(self.path, whole)
-        return [_without(response, "left_in_batch") for response in responses[:whole]]
+        for response in responses:
+            del response["left_in_batch"]
+        return responses[:whole]
 
     def append(self, batch: Sequence[Mapping[str, Any]]) -> None:
         """Adds a batch, and sees to it that it is on the disk."""
@@ -68,13 +69,9 @@ def _response(line: Any) -> dict[str, Any]:
     return dict(line)
 
 
-def _without(response: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in response.items() if name != key}
-
-
 def write_samples(folder: str | Path, task: str, samples: Sequence[Mapping[str, Any]]) -> None:
     """Writes the samples of a finished task, which take the place of its bare responses."""
-    write_sample_file(samples_path(folder, task), samples)
+    write_whole(samples_path(folder, task), "".join(to_json(sample) + "\n" for sample in samples))
     ResponseFile(folder, task).path.unlink(missing_ok=True)
 
 

@@ -22,14 +22,14 @@ def read_speeds(folder: str | Path) -> dict[str, dict[str, float]]:
     Raises `BrokenLineError` for a line that is none.
     """
     totals: dict[str, tuple[float, float]] = {}
-    for task, new_tokens, seconds in recover_lines(Path(folder) / TIMINGS_FILE, _timing):
+
+    def timing(line: Any) -> tuple[str, float, float]:
+        return str(line["task"]), float(line["new_tokens"]), float(line["seconds"])
+
+    for task, new_tokens, seconds in recover_lines(Path(folder) / TIMINGS_FILE, timing):
         tokens_before, seconds_before = totals.get(task, (0.0, 0.0))
         totals[task] = tokens_before + new_tokens, seconds_before + seconds
     return {
         task: {"seconds": seconds, "tokens_per_second": tokens / seconds if seconds else 0.0}
         for task, (tokens, seconds) in totals.items()
     }
-
-
-def _timing(line: Any) -> tuple[str, float, float]:
-    return str(line["task"]), float(line["new_tokens"]), float(line["seconds"])

@@ -42,7 +42,7 @@ _TESTS: Columns = {
     "p, bootstrap": lambda score: f"{score.difference.p:.2g}",
     "only baseline right": "difference.only_baseline",
     "only this right": "difference.only_this",
-    "p, McNemar": lambda score: _figures(score.difference.mcnemar_p),
+    "p, McNemar": lambda score: None if (p := score.difference.mcnemar_p) is None else f"{p:.2g}",
     "p, Holm": lambda score: f"{score.difference.p_holm:.2g}{_escaped(score.difference.stars)}",
 }
 
@@ -136,10 +136,6 @@ def _markdown_cell(score: ComparedScore) -> str:
         return percent(score.score)
     signed = change(difference.value, difference.interval)
     return f"{percent(score.score)} ({signed}){_escaped(difference.stars)}"
-
-
-def _figures(p: float | None) -> str | None:
-    return None if p is None else f"{p:.2g}"
 
 
 def _escaped(stars: str) -> str:

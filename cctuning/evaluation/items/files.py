@@ -217,7 +217,10 @@ def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tup
     elif missing := [key for key in ("id", "prompt", "prompt_en", "answer") if key not in values]:
         yield from ((key, f"is missing{did_you_mean(key, values)}") for key in missing)
     else:
-        yield from _id_faults(values["id"])
+        if isinstance(values["id"], str):
+            yield from (("id", fault) for fault in _text_faults(values["id"]))
+        elif whole_number(values["id"]) is None:
+            yield "id", f"is {type_name(values['id'])}, must be a whole number or text"
         if values.get("language") not in (None, language):
             yield "language", f"{values['language']!r} is another than the file's, {language!r}"
         only_parallel = "prompt" if benchmark.asked_in_english else "prompt_en"
@@ -227,13 +230,6 @@ def _faults(record: Record, benchmark: Benchmark, language: str) -> Iterator[tup
         yield from _answer_faults(values, benchmark)
         if values.get("answer_en") is not None:
             yield from (("answer_en", fault) for fault in _texts_faults(values["answer_en"]))
-
-
-def _id_faults(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield from (("id", fault) for fault in _text_faults(value))
-    elif whole_number(value) is None:
-        yield "id", f"is {type_name(value)}, must be a whole number or text"
 
 
 def _text_faults(value: Any) -> Iterator[str]:

@@ -32,8 +32,12 @@ def read_known_issues(folder: str | Path) -> KnownIssues:
     path = known_issues_file(folder)
     if path is None:
         return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     faults: dict[str, dict[str, dict[str, Sequence[int | str]]]] = {}
-    for name, languages in _object(path, _decoded(path), "").items():
+    for name, languages in _object(path, content, "").items():
         group, _, title = name.rpartition("/")
         of_this_folder = group == folder.name or (not group and path.parent == folder)
         if of_this_folder and not isinstance(languages, str):
@@ -61,13 +65,6 @@ def without_known_issues(
         if not reasons:
             kept.append(item)
     return kept, left_out
-
-
-def _decoded(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def _object(path: Path, value: Any, name: str) -> dict[str, Any]:

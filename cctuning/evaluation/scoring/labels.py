@@ -59,7 +59,9 @@ class LabelReader:
 
     def __init__(self, options: Mapping[str, str], language: str, question_text: str) -> None:
         language = language.partition("-")[0]
-        self.spellings = _spellings(options, language)
+        local = zip("ABCDEFGH", LOCAL_LETTERS.get(language, "").split(), strict=False)
+        self.spellings = {_plain(letter): label for label, letter in local if label in options}
+        self.spellings |= {_plain(label): label for label in options}
         self.patterns = _patterns(tuple(self.spellings), language)
         self.words = {word for key in ("en", language) for word in ONE_LETTER_WORDS.get(key, "").split()}
         self.question_text = _single_blanks(_plain(question_text))
@@ -82,19 +84,20 @@ class LabelReader:
         text = self._without_quotes(text)
         first, *others = text.split("\n")
         if at_start and others and (named := self._in_text(first, at_start=True)):
-            later = [label for line in others for _, label in self._opening(line)]
+            later = [label for line in others for _, label in self._labels("opening", line)]
             later += [label for _, label in sorted(self._at_end(text))]
             return by_last_mention(enumerate([*named, *later]))
         return self._in_text(text, at_start=at_start)
 
     def _in_text(self, text: str, *, at_start: bool) -> list[str]:
-        opening = self._opening(text) if at_start else []
+        opening = self._labels("opening", text) if at_start else []
         in_brackets, at_end = self._in_brackets(text), self._at_end(text)
         if in_brackets and at_end and in_brackets[-1][0] >= _last_sentence_start(text):
             at_end = []  # "(B), not D"
         places = opening + in_brackets + at_end
         if not places:
-            named = [labels for labels in map(self._beside_words, _sentences(text)) if labels]
+            sentences = [part for part in _SENTENCE_END.split(text) if regex.search(r"\w", part)]
+            named = [labels for labels in map(self._beside_words, sentences) if labels]
             counted = named if at_start else named[-1:]
             return by_last_mention(enumerate(label for labels in counted for _, label in sorted(labels)))
         return by_last_mention(places)
@@ -103,9 +106,6 @@ class LabelReader:
         labels = {spelling.casefold(): label for spelling, label in self.spellings.items()}
         matches = self.patterns["in brackets"].finditer(text)
         return [(match.start(), labels[match[1].casefold()]) for match in matches]
-
-    def _opening(self, text: str) -> Found:
-        return self._labels("opening", text)
 
     def _at_end(self, text: str) -> Found:
         """The labels that the last sentence ends with, and in it those behind a verb."""
@@ -165,23 +165,10 @@ def _single_blanks(text: str) -> str:
     return regex.sub(r"[^\S\n]+", " ", text)
 
 
-def _sentences(text: str) -> list[str]:
-    return [sentence for sentence in _SENTENCE_END.split(text) if regex.search(r"\w", sentence)]
-
-
 def _last_sentence_start(text: str) -> int:
     """The place where the last sentence with a word begins; behind it there may be signs."""
     starts = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
     return next((start for start in reversed(starts) if regex.search(r"\w", text[start:])), 0)
-
-
-def _spellings(options: Iterable[str], language: str) -> dict[str, str]:
-    """The label by each spelling of it."""
-    options = tuple(options)
-    local = zip("ABCDEFGH", LOCAL_LETTERS.get(language, "").split(), strict=False)
-    return {_plain(letter): label for label, letter in local if label in options} | {
-        _plain(label): label for label in options
-    }
 
 
 # --- Patterns -----------------------------------------------------------------------------------------------
@@ -208,9 +195,11 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
     article = rf"(?:(?<!{_LETTER})(?:{_listed(ARTICLES, language)})(?!{_LETTER})\W+)?"
     ending = rf"(?:(?:{_listed(ENDINGS, language)})\p{{L}}{{0,2}}){{0,2}}"
     own_noun = "(?!)" if language == "en" else _words_of(NOUNS, language, beginnings=True, english=False)
+    # A lookahead for an English word in the sentence; questions in English need none.
+    in_english = "" if language == "en" else rf"(?=[^.!?\n]*\b(?i:{'|'.join(ENGLISH_WORDS)})\b)"
     one_letter = (
         rf"(?:{_listed(ONE_LETTER_WORDS, language, english=False)}"
-        rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}){_in_english(language)})"
+        rf"|(?:{_listed(ONE_LETTER_WORDS, 'en')})(?!\s+{own_noun}){in_english})"
     )
     own_word = rf"(?!{verb}|{noun}|{reason}){_LETTER}{{4,}}"
     spelt = _any_of(spelling.casefold() for spelling in spellings)
@@ -233,11 +222,6 @@ def _patterns(spellings: tuple[str, ...], language: str) -> dict[str, regex.Patt
         rf"{blank}{own_word}(?!{_LETTER})",
     }
     return {name: regex.compile(pattern) for name, pattern in patterns.items()}
-
-
-def _in_english(language: str) -> str:
-    """A lookahead for an English word in the sentence; empty for questions in English, which need none."""
-    return "" if language == "en" else rf"(?=[^.!?\n]*\b(?i:{'|'.join(ENGLISH_WORDS)})\b)"
 
 
 def _end_of_label(language: str) -> str:
