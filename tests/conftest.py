@@ -45,13 +45,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported is never freed: collecting garbage, as every training run does, passes it over.
-
-    Processes that end at once are looked at often.
-    """
+    """What was imported is never freed: collecting garbage, as every training run does, passes it over."""
     from cctuning.tools import processes
 
-    processes.POLL_SECONDS = 0.02
+    processes.POLL_SECONDS = 0.02  # those of tests end at once
     gc.freeze()
 
 

@@ -315,15 +315,18 @@ def test_greedy(isolated, export, name):
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )
-@pytest.mark.parametrize("name", ["llama", "gemma3"])
-def test_settings(isolated, export, name, settings):
-    made = export(name, **settings)
-    assert_greedy(isolated, made, some_prompts(3, 1, 9))
-    assert_greedy(isolated, made, some_prompts(3, 9), prefill_chunk_size=4)
+def test_settings(isolated, export, settings):
+    """Several at once with windows, too."""
+    for name in ("llama", "gemma3") if len(settings) > 1 else ("llama",):
+        made = export(name, **settings)
+        assert_greedy(isolated, made, some_prompts(3, 1, 9))
+        assert_greedy(isolated, made, some_prompts(3, 9), prefill_chunk_size=4)
 
 
-@pytest.mark.parametrize("name", ["bloom", "falcon", "granite", "glm4", "gpt_neox"])
-@pytest.mark.parametrize("sublayer", ["attention", "block"])
+SUBLAYERS = {"bloom": "attention", "falcon": "block", "granite": "attention", "glm4": "block"}
+
+
+@pytest.mark.parametrize(("name", "sublayer"), [*SUBLAYERS.items(), ("gpt_neox", "attention")])
 def test_other_sublayers(isolated, export, name, sublayer):
     assert_greedy(isolated, export(name, sublayer=sublayer), some_prompts(3, 8))
 
@@ -583,32 +586,34 @@ def token_log_likelihoods(logits: Tensor, prompt: Tensor, response: Tensor) -> T
     return scores[torch.arange(len(response)), response]
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize(
     "name", ["llama", "gemma3", "mistral_window", "qwen3_moe", "bloom", "falcon", "gptj"]
 )
-def test_log_likelihoods_equal_the_scores_of_generate(isolated, export, name, side):
+def test_log_likelihoods_equal_the_scores_of_generate(isolated, export, name):
     made, prompts = export(name), marked_prompts(5, 1, 8)
     generated = isolated.call(
         "generate", directory=made.directory, inputs=left_padded(prompts), **greedy(6, output_logits=True)
     )
     responses = [torch.tensor(tokens) for tokens in generated["tokens"]]
     assert not any(is_marked(response) for response in responses), "pick other prompts"
-    ids, mask = pad([torch.cat(pair) for pair in zip(prompts, responses, strict=True)], side)
-    out = isolated.call(
-        "forward", directory=made.directory, inputs={"input_ids": ids, "attention_mask": mask}
-    )
-    assert out["warnings"] == []
-    rows = zip(prompts, responses, real_tokens(out["logits"], mask), generated["logits"], strict=True)
-    for prompt, response, logits, scores in rows:
-        actual = token_log_likelihoods(logits, prompt, response)
+    found = []  # by side and row
+    for side in ("left", "right"):
+        ids, mask = pad([torch.cat(pair) for pair in zip(prompts, responses, strict=True)], side)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        out = isolated.call("forward", directory=made.directory, inputs=inputs)
+        assert out["warnings"] == []
+        found.append(real_tokens(out["logits"], mask))
+    rows = zip(prompts, responses, zip(*found, strict=True), generated["logits"], strict=True)
+    for prompt, response, both, scores in rows:
         of_generate = torch.tensor(scores, dtype=torch.float64).log_softmax(-1)
         f = made.vector(prompt)
         expected = naive_log_likelihoods(made.plain, prompt, response, f, made.settings).double()
-        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
         torch.testing.assert_close(of_generate[torch.arange(6), response], expected, rtol=1e-5, atol=2e-5)
         plain = naive_log_likelihoods(made.plain, prompt, response, None)
-        assert float((plain - actual).abs().max()) > 0.1
+        for logits in both:
+            actual = token_log_likelihoods(logits, prompt, response)
+            torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-5)
+            assert float((plain - actual).abs().max()) > 0.1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """probe.py as a command: what it leaves and goes on with, and what a newcomer gets wrong."""
 
 import csv
+import functools
 import json
 import shutil
 import sys
@@ -76,13 +77,19 @@ def arguments(model, *more):
     return [f"{key}={value}" for key, value in settings.items()]
 
 
-def probe(model, *more, whole=False):
-    """A study; unless it is to be whole without figures and judged selectors, which take most of the time."""
+def probe(model, *more, figures=False):
+    """A study without judged selectors and, unless asked for, figures, which take most of the time."""
     with ExitStack() as left_out:
-        if not whole:
+        if not figures:
             left_out.enter_context(mock.patch.object(probe_findings, "draw_figures"))
-            left_out.enter_context(mock.patch.object(findings, "judge", return_value=[]))
+        left_out.enter_context(mock.patch.object(findings, "judge", return_value=[]))
         return call(script, *arguments(model, *more))
+
+
+def without_findings():
+    """In a new process: the same is left out, and others' files are looked for often."""
+    probe_findings.draw_figures, findings.judge = mock.Mock(), mock.Mock(return_value=[])
+    sweeping._LOOK_AGAIN = 0.02
 
 
 def cells(folder, *parts):
@@ -98,7 +105,8 @@ def files(folder):
 
 
 def test_a_whole_study(models, folder):
-    ended = probe(models / "plain", "benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen", whole=True)
+    more = ["benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen"]
+    ended = call(script, *arguments(models / "plain", *more))
     assert ended.status == 0, ended.err
     for language in LANGUAGES:
         for benchmark in ("xnli", "globalopinionqa"):
@@ -194,17 +202,21 @@ def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, fol
         items = rows(language, range(20), answer=["Swali"], options=None)  # of five different prompts
         write_items(folder / f"data/pilot/MKQA/{language}.jsonl", items)
     more = ["benchmarks=[mkqa]", "languages=[sw]", "sublayers=[ffn,block]", "intervention=add"]
-    ended = probe(models / "plain", *more, whole=True)
+    ended = probe(models / "plain", *more, figures=True)
     assert ended.status == 0, ended.err
     model, tokenizer = load_model(models / "plain"), load_tokenizer(models / "plain")
     choose_template(tokenizer, "auto")
     prompts = PromptFormat(tokenizer)
     answer = prompts.response_ids("Swali")[:-1]
 
-    def nats(sublayer, source, target, swaps):
+    @functools.cache
+    def outputs_of(sublayer, source):
+        return naive.source_outputs(model, torch.tensor(*prompts.prompts_ids([source])), sublayer)
+
+    @functools.cache
+    def nats(sublayer, source, target, *swaps):
         """By a hook, in one forward."""
-        source, target = map(torch.tensor, prompts.prompts_ids([source, target]))
-        outputs = naive.source_outputs(model, source, sublayer)
+        target, outputs = torch.tensor(*prompts.prompts_ids([target])), outputs_of(sublayer, source)
         hooks = naive.changed(model, swaps, sublayer, lambda own, i: own + outputs[i], len(target) - 1)
         return float(naive.log_probability(model, target, answer, hooks))
 
@@ -219,10 +231,10 @@ def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, fol
             own, other = texts["pilot"][row["question"]], texts["control"][row["question"]]
             assert own["prompt"] == other["prompt"] and own["source_prompt"] != other["source_prompt"]
             swaps = [(row["source_layer"], row["target_layer"])] if row["kind"] == "transplant" else []
-            wrong = nats(sublayer, other["source_prompt"], own["prompt"], swaps)
+            wrong = nats(sublayer, other["source_prompt"], own["prompt"], *swaps)
             assert row["right_log_probability"] == pytest.approx(wrong, abs=1e-4)
             for pair in swaps:
-                over[pair] += (nats(sublayer, own["source_prompt"], own["prompt"], swaps) - wrong) / 20
+                over[pair] += (nats(sublayer, own["source_prompt"], own["prompt"], pair) - wrong) / 20
         found = summary["control"][sublayer]["mkqa"]["over_control_log_probability_by_pair"]["sw"]
         assert np.allclose(found["value"], over, atol=1e-4)
     proposal = summary["proposals"]["mkqa"]
@@ -332,7 +344,8 @@ def test_two_processes_write_what_one_writes(models, folder):
     more = ["languages=[en,sw]", "unseen=data/unseen"]
     assert probe(models / "plain", *more).status == 0
     (folder / "out").rename(folder / "alone")
-    for started in start_two("probe.py", *arguments(models / "plain", *more), folder=folder):
+    words = arguments(models / "plain", *more)
+    for started in start_two("probe.py", *words, folder=folder, before=without_findings):
         ended = started.wait()
         assert ended.status == 0, ended.err
     for path in files(folder / "alone"):
@@ -411,10 +424,10 @@ def test_more_languages_and_questions_join_what_is_there(models, folder):
 
 
 def test_nothing_of_an_earlier_study_stays_among_what_is_made(models, folder):
-    both = probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]", whole=True)
+    both = probe(models / "plain", "languages=[sw]", "sublayers=[ffn,attention]", figures=True)
     assert both.status == 0
     assert list((folder / "out/figures").glob("*attention*"))
-    assert probe(models / "plain", "languages=[sw]", whole=True).status == 0
+    assert probe(models / "plain", "languages=[sw]", figures=True).status == 0
     assert not list((folder / "out/figures").glob("*attention*"))
     assert cells(folder, "pilot", "attention", "xnli", "sw")  # which took long
 
@@ -428,14 +441,6 @@ def test_chosen_pairs_and_whole_grids_of_unseen_questions_lie_apart(models, fold
     assert len(grid) == LAYERS**2 + 1
     known = {(row["source_layer"], row["target_layer"]): row["tokens"] for row in grid}
     assert all(known[row["source_layer"], row["target_layer"]] == row["tokens"] for row in chosen)
-
-
-def test_each_process_says_what_it_did(models, folder):
-    assert probe(models / "plain", "languages=[sw]").status == 0
-    with (folder / "out/work/process_0.jsonl").open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    assert sum(line["questions"] for line in lines) == 2 + 2 + 2  # grids, sources, control
-    assert all(line["token_forwards"] > 0 and line["seconds"] >= 0 for line in lines)
 
 
 def test_an_evaluation_of_other_questions_is_told_before_anything_is_asked(models, folder):
@@ -478,8 +483,12 @@ def test_known_faults_are_counted_or_left_out_of_both_languages(models, folder):
     assert {row["question"] for row in cells(folder, "pilot", "ffn", "xnli", "sw")} == {"0"}
 
 
-def test_a_damaged_file_is_named(models, folder):
+def test_each_process_says_what_it_did_and_a_damaged_file_is_named(models, folder):
     assert probe(models / "plain", "languages=[sw]").status == 0
+    with (folder / "out/work/process_0.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    assert sum(line["questions"] for line in lines) == 2 + 2 + 2  # grids, sources, control
+    assert all(line["token_forwards"] > 0 and line["seconds"] >= 0 for line in lines)
     path = next((folder / "out/cells/pilot/ffn/xnli/sw").glob("*.parquet"))
     path.write_bytes(path.read_bytes()[:50])
     ended = probe(models / "plain", "languages=[sw]")

@@ -28,8 +28,8 @@ def run_here(stage: Stage, monkeypatch):
 
 def test_a_seed_is_trained_fitted_and_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    stages = make_stages([0], tmp_path, base_steps=3, tuning_steps=2, overrides=["logging_steps=1"])
-    *commands, score = stages
+    overrides = ["logging_steps=1", "max_rows=160"]
+    *commands, score = make_stages([0], tmp_path, base_steps=3, tuning_steps=2, overrides=overrides)
     for stage in commands:
         run_here(stage, monkeypatch)
         assert stage.output.exists()
