@@ -127,11 +127,13 @@ def test_every_mode_asks_what_chat_would(folder, models, kind, inference, mode):
         assert (folder / "out" / file).stat().st_size
 
 
-def test_the_likeliest_option_is_right_where_it_is_the_answer(folder, models):
+def test_the_likeliest_option_is_right_where_it_is_the_answer_and_more_benchmarks_join(folder, models):
     evaluate(models / "plain", benchmarks="xnli")
     for sample in samples(folder, "xnli_sw"):
         best = max(sample["log_likelihoods"], key=sample["log_likelihoods"].get)
         assert sample["scores"]["accuracy,loglikelihood"] == (best == "2")
+    evaluate(models / "plain", benchmarks="mkqa")
+    assert set(read_results(folder / "out")["groups"]) == {"xnli", "mkqa"}
 
 
 def test_the_same_command_asks_nothing_again(folder, models, monkeypatch):
@@ -141,12 +143,6 @@ def test_the_same_command_asks_nothing_again(folder, models, monkeypatch):
     second = evaluate(models / "plain")
     assert (second.status, first.status) == (0, 0), second.err
     assert before == {path.name: path.read_bytes() for path in (folder / "out").glob("samples_*")}
-
-
-def test_more_benchmarks_join_those_that_are_there(folder, models):
-    evaluate(models / "plain", benchmarks="xnli")
-    evaluate(models / "plain", benchmarks="mkqa")
-    assert set(read_results(folder / "out")["groups"]) == {"xnli", "mkqa"}
 
 
 def test_an_interrupted_evaluation_goes_on_and_ends_as_the_other(folder, models, monkeypatch):
@@ -181,57 +177,47 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_the_other(folder, models,
     assert len(batches) == 1 + len({(str(arguments[2])) for arguments in asked})  # only the stopped one again
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["max_new_tokens=6"], "max_new_tokens: 5 -> 6"),
-        (["inference=none"], "inference: 'bilingual' -> 'none'"),
-        (["limit=2"], "xnli_sw: other questions"),
-    ],
-)
-def test_other_responses_are_not_mixed(folder, models, arguments, message):
+def test_other_responses_are_not_mixed(folder, models):
     settings = {"model": models / "run", "benchmarks": "xnli", "use_cpu": "true", "output_dir": "out"}
-    settings |= {"max_new_tokens": "5", "inference": "bilingual"}
-    changed = settings | dict(argument.split("=") for argument in arguments)
+    settings |= {"max_new_tokens": 5, "inference": "bilingual"}
 
-    def evaluate_with(settings, *more):
-        return call(script, *(f"{key}={value}" for key, value in settings.items()), *more)
+    def evaluate_with(**changes):
+        return call(script, *(f"{key}={value}" for key, value in (settings | changes).items()))
 
-    assert evaluate_with(settings).status == 0
-    ended = evaluate_with(changed)
-    assert ended.status == 1
-    assert message in ended.err
-    assert "resume=never" in ended.err
-    assert evaluate_with(changed, "resume=never").status == 0
+    assert evaluate_with().status == 0
+    for changes, message in (
+        ({"max_new_tokens": 6}, "max_new_tokens: 5 -> 6"),
+        ({"inference": "none"}, "inference: 'bilingual' -> 'none'"),
+        ({"limit": 2}, "xnli_sw: other questions"),
+    ):
+        ended = evaluate_with(**changes)
+        assert ended.status == 1 and message in ended.err and "resume=never" in ended.err
+    assert evaluate_with(limit=2, resume="never").status == 0
 
 
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ("weights", "model_parts.base.weights"),
-        ("path", "model_parts.base.name"),
-        ("tokenizer", "model_parts.tokenizer"),
-    ],
-)
-def test_another_base_of_an_adapter_is_another_model(folder, changed, named):
+def test_another_base_of_an_adapter_is_another_model(folder):
     save_adapter(folder / "adapter", folder / "base")
     assert evaluate(folder / "adapter").status == 0
-    (folder / "adapter").rename(folder / "moved")
-    assert evaluate(folder / "moved", "batch_size=2").status == 0  # the same elsewhere
-    if changed == "weights":
-        change_weight(folder / "base")
-    elif changed == "tokenizer":
-        path = folder / "moved/tokenizer_config.json"
-        path.write_text(path.read_text() + " ")
-    else:
-        shutil.copytree(folder / "base", folder / "other")
-        change_weight(folder / "other")
-        path = folder / "moved/adapter_config.json"
-        path.write_text(path.read_text().replace(str(folder / "base"), str(folder / "other")))
-    ended = evaluate(folder / "moved")
-    assert ended.status == 1
-    assert f"{named}: " in ended.err and "resume=never" in ended.err
-    assert (folder / "out/results.json").is_file()
+    moved = (folder / "adapter").rename(folder / "moved")
+    assert evaluate(moved, "batch_size=2").status == 0  # the same elsewhere
+
+    def refused(named):
+        ended = evaluate(moved)
+        assert ended.status == 1 and f"{named}: " in ended.err and "resume=never" in ended.err
+        assert (folder / "out/results.json").is_file()
+
+    shutil.copytree(folder / "base", folder / "other")
+    change_weight(folder / "other")
+    for name, old, new, named in (
+        ("adapter_config.json", str(folder / "base"), str(folder / "other"), "model_parts.base.name"),
+        ("tokenizer_config.json", "{", "{ ", "model_parts.tokenizer"),
+    ):
+        text = (moved / name).read_text()
+        (moved / name).write_text(text.replace(old, new, 1))
+        refused(named)
+        (moved / name).write_text(text)
+    change_weight(folder / "base")
+    refused("model_parts.base.weights")
 
 
 def test_another_batch_size_may_go_on_and_is_told(folder, models):

@@ -135,19 +135,15 @@ def test_a_run_with_code_of_its_model_is_fitted_where_that_is_asked_for(folder, 
     assert (folder / "outputs/mine/monolingual/transform_report.json").is_file()
 
 
-def test_a_dry_run_writes_nothing(folder, monkeypatch, capsys):
+def test_a_dry_run_tells_of_rows_that_were_left_out_and_writes_nothing(folder, monkeypatch, capsys):
+    with (folder / "rows.jsonl").open("a") as file:
+        file.write('\n{"id": "bad"}')
     fit(monkeypatch, "dry_run=true", "pairs=40")
     shown = " ".join(capsys.readouterr().out.split())
     assert "120 rows of 3 layers for a matrix of 32 x 32 (3.8 rows per dimension)" in shown
     assert "output_dir" in shown and "outputs/mine/monolingual" in shown
+    assert "1 row left out, the first: rows.jsonl, row 101" in shown
     assert not (folder / "outputs/mine/monolingual").exists()
-
-
-def test_rows_that_were_left_out_are_told(folder, monkeypatch, capsys):
-    with (folder / "rows.jsonl").open("a") as file:
-        file.write('\n{"id": "bad"}')
-    fit(monkeypatch, "dry_run=true")
-    assert "1 row left out, the first: rows.jsonl, row 101" in " ".join(capsys.readouterr().out.split())
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):

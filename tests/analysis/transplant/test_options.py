@@ -23,11 +23,9 @@ def begins(layer):
 
 def scored(model, question, cells, sublayer="ffn"):
     """(cells, options): by one full forward for each option."""
+    asked = question.source_ids, question.target_ids
     rows = [
-        naive.option_log_probabilities(
-            model, question.source_ids, question.target_ids, cell, sublayer, question.option_ids
-        )
-        for cell in cells
+        naive.option_log_probabilities(model, *asked, cell, sublayer, question.option_ids) for cell in cells
     ]
     return torch.stack(rows)
 
@@ -59,8 +57,7 @@ def test_options_beside_answers(sublayer):
         for question, result, other in zip(questions, results, plain, strict=True):
             assert result.option_log_probabilities.shape == (4, len(question.option_ids))
             assert torch.equal(result.tokens, other.tokens)
-        found = [result.option_log_probabilities for result in results]
-        found = [of_question for of_question in found if of_question.numel()]
+        found = [own.option_log_probabilities for own in results if own.option_log_probabilities.numel()]
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 

@@ -18,7 +18,8 @@ from tests.training.memory.shapes import SHAPES, lora, step_of
 pytestmark = pytest.mark.slow
 
 ONE = Engine("one")
-STEP = step_of(SHAPES["wide"], tokens=64, response_tokens=32, checkpointing=False, bf16=False, gpu=True)
+SHAPE = dataclasses.replace(SHAPES["wide"], config=SHAPES["wide"].config | {"num_hidden_layers": 2})
+STEP = step_of(SHAPE, tokens=64, response_tokens=32, checkpointing=False, bf16=False, gpu=True)
 
 
 def shown(renderable):
