@@ -26,7 +26,7 @@ def encoded(rows):
     return encode(rows, PROMPTS, cutoff_len=1024, english_cutoff_len=1024)
 
 
-def stream(file, *, buffer_size, length=60, seed=3, reject=lambda problems: None):
+def stream(file, *, buffer_size, length=60, seed=3, reject=lambda problems: None, encoded=encoded):
     rows, _ = read_rows([str(file)], on_bad_row="skip", first=buffer_size)
     return StreamedExamples(
         lambda: stream_rows([str(file)], unique=buffer_size),
@@ -119,9 +119,10 @@ def test_other_rows_than_a_checkpoint_s_are_found_when_they_are_read(file):
     tokens(made, range(8))
     state = made.state(8)
     assert state["count"] == 9  # of two blocks, one with a bad row
-    again = stream(file, buffer_size=5)
-    again.expect(state)
-    tokens(again, range(30))
+    for known in (state, {"count": 9, "sha256": "of an older version"}):
+        again = stream(file, buffer_size=5)
+        again.expect(known)
+        tokens(again, range(30))
     lines = file.read_text(encoding="utf-8").splitlines()
     for place, error in ((12, None), (8, CheckpointError)):
         row = {**json.loads(lines[place]), "output": "another answer"}
@@ -133,6 +134,50 @@ def test_other_rows_than_a_checkpoint_s_are_found_when_they_are_read(file):
         else:
             with pytest.raises(error, match="first 9 rows are not those"):
                 tokens(changed, [8])
+
+
+@pytest.mark.parametrize("number", [1, 4, 8, 9, 12, 19, 30])
+def test_rows_before_a_checkpoint_are_passed_without_being_tokenised(file, number):
+    """The rest is the same, to what is told of rows that only the tokenizer refuses, in whichever pass."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    refused = json.dumps({**json.loads(lines[2]), "instruction": "Is this <|im_end|>?", "language": "xx"})
+    file.write_text("\n".join([*lines[:2], refused, *lines[3:]]), encoding="utf-8")
+    told, tokenised = {"whole": [], "rest": []}, []
+
+    def counting(rows):
+        tokenised.extend(rows)
+        return encoded(rows)
+
+    whole = stream(file, buffer_size=3, reject=told["whole"].extend)
+    expected = tokens(whole, range(number, 36))
+    before = stream(file, buffer_size=3)
+    tokens(before, range(number))
+    state = json.loads(json.dumps(before.state(number)))
+    rest = stream(file, buffer_size=3, reject=told["rest"].extend, encoded=counting)
+    rest[0]
+    rest.expect(state)
+    tokenised.clear()
+    assert tokens(rest, [number]) == expected[:1]
+    blocks = 1 + (number == state["count"])  # that of the last example, and that of the next one
+    assert len(tokenised) <= 3 * blocks + (len(state["blocks"]) > 1)  # and the row that was refused
+    assert tokens(rest, range(number + 1, 36)) == expected[1:]
+    assert rest.state(36) == whole.state(36)
+    assert [str(problem) for problem in told["rest"]] == [str(problem) for problem in told["whole"]] != []
+    assert (rest.rejected, rest.seen) == (whole.rejected, whole.seen) and rest.rejected == 2
+
+
+def test_another_tokenizer_than_a_checkpoint_s_is_found(file):
+    made = stream(file, buffer_size=3)
+    tokens(made, range(8))
+    other = PromptFormat(tiny_tokenizer("qwen"))
+    again = stream(
+        file,
+        buffer_size=3,
+        encoded=lambda rows: encode(rows, other, cutoff_len=1024, english_cutoff_len=1024),
+    )
+    again.expect(made.state(8))
+    with pytest.raises(CheckpointError, match="rows are not those"):
+        again[8]
 
 
 def test_sources_without_a_row_are_an_error_and_no_loop(file):
