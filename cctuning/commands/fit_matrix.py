@@ -1,6 +1,7 @@
 """Fits the Transform Matrix of a finished run, and exports the monolingual model."""
 
 import dataclasses
+import shlex
 import sys
 import warnings
 from collections import Counter
@@ -115,7 +116,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         console.print(summary(report))
         console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
         push(output_dir, repository)
-    console.say(f"Next: cctuning chat model={output_dir}")
+    console.say(f"Next: cctuning chat {shlex.quote(f'model={output_dir}')}")
     return Result(output_dir, report)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from cctuning.analysis.lens import draw
 from cctuning.analysis.question.result import QuestionResult
 from cctuning.analysis.question.xtransplant import XTransplant
+from cctuning.analysis.study_files import QUESTION_FILE
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.data.preview import marked_prompt
@@ -24,9 +25,8 @@ from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
-from cctuning.tools.marks import begin, finish
+from cctuning.tools.marks import begin, finish, foreign_file
 
-RESULT_FILE = "question.json"
 _SHOWN = 5  # pairs of a sub-layer on the screen
 
 console = new_console()
@@ -43,6 +43,10 @@ def probe_question(recipe: ProbeRecipe, prompts: PromptFormat, load: Callable[[]
     if recipe.dry_run:
         show(recipe, prompts, folder)
         return Result()
+    if foreign := foreign_file(folder, QUESTION_FILE):
+        raise ValueError(
+            f"{folder} holds {foreign}, and no {QUESTION_FILE} of a question: set another output_dir"
+        )
     with only_run_in(folder):
         probe = XTransplant(load(), prompts.tokenizer)
         with console.status(f"every layer into every layer, {', '.join(recipe.sublayers)}"):
@@ -60,13 +64,13 @@ def probe_question(recipe: ProbeRecipe, prompts: PromptFormat, load: Callable[[]
         write_result(folder, recipe, result, report)
     console.print(result.table(_SHOWN).screen(text=(0, 6), title=f"The {_SHOWN} best pairs"))
     console.say("source, target: layers, from 0. log p: of beginning with a right answer, nats")
-    console.say(f"{folder} holds {RESULT_FILE}, table.csv, map.png, map.svg{' and lens' * recipe.lens}")
+    console.say(f"{folder} holds {QUESTION_FILE}, table.csv, map.png, map.svg{' and lens' * recipe.lens}")
     return Result(folder, report)
 
 
 def write_result(folder: Path, recipe: ProbeRecipe, result: QuestionResult, report: dict[str, Any]) -> None:
     """Writes recipe, a table of all pairs, the maps, the best pair's lens and, last, all of it as JSON."""
-    begin(folder, RESULT_FILE)
+    begin(folder, QUESTION_FILE)
     save_recipe(recipe, folder / "recipe.yaml")
     write_whole(folder / "table.csv", result.table().csv())
     save(result.figure(), folder / "map.png", folder / "map.svg")
@@ -75,7 +79,7 @@ def write_result(folder: Path, recipe: ProbeRecipe, result: QuestionResult, repo
             draw(folder / "lens", result.lens(*result.best(1)[0]))
         except ValueError as error:  # a picture more or less
             console.warn(f"no logit lens: {error}")
-    finish(folder, RESULT_FILE, to_json(report, indent=1) + "\n")
+    finish(folder, QUESTION_FILE, to_json(report, indent=1) + "\n")
 
 
 def show(recipe: ProbeRecipe, prompts: PromptFormat, folder: Path) -> None:

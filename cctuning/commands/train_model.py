@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 from accelerate.utils import broadcast
 from transformers import set_seed
 
+from cctuning.analysis.study_files import QUESTION_FILE
+from cctuning.analysis.study_files import SETTINGS_FILE as PROBE_FILE
 from cctuning.commands.hub_upload import RUN_FILES, files_of, make_repository, upload
 from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
@@ -45,6 +48,7 @@ from cctuning.distributed.launch_checks import (
     unfinished_builds,
 )
 from cctuning.distributed.rank import process_number
+from cctuning.evaluation.asking.store import SETTINGS_FILE as EVALUATION_FILE
 from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.four_bits import check_installed, check_not_quantised
@@ -84,6 +88,12 @@ from cctuning.training.runs import (
     finished_run,
 )
 from cctuning.training.streaming import StreamedExamples
+
+# Commands that leave a recipe of theirs under the name of a run's, by another of their files.
+_OTHERS = {
+    EVALUATION_FILE: "cctuning evaluate",
+    **dict.fromkeys((PROBE_FILE, QUESTION_FILE), "cctuning probe"),
+}
 
 console = new_console(highlight=True)
 
@@ -270,6 +280,12 @@ def check(recipe: TrainRecipe) -> None:
             f"one device or under DDP ({accelerate_file('ddp')})"
         )
     check_base_model(recipe.model_name_or_path, recipe.output_dir)
+    for mark, command in _OTHERS.items():
+        if (Path(recipe.output_dir) / mark).exists():
+            raise ValueError(
+                f"output_dir={recipe.output_dir} holds {mark} of {command}, and {RECIPE_FILE} there says how "
+                "that was made: choose another output_dir"
+            )
     check_output_dir([*recipe.data, *recipe.english, *recipe.eval_data], recipe.output_dir)
     for name in recipe.report_to:
         if name != "none" and importlib.util.find_spec(name) is None:
@@ -438,4 +454,4 @@ def finish_run(recipe: TrainRecipe, report: dict[str, Any]) -> None:
     finish(output_dir, FINISHED_FILE, json.dumps(report, indent=2) + "\n")
     console.say(f"{output_dir} holds the model, {METRICS_FILE} and training_loss.png")
     if recipe.connection.enabled:
-        console.say(f"Next: cctuning fit model={output_dir}")
+        console.say(f"Next: cctuning fit {shlex.quote(f'model={output_dir}')}")

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from cctuning.data.fields import OPTIONAL, PARTS, REQUIRED
+from cctuning.data.fields import NO_RESPONSE, OPTIONAL, PARTS, REQUIRED
 from cctuning.data.formats import DataError
 from cctuning.settings.near_matches import did_you_mean
 
 _OTHER_WAYS = {
     "instruction": ", or that of conversations with columns.messages=NAME",
-    "output": "; rows without a response are for connection.alignment=WEIGHT",
+    "output": f"; {NO_RESPONSE}",
     **dict.fromkeys(
         ("instruction_en", "messages_en"),
         ", or the rows' English parallels with english=FILE; training without the connection needs none: "

@@ -24,10 +24,11 @@ _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode categories: control, form
 _FILLERS = {"\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", *map(chr, range(0xFE00, 0xFE10))}
 # All blanks of Unicode, byte-order marks and zero-width spaces.
 _OUTER_BLANKS = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1)))) + "\ufeff\u200b"
-_HINTS = {
-    "instruction_en": ": the row has no English translation",
-    "output": ": training takes rows without a response with connection.alignment=WEIGHT alone",
-}
+NO_RESPONSE = (
+    "training takes rows without a response in data= alone, with the connection and "
+    "connection.alignment=WEIGHT"
+)
+_HINTS = {"instruction_en": ": the row has no English translation", "output": f": {NO_RESPONSE}"}
 _TYPE_NAMES = {
     bool: "true or false",
     int: "a number",

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from cctuning.commands.run import run
+from cctuning.data.fields import NO_RESPONSE
 from cctuning.data.formats import DataError
 from cctuning.data.rows import BadRowsError, Problem, Row, read_rows
 from cctuning.preparation.files import SUFFIXES
@@ -101,7 +102,7 @@ def _as_options(message: str) -> str:
     options = {
         "english=FILE": "--english FILE",
         "connection.enabled=false": "check --plain",
-        "connection.alignment=WEIGHT": "check --alignment",
+        NO_RESPONSE: "rows without a response are for check --alignment",
     }
     for setting, option in options.items():
         message = message.replace(setting, option)

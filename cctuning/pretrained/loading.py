@@ -5,10 +5,11 @@ or a GGUF file, whose weights are converted to plain ones when it is loaded.
 """
 
 import importlib
+import logging
 import re
 import textwrap
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -159,8 +160,25 @@ def load_causal_lm(
     and as `check_model` does.
     """
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
-    check_model(source, model_class=model_class, **options)
-    return _load_whole(model_class, source, **options, **kwargs)
+    config = check_model(source, model_class=model_class, **options)
+    # The plain model of an export leaves out the connection's weights, which is as it should be.
+    with _without_report() if hasattr(config, "cctuning") else nullcontext():
+        return _load_whole(model_class, source, **options, **kwargs)
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """A block in which transformers prints no table of the weights that a model has no place for."""
+    logger = logging.getLogger("transformers.modeling_utils")
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 def load_seq2seq_lm(source: str | Path, **kwargs: Any) -> Any:

@@ -30,6 +30,14 @@ def finish(folder: str | Path, mark: str, text: str) -> None:
         (Path(folder) / UNFINISHED).unlink(missing_ok=True)
 
 
+def foreign_file(folder: str | Path, mark: str) -> str:
+    """A file of something else in a folder that lacks `mark`, which its writer leaves; "" where none is."""
+    folder = Path(folder)
+    if (folder / mark).exists() or missing_mark(folder) == mark or not folder.is_dir():
+        return ""
+    return min((path.name for path in folder.iterdir() if not path.name.startswith(".")), default="")
+
+
 def missing_mark(folder: str | Path) -> str:
     """The first mark that is missing in a folder that `begin` opened; "" where none is."""
     try:

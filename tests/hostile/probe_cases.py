@@ -178,6 +178,14 @@ row(
 )
 
 
+@TABLE.case("out holds table.csv … no question.json … another output_dir")
+def a_question_into_the_folder_of_something_else(folder: Path) -> list[str]:
+    (folder / "out").mkdir()
+    (folder / "out/table.csv").write_text("scores")
+    question = ("question=Swali?", "english=Question?", "answer=a", "use_cpu=true", "output_dir=out")
+    return [f"model={models.base(folder)}", *question]
+
+
 @TABLE.case("out/probe.json … damaged … resume=never")
 def half_a_probe_json(folder: Path) -> list[str]:
     (folder / "out").mkdir()

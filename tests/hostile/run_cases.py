@@ -215,6 +215,20 @@ def an_exported_model_fitted(folder: Path) -> list[str]:
     return ["model=exported", "use_cpu=true"]
 
 
+def beside(folder: Path, mark: str) -> list[str]:
+    """Training into the folder that another command has written, with a recipe of its own in it."""
+    models.base(folder)
+    (folder / "out").mkdir()
+    for name in (mark, RECIPE_FILE):
+        (folder / "out" / name).write_text("{}")
+    return trained(folder)
+
+
+for mark, command in {"evaluation": "evaluate", "probe": "probe", "question": "probe"}.items():
+    says = f"output_dir=out … {mark}.json of cctuning {command} … another output_dir"
+    row(f"a run into the folder of {mark}.json", says, beside, f"{mark}.json", script="train")
+
+
 @TABLE.case("base … exported model … run", script="train")
 def an_exported_model_trained(folder: Path) -> list[str]:
     models.exported(folder).rename(folder / "base")

@@ -1,7 +1,7 @@
 import pytest
 
 from cctuning.tools import marks
-from cctuning.tools.marks import UNFINISHED, begin, finish, missing_mark
+from cctuning.tools.marks import UNFINISHED, begin, finish, foreign_file, missing_mark
 
 
 def test_marks_go_first_and_come_last(tmp_path):
@@ -15,6 +15,18 @@ def test_marks_go_first_and_come_last(tmp_path):
     begin(folder, "b.json")
     assert [path.name for path in sorted(folder.iterdir())] == [UNFINISHED, "a.csv"]
     assert missing_mark(folder) == "b.json"
+
+
+def test_a_folder_is_foreign_until_its_mark_is_there_or_awaited(tmp_path):
+    assert foreign_file(tmp_path / "missing", "mark") == foreign_file(tmp_path, "mark") == ""
+    (tmp_path / ".lock").touch()
+    assert foreign_file(tmp_path, "mark") == ""
+    (tmp_path / "table.csv").touch()
+    assert foreign_file(tmp_path, "mark") == "table.csv"
+    begin(tmp_path, "mark")  # and killed before its end
+    assert foreign_file(tmp_path, "mark") == "" != foreign_file(tmp_path, "other")
+    finish(tmp_path, "mark", "text")
+    assert foreign_file(tmp_path, "mark") == "" != foreign_file(tmp_path, "other")
 
 
 def test_a_kill_may_come_at_any_moment(tmp_path, monkeypatch):

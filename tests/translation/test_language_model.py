@@ -1,5 +1,7 @@
 """The language model as a translator: what it is asked, what is switched off, and what is reported."""
 
+import logging
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -105,6 +107,25 @@ def test_a_connected_model_translates_without_its_connection(kind, tmp_path):
         assert plain(model_that_stops()) != plain(load_model(tmp_path))
     assert translate(wrapped) == plain(model_that_stops())
     assert wrapped.connected
+
+
+def test_of_an_export_the_plain_model_is_loaded_without_a_report_of_left_weights(tmp_path, caplog):
+    wrapped = CCTuningModel.wrap(model_that_stops(), ConnectionConfig())
+    export_monolingual(wrapped, TOKENIZER, torch.randn(32, 32).double(), tmp_path / "exported")
+    other = model_that_stops()
+    other.register_parameter("left_over", torch.nn.Parameter(torch.ones(1).double()))
+    other.save_pretrained(tmp_path / "other")
+    TOKENIZER.save_pretrained(tmp_path / "other")
+    logger = logging.getLogger("transformers.modeling_utils")
+    logger.addHandler(caplog.handler)
+    try:
+        exported = load_translator("self", model=str(tmp_path / "exported"))
+        assert not caplog.records
+        load_translator("self", model=str(tmp_path / "other"))  # whose weights nobody knows
+        assert "left_over" in caplog.text
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert exported.translate(TEXTS, source="sw", target="en") == plain(model_that_stops())
 
 
 def test_an_adapter_is_off_and_on_again():

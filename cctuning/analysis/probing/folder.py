@@ -11,7 +11,7 @@ from cctuning.analysis.study_files import SETTINGS_FILE, SUMMARY_FILE
 from cctuning.settings.changes import changed_settings, other_settings, rounding_note
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import from_json, to_json
-from cctuning.tools.marks import begin
+from cctuning.tools.marks import begin, foreign_file
 
 _KEPT = ("cells", "activations", "questions", "prompting", "work")  # what takes long
 _FINDINGS = (SUMMARY_FILE, "report.html", "tables", "figures")  # what is made of it; the summary is the mark
@@ -76,11 +76,9 @@ class StudyFolder:
         another way.
         """
         path = self.path / SETTINGS_FILE
-        names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
-        foreign = sorted(name for name in names if not name.startswith("."))
-        if foreign and not path.exists():
+        if foreign := foreign_file(self.path, SETTINGS_FILE):
             raise StudyFolderError(
-                f"{self.path} holds {foreign[0]}, and no {SETTINGS_FILE} that says a probe wrote it: set "
+                f"{self.path} holds {foreign}, and no {SETTINGS_FILE} that says a probe wrote it: set "
                 "another output_dir"
             )
         if path.exists() and resume != "never":
