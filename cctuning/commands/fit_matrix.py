@@ -17,6 +17,7 @@ from cctuning.commands.prompts import choose_prompts
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
 from cctuning.connection.model import CCTuningModel, load_model_config
+from cctuning.connection.settings import read_connection
 from cctuning.data.encoding import Example, encode, languages_of
 from cctuning.data.preview import example_panel, rows_table
 from cctuning.data.prompts import PromptFormat
@@ -28,7 +29,15 @@ from cctuning.distributed.sharing import Shard
 from cctuning.export import export_monolingual
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
-from cctuning.pretrained.kinds import CARD_FILE, EXPORT_FOLDER, holds_model, kind_of, read_json_object
+from cctuning.pretrained.kinds import (
+    CARD_FILE,
+    CONNECTION_FILE,
+    EXPORT_FOLDER,
+    connection_folder,
+    holds_model,
+    kind_of,
+    read_json_object,
+)
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -49,7 +58,7 @@ from cctuning.training.runs import (
     read_run_recipe,
 )
 from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
-from cctuning.transform.fit import Fit, fit_transform, run_shard
+from cctuning.transform.fit import Fit, check_possible, fit_transform, run_shard
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 from cctuning.translation.prompt import into_english
 
@@ -77,6 +86,10 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     output_dir = output_of(recipe, directory)
     check_settings(run_recipe, directory)
     check_trusted(directory, recipe.trust_remote_code)
+    with naming_model("model", str(directory)):
+        config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
+        connection, _ = read_connection(connection_folder(directory) / CONNECTION_FILE)
+    check_possible(connection, config.hidden_size, recipe.rank, recipe.layers == "chosen")
     if recipe.push_to_hub and not recipe.dry_run and (report := fitted(recipe, directory, output_dir)):
         if state.is_main_process:
             with only_run_in(output_dir):
@@ -86,13 +99,13 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
     # The template that the run was saved with; of an older version it may still write today's date.
     prompts = choose_prompts(tokenizer, "auto", warn=console.warn)
-    examples, problems = load_examples(recipe, directory, run_recipe, prompts)
+    examples, problems = load_examples(recipe, run_recipe, prompts, config)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
     if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
         console.warn(unknown)
     if recipe.dry_run:
-        show(recipe, directory, examples, problems, sample, tokenizer)
+        show(recipe, directory, examples, problems, sample, tokenizer, config)
         return Result()
     with only_run_in(output_dir) if state.is_main_process else nullcontext():
         repository = make_repository(recipe, output_dir) if state.is_main_process else None
@@ -159,7 +172,7 @@ def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:
 
 
 def load_examples(
-    recipe: FitRecipe, directory: Path, run_recipe: dict[str, Any], prompts: PromptFormat
+    recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat, config: Any
 ) -> tuple[list[Example], list[Problem]]:
     """The run's training examples, read as the run read them, or those of `data=`; bad rows are left out."""
     columns = {name: given for name, given in dataclasses.asdict(recipe.columns).items() if given is not None}
@@ -181,7 +194,6 @@ def load_examples(
         rows, _ = held_out_rows(rows, run_recipe.get("eval_share") or 0, seed=run_recipe["seed"])
     if run_recipe["connection"].get("turns") == "all":
         rows = rows_of_turns(rows)
-    config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
     limits = {name: min(run_recipe[name], positions) for name in ("cutoff_len", "english_cutoff_len")}
     examples, cut = encode(rows, prompts, **limits)
@@ -208,9 +220,9 @@ def show(
     problems: list[Problem],
     sample: PairSample,
     tokenizer: Any,
+    config: Any,
 ) -> None:
     """Prints what a fit would do, without doing it."""
-    config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
     d, layers = config.hidden_size, 1 if recipe.layers == "chosen" else config.num_hidden_layers
     # Per fold one matrix and a half, and three to solve with (less means five), of d x d numbers of 8 bytes.
     gigabytes = (1.5 * (recipe.folds + 1) + (5 if recipe.mean else 3)) * d * d * 8 / 2**30

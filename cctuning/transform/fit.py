@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.distributed.sharing import ALONE, Shard
 from cctuning.tools.progress import UpdateOf
 from cctuning.transform.learning_curve import curve_point, curve_sizes
@@ -65,7 +66,8 @@ def fit_transform(
     Raises `ValueError` for outputs that are not finite, too few pairs for the folds, a rank above d, and
     another pooling with `chosen_layer`.
     """
-    layer = _chosen_layer(model) if chosen_layer else None
+    check_possible(model.connection, model.config.get_text_config().hidden_size, rank, chosen_layer)
+    layer = model.connection.layer % len(model.decoder_layers) if chosen_layer else None
     stream = functools.partial(
         stream_pairs, model, pad_token_id=pad_token_id, batch_size=batch_size, layer=layer, shard=shard
     )
@@ -110,14 +112,15 @@ def fit_transform(
     return Fit(transform, report)
 
 
-def _chosen_layer(model: Any) -> int:
-    """The layer, from 0, that a connection always takes. Raises `ValueError` where it is not one alone."""
-    pooling, layer = model.connection.pooling, model.connection.layer
-    if layer is None:
+def check_possible(connection: ConnectionConfig, d: int, rank: int | None, chosen_layer: bool) -> None:
+    """Raises `ValueError` for a fit that this connection, or a model of hidden size `d`, cannot have."""
+    if chosen_layer and connection.layer is None:
         raise ValueError(
-            f"layers=chosen is for pooling=layer: pooling={pooling} looks at the outputs of all layers"
+            f"layers=chosen is for pooling=layer: pooling={connection.pooling} looks at the outputs of all "
+            "layers"
         )
-    return int(layer % len(model.decoder_layers))
+    if rank is not None and rank > d:
+        raise ValueError(f"rank={rank} is not from 1 to the hidden size, {d}")
 
 
 def run_shard(

@@ -82,8 +82,12 @@ def test_the_summary_shows_baselines_and_languages(folder, monkeypatch, capsys):
     fit(monkeypatch, "ridge=0.5", "rank=3")
     matrix = load_file(folder / "outputs/mine/monolingual/model.safetensors")["transform_matrix.weight"]
     assert torch.linalg.matrix_rank(matrix, rtol=1e-4) == 3
-    with pytest.raises(ValueError, match="pooling=decision_maker"):
-        fit(monkeypatch, "layers=chosen")
+    for impossible, why in {
+        "layers=chosen": "pooling=decision_maker",
+        "rank=1000": "rank=1000 .* 32",
+    }.items():
+        with pytest.raises(ValueError, match=why):  # before the model is loaded
+            fit(monkeypatch, impossible, "dry_run=true")
     shown = capsys.readouterr().out
     for text in (
         "ridge 0.5 (given, rank 3)",

@@ -58,16 +58,16 @@ def read_item_sets(
     known = {language for available in has.values() for language in available}
     if missing := [language for language in languages if language not in known]:
         raise ValueError(
-            f"languages: no {missing[0]!r} for {', '.join(has)} in {data}, only "
+            f"languages: no {missing[0]!r} for {', '.join(has)} in {_places_of(benchmarks, data)}, only "
             f"{', '.join(sorted(known))}{did_you_mean(missing[0], known)}"
         )
-    if without := [
-        name for name, available in has.items() if languages and not set(languages) & set(available)
-    ]:
-        raise ValueError(
-            f"languages: {without[0]} has none of {', '.join(languages)} in {data}, only "
-            f"{', '.join(has[without[0]])}: leave it out of benchmarks, or name one of its languages"
-        )
+    for benchmark in benchmarks:
+        name = benchmark.name
+        if languages and not set(languages) & set(has[name]):
+            raise ValueError(
+                f"languages: {name} has none of {', '.join(languages)} in {benchmark.data_in(data)}, only "
+                f"{', '.join(has[name])}: leave it out of benchmarks, or name one of its languages"
+            )
     faults = read_known_issues(data) if leave_out_faults else None
     from_hub = functools.partial(hub.load_items, read=hub.Reader())  # English is read once, for all languages
     sets = []
@@ -89,15 +89,19 @@ def read_item_sets(
 
 def missing_warning(sets: Sequence[ItemSet], languages: Sequence[str], data: str) -> str:
     """A warning of `languages` that some benchmarks lack and others have; empty where none is missing."""
-    languages_of: dict[str, set[str]] = {}
-    for item_set in sets:
-        languages_of.setdefault(item_set.benchmark.title, set()).add(item_set.language)
+    asked = {(item_set.benchmark.title, item_set.language) for item_set in sets}
+    benchmarks = {item_set.benchmark.title: item_set.benchmark for item_set in sets}
     missing = {
-        title: [language for language in languages if language not in present]
-        for title, present in languages_of.items()
+        title: [language for language in languages if (title, language) not in asked] for title in benchmarks
     }
     parts = [f"{title} has no {', '.join(listed)}" for title, listed in missing.items() if listed]
-    return f"{'; '.join(parts)} in {data}: not asked" if parts else ""
+    places = _places_of([benchmarks[title] for title, listed in missing.items() if listed], data)
+    return f"{'; '.join(parts)} in {places}: not asked" if parts else ""
+
+
+def _places_of(benchmarks: Sequence[Benchmark], data: str) -> str:
+    """Where the files of benchmarks are looked for, in words; `data` is what a recipe names."""
+    return ", ".join(dict.fromkeys(benchmark.data_in(data) for benchmark in benchmarks))
 
 
 def languages_in(benchmark: Benchmark, data: str) -> list[str]:
