@@ -29,18 +29,7 @@ def check_launch(*, use_cpu: bool, differentiated_twice: str = "", read_twice: s
     Joins the processes.
     """
     engine = current_engine()
-    if differentiated_twice and engine.name == "fsdp2":
-        # Its backward pass frees a layer's weights after the first of the two uses.
-        raise LaunchError(
-            f"{differentiated_twice} uses every layer twice, which FSDP2 cannot differentiate: choose "
-            f" {accelerate_file('zero3')} or ddp.yaml"
-        )
-    if read_twice and engine.name == "zero3":
-        # Its processes have been seen to gather weights in different orders, and to wait for each other.
-        raise LaunchError(
-            f"{read_twice} reads prompts twice, which ZeRO-3 may not get through: choose "
-            f"{accelerate_file('fsdp2')} or zero2.yaml"
-        )
+    _check_uses(engine, differentiated_twice, read_twice)
     _check_settings(engine)
     _check_devices(engine, use_cpu)
     state = join_processes(use_cpu=use_cpu)
@@ -78,6 +67,22 @@ def check_engine(engine: Engine, accelerator: Any) -> None:
         raise LaunchError(
             f"{engine} was asked for, and {running} runs: start with a file such as {accelerate_file('ddp')}"
         )
+
+
+def _check_uses(engine: Engine, differentiated_twice: str, read_twice: str) -> None:
+    """Raises `LaunchError` for a setting that the engine cannot train with; names engines that can."""
+    others = {"fsdp2": ("zero3", "ddp"), "zero3": ("fsdp2", "zero2")}.get(engine.name, ())
+    if differentiated_twice and read_twice:  # neither of these two engines serves
+        others = ("zero2", "ddp")
+    advice = "choose " + " or ".join(map(accelerate_file, others))
+    if differentiated_twice and engine.name == "fsdp2":
+        # Its backward pass frees a layer's weights after the first of the two uses.
+        raise LaunchError(
+            f"{differentiated_twice} uses every layer twice, which FSDP2 cannot differentiate: {advice}"
+        )
+    if read_twice and engine.name == "zero3":
+        # Its processes have been seen to gather weights in different orders, and to wait for each other.
+        raise LaunchError(f"{read_twice} reads prompts twice, which ZeRO-3 may not get through: {advice}")
 
 
 def _check_settings(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Launches that accelerate would silently make into something else."""
 
+import re
 import types
 
 import pytest
@@ -78,6 +79,31 @@ def test_prompts_that_are_read_twice_are_refused_under_zero3(launched, runs, mon
     monkeypatch.setattr(launch_checks, "current_engine", lambda: Engine("zero3", 2))
     with pytest.raises(LaunchError, match="monolingual_share"):
         check_launch(use_cpu=False, read_twice="connection.monolingual_share")
+
+
+@pytest.mark.parametrize("options", [{"english_gradient"}, {"monolingual_share"}, {"alignment"}])
+def test_engines_that_are_named_in_place_of_one_are_refused_nothing(launched, runs, monkeypatch, options):
+    launched(WORLD_SIZE=2, LOCAL_RANK=0)
+    runs(processes=2, gpus=2, kind="MULTI_GPU")
+    monkeypatch.setattr(launch_checks, "_check_settings", lambda engine: None)
+    settings = {
+        "differentiated_twice": next(iter(options & {*launch_checks.DIFFERENTIATED_TWICE}), ""),
+        "read_twice": next(iter(options & {*launch_checks.READ_TWICE}), ""),
+    }
+
+    def named(engine):
+        """The engines that the refusal names; none where it is not refused."""
+        monkeypatch.setattr(launch_checks, "current_engine", lambda: Engine(engine, 2))
+        try:
+            check_launch(use_cpu=False, **settings)
+        except LaunchError as error:
+            assert next(iter(options)) in str(error)
+            return re.findall(r"(\w+)\.yaml", str(error))
+        return []
+
+    refused_under = {engine: others for engine in ("fsdp2", "zero3") if (others := named(engine))}
+    assert refused_under and all(len(others) == 2 for others in refused_under.values())
+    assert not any(named(other) for others in refused_under.values() for other in others)
 
 
 @pytest.mark.parametrize(
