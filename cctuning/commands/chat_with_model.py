@@ -73,6 +73,9 @@ def _loaded(recipe: ChatRecipe, decoding: Decoding) -> Partner:
         prompt, room = encode_conversation(
             model, prompts, messages, english, prompt_language=recipe.prompt_language
         )
+        for text in filter(None, (messages[-1]["content"], english)):
+            if token := prompts.control_token(text):
+                console.warn(f"{token} in the question is read as a special token, as no training row's is")
         read = [prompt.ids] if prompt.english_ids is None else [prompt.ids, prompt.english_ids]
         if unknown := unknown_tokens_warning(prompts.tokenizer, {"the question": read}):
             console.warn(unknown)

@@ -67,9 +67,21 @@ def load_examples(
     if not examples:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise ValueError(f"nothing is left to learn in {', '.join(recipe.data)}{first}")
+    check_parallels(recipe, examples)
     if recipe.evaluates != "no" and not held_out_examples:
         raise ValueError(f"nothing is left to evaluate on in {', '.join(recipe.eval_data or recipe.data)}")
     return examples, held_out_examples, problems
+
+
+def check_parallels(recipe: TrainRecipe, examples: list[Example]) -> None:
+    """Raises `ValueError` where an option that compares a row's two prompts has none to compare."""
+    english = {tuple(example.english_input_ids) for example in examples if example.has_two_prompts}
+    for option in ("alignment", "monolingual_share"):
+        if recipe.connection.enabled and getattr(recipe.connection, option) and len(english) < 2:
+            raise ValueError(
+                f"connection.{option} needs rows in other languages than English, with two different English "
+                f"prompts at least: {', '.join(recipe.data)} has {len(english)}"
+            )
 
 
 def reading_options(recipe: TrainRecipe) -> dict[str, Any]:

@@ -122,9 +122,17 @@ def split(
     English answer. Raises `ValueError` where nothing could be asked.
     """
     made = Split()
-    chosen = list(languages) or sorted({row.language for row in rows if not is_english(row.language)})
+    present = sorted({row.language for row in rows if not is_english(row.language)})
+    chosen = list(dict.fromkeys(languages)) or present
+    if missing := [language for language in chosen if language not in present]:
+        raise ValueError(
+            f"languages: {missing[0]} is none of the rows', {', '.join(present) or 'English all'}"
+        )
     if len(chosen) < 2:
-        raise ValueError(f"a split needs two languages beside English, and the rows have {chosen or 'none'}")
+        source = "languages names" if languages else "the rows have"
+        raise ValueError(
+            f"a split needs two languages beside English, and {source} {', '.join(chosen) or 'none'}"
+        )
     known = _items(rows, chosen, made.left_out)
     order = random.Random(f"{seed} order").sample(sorted(known), len(known))
     taken, over = _at_most(per_answer, order, known)

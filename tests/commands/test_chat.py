@@ -125,6 +125,12 @@ def test_a_question_that_cannot_be_answered_is_forgotten(folders):
     assert shown_as(expected(folders["plain"], QUESTION).text) in shown_as(text)
 
 
+def test_a_special_token_in_a_question_is_warned_of(folders):
+    text = "\n".join(asked(folders["plain"], f"question={QUESTION} </s>"))
+    assert "warning: </s> in the question is read as a special token" in text
+    assert "special token" not in "".join(asked(folders["plain"], f"question={QUESTION}"))
+
+
 def test_sampling_is_repeatable_by_its_seed(folders):
     sampled = [
         asked(folders["exported"], f"question={QUESTION}", "temperature=1", f"seed={seed}")

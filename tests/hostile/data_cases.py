@@ -63,6 +63,29 @@ def columns_of(**values: Any) -> bytes:
 GOOD = lines(ROW, OTHER)
 SHORT = parquet({"instruction": ["Mji?"], "output": ["Nairobi."]})
 
+# --- Options of the connection without rows to compare ------------------------------------------------------
+
+
+def compared(folder: Path, *settings: str) -> list[str]:
+    """The arguments of a run with an option that compares a row's two prompts: of rows with one in all."""
+    english = [{**each, "language": "en", "instruction": each["instruction_en"]} for each in (ROW, OTHER)]
+    return [*run_on(folder, lines(*english, {**ROW, "id": "3"})), *settings]
+
+
+NOTHING_TO_COMPARE = "needs rows in other languages than English … rows.jsonl has 1"
+row(
+    "an alignment of rows in English",
+    f"connection.alignment {NOTHING_TO_COMPARE}",
+    compared,
+    *("connection.alignment=0.1", "connection.centred=true"),
+)
+row(
+    "a monolingual share of rows in English, before a run of them",
+    f"connection.monolingual_share {NOTHING_TO_COMPARE}",
+    compared,
+    *("connection.monolingual_share=0.5", "dry_run=true"),
+)
+
 # --- Encodings ----------------------------------------------------------------------------------------------
 
 row("UTF-16 without a byte order mark", "rows.jsonl … UTF-8 … UTF-16", run_on, GOOD.encode("utf-16-le"))

@@ -124,3 +124,11 @@ def test_rows_that_cannot_be_split(run, records, said):
     status, _, printed = run(records)
     assert status == 2
     assert re.search(said, " ".join(printed.split()))
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"), [(["tr"], "languages names tr"), (["tr", "xx"], "xx is none of the rows'.*tr")]
+)
+def test_languages_that_do_not_make_a_split(run, languages, said):
+    status, _, printed = run(RECORDS, "--languages", *languages)
+    assert status == 2 and re.search(said, " ".join(printed.split()))
