@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "bf16": "false",
     "gradient_checkpointing": "false",
     "learning_rate": "1e-3",
-    "max_steps": 4,
+    "max_steps": 3,
     "total_batch_size": 8,
     "per_device_train_batch_size": 2,
     "logging_steps": 1,

@@ -76,8 +76,6 @@ def test_the_estimate_is_the_peak_of_a_real_run(shape, changes, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"gpu": True},
-        {"checkpointing": False, "bf16": False},
         {"lora": lora(), "gpu": True},
         {"reentrant": True, "accumulation": 2},
         {"connection": ALIGNED, "gpu": True},
@@ -168,7 +166,7 @@ def test_every_dense_architecture_can_be_traced(name):
     step = Step(
         config, rows=2, tokens=32, response_tokens=16, english_tokens=16, connection=ConnectionConfig()
     )
-    assert {"english", "forward", "end"} <= trace_step(step).keys()
+    assert {"english", "forward", "end"} <= trace_step(step, layers=2).keys()
 
 
 def test_a_step_that_needs_values_is_said_to_be_unknown():
