@@ -425,8 +425,13 @@ class CCTuningTrainer(ResumableTrainer):
             load_connection_weights(self.connection_model, checkpoint)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        # The pooling's weights are not missing: they are read from their own file.
-        missing = [name for name in load_result.missing_keys if not is_of_connection(name)]
+        # The pooling's weights are not missing: they are read from their own file. Nor are tied ones.
+        tied = getattr(self.model, "all_tied_weights_keys", {})
+        missing = [
+            name
+            for name in load_result.missing_keys
+            if not is_of_connection(name) and tied.get(name, name) in load_result.missing_keys
+        ]
         super()._issue_warnings_after_load(load_result._replace(missing_keys=missing))
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 import inspect
 import json
+import logging
 import math
 import shutil
 
@@ -287,6 +288,22 @@ def test_what_is_overridden_still_exists():
     source = inspect.getsource(Trainer)
     for name in private:
         assert f"self.{name}" in source, name
+
+
+def test_weights_that_others_stand_for_are_not_missed_when_a_checkpoint_is_loaded(tmp_path, caplog):
+    model = CCTuningModel.wrap(tiny_llama(len(TOKENIZER), tie_word_embeddings=True), ConnectionConfig())
+    trainer = trainer_for(model, arguments(tmp_path))
+    logger = logging.getLogger("transformers.trainer")
+    logger.addHandler(caplog.handler)
+    try:
+        held = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
+        trainer._issue_warnings_after_load(model.load_state_dict(held, strict=False))
+        assert not caplog.records
+        held.pop("model.embed_tokens.weight")  # now nothing stands for the LM head
+        trainer._issue_warnings_after_load(model.load_state_dict(held, strict=False))
+        assert "model.embed_tokens.weight" in caplog.text and "lm_head.weight" in caplog.text
+    finally:
+        logger.removeHandler(caplog.handler)
 
 
 def test_orders_that_deal_out_rows_by_themselves_are_refused(tmp_path):
