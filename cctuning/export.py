@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cctuning.connection.connected import constants_of
 from cctuning.connection.modeling_cctuning import OWN_TRANSFORM, CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 from cctuning.pretrained.generation_config import make_savable
+from cctuning.transform.affine import factors_of
 
 MODELING_FILE = Path(modeling_cctuning.__file__)
 
@@ -39,7 +40,8 @@ def export_monolingual(
         model: a `CCTuningModel`; around it may be a PEFT adapter, which is merged into it for good.
         tokenizer: is saved beside it; its chat template tells which tokens mark the response start.
         transform: W_T (d, d), a tensor or array with F @ W_T ~ F_en; (d + 1, d) where its last row is to be
-            added, see `affine`. Kept in the model's dtype.
+            added, and for a matrix of each layer L of them, which may be two factors: see `affine`. Kept in
+            the model's dtype.
         output_dir: is created.
         into_english: by language code the words, with {text} in the prompt's place, that ask the model for
             its English: with these, `generate(prompt_language="sw")` puts prompts into English by itself.
@@ -62,7 +64,9 @@ def export_monolingual(
             f"exported model carries {MODELING_FILE.name} alone: define it there"
         )
     hidden_size = model.config.get_text_config().hidden_size
-    matrix = _checked(torch.as_tensor(transform), hidden_size, model.dtype)
+    factors = factors_of(transform)
+    _check_shapes(factors, hidden_size, len(model.decoder_layers))
+    factors = tuple(_checked(factor, model.dtype) for factor in factors)
 
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -76,40 +80,68 @@ def export_monolingual(
         "response_marker": list(marker),
         "hidden_size": hidden_size,
     }
-    if affine := len(matrix) > hidden_size:
-        config.cctuning["transform_bias"] = True
+    transform_weights, settings = _transform_weights(factors, hidden_size)
+    config.cctuning |= settings
     if into_english:
         start = PromptFormat(tokenizer).prompt_start
         config.cctuning["into_english"] = {"wordings": dict(into_english), "prompt_start": start}
     needed = {n: value for n, value in constants_of(model).items() if not n.startswith(OWN_TRANSFORM)}
     weights = dict(model.state_dict()) | needed
-    # nn.Linear multiplies with the transposed weight: y = x W_T.
-    weights["transform_matrix.weight"] = matrix[:hidden_size].T.contiguous()
-    if affine:
-        weights["transform_matrix.bias"] = matrix[hidden_size].clone()
-    _save(model, config, weights, output_dir)
+    _save(model, config, weights | transform_weights, output_dir)
     shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
     tokenizer.save_pretrained(output_dir)
     return output_dir
 
 
-def _checked(matrix: Tensor, hidden_size: int, dtype: torch.dtype) -> Tensor:
+def _check_shapes(factors: Sequence[Tensor], d: int, layers: int) -> None:
+    shapes = [tuple(factor.shape) for factor in factors]
+    rank = shapes[0][-1] if len(shapes) == 2 and shapes[0] else 0
+    for several in ((), (layers,)):
+        for more in (0, 1):
+            low_rank = [(*several, d, rank), (*several, rank + more, d)] if rank else None
+            if shapes in ([(*several, d + more, d)], low_rank):
+                return
+    raise ValueError(
+        f"the transform is {' by '.join(map(str, shapes))}, but the model's hidden size asks for ({d}, {d}), "
+        f"or ({layers}, {d}, {d}) of its layers, or a row more each: was it fitted on another model?"
+    )
+
+
+def _checked(matrix: Tensor, dtype: torch.dtype) -> Tensor:
     """`matrix` in the model's dtype."""
-    if tuple(matrix.shape) not in [(hidden_size, hidden_size), (hidden_size + 1, hidden_size)]:
-        raise ValueError(
-            f"the transform is {tuple(matrix.shape)}, but the model's hidden size asks for "
-            f"({hidden_size}, {hidden_size}), or a row more: was it fitted on another model?"
-        )
     if not matrix.is_floating_point():
         raise ValueError(f"the transform holds {matrix.dtype} in place of floating-point numbers")
     kept = matrix.to(dtype)
     if not kept.isfinite().all():
-        row, column = (~kept.isfinite()).nonzero()[0].tolist()
+        place = (~kept.isfinite()).nonzero()[0].tolist()
         raise ValueError(
-            f"the transform's entry [{row}, {column}] is {matrix[row, column].item()}, which {dtype} cannot "
-            "hold: fit it again"
+            f"the transform's entry {place} is {matrix[tuple(place)].item()}, which {dtype} cannot hold: fit "
+            "it again"
         )
     return kept
+
+
+def _transform_weights(
+    factors: Sequence[Tensor], hidden_size: int
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a `TransformMatrix` by their names in the model, and what it is made by."""
+    *others, last = factors
+    rank = others[0].shape[-1] if others else hidden_size
+    names = ("down", "up") if others else ("weight",)
+    # It multiplies with the transposed matrix: y = x W_T.
+    tensors = {
+        name: factor.mT.contiguous()
+        for name, factor in zip(names, (*others, last[..., :rank, :]), strict=True)
+    }
+    settings: dict[str, Any] = {}
+    if last.shape[-2] > rank:
+        tensors["bias"] = last[..., rank, :].clone()
+        settings["transform_bias"] = True
+    if last.dim() == 3:
+        settings["transform_per_layer"] = True
+    if others:
+        settings["transform_rank"] = rank
+    return {f"transform_matrix.{name}": tensor for name, tensor in tensors.items()}, settings
 
 
 def _save(model: Any, config: Any, weights: dict[str, Tensor], output_dir: Path) -> None:

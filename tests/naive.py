@@ -1,7 +1,8 @@
 """The method written a second time, from its description: one row at a time, no padding, no cache, no tricks.
 
 Nothing here imports `cctuning`. Models are plain transformers models; `decision_maker` is W_DM (d, L) and
-`transform` is W_T (d, d), with F @ W_T standing in for F_en; of d + 1 rows the last is added.
+`transform` is W_T (d, d), with F @ W_T standing in for F_en; of d + 1 rows the last is added. Of three
+dimensions it is one of these for each layer.
 Sequences are 1-D tensors of token ids.
 Letters: B rows, P prompt tokens, R response tokens, L layers, d hidden size, V vocabulary.
 """
@@ -299,8 +300,11 @@ def inference_vector(
         stand_in = connected_outputs(model, english, settings)
     else:
         F = connected_outputs(model, prompt, settings)
-        d = F.shape[-1]
-        stand_in = torch.stack([F[layer] @ transform[:d] + transform[d:].sum(0) for layer in range(len(F))])
+        d, predicted = F.shape[-1], []
+        for layer in range(len(F)):
+            W = transform[layer] if transform.dim() == 3 else transform
+            predicted.append(F[layer] @ W[:d] + W[d:].sum(0))
+        stand_in = torch.stack(predicted)
     layers, dtype = len(stand_in), stand_in.dtype
     if settings.pooling == "mean":
         g = torch.full((layers,), 1 / layers, dtype=dtype)

@@ -32,10 +32,10 @@ def run_model(**connection):
     return CCTuningModel.wrap(plain_model(), ConnectionConfig(**connection))
 
 
-def exported_model(folder, matrix_rows=32, **settings):
-    """A model with a Transform Matrix too; of 33 rows the last is its bias."""
+def exported_model(folder, shape=(32, 32), **settings):
+    """A model with a Transform Matrix too, or one for each layer; of 33 rows the last is its bias."""
     torch.manual_seed(1)
-    export_monolingual(run_model(**settings), TOKENIZER, torch.randn(matrix_rows, 32).double(), folder)
+    export_monolingual(run_model(**settings), TOKENIZER, torch.randn(shape).double(), folder)
     return load_model(folder)
 
 

@@ -128,7 +128,7 @@ def export(tmp_path_factory):
 def make_export(directory: Path, name: str, changes: dict[str, Any], settings: dict[str, Any]) -> Export:
     if name in IN_FLOAT32:
         changes = {"dtype": torch.float32} | changes
-    affine = settings.pop("affine", False)
+    matrices = {name: settings.pop(name, None) for name in ("affine", "each", "rank")}
     plain = build(name, **changes)
     model = CCTuningModel.wrap(build(name, **changes), ConnectionConfig(**settings))
     decision_maker, transform = random_connection(plain)
@@ -137,10 +137,34 @@ def make_export(directory: Path, name: str, changes: dict[str, Any], settings: d
     given = Settings(**settings, statistics=model.output_statistics and random_statistics(model))
     if model.connection_gate is not None:
         given.factors = model.connection_gate.weight.data.normal_()
+    factors = random_factors(transform, len(layers_of(plain)), **matrices)
+    export_monolingual(model, word_tokenizer(), factors if len(factors) > 1 else factors[0], directory)
+    *others, last = factors
+    if others:  # their product, and below it what is added
+        rank = others[0].shape[-1]
+        last = torch.cat([others[0] @ last[..., :rank, :], last[..., rank:, :]], dim=-2)
+    return Export(directory, plain, decision_maker, last, given)
+
+
+def random_factors(
+    transform: Tensor, layers: int, *, affine: Any, each: Any, rank: Any
+) -> tuple[Tensor, ...]:
+    """`transform` (d, d); for `each` layer another, of a rank two factors, and a row more where affine."""
+    generator, d = torch.Generator().manual_seed(3), len(transform)
+
+    def randn(*shape: int) -> Tensor:
+        several = (layers,) if each else ()
+        return torch.randn(*several, *shape, generator=generator, dtype=torch.float64).to(transform.dtype)
+
+    if rank:
+        factors = (2 * randn(d, rank) / d**0.5, randn(rank, d))
+    else:
+        factors = (2 * randn(d, d) / d**0.5 if each else transform,)
     if affine:
-        transform = torch.vstack([transform, torch.linspace(-1, 1, len(transform), dtype=transform.dtype)])
-    export_monolingual(model, word_tokenizer(), transform, directory)
-    return Export(directory, plain, decision_maker, transform, given)
+        row = torch.linspace(-1, 1, d, dtype=transform.dtype)
+        row = row * torch.arange(1, layers + 1)[:, None, None] if each else row[None]
+        factors = (*factors[:-1], torch.cat([factors[-1], row], dim=-2))
+    return factors
 
 
 def random_statistics(model: Any) -> tuple[Tensor, Tensor]:
@@ -225,8 +249,9 @@ def test_loaded_with_and_without_our_code(isolated, export, name):
     assert out["tokens"] == made.plain.generate(**inputs, **greedy(6))[:, 5:].tolist()
 
 
-def test_save_round_trip(isolated, export, tmp_path):
-    made = export("llama")
+@pytest.mark.parametrize("settings", [{}, {"each": True, "rank": 4, "affine": True}], ids=str)
+def test_save_round_trip(isolated, export, tmp_path, settings):
+    made = export("llama", **settings)
     isolated.call("save_again", directory=made.directory, target=tmp_path)
     again = isolated.call("describe", directory=tmp_path)
     assert again == isolated.call("describe", directory=made.directory) | {"module": again["module"]}
@@ -270,10 +295,21 @@ def test_an_adapter_is_merged(isolated, tmp_path):
     assert made.naive(*some_prompts(4), 7).tokens.tolist() != untouched[0].tolist()
 
 
-def test_bfloat16_runs(isolated, export):
-    made = export("llama", changes={"dtype": torch.bfloat16}, affine=True)
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ("weight", "bias")),
+        ({"each": True}, ("weight", "bias")),
+        ({"each": True, "rank": 4}, ("down", "up", "bias")),
+    ],
+    ids=str,
+)
+def test_bfloat16_runs(isolated, export, settings, names):
+    made = export("llama", changes={"dtype": torch.bfloat16}, affine=True, **settings)
     weights = load_file(made.directory / "model.safetensors")
-    for name in ("transform_matrix.weight", "transform_matrix.bias"):
+    kept = {name for name in weights if name.startswith("transform_matrix.")}
+    assert kept == {f"transform_matrix.{name}" for name in names}
+    for name in kept:
         assert weights[name].dtype == torch.bfloat16
     inputs = left_padded(some_prompts(5, 8))
     out = isolated.call("generate", directory=made.directory, inputs=inputs, **greedy(6))
@@ -310,6 +346,10 @@ def test_greedy(isolated, export, name):
         {"decision_maker_norm": True},
         {"affine": True},
         {"affine": True, "pooling": "layer", "layer": 1, "centred": True, "gate": "vector"},
+        {"each": True},
+        {"each": True, "affine": True, "pooling": "mean"},
+        {"each": True, "affine": True, "rank": 4, "hard": False, "centred": True, "scale": 0.5},
+        {"rank": 4, "affine": True},
         {"target_layer": 1},
         {"target_layer": -1, "sublayer": "block", "gate": "scalar", "centred": True},
     ],

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.table import Table
 
 from cctuning.commands.hub_upload import EXPORT_FILES, files_of, make_repository, upload
@@ -59,6 +60,7 @@ from cctuning.training.runs import (
 )
 from cctuning.transform.figures import plot_error_per_layer, plot_learning_curve
 from cctuning.transform.fit import Fit, check_possible, fit_transform, run_shard
+from cctuning.transform.memory import FitMemory
 from cctuning.transform.pairs import PairSample, pairs_of, sample_pairs
 from cctuning.translation.prompt import into_english
 
@@ -89,7 +91,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     with naming_model("model", str(directory)):
         config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
         connection, _ = read_connection(connection_folder(directory) / CONNECTION_FILE)
-    check_possible(connection, config.hidden_size, recipe.rank, recipe.layers == "chosen")
+    check_possible(connection, config.hidden_size, recipe.rank, recipe.layers)
     if recipe.push_to_hub and not recipe.dry_run and (report := fitted(recipe, directory, output_dir)):
         if state.is_main_process:
             with only_run_in(output_dir):
@@ -102,10 +104,17 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     examples, problems = load_examples(recipe, run_recipe, prompts, config)
     sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
     describe(recipe, sample, problems)
+    memory = memory_of(recipe, config, sample)
+    if sum(memory) > (free := psutil.virtual_memory().available):
+        console.warn(
+            f"the fit takes about {sum(memory) / 2**30:.1f} GiB of main memory beside the model, and "
+            f"{free / 2**30:.1f} GiB are free"
+            + (": take fewer pairs, a rank, or layers=all" if recipe.layers == "each" else "")
+        )
     if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
         console.warn(unknown)
     if recipe.dry_run:
-        show(recipe, directory, examples, problems, sample, tokenizer, config)
+        show(recipe, directory, examples, problems, sample, memory, tokenizer, config)
         return Result()
     with only_run_in(output_dir) if state.is_main_process else nullcontext():
         repository = make_repository(recipe, output_dir) if state.is_main_process else None
@@ -213,27 +222,46 @@ def describe(recipe: FitRecipe, sample: PairSample, problems: list[Problem]) -> 
         console.warn(f"{rejected_text(problems)} left out, the first: {problems[0]}")
 
 
+def memory_of(recipe: FitRecipe, config: Any, sample: PairSample) -> FitMemory:
+    """The main memory that the fit takes."""
+    return FitMemory.of(
+        config.hidden_size,
+        1 if recipe.layers == "chosen" else config.num_hidden_layers,
+        pairs=len(sample.fit),
+        held_out=len(sample.held_out),
+        folds=recipe.folds,
+        mean=recipe.mean,
+        each=recipe.layers == "each",
+        rank=recipe.rank,
+    )
+
+
 def show(
     recipe: FitRecipe,
     directory: Path,
     examples: list[Example],
     problems: list[Problem],
     sample: PairSample,
+    memory: FitMemory,
     tokenizer: Any,
     config: Any,
 ) -> None:
     """Prints what a fit would do, without doing it."""
     d, layers = config.hidden_size, 1 if recipe.layers == "chosen" else config.num_hidden_layers
-    # Per fold one matrix and a half, and three to solve with (less means five), of d x d numbers of 8 bytes.
-    gigabytes = (1.5 * (recipe.folds + 1) + (5 if recipe.mean else 3)) * d * d * 8 / 2**30
+    rows = len(sample.fit) if recipe.layers == "each" else len(sample.fit) * layers
     resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / EXPORT_FOLDER)}
     console.print(rows_table(examples, problems))
     console.print(settings_table(recipe, **resolved))
     console.print(example_panel(examples[0], tokenizer))
+    what = f"rows of {layers} layers for a matrix of {d} x {d}"
+    parts = ""
+    if recipe.layers == "each":
+        what = f"rows for each of {layers} matrices of {d} x {d}"
+        outputs, matrices = (number / 2**30 for number in (memory.outputs, memory.matrices))
+        parts = f" ({outputs:.2f} GiB for the outputs of all pairs, {matrices:.2f} GiB for the matrices)"
     console.print(
-        f"{len(sample.fit) * layers:,} rows of {layers} layers for a matrix of {d} x {d} "
-        f"({len(sample.fit) * layers / d:.1f} rows per dimension), about {gigabytes:.2f} GiB of main memory "
-        "beside the model. Nothing was fitted."
+        f"{rows:,} {what} ({rows / d:.1f} rows per dimension), about {sum(memory) / 2**30:.2f} GiB of main "
+        f"memory beside the model{parts}. Nothing was fitted."
     )
 
 
@@ -242,10 +270,10 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
     with warnings.catch_warnings(record=True) as caught, progress_bars(console) as bars:
         warnings.simplefilter("always", UserWarning)
         settings: dict[str, Any] = {"ridge": recipe.ridge, "rank": recipe.rank, "folds": recipe.folds}
-        settings |= {"mean": recipe.mean, "chosen_layer": recipe.layers == "chosen"}
+        settings |= {"mean": recipe.mean, "layers": recipe.layers}
         fit = fit_transform(model, sample, progress=bars.update, **settings, **passes)
-    for warning in caught:
-        console.warn(str(warning.message))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):  # of all layers once
+        console.warn(message)
     return fit
 
 
@@ -281,9 +309,13 @@ def summary(report: dict[str, Any]) -> Table:
     if rank := report["settings"]["rank"]:
         chosen += f", rank {rank}"
     chosen += ", means apart" if report["settings"]["mean"] else ""
+    each = report["settings"]["layers"] == "each"
+    ridges = report["per_layer"]["ridge"] if each else [report["ridge"]]
+    ridge = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (min(ridges), max(ridges))))
+    matrix = f"{len(ridges)} Transform Matrices" if each else "Transform Matrix"
     return RecordTable(["F_en predicted by", *_SHOWN], cells).screen(
-        title=f"Transform Matrix from {report['pairs']:,} pairs: {report['rows']:,} rows, "
-        f"{report['rows_per_dimension']:.1f} per dimension; ridge {report['ridge']:.3g} ({chosen})",
+        title=f"{matrix} from {report['pairs']:,} pairs: {report['rows']:,} rows, "
+        f"{report['rows_per_dimension']:.1f} per dimension; ridge {ridge} ({chosen})",
         caption=f"on {report['held_out_pairs']:,} held-out pairs; relative error: of F_en's size; "
         "R²: 0 is the layer's mean; same layer: chosen as with the English prompt",
     )

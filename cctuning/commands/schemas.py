@@ -416,7 +416,12 @@ class FitRecipe:
     )
     rank: int | None = number(None, at_least=1, help="of the matrix at most; null: the hidden size")
     mean: bool = setting(False, "predict F_en by its mean and what W_T makes of F less its mean")
-    layers: str = one_of("all", "chosen", help="chosen: fit on the layer of pooling=layer alone")
+    layers: str = one_of(
+        "all",
+        "each",
+        "chosen",
+        help="each: a matrix for each; chosen: fit on the layer of pooling=layer alone",
+    )
     folds: int = number(5, at_least=2, help="of the cross-validation, over pairs")
     held_out: float = number(
         0.1, above=0, at_most=0.9, help="share of the pairs that the report is measured on"

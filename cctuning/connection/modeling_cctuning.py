@@ -189,15 +189,66 @@ class OwnTransform(Constants):
             return _at_least_float32(outputs) @ self.weight.to(outputs.device)
 
 
+class TransformMatrix(nn.Module):
+    """W_T of eq. 8: one matrix for all layers, or one for each, and a bias where it was fitted with means.
+
+    Held as nn.Linear holds its weight, transposed: `weight` (d, d) and `bias` (d,), with one for each layer
+    (L, d, d) and (L, d). Of a rank r there are two factors in place of `weight`: first `down` (L, r, d), then
+    `up` (L, d, r).
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        hidden_size: int,
+        *,
+        layers: int | None = None,
+        rank: int | None = None,
+        bias: bool = False,
+        **factory: Any,
+    ) -> None:
+        super().__init__()
+        self.per_layer = layers is not None
+        shapes = {"weight": (hidden_size, hidden_size)}
+        if rank is not None:
+            shapes = {"down": (rank, hidden_size), "up": (hidden_size, rank)}
+        self._names = tuple(shapes)
+        several = () if layers is None else (layers,)
+        for name, shape in (shapes | {"bias": (hidden_size,)}).items():
+            needed = name != "bias" or bias
+            weight = nn.Parameter(torch.empty(*several, *shape, **factory)) if needed else None
+            self.register_parameter(name, weight)
+
+    @property
+    def factors(self) -> tuple[Tensor, ...]:
+        """What outputs are multiplied with in turn: `weight`, or `down` and `up`."""
+        return tuple(getattr(self, name) for name in self._names)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """F · W_T of outputs F (..., d), or with a matrix for each layer (B, L, d); in the matrix's dtype."""
+        *others, last = self.factors
+        outputs = outputs.to(last.dtype)
+        if not self.per_layer:
+            for factor in others:
+                outputs = nn.functional.linear(outputs, factor)
+            return nn.functional.linear(outputs, last, self.bias)
+        for factor in (*others, last):
+            outputs = torch.einsum("bld,led->ble", outputs, factor)
+        return outputs if self.bias is None else outputs + self.bias
+
+
 class LayerOutputs:
     """The outputs of all layers as they may enter f: F_en, or F · W_T in its place (eq. 8).
 
     A pooling sees outputs through this view alone, so that it weighs at inference what it weighed in
     training: F itself, before W_T, is not shown. W_T is multiplied with what is asked for only. By linearity
-    that is one vector a row for `mean` and `mixture`; `each` costs L of them.
+    that is one vector a row for `mean` and `mixture`; `each` costs L of them, as do matrices of each layer.
     """
 
-    def __init__(self, outputs: Tensor, matrix: nn.Linear | None = None) -> None:
+    def __init__(self, outputs: Tensor, matrix: TransformMatrix | None = None) -> None:
+        if matrix is not None and matrix.per_layer:  # sums over layers are behind it
+            outputs, matrix = matrix(outputs), None
         self._outputs, self._matrix = outputs, matrix
         self.rows, self.layers, self.hidden_size = outputs.shape
         self.device, self.dtype = outputs.device, torch.promote_types(outputs.dtype, torch.float32)
@@ -225,9 +276,7 @@ class LayerOutputs:
         return weights.index_put((_rows(weights), chosen), weights.new_ones(()))
 
     def _transformed(self, values: Tensor) -> Tensor:
-        if self._matrix is not None:
-            values = self._matrix(values.to(self._matrix.weight.dtype))
-        return _at_least_float32(values)
+        return _at_least_float32(values if self._matrix is None else self._matrix(values))
 
 
 class Pooling:
@@ -681,7 +730,7 @@ class CrossLingualConnection:
     _modules: dict[str, nn.Module | None]
     # Submodules; a class attribute would hide them, so `connect` sets them to None.
     decision_maker: DecisionMaker | None
-    transform_matrix: nn.Linear | None
+    transform_matrix: TransformMatrix | None
     output_statistics: OutputStatistics | None
     connection_gate: Gate | None
     own_transform: OwnTransform | None
@@ -840,9 +889,9 @@ class CrossLingualConnection:
         With `transform` the outputs are the model's own, and outputs · W_T, plus a bias where the matrix was
         fitted with means, stands for the English ones (eq. 8). Leaves `last_selection`.
         """
-        seen = LayerOutputs(outputs, self.transform_matrix if transform else None)
         noise = self.training or self.connection.selection == "gumbel"
         with torch.autocast(outputs.device.type, enabled=False):  # small sums, worth their precision
+            seen = LayerOutputs(outputs, self.transform_matrix if transform else None)
             weights, logits = self.pooling.weigh(seen, embedding, self.pooling_module, noise=noise)
             self.last_selection = Selection(weights.detach(), None if logits is None else logits.detach())
             f = seen.mixture(weights)
@@ -1364,8 +1413,13 @@ class MonolingualConnection(CrossLingualConnection):
         self.response_marker = tuple(settings["response_marker"])
         hidden_size, factory = settings["hidden_size"], {"dtype": self.dtype, "device": self.device}
         self.attach_modules(hidden_size, **factory)
-        bias = settings.get("transform_bias", False)
-        self.transform_matrix = nn.Linear(hidden_size, hidden_size, bias=bias, **factory)
+        self.transform_matrix = TransformMatrix(
+            hidden_size,
+            layers=len(self.decoder_layers) if settings.get("transform_per_layer") else None,
+            rank=settings.get("transform_rank"),
+            bias=settings.get("transform_bias", False),
+            **factory,
+        )
 
 
 def __getattr__(name: str) -> type:

@@ -22,7 +22,8 @@ def read_connection(path: str | Path) -> tuple[ConnectionConfig, tuple[int, ...]
 def check_exported(settings: Any, where: str) -> None:
     """Raises `ModelError` where an exported model's `settings`, which stand at `where`, cannot be used."""
     names = ("connection", "paths", "response_marker", "hidden_size")
-    settings = _object(settings, where, names, optional=("into_english", "transform_bias"))
+    optional = ("into_english", "transform_bias", "transform_per_layer", "transform_rank")
+    settings = _object(settings, where, names, optional=optional)
     _connection(settings["connection"], f"{where}.connection")
     paths = _object(settings["paths"], f"{where}.paths", SublayerPaths._fields)
     _marker(settings["response_marker"], f"{where}.response_marker")
@@ -30,8 +31,15 @@ def check_exported(settings: Any, where: str) -> None:
         raise ModelError(
             f"{where}: paths must be text and hidden_size a whole number: export the model again"
         )
-    if type(settings.get("transform_bias", False)) is not bool:
-        raise ModelError(f"{where}.transform_bias must be true or false: export the model again")
+    for name in ("transform_bias", "transform_per_layer"):
+        if type(settings.get(name, False)) is not bool:
+            raise ModelError(f"{where}.{name} must be true or false: export the model again")
+    rank = settings.get("transform_rank")
+    if rank is not None and not (type(rank) is int and 1 <= rank <= settings["hidden_size"]):
+        raise ModelError(
+            f"{where}.transform_rank must be from 1 to hidden_size={settings['hidden_size']}: export the "
+            "model again"
+        )
     if "into_english" in settings:
         _check_into_english(settings["into_english"], f"{where}.into_english")
 

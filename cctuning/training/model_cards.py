@@ -129,12 +129,14 @@ def export_card(recipe: Mapping[str, Any], *, languages: list[str], report: Mapp
     """The card of an exported model. `report` is `transform_report.json`: its plain numbers are listed."""
     numbers = [(name, f"{value:.4g}") for name, value in report.items() if isinstance(value, int | float)]
     fit = RecordTable(["fit", ""], numbers).markdown()
+    each = report.get("settings", {}).get("layers") == "each"
+    matrix = "a Transform Matrix of its own for each layer," if each else "a Transform Matrix"
     return f"""{_front_matter(recipe, languages)}
 
 # {in_markdown(recipe["run_name"])}, monolingual
 
 Fine-tuned with {_PAPER}. The English prompt that the connection needs in training is replaced by the model's
-own outputs times a Transform Matrix fitted by least squares, so prompts are in one language only.
+own outputs times {matrix} fitted by least squares, so prompts are in one language only.
 
 {_made_of(recipe)}
 

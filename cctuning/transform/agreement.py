@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from cctuning.transform.affine import affine
+from cctuning.transform.affine import Transform, affine
 from cctuning.transform.pairs import PairBatch
 
 
@@ -20,7 +20,7 @@ class LayerAgreement(NamedTuple):
     from_own: Tensor  # from F, as if W_T were the identity
 
     @classmethod
-    def measure(cls, model: Any, batches: Sequence[PairBatch], transform: Tensor) -> LayerAgreement | None:
+    def measure(cls, model: Any, batches: Sequence[PairBatch], transform: Transform) -> LayerAgreement | None:
         """The choices of `model`; None where its pooling does not look at the outputs."""
         chosen = []
         for batch in batches:

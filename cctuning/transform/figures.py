@@ -25,7 +25,7 @@ def plot_learning_curve(report: Mapping[str, Any], path: str | Path) -> None:
     axes.plot(pairs, ridge, "o-", color=_RIDGE, linewidth=2, label="ridge regression")
     _line(axes, report["identity"]["relative_error"], _IDENTITY, "-.", "identity: F itself")
     _line(axes, report["layer_mean"]["relative_error"], _MEAN, ":", "mean of each layer")
-    square = report["hidden_size"] / report["layers"]
+    square = pairs[-1] / report["rows_per_dimension"]
     if pairs[0] <= square <= pairs[-1]:
         axes.axvline(square, color="0.7", linewidth=1, zorder=0)
         axes.annotate(

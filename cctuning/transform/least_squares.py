@@ -41,6 +41,23 @@ class RidgeChoice:
     errors: tuple[float, ...]  # their held-out mean squared error per element, see `DIRECTIONS`
 
 
+@dataclass(frozen=True)
+class Solution:
+    """W in float64; of a given rank r as two factors, (d, r) and (r, d), with `mean` (r + 1, d)."""
+
+    factors: tuple[Tensor, ...]
+
+    @property
+    def weights(self) -> Tensor:
+        """W (d, d); with `mean` (d + 1, d)."""
+        if len(self.factors) == 1:
+            return self.factors[0]
+        down, up = (factor.numpy() for factor in self.factors)
+        rank = down.shape[1]
+        whole = product(down, up[:rank])
+        return torch.from_numpy(np.vstack([whole, up[rank:]]) if len(up) > rank else whole)
+
+
 class LeastSquares:
     """W (d, d) with F W ≈ F_en: argmin ‖A W - B‖² + ridge ‖W‖², where A and B are all rows of F and F_en.
 
@@ -136,6 +153,10 @@ class LeastSquares:
         negative or not finite, a rank that is not from 1 to d, and where a fold is empty although the ridge
         is to be chosen.
         """
+        return self.solution(ridge, rank=rank).weights
+
+    def solution(self, ridge: float | None = None, *, rank: int | None = None) -> Solution:
+        """What `solve` gives, in factors where it has a rank."""
         if ridge is not None and not (np.isfinite(ridge) and ridge >= 0):
             raise ValueError(
                 f"ridge={ridge!r} must be None (chosen by cross-validation), 0.0 or a positive number"
@@ -147,15 +168,17 @@ class LeastSquares:
             warnings.warn(
                 f"{self.rows} rows ({self.pairs} pairs of {self.layers} layers) are few for a matrix of "
                 f"d={self.d}: use at least {-(-2 * self.d // (self.layers or 1))} pairs for 2 d rows",
-                stacklevel=2,
+                stacklevel=3,
             )
         if ridge is None:
             ridge = self.choose_ridge().ridge
         equations = self._equations
         weights = ridge_weights(equations, float(ridge))
-        if rank is not None:
-            weights = reduced_rank(weights, equations.cross, rank)
-        return torch.from_numpy(equations.with_means(weights))
+        if rank is None:
+            return Solution((torch.from_numpy(equations.with_means(weights)),))
+        down, up = reduced_rank(weights, equations.cross, rank)
+        bias = equations.with_means(product(down, up))[self.d :]
+        return Solution((torch.from_numpy(down), torch.from_numpy(np.vstack([up, bias]))))
 
     def choose_ridge(self) -> RidgeChoice:
         """Cross-validation over pairs: each fold is predicted by the fit on the other ones.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cctuning.tools.progress import UpdateOf
-from cctuning.transform.affine import affine
+from cctuning.transform.affine import Transform, affine
 from cctuning.transform.agreement import LayerAgreement
 from cctuning.transform.fit_scores import FitScores, score
 from cctuning.transform.pairs import Pair, PairBatch
@@ -22,13 +22,13 @@ def collect_outputs(
     """All batches, in main memory, as the pairs are few; `what` they are, for `progress`."""
     batches: list[PairBatch] = []
     for batch in stream:
-        batches.append(PairBatch(batch.indices, batch.F.cpu(), batch.F_en.cpu(), batch.embeddings.cpu()))
+        batches.append(batch.cpu())
         progress(what, sum(len(done.indices) for done in batches), pairs)
     return batches
 
 
 def measure(
-    model: Any, batches: Sequence[PairBatch], pairs: Sequence[Pair], transform: Tensor, means: Tensor
+    model: Any, batches: Sequence[PairBatch], pairs: Sequence[Pair], transform: Transform, means: Tensor
 ) -> dict[str, Any]:
     """All that is known of F W_T as a prediction of F_en on `pairs`, whose outputs `batches` are.
 

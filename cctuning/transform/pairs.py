@@ -3,6 +3,8 @@
 A pair is the two prompts of one row, so there is nothing to match up.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,12 +39,21 @@ class PairSample(NamedTuple):
 
 
 class PairBatch(NamedTuple):
-    """The outputs of some pairs, on the model's device and in its dtype."""
+    """The outputs of some pairs, in the model's dtype."""
 
     indices: list[int]  # which pairs, by their place in the sequence given
     F: Tensor  # (b, L, d)
     F_en: Tensor  # (b, L, d)
     embeddings: Tensor  # (b, d), e of eq. 3
+
+    def of(self, layer: int) -> PairBatch:
+        """Those of one layer, L = 1."""
+        kept = slice(layer, layer + 1)
+        return self._replace(F=self.F[:, kept], F_en=self.F_en[:, kept])
+
+    def cpu(self) -> PairBatch:
+        """The same in main memory."""
+        return PairBatch(self.indices, self.F.cpu(), self.F_en.cpu(), self.embeddings.cpu())
 
 
 def pairs_of(examples: Iterable[Example], *, english: bool = False) -> list[Pair]:
@@ -139,9 +150,9 @@ def stream_pairs(
     def outputs(indices: list[int]) -> Sequence[Tensor]:
         return _outputs(model, [pairs[index] for index in indices], collator)
 
-    for indices, (F, F_en, embeddings) in in_turns(batches, outputs, shard):
-        kept = slice(None) if layer is None else slice(layer, layer + 1)
-        yield PairBatch(indices, F[:, kept], F_en[:, kept], embeddings)
+    for indices, results in in_turns(batches, outputs, shard):
+        batch = PairBatch(indices, *results)
+        yield batch if layer is None else batch.of(layer)
 
 
 @torch.no_grad()

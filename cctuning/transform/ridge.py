@@ -23,8 +23,8 @@ def ridge_weights(equations: NormalEquations, ridge: float) -> Matrix:
     return _minimum_norm(gram(), cross, ridge) if weights is None else weights
 
 
-def reduced_rank(weights: Matrix, cross: Matrix, rank: int) -> Matrix:
-    """The W (d, m) of at most this rank with the least ‖A W - B‖² + ridge ‖W‖².
+def reduced_rank(weights: Matrix, cross: Matrix, rank: int) -> tuple[Matrix, Matrix]:
+    """Factors (d, rank) and (rank, m) of the W of at most this rank with the least ‖A W - B‖² + ridge ‖W‖².
 
     `weights` is the W of full rank, and `cross` AᵀB. It is projected onto the directions of B of which most
     is predicted: the first eigenvectors of BᵀA (AᵀA + ridge)⁻¹ AᵀB.
@@ -34,7 +34,7 @@ def reduced_rank(weights: Matrix, cross: Matrix, rank: int) -> Matrix:
     _, vectors = scipy.linalg.eigh(
         (predicted + predicted.T) / 2, subset_by_index=[outputs - rank, outputs - 1], check_finite=False
     )
-    return product(product(weights, vectors), vectors.T)
+    return product(weights, vectors), vectors.T
 
 
 def held_out_errors(

@@ -10,10 +10,9 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cctuning.reporting.tables import RecordTable
-from cctuning.transform.affine import affine
+from cctuning.transform.affine import Transform, affine
 from cctuning.visualization.similarity import retrieval
 
 Outputs = NDArray[np.float64]
@@ -34,13 +33,16 @@ class MovedLayer:
 
 
 def measure_moved(
-    F: Mapping[str, Outputs], F_en: Outputs, transform: Tensor | None = None, *, target: Sequence[Outputs]
+    F: Mapping[str, Outputs], F_en: Outputs, transform: Transform | None = None, *, target: Sequence[Outputs]
 ) -> list[MovedLayer]:
     """Every layer's sizes and retrieval, from F by language, n >= 2 sentences in the order of F_en.
 
     `transform`: W_T, as `affine` takes it. `target`: the outputs (n, d) that f is added to, of each language.
     """
     first_size = float(np.mean([_size(outputs) for outputs in target]))
+    moved = (
+        [] if transform is None else [affine(torch.from_numpy(own), transform).numpy() for own in F.values()]
+    )
     measured = []
     for layer in range(F_en.shape[1]):
         english = F_en[:, layer]
@@ -48,9 +50,8 @@ def measure_moved(
         outputs = [of_language[:, layer] for of_language in F.values()]
         plain = _retrievals(outputs, english, centred)
         transformed: tuple[float, float] | tuple[None, None] = (None, None)
-        if transform is not None:
-            moved = [affine(torch.from_numpy(of_language), transform).numpy() for of_language in outputs]
-            transformed = _retrievals(moved, english, centred)
+        if moved:
+            transformed = _retrievals([of_language[:, layer] for of_language in moved], english, centred)
         whole, part = float(np.square(english).sum()), float(np.square(centred).sum())
         measured.append(
             MovedLayer(

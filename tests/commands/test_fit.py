@@ -6,7 +6,9 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -111,6 +113,37 @@ def test_a_fit_with_means_is_exported_with_them(folder, monkeypatch, capsys):
     assert "transform_bias" not in json.loads((output_dir / "config.json").read_text())["cctuning"]
 
 
+@pytest.mark.parametrize("rank", [None, 3])
+def test_a_matrix_for_each_layer_is_exported_and_gives_way_to_one_for_all(folder, monkeypatch, capsys, rank):
+    settings = ["ridge=0.5", "mean=true", *([f"rank={rank}"] if rank else [])]
+    fit(monkeypatch, *settings, "layers=each")
+    assert "3 Transform Matrices" in (shown := " ".join(capsys.readouterr().out.split()))
+    assert shown.count("are few for a matrix") <= 1
+    output_dir = folder / "outputs/mine/monolingual"
+    report = json.loads((output_dir / FIT_REPORT_FILE).read_text())
+    assert report["per_layer"]["ridge"] == [0.5] * 3
+    assert "of its own for each layer" in (output_dir / "README.md").read_text()
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = load_model(output_dir, dtype=dtype).transform_matrix
+        assert [*matrix.bias.shape] == [3, 32] and {factor.dtype for factor in matrix.factors} == {dtype}
+        shapes = [[3, 32, 32]] if rank is None else [[3, rank, 32], [3, 32, rank]]
+        assert [[*factor.shape] for factor in matrix.factors] == shapes
+    names = {name for name in load_file(output_dir / "model.safetensors") if "transform" in name}
+    fit(monkeypatch, *settings)
+    assert load_model(output_dir).transform_matrix.weight.shape == (32, 32)
+    assert names & load_file(output_dir / "model.safetensors").keys() <= {
+        f"transform_matrix.{name}" for name in ("weight", "bias")
+    }
+
+
+def test_a_layer_alone_has_no_others_to_fit(folder, monkeypatch):
+    CCTuningModel.wrap(tiny_llama(50), ConnectionConfig(pooling="layer", layer=1)).save_pretrained(
+        folder / "outputs/mine"
+    )
+    with pytest.raises(ValueError, match="layers=chosen"):
+        fit(monkeypatch, "layers=each", "dry_run=true")
+
+
 def test_other_data_and_another_folder(folder, monkeypatch):
     write_rows(folder / "other.jsonl", [row for row in tiny_rows(60) if row.language == "ru"])
     fit(monkeypatch, "model=outputs/mine", "data=other.jsonl", "output_dir=here", "pairs=8")
@@ -139,14 +172,25 @@ def test_a_run_with_code_of_its_model_is_fitted_where_that_is_asked_for(folder, 
     assert (folder / "outputs/mine/monolingual/transform_report.json").is_file()
 
 
-def test_a_dry_run_tells_of_rows_that_were_left_out_and_writes_nothing(folder, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ((), "120 rows of 3 layers for a matrix of 32 x 32 (3.8 rows per dimension)"),
+        (("layers=each",), "40 rows for each of 3 matrices of 32 x 32 (1.2 rows per dimension)"),
+    ],
+)
+def test_a_dry_run_tells_of_memory_and_rows_that_were_left_out_and_writes_nothing(
+    folder, monkeypatch, capsys, settings, said
+):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
     with (folder / "rows.jsonl").open("a") as file:
         file.write('\n{"id": "bad"}')
-    fit(monkeypatch, "dry_run=true", "pairs=40")
+    fit(monkeypatch, "dry_run=true", "pairs=40", *settings)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "120 rows of 3 layers for a matrix of 32 x 32 (3.8 rows per dimension)" in shown
+    assert said in shown
     assert "output_dir" in shown and "outputs/mine/monolingual" in shown
     assert "1 row left out, the first: rows.jsonl, row 101" in shown
+    assert "GiB are free" in shown and ("take fewer pairs" in shown) == bool(settings)
     assert not (folder / "outputs/mine/monolingual").exists()
 
 
@@ -250,9 +294,10 @@ def test_of_two_fits_at_once_the_second_is_refused(folder):
 # --- Several processes --------------------------------------------------------------------------------------
 
 
-def test_two_processes_fit_the_same_matrix(folder, monkeypatch):
+@pytest.mark.parametrize("layers", ["all", "each"])
+def test_two_processes_fit_the_same_matrix(folder, monkeypatch, layers):
     """To the last bit; 3 rows a batch, so that the last round has one batch and the batches unequal sizes."""
-    settings = ("model=outputs/mine", "pairs=40", "batch_size=3", "folds=4")
+    settings = ("model=outputs/mine", "pairs=40", "batch_size=3", "folds=4", f"layers={layers}")
     started = start_two("fit_transform.py", *settings, "output_dir=two", folder=folder)
     first, second = (process.wait() for process in started)
     assert (first.status, second.status) == (0, 0), first.err + second.err

@@ -38,10 +38,10 @@ def outputs(model, text):
     return model.sublayer_outputs(torch.tensor([PROMPTS.prompts_ids([text])[0]]))[0]
 
 
-@pytest.mark.parametrize(("layer", "matrix_rows"), [(None, 32), (1, 33)])
-def test_errors_are_those_of_the_prompts_of_other_languages(data, tmp_path, layer, matrix_rows):
+@pytest.mark.parametrize(("layer", "shape"), [(None, (32, 32)), (1, (33, 32)), (None, (3, 33, 32))])
+def test_errors_are_those_of_the_prompts_of_other_languages(data, tmp_path, layer, shape):
     settings = {} if layer is None else {"pooling": "layer", "layer": layer}
-    model = exported_model(tmp_path / "model", matrix_rows, **settings)
+    model = exported_model(tmp_path / "model", shape, **settings)
     if layer is not None:  # a fit with layers=chosen
         (tmp_path / "model" / FIT_REPORT_FILE).write_text(json.dumps({"chosen_layer": layer}))
     ended = call(
@@ -49,13 +49,16 @@ def test_errors_are_those_of_the_prompts_of_other_languages(data, tmp_path, laye
     )
     assert ended.status == 0, ended.err
     report = json.loads((tmp_path / "model/errors/errors.json").read_text())["benchmarks"]["MKQA"]
-    W = model.transform_matrix.weight.detach().T
-    bias = model.transform_matrix.bias.detach() if matrix_rows == 33 else 0
+    W = model.transform_matrix.weight.detach().mT
+    bias = model.transform_matrix.bias.detach() if 33 in shape else 0
     kept = slice(None) if layer is None else [layer]
     english = {id: outputs(model, text)[kept] for id, text in enumerate(QUESTIONS["en"])}
     errors = {
         language: torch.stack(
-            [outputs(model, text)[kept] @ W + bias - english[id] for id, text in enumerate(texts)]
+            [
+                (outputs(model, text)[kept][:, None] @ W)[:, 0] + bias - english[id]
+                for id, text in enumerate(texts)
+            ]
         )
         for language, texts in QUESTIONS.items()
         if language != "en"

@@ -5,6 +5,7 @@ import torch
 from transformers import StaticCache
 
 from cctuning import CCTuningModel
+from cctuning.connection.modeling_cctuning import TransformMatrix
 from tests.models import build, random_ids
 
 GREEDY = {"max_new_tokens": 8, "do_sample": False, "return_dict_in_generate": True}
@@ -16,7 +17,7 @@ def connected(name, *, bilingual=False):
     if not bilingual:
         width = model.config.get_text_config().hidden_size
         torch.manual_seed(0)
-        model.transform_matrix = torch.nn.Linear(width, width, bias=False)
+        model.transform_matrix = TransformMatrix(width)
         torch.nn.init.normal_(model.transform_matrix.weight, std=0.5)
     return model
 

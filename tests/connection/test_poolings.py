@@ -12,7 +12,7 @@ from trl import SFTConfig
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig, export
 from cctuning.connection import modeling_cctuning
 from cctuning.connection.adapters import make_plain_adapter, with_connection
-from cctuning.connection.modeling_cctuning import POOLINGS, LayerOutputs
+from cctuning.connection.modeling_cctuning import POOLINGS, LayerOutputs, TransformMatrix
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat
 from cctuning.transform.fit import fit_transform
@@ -74,43 +74,70 @@ def with_query(model):
     return connected, connected.query.query
 
 
-class Counting(nn.Linear):
+class Counting(TransformMatrix):
     """W_T that counts the vectors it is multiplied with."""
 
     vectors = 0
 
     def forward(self, values):
-        self.vectors += values.numel() // self.in_features
+        self.vectors += values.numel() // values.shape[-1]
         return super().forward(values)
 
 
+def random_matrix(matrix):
+    """The module with random weights."""
+    for weight in matrix.parameters():
+        nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
+    return matrix
+
+
+def each_transformed(F, matrix):
+    """What each layer's F is times its own matrix, or the one of all, layer by layer."""
+
+    def of(tensor, layer):
+        return tensor[layer] if matrix.per_layer else tensor
+
+    columns = []
+    for layer in range(F.shape[1]):
+        column = F[:, layer]
+        for factor in matrix.factors:
+            column = column @ of(factor, layer).T
+        columns.append(column if matrix.bias is None else column + of(matrix.bias, layer))
+    return torch.stack(columns, 1)
+
+
+KINDS = [{}, {"bias": True}, {"layers": 3}, {"layers": 3, "rank": 2, "bias": True}, {"rank": 3}]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("pooling", ["decision_maker", "mean", "random", "layer"])
-def test_the_poolings_see_transformed_outputs_and_transform_little(pooling):
+def test_the_poolings_see_transformed_outputs_and_transform_little(pooling, kind):
     with float64():
         torch.manual_seed(0)
         layer = -1 if pooling == "layer" else None
         model = CCTuningModel.wrap(build("llama"), ConnectionConfig(pooling=pooling, layer=layer)).eval()
         d, layers = model.config.hidden_size, len(model.decoder_layers)
         F, e = torch.randn(5, layers, d, dtype=torch.float64), torch.randn(5, d, dtype=torch.float64)
-        model.transform_matrix = matrix = Counting(d, d, bias=False, dtype=torch.float64)
+        model.transform_matrix = matrix = random_matrix(Counting(d, **kind, dtype=torch.float64))
         f = model.fuse(F, e, transform=True)
         weights = model.last_selection.weights
-        transformed = F @ matrix.weight.T
+        transformed = each_transformed(F, matrix)
         torch.testing.assert_close(
             f, torch.einsum("bl,bld->bd", weights, transformed), rtol=1e-10, atol=1e-12
         )
-        assert matrix.vectors == 5 * (2 if pooling == "decision_maker" else 1)
+        times = layers if matrix.per_layer else 2 if pooling == "decision_maker" else 1
+        assert matrix.vectors == 5 * times
         if pooling == "decision_maker":
             H = (transformed + e[:, None]).mean(1) @ model.decision_maker.weight.T
             torch.testing.assert_close(model.last_selection.logits, H, rtol=1e-10, atol=1e-12)
             assert torch.equal(weights.argmax(-1), H.argmax(-1))
 
 
-@pytest.mark.parametrize("bias", [False, True])
-def test_all_that_a_pooling_can_see_is_transformed(bias):
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_all_that_a_pooling_can_see_is_transformed(kind):
     """Every public attribute and method that gives tensors of outputs: none of them is F."""
     torch.manual_seed(0)
-    F, matrix = torch.randn(2, 3, 4), nn.Linear(4, 4, bias=bias)
+    F, matrix = torch.randn(2, 3, 4), random_matrix(TransformMatrix(4, **kind))
     weights = torch.rand(2, 3)
     seen = LayerOutputs(F, matrix)
     given = {"mixture": (weights,), "one_hot": (1,)}
@@ -120,7 +147,7 @@ def test_all_that_a_pooling_can_see_is_transformed(bias):
         value = value(*given.get(name, ())) if callable(value) else value
         if isinstance(value, torch.Tensor):
             views[name] = value
-    each = F @ matrix.weight.T + (matrix.bias if bias else 0)
+    each = each_transformed(F, matrix)
     expected = {"each": each, "mean": each.mean(1), "mixture": (weights[..., None] * each).sum(1)}
     expected["one_hot"] = torch.tensor([[0.0, 1, 0]] * 2)
     assert views.keys() == expected.keys()
@@ -206,7 +233,7 @@ def test_a_new_pooling_from_training_to_an_export(query_pooling, tmp_path):
     # Far from the identity, so that W_T matters.
     transform = torch.randn(32, 32, generator=torch.Generator().manual_seed(1)) / 4
     for own in (remote, loaded):
-        own.transform_matrix = nn.Linear(32, 32, bias=False)
+        own.transform_matrix = TransformMatrix(32)
         own.transform_matrix.weight.data = transform.T.clone()
 
     ids = torch.tensor(prompts.prompts_ids(["Mji mkuu wa Kenya ni upi?"]))

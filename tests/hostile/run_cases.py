@@ -267,6 +267,22 @@ row(
 )
 
 
+@TABLE.case("model=exported: exported/config.json: cctuning.transform_rank … from 1 to hidden_size=32")
+def factors_of_more_than_the_hidden_size(folder: Path) -> list[str]:
+    path = models.exported(folder) / "config.json"
+    settings = json.loads(path.read_text())["cctuning"]
+    models.edit(path, cctuning=settings | {"transform_per_layer": True, "transform_rank": 33})
+    return asked("exported")
+
+
+@TABLE.case(f"model=exported: … {W_T} is (32, 32) … (3, 32, 32)")
+def one_matrix_in_the_place_of_each_layers(folder: Path) -> list[str]:
+    path = models.exported(folder) / "config.json"
+    settings = json.loads(path.read_text())["cctuning"]
+    models.edit(path, cctuning=settings | {"transform_per_layer": True})
+    return asked("exported")
+
+
 @TABLE.case("model=exported: exported/config.json: cctuning.into_english.wordings … {text}")
 def words_without_a_place_for_the_prompt(folder: Path) -> list[str]:
     path = models.exported(folder) / "config.json"

@@ -18,8 +18,7 @@ def report(**changes):
     }
     values = {
         "ridge": 3.0,
-        "layers": 2,
-        "hidden_size": 40,
+        "rows_per_dimension": 1.6,
         "held_out_pairs": 10,
         "identity": {"relative_error": 0.8},
         "layer_mean": {"relative_error": 0.7},

@@ -9,6 +9,7 @@ import torch
 
 from cctuning.connection.model import CCTuningModel
 from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.transform.affine import affine, factors_of
 from cctuning.transform.agreement import LayerAgreement
 from cctuning.transform.figures import plot_error_per_layer
 from cctuning.transform.fit import fit_transform
@@ -83,7 +84,7 @@ def test_the_matrix_is_fitted_to_centred_and_scaled_outputs(sample):
 
 def test_a_low_rank_and_the_layer_alone_that_is_chosen(sample, tmp_path):
     model = connected(pooling="layer", layer=-2)
-    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, rank=5, chosen_layer=True)
+    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, rank=5, layers="chosen")
     F, F_en, _ = all_outputs(model, sample.fit)
     A, B = F[:, 1].numpy(), F_en[:, 1].numpy()
     full = np.linalg.solve(A.T @ A + 2.0 * np.eye(32), A.T @ B)
@@ -103,7 +104,9 @@ def test_a_low_rank_and_the_layer_alone_that_is_chosen(sample, tmp_path):
 def test_a_fit_of_what_is_left_without_the_means(sample, chosen):
     """Predictions and errors by the definition, mean_en + (F - mean) W, on pairs that were not fitted."""
     model = connected(**chosen)
-    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, mean=True, chosen_layer=bool(chosen))
+    fit = fit_transform(
+        model, sample, pad_token_id=0, ridge=2.0, mean=True, layers="chosen" if chosen else "all"
+    )
     kept = slice(1, 2) if chosen else slice(None)
     (F, F_en, _), held_out = (all_outputs(model, pairs) for pairs in (sample.fit, sample.held_out))
     A, B = rows(F[:, kept]), rows(F_en[:, kept])
@@ -121,9 +124,77 @@ def test_a_fit_of_what_is_left_without_the_means(sample, chosen):
         assert fit.report["layer_agreement"] == pytest.approx(float((layers[0] == layers[1]).double().mean()))
 
 
-def test_a_pooling_that_looks_at_all_layers_has_none_alone(model, sample):
-    with pytest.raises(ValueError, match="pooling=decision_maker"):
-        fit_transform(model, sample, pad_token_id=0, chosen_layer=True)
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("rank", [None, 5])
+def test_a_matrix_for_each_layer_by_itself(model, sample, mean, rank):
+    """Matrices, errors and chosen layers by the definition, one layer after the other."""
+    fit = fit_transform(model, sample, pad_token_id=0, ridge=2.0, rank=rank, mean=mean, layers="each")
+    (F, F_en, _), (others, english, e) = (
+        all_outputs(model, pairs) for pairs in (sample.fit, sample.held_out)
+    )
+    predicted, plain, train = [], [], 0.0
+    for layer in range(3):
+        A, B, held = F[:, layer].numpy(), F_en[:, layer].numpy(), others[:, layer].numpy()
+        a, b = (A.mean(0), B.mean(0)) if mean else (0, 0)
+        W = np.linalg.solve((A - a).T @ (A - a) + 2.0 * np.eye(32), (A - a).T @ (B - b))
+        if rank:
+            V = np.linalg.svd(np.vstack([A - a, 2.0**0.5 * np.eye(32)]) @ W)[2][:rank]
+            W = W @ V.T @ V
+        of_layer = [factor[layer] for factor in factors_of(fit.transform)]
+        found = affine(torch.from_numpy(held), of_layer[0] if rank is None else tuple(of_layer))
+        predicted.append(b + (held - a) @ W)
+        np.testing.assert_allclose(found, predicted[-1], atol=1e-6)
+        train += float(((b + (A - a) @ W - B) ** 2).sum())
+        plain.append(b + (held - a) @ np.linalg.lstsq(A - a, B - b, rcond=None)[0])
+    if rank:
+        down, up = fit.transform
+        assert (down.shape, up.shape) == ((3, 32, rank), (3, rank + mean, 32))
+    predicted = torch.from_numpy(np.stack(predicted, 1))
+    error, report = (predicted - english).square(), fit.report
+    assert report["mse"] == pytest.approx(float(error.mean()), rel=1e-6)
+    assert report["train_mse"] == pytest.approx(train / F.numel(), rel=1e-6)
+    last = report["learning_curve"][-1]
+    assert (last["pairs"], last["rows"], report["rows"]) == (90, 90, 90)
+    assert last["mse"] == pytest.approx(report["mse"], rel=1e-6)
+    relative = float((error.sum() / english.square().sum()).sqrt())
+    assert last["relative_error"] == report["relative_error"] == pytest.approx(relative, rel=1e-6)
+    squares = (torch.from_numpy(np.stack(plain, 1)) - english).square()
+    assert report["plain"]["mse"] == pytest.approx(float(squares.mean()), rel=1e-4)
+    r2 = 1 - error.sum((0, 2)) / (english - F_en.mean(0)).square().sum((0, 2))
+    assert report["per_layer"]["r2"] == pytest.approx(r2.tolist(), rel=1e-6)
+    weight = model.decision_maker.weight.detach().double()
+    chosen = [((part.mean(1) + e) @ weight.T).argmax(-1) for part in (english, predicted)]
+    assert report["layer_agreement"] == pytest.approx(float((chosen[0] == chosen[1]).double().mean()))
+
+
+def test_the_ridge_of_each_layer_is_chosen_on_it_alone(model, sample):
+    """To the last bit what a connection with this layer alone gets; so is the error of every point."""
+    fit = fit_transform(model, sample, pad_token_id=0, layers="each")
+    alone = [
+        fit_transform(connected(pooling="layer", layer=layer), sample, pad_token_id=0, layers="chosen")
+        for layer in range(3)
+    ]
+    assert torch.equal(fit.transform, torch.stack([one.transform for one in alone]))
+    reports, both = [one.report for one in alone], fit.report
+    assert "ridge" not in both
+    for name in ("ridge", "relative_ridge"):
+        assert both["per_layer"][name] == [report[name] for report in reports]
+    assert len(set(both["per_layer"]["ridge"])) > 1
+    folds = [{"folds": 5, **layer} for layer in both["cross_validation"]["per_layer"]]
+    assert folds == [report["cross_validation"] for report in reports]
+    for place, point in enumerate(both["learning_curve"]):
+        for name in ("mse", "plain_mse"):
+            mean = sum(report["learning_curve"][place][name] for report in reports) / 3
+            assert point[name] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    ("layers", "connection"), [("chosen", {}), ("each", {"pooling": "layer", "layer": 1})]
+)
+def test_layers_that_do_not_go_with_the_pooling(sample, layers, connection):
+    pooling = connection.get("pooling", "decision_maker")
+    with pytest.raises(ValueError, match=f"layers={layers}.*pooling={pooling}"):
+        fit_transform(connected(**connection), sample, pad_token_id=0, layers=layers)
 
 
 def test_the_report_is_measured_on_held_out_pairs(model, sample, fit):
@@ -205,8 +276,16 @@ def test_without_a_decision_maker_nothing_is_chosen(sample):
 def test_progress_reaches_its_ends(model):
     seen = {}
     few = sample_pairs(parallel_pairs(40), 20, held_out=0.2, seed=0)
-    fit_transform(model, few, pad_token_id=0, progress=lambda what, *numbers: seen.update({what: numbers}))
-    assert seen == {"held-out pairs": (4, 4), "pairs": (20, 20), "learning curve": (2, 2)}
+    for layers, points in (("all", 2), ("each", 6)):
+        fit_transform(
+            model,
+            few,
+            pad_token_id=0,
+            layers=layers,
+            progress=lambda what, *numbers: seen.update({what: numbers}),
+        )
+        ends = {"held-out pairs": (4, 4), "pairs": (20, 20), "learning curve": (points, points)}
+        assert seen == ends
 
 
 def test_outputs_that_are_not_finite_name_the_pair(sample):

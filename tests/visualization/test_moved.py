@@ -33,15 +33,16 @@ def less_mean(rows):
     return [row - sum(rows) / len(rows) for row in rows]
 
 
-@pytest.mark.parametrize("matrix_rows", [0, 5, 6])
-def test_against_loops(matrix_rows):
+@pytest.mark.parametrize(("matrix_rows", "each"), [(0, False), (5, False), (6, False), (6, True)])
+def test_against_loops(matrix_rows, each):
     rng = np.random.default_rng(1)
     n, layers, d = 7, 3, 5
     F_en = rng.normal(size=(n, layers, d)) + 1
     F = {
         language: F_en + scale * rng.normal(size=(n, layers, d)) for language, scale in (("sw", 1), ("ru", 2))
     }
-    transform = torch.from_numpy(rng.normal(size=(matrix_rows, d))) if matrix_rows else None
+    shape = (layers, matrix_rows, d) if each else (matrix_rows, d)
+    transform = torch.from_numpy(rng.normal(size=shape)) if matrix_rows else None
     first = np.mean([norm(row[0]) for own in F.values() for row in own])
     target = [2 * own[:, 0] for own in F.values()]
     for layer, one in enumerate(measure_moved(F, F_en, transform, target=target)):
@@ -59,7 +60,8 @@ def test_against_loops(matrix_rows):
         if transform is None:
             assert one.transformed is one.transformed_centred is None
         else:
-            W, bias = transform.numpy()[:d], transform.numpy()[d:].sum(0)
+            matrix = (transform[layer] if each else transform).numpy()
+            W, bias = matrix[:d], matrix[d:].sum(0)
             moved = [[row @ W + bias for row in rows] for rows in own]
             assert one.transformed == pytest.approx(sum(hits(rows, english) for rows in moved) / 2)
 

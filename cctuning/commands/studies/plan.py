@@ -21,6 +21,7 @@ from cctuning.pretrained.kinds import EXPORT_FOLDER
 from cctuning.settings.assignments import RecipeError
 from cctuning.settings.recipe import load_recipe
 from cctuning.training.runs import ERRORS_FILE, FINISHED_FILE, FIT_REPORT_FILE
+from cctuning.transform.fit import check_layers
 
 MODEL = "MODEL"  # in the name of a recipe: one of the study's models
 Kind = Literal["train", "fit", "evaluate", "probe"]
@@ -219,6 +220,11 @@ def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     output = train.output / (EXPORT_FOLDER + ("" if pairs == FitRecipe().pairs else f"_{pairs}"))
     arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
     settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
+    connection = train.settings["connection"]
+    try:
+        check_layers(connection["pooling"], connection["layer"], settings["layers"])
+    except ValueError as error:
+        raise RecipeError(f"cctuning fit {shlex.join(arguments)}: {error}") from error
     return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
 
 

@@ -241,6 +241,11 @@ def test_an_evaluation_that_begins_anew():
         ({"evaluate_cot": ["limits=1"], "prompting": ["cot"]}, "cctuning evaluate .*did you mean 'limit'"),
         ({"prompting": ["pim"], "evaluate": ["prompting=cot"]}, "prompting= is there twice"),
         ({"pairs": [100, 100]}, "two steps would be llama31_aya/fit_100"),
+        ({"fit": ["layers=chosen"]}, "cctuning fit .*layers=chosen.*pooling=decision_maker"),
+        (
+            {"fit": ["layers=each"], "train": ["connection.pooling=layer", "connection.layer=-1"]},
+            "cctuning fit .*pooling=layer takes layer -1 alone",
+        ),
     ],
 )
 def test_what_a_step_would_refuse_is_refused_before_anything_runs(settings, message):

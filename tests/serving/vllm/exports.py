@@ -37,7 +37,10 @@ MARGIN = 1e-3
 
 
 def make_export(name: str, folder: Path, **settings: Any) -> Path:
-    """An exported model in float32: random Decision Maker and Transform Matrix, for Qwen3 with a bias."""
+    """An exported model in float32: random Decision Maker and Transform Matrix.
+
+    For Qwen3 with a bias, for Gemma 3 of each layer, for Mistral of each layer in two factors, with a bias.
+    """
     base = build(name, dtype=torch.float32, **(_SHAPE | _CHANGES[name]))
     base.generation_config.eos_token_id = _ENDS
     model = CCTuningModel.wrap(base, ConnectionConfig(**settings))
@@ -45,8 +48,11 @@ def make_export(name: str, folder: Path, **settings: Any) -> Path:
     size, layers = _SHAPE["hidden_size"], _SHAPE["num_hidden_layers"]
     if model.decision_maker is not None:
         model.decision_maker.weight.data = torch.randn(layers, size, generator=generator)
-    rows = size + 1 if name == "qwen3" else size
-    transform = 2 * torch.randn(rows, size, generator=generator) / size**0.5
+    shape = {"qwen3": (size + 1, size), "gemma3": (layers, size, size)}.get(name, (size, size))
+    transform: Any = 2 * torch.randn(shape, generator=generator) / size**0.5
+    if name == "mistral":
+        up = torch.randn(layers, 9, size, generator=generator) / 2  # eight rows, and one that is added
+        transform = (torch.randn(layers, size, 8, generator=generator) / size**0.5, up)
     words = {"sw": "w5 w6 {text}"}
     return export_monolingual(model, word_tokenizer(), transform, folder, into_english=words)
 

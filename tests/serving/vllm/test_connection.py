@@ -12,7 +12,7 @@ from cctuning.serving.vllm.connection import ServedConnection
 D, L, ROWS = 6, 3, 6
 
 
-def served(*, transform_bias=False, **settings):
+def served(*, transform=None, **settings):
     """With random weights, around an embedding."""
     torch.manual_seed(0)
     embedding = nn.Embedding(20, D)
@@ -22,7 +22,7 @@ def served(*, transform_bias=False, **settings):
             "paths": {"layers": "layers", "record": "mlp", "inject": ""},
             "response_marker": [1],
             "hidden_size": D,
-            **({"transform_bias": True} if transform_bias else {}),
+            **(transform or {}),
         }
     )
     factory = {"dtype": torch.float32, "device": torch.device("cpu")}
@@ -35,11 +35,20 @@ def served(*, transform_bias=False, **settings):
 @pytest.mark.parametrize("transform", [True, False])
 @pytest.mark.parametrize("mean_embedding", [True, False])
 @pytest.mark.parametrize("options", [{}, {"centred": True, "scale": 0.5, "gate": "vector"}])
-@pytest.mark.parametrize("bias", [False, True])
-def test_the_vector_of_the_equations(transform, mean_embedding, options, bias):
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"transform_bias": True},
+        {"transform_per_layer": True, "transform_bias": True},
+        {"transform_per_layer": True, "transform_rank": 2},
+    ],
+    ids=str,
+)
+def test_the_vector_of_the_equations(transform, mean_embedding, options, kind):
     embedding_kind = "mean" if mean_embedding else "last"
-    connection, embedding = served(embedding=embedding_kind, transform_bias=bias, **options)
-    outputs = torch.randn(ROWS, L, D)
+    connection, embedding = served(embedding=embedding_kind, transform=kind, **options)
+    outputs = 5 * torch.randn(ROWS, L, D)
     prompts = [torch.randint(20, (length,)) for length in (1, 5, 3, 9, 2, 4)]
     vectors, layers = connection.addend(outputs, prompts, transform=transform)
     for row, prompt in enumerate(prompts):
@@ -47,8 +56,15 @@ def test_the_vector_of_the_equations(transform, mean_embedding, options, bias):
         if options:
             statistics = connection.output_statistics
             seen = (seen - statistics.mean) * statistics.scale[:, None]
-        matrix = connection.transform_matrix
-        seen = seen @ matrix.weight.T + (matrix.bias if bias else 0) if transform else seen
+        if transform:
+            rows = []
+            for number, vector in enumerate(seen):
+                for weight in connection.transform_matrix.factors:
+                    vector = (weight[number] if weight.dim() == 3 else weight) @ vector
+                bias = connection.transform_matrix.bias
+                bias = 0 if bias is None else bias[number] if bias.dim() == 2 else bias
+                rows.append(vector + bias)
+            seen = torch.stack(rows)
         e = embedding(prompt).mean(0) if mean_embedding else embedding(prompt[-1])
         layer = int(((seen.mean(0) + e) @ connection.decision_maker.weight.T).argmax())
         assert layers[row] == layer
