@@ -7,6 +7,7 @@ from one language to another:
 
     DIR/train.jsonl         rows to train on
     DIR/english.jsonl       those of them in English, for a training that comes first
+    DIR/aligned.jsonl       train.jsonl, and the questions that are held out, without answers, for connection.alignment
     DIR/held_out.yaml       questions, beside DIR/held_out/LANGUAGE.jsonl
     DIR/english_only.yaml   questions, beside DIR/english_only/LANGUAGE.jsonl
 
@@ -64,9 +65,10 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         per_answer=options.per_answer,
         seed=options.seed,
     )
-    files = [options.output / "train.jsonl", options.output / "english.jsonl"]
+    files = [options.output / f"{name}.jsonl" for name in ("train", "english", "aligned")]
     write_rows(made.rows, files[0])
     write_rows([row for row in made.rows if is_english(row.language)], files[1])
+    write_rows([*made.rows, *made.prompts], files[2])
     for (kind, language), items in made.questions.items():
         files.append(options.output / kind / f"{language}.jsonl")
         write_items(files[-1], items)
@@ -92,7 +94,10 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     for (kind, _), items in made.questions.items():
         questions[kind] += len(items)
     shown = ", ".join(f"{count:,} {kind}" for kind, count in questions.items())
-    console.say(f"{len(made.rows):,} rows to train on; questions: {shown} -> {options.output}")
+    console.say(
+        f"{len(made.rows):,} rows to train on, {len(made.prompts):,} questions without answers; "
+        f"questions: {shown} -> {options.output}"
+    )
     return 0
 
 
@@ -101,6 +106,7 @@ class Split:
     """Rows to train on, questions by kind and language, and why items are in neither."""
 
     rows: list[Row] = field(default_factory=list)
+    prompts: list[Row] = field(default_factory=list)  # held-out questions, without answers
     questions: dict[tuple[str, str], list[Item]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -143,6 +149,12 @@ def split(
     held = _halves(kept, chosen, english_only, random.Random(f"{seed} halves"))
     made.rows = list(_training_rows(kept, held))
     random.Random(f"{seed} rows").shuffle(made.rows)
+    made.prompts = [
+        replace(versions[language], output="", output_en=None)
+        for id, versions in kept.items()
+        for language in chosen
+        if language in held[id] and len(held[id]) < len(chosen)
+    ]
     askable = [id for id, versions in kept.items() if not _gives_away_its_answer(versions)]
     for kind, language in itertools.product((HELD_OUT, ENGLISH_ONLY), chosen):
         of_kind = [

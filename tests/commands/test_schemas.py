@@ -49,6 +49,12 @@ ABLATIONS = {
     "block": {"connection.sublayer": "block"},
     "centred": _CENTRED,
     "gated": _CENTRED | {"connection.gate": "scalar"},
+    "aligned": {
+        "connection.pooling": "layer",
+        "connection.layer": -1,
+        "connection.centred": True,
+        "connection.alignment": 1.0,
+    },
 }
 TRAINING = sorted(recipe_files(TrainRecipe, RECIPES))
 
@@ -180,7 +186,7 @@ def test_no_line_stands_in_two_files_of_a_model():
     """What recipes share is in a base; a variant repeats nothing of it."""
     folders = ("", "settings", "ablations", "authors")
     files = [path for folder in folders for path in (RECIPES / folder).glob("MODEL_*")]
-    assert len(files) == 19
+    assert len(files) == 20
     for path in files:
         lines = [
             line for line in path.read_text().splitlines() if not line.endswith(":")

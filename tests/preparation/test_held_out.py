@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
                 assert item.prompt == f"{language}: {FACTS[item.id][0]}"
                 assert item.details["answer_en"] == [FACTS[item.id][1]]
                 assert item.id != "told"
+    # Aligned are all of them, and without an answer the held-out pairs, but nothing of items in English alone.
+    aligned, _ = read_rows([str(folder / "aligned.jsonl")], response=False)
+    assert aligned[: len(rows)] == [replace(row, file=aligned[0].file) for row in rows]
+    without = aligned[len(rows) :]
+    assert {(row.output, row.output_en) for row in without} == {("", None)}
+    everything = {(id, language) for id in languages_of for language in (*LANGUAGES, "en")}
+    assert {(row.id, row.language) for row in without} == {pair for pair in everything if pair not in trained}
+    assert len({(row.id, row.language) for row in without}) == len(without)
     counts = Counter(row.language for row in rows)
     of_languages = [counts[language] for language in LANGUAGES]
     assert max(of_languages) - min(of_languages) <= 4  # of two groups, each of two items at most
