@@ -7,7 +7,7 @@ from one language to another:
 
     DIR/train.jsonl         rows to train on
     DIR/english.jsonl       those of them in English, for a training that comes first
-    DIR/aligned.jsonl       train.jsonl, and the questions that are held out, without answers, for connection.alignment
+    DIR/aligned.jsonl       train.jsonl, and held_out's questions without answers, for connection.alignment
     DIR/held_out.yaml       questions, beside DIR/held_out/LANGUAGE.jsonl
     DIR/english_only.yaml   questions, beside DIR/english_only/LANGUAGE.jsonl
 

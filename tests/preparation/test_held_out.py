@@ -76,7 +76,7 @@ def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
                 assert item.prompt == f"{language}: {FACTS[item.id][0]}"
                 assert item.details["answer_en"] == [FACTS[item.id][1]]
                 assert item.id != "told"
-    # Aligned are all of them, and without an answer the held-out pairs, but nothing of items in English alone.
+    # Aligned are all of them and, without an answer, held-out pairs, but nothing of items in English alone.
     aligned, _ = read_rows([str(folder / "aligned.jsonl")], response=False)
     assert aligned[: len(rows)] == [replace(row, file=aligned[0].file) for row in rows]
     without = aligned[len(rows) :]
