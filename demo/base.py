@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from cctuning.data.prompts import PromptFormat
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from demo.tokenizer import build_tokenizer
 from demo.world import Row, World, make_world
 
@@ -84,7 +84,7 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
             **MODEL,
         )
     )
-    set_generation_tokens(model, PromptFormat(tokenizer))
+    prepare_to_save(model.generation_config, PromptFormat(tokenizer))
     return model
 
 

@@ -24,7 +24,7 @@ from transformers import (
 from cctuning.commands.run import run
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import Row, read_rows
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from cctuning.tools.progress import progress_bar
 
 BLOCK, BATCH = 256, 16  # tokens of a training example, examples of a step
@@ -53,7 +53,7 @@ def main() -> None:
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    set_generation_tokens(model, prompts)
+    prepare_to_save(model.generation_config, prompts)
     with progress_bar("training", options.steps) as bar:
         for step, loss in enumerate(train(model, blocks(rows, prompts), options.steps), 1):
             bar.update(step, description=f"training, loss {loss:.3f}")

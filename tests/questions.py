@@ -14,7 +14,7 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.items.benchmark import Benchmark
 from cctuning.evaluation.items.item import Item
 from cctuning.export import export_monolingual
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -42,7 +42,7 @@ def exported_model(folder, shape=(32, 32), **settings):
 def save_models(folder, **models):
     """Writes models, by name, with their tokenizer and the tokens that end a response."""
     for name, model in models.items():
-        set_generation_tokens(model, PROMPTS)
+        prepare_to_save(model.generation_config, PROMPTS)
         model.save_pretrained(folder / name)
         TOKENIZER.save_pretrained(folder / name)
 

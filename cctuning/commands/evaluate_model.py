@@ -8,10 +8,9 @@ from typing import Any
 
 from cctuning.commands.hub_upload import RESULT_FILES, files_of, make_repository, repository_name, upload
 from cctuning.commands.model_engine import check_engine, load_in_engine
-from cctuning.commands.prompts import choose_prompts, choose_rules
+from cctuning.commands.prompts import choose_prompts, choose_rules, load_without_weights
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import EvaluateRecipe
-from cctuning.connection.model import load_model_config
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
 from cctuning.distributed.engines import join_equals
@@ -36,8 +35,8 @@ from cctuning.evaluation.results.tables import screen_table
 from cctuning.generation.modes import choose_mode, folder_name
 from cctuning.pretrained.identity import identity_of, model_settings
 from cctuning.pretrained.kinds import CARD_FILE
-from cctuning.pretrained.loading import load_tokenizer
-from cctuning.pretrained.names import beside_model, naming_model
+from cctuning.pretrained.loading import positions_of
+from cctuning.pretrained.names import beside_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import ROUNDING
 from cctuning.settings.recipe import save_recipe
@@ -45,7 +44,6 @@ from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 from cctuning.tools.locks import only_run_in, only_user_of
 from cctuning.tools.progress import progress_bar
-from cctuning.training.runs import check_trusted
 from cctuning.translation import load_translator, translate_all
 
 TRANSLATIONS_FILE = "translations.jsonl"
@@ -66,10 +64,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
         )
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
-    check_trusted(recipe.model, recipe.trust_remote_code)
-    with naming_model("model", recipe.model):
-        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
-        config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code)
+    tokenizer, config = load_without_weights(recipe.model, trust_remote_code=recipe.trust_remote_code)
     mode = choose_mode(recipe.model, recipe.inference)
     check_engine(recipe, mode, shard)
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
@@ -84,7 +79,6 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
     note_what_may_surprise(recipe, sets)
     name = folder_name(recipe.run_name, mode, recipe.prompting)
     folder = Path(recipe.output_dir or beside_model(recipe.model, "evaluation", name))
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     with only_run_in(folder) if state.is_main_process and not recipe.dry_run else nullcontext():
         # What translates is kept nowhere: it may be a model, which has to go before the other one comes.
         tasks, sets = make_tasks(
@@ -92,7 +86,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
             mode,
             sets,
             prompts,
-            positions,
+            positions_of(config),
             translation(recipe, folder, shard, state.device) if mode == "translated" else None,
         )
         if unknown := unknown_tokens_warning(tokenizer, {task.name: task.prompts() for task in tasks}):

@@ -39,7 +39,7 @@ from cctuning.pretrained.kinds import (
     kind_of,
     read_json_object,
 )
-from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.loading import load_tokenizer, positions_of
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.reporting.tables import RecordTable
@@ -130,7 +130,9 @@ def fit_matrix(recipe: FitRecipe) -> Result:
             run_shard(model, sample, **passes)
             return Result(output_dir)
         fit = fit_with_progress(recipe, model, sample, passes)
-        report = report_of(recipe, directory, fit)
+        settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
+        run = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
+        report = {**run, **fit.report, "settings": settings}
         begin(output_dir, FIT_REPORT_FILE)
         wordings = into_english(languages_of(examples))
         export_monolingual(model, tokenizer, fit.transform, output_dir, into_english=wordings)
@@ -173,13 +175,6 @@ def push(output_dir: Path, repository: str | None) -> None:
         console.say(f"Uploaded to {address}")
 
 
-def report_of(recipe: FitRecipe, directory: Path, fit: Fit) -> dict[str, Any]:
-    """Facts about a fit: the run, what was measured, and how it was made."""
-    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
-    run = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
-    return {**run, **fit.report, "settings": settings}
-
-
 def load_examples(
     recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat, config: Any
 ) -> tuple[list[Example], list[Problem]]:
@@ -203,7 +198,7 @@ def load_examples(
         rows, _ = held_out_rows(rows, run_recipe.get("eval_share") or 0, seed=run_recipe["seed"])
     if run_recipe["connection"].get("turns") == "all":
         rows = rows_of_turns(rows)
-    positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    positions = positions_of(config) or sys.maxsize
     limits = {name: min(run_recipe[name], positions) for name in ("cutoff_len", "english_cutoff_len")}
     examples, cut = encode(rows, prompts, **limits)
     return examples, [*problems, *cut]

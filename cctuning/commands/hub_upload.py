@@ -97,7 +97,7 @@ def upload(repository: str, files: Mapping[str, Path], *, message: str, what: st
     with _explained(f"{what} is finished, and the same command uploads what is missing at {repository}"):
         api = HfApi()
         there = api.list_repo_files(repository) if CONFIG_FILE in files or ADAPTER_FILE in files else []
-        stale = [name for name in there if name not in files and _matches(name, _MODEL)]
+        stale = [name for name in there if name not in files and _is_of_a_model(name)]
         commit = api.create_commit(
             repository,
             [
@@ -109,11 +109,8 @@ def upload(repository: str, files: Mapping[str, Path], *, message: str, what: st
     return str(commit.commit_url)
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    path = PurePosixPath(name)
-    return any(
-        len(path.parts) == len(PurePosixPath(pattern).parts) and path.match(pattern) for pattern in patterns
-    )
+def _is_of_a_model(name: str) -> bool:
+    return any(PurePosixPath("/", name).match(f"/{pattern}") for pattern in _MODEL)
 
 
 @contextmanager

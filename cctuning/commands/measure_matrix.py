@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
-from cctuning.commands.prompts import choose_prompts
+from cctuning.commands.prompts import choose_prompts, load_without_weights
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import FitRecipe
-from cctuning.connection.model import load_model, load_model_config
+from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.engines import join_equals
 from cctuning.distributed.sharing import Shard
@@ -22,7 +22,7 @@ from cctuning.generation.modes import choose_mode
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import identity_of
 from cctuning.pretrained.kinds import read_json_object
-from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.loading import positions_of
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
@@ -30,7 +30,7 @@ from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bars
-from cctuning.training.runs import ERRORS_FILE, FIT_REPORT_FILE, check_trusted
+from cctuning.training.runs import ERRORS_FILE, FIT_REPORT_FILE
 from cctuning.transform.affine import transform_of
 from cctuning.transform.measured import collect_outputs, mean_outputs, measure
 from cctuning.transform.pairs import Pair, draw_pairs, stream_pairs
@@ -50,17 +50,15 @@ def measure_matrix(recipe: FitRecipe) -> Result:
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
     folder = str(recipe.model)
-    check_trusted(folder, recipe.trust_remote_code)
     choose_mode(folder, "monolingual")  # there is a matrix
-    with naming_model("model", folder):
-        tokenizer = load_tokenizer(folder, trust_remote_code=recipe.trust_remote_code)
-        config = load_model_config(folder, trust_remote_code=recipe.trust_remote_code)
+    tokenizer, config = load_without_weights(folder, trust_remote_code=recipe.trust_remote_code)
     prompts = choose_prompts(tokenizer, "auto", warn=console.warn)
-    pairs = read_pairs(recipe, prompts, getattr(config.get_text_config(), "max_position_embeddings", None))
+    pairs = read_pairs(recipe, prompts, positions_of(config))
     output_dir = Path(recipe.output_dir or Path(folder) / "errors")
     if recipe.dry_run:
         for title, drawn in pairs.items():
-            console.say(f"{title}: {len(drawn):,} prompts in {', '.join(_languages(drawn))}")
+            languages = sorted({pair.language for pair in drawn})
+            console.say(f"{title}: {len(drawn):,} prompts in {', '.join(languages)}")
         console.print(f"Nothing was measured; errors would be written to {output_dir}.")
         return Result()
     with only_run_in(output_dir) if state.is_main_process else nullcontext():
@@ -118,10 +116,6 @@ def _pairs(task: Task) -> list[Pair]:
         for question in task.questions
         if question.parallel is not None
     ]
-
-
-def _languages(pairs: Sequence[Pair]) -> list[str]:
-    return sorted({pair.language for pair in pairs})
 
 
 def measure_all(

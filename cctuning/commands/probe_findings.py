@@ -9,7 +9,6 @@ from cctuning.analysis.figures import draw_figures
 from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
 from cctuning.analysis.measures.proposals import proposal_lines
 from cctuning.analysis.measures.screen import screen_tables
-from cctuning.analysis.probing.control import control_tasks
 from cctuning.analysis.probing.folder import question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
 from cctuning.analysis.probing.load_tasks import count_known_issues
@@ -24,12 +23,6 @@ from cctuning.pretrained.identity import model_name
 from cctuning.tools.console import new_console
 
 console = new_console()
-
-
-def comparable_settings(recipe: ProbeRecipe) -> dict[str, Any]:
-    """The settings of a study, by the names that the settings have in the results of evaluations."""
-    names = ("max_new_tokens", "template", "dtype")
-    return {"prompting": "original"} | {name: getattr(recipe, name) for name in names}
 
 
 def write_findings(
@@ -49,11 +42,13 @@ def write_findings(
             study.folder.write_questions(which, task)
     with console.status("measures and pair selectors"):
         cells = gather(recipe, study, tasks, pairs, baselines)
+        # By the names that the settings have in the results of evaluations.
+        asked = {name: getattr(recipe, name) for name in ("max_new_tokens", "template", "dtype")}
         summary, judgements = measure(
             cells,
             centre=recipe.centre,
             seed=recipe.seed,
-            settings=comparable_settings(recipe),
+            settings={"prompting": "original", **asked},
             connectable=why_not_connected(recipe) is None,
         )
         summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *tasks[UNSEEN]])
@@ -166,11 +161,6 @@ def why_not_connected(recipe: ProbeRecipe) -> str | None:
     if recipe.positions > 1 or recipe.also_targets:
         return "a connection has one place: one position, and one target layer"
     return None
-
-
-def controls_of(recipe: ProbeRecipe, pilot: Sequence[ProbeTask]) -> list[ProbeTask]:
-    """The pilot's questions with source prompts of others; empty where these are not asked for."""
-    return control_tasks(pilot, recipe.seed) if recipe.control and recipe.option_scores else []
 
 
 def others_than_original(recipe: ProbeRecipe) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from cctuning.analysis.cells.grid import GridKey
 from cctuning.analysis.measures.strategies import STRATEGIES, choose
 from cctuning.analysis.probing.baselines import read_baselines
+from cctuning.analysis.probing.control import control_tasks
 from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_tasks
@@ -17,12 +18,12 @@ from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant.interventions import REPLACE
-from cctuning.commands.probe_findings import controls_of, count, others_than_original, write_findings
+from cctuning.commands.probe_findings import count, others_than_original, write_findings
 from cctuning.commands.probe_question import probe_question
-from cctuning.commands.prompts import choose_prompts, choose_rules
+from cctuning.commands.prompts import choose_prompts, choose_rules, load_without_weights
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import ProbeRecipe
-from cctuning.connection.model import load_model, load_model_config
+from cctuning.connection.model import load_model
 from cctuning.data.language_id import identify
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.unknown_tokens import unknown_tokens_warning
@@ -38,7 +39,7 @@ from cctuning.evaluation.items.selection import ItemSet, missing_warning, no_kno
 from cctuning.generation.modes import set_mode
 from cctuning.generation.rules import greedy_rules
 from cctuning.pretrained.identity import model_settings
-from cctuning.pretrained.loading import load_tokenizer
+from cctuning.pretrained.loading import positions_of
 from cctuning.pretrained.names import beside_model, naming_model
 from cctuning.reporting.settings_table import settings_table
 from cctuning.settings.changes import ROUNDING
@@ -47,7 +48,6 @@ from cctuning.tools.console import new_console
 from cctuning.tools.extras import extra
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.progress import progress_bar
-from cctuning.training.runs import check_trusted
 
 console = new_console()
 
@@ -65,15 +65,12 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         check_packages()
     elif state.num_processes > 1:
         raise ValueError(f"question= is asked by one process, and {state.num_processes} were started")
-    check_trusted(recipe.model, recipe.trust_remote_code)
-    with naming_model("model", recipe.model):
-        tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
-        config = load_model_config(recipe.model, trust_remote_code=recipe.trust_remote_code).get_text_config()
+    tokenizer, config = load_without_weights(recipe.model, trust_remote_code=recipe.trust_remote_code)
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     if recipe.question is not None:
         return probe_question(recipe, prompts, lambda: load(recipe, prompts).to(state.device))
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = positions_of(config)
     pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
     unseen = []
     if recipe.unseen is not None:
@@ -94,7 +91,7 @@ def probe_model(recipe: ProbeRecipe) -> Result:
         console.warn(joined)
     folder = StudyFolder(recipe.output_dir or beside_model(recipe.model, "probing", recipe.run_name))
     if recipe.dry_run:
-        show(recipe, folder, pilot, unseen, config.num_hidden_layers, tokenizer)
+        show(recipe, folder, pilot, unseen, config.get_text_config().num_hidden_layers, tokenizer)
         return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
         # The first one's: another machine's cache may know a hub name by another commit.
@@ -256,7 +253,8 @@ def probe(
     times = len(study.sublayers)
     with progress_bar(f"pilot questions, {sublayers}", times * count(pilot), console=console) as bar:
         study.sweep_grids(PILOT, pilot, bar.advance)
-    if controls := controls_of(recipe, pilot):
+    controls = control_tasks(pilot, recipe.seed) if recipe.control and recipe.option_scores else []
+    if controls:
         with progress_bar(f"their control, {sublayers}", times * count(controls), console=console) as bar:
             study.sweep_control(controls, bar.advance)
     pairs: dict[GridKey, StrategyPairs] = {}
@@ -298,10 +296,8 @@ def tasks_by_prompting(
             new_tokens=new_tokens,
             leave_out=recipe.on_bad_prompt == "leave_out",
         )
-        by_prompting[prompting] = (
-            tasks,
-            GenerationSettings(new_tokens, recipe.batch_size, log_likelihood=False),
-        )
+        how = GenerationSettings(new_tokens, recipe.batch_size, log_likelihood=False)
+        by_prompting[prompting] = (tasks, how)
     return by_prompting
 
 

@@ -78,17 +78,14 @@ def show(recipe: StudyRecipe, steps: Sequence[Step], states: Mapping[str, State]
     """The commands in their order, and which of them are done."""
     for step in steps:
         state = states[step.name]
-        console.say(f"{_word(state):<9} {step.shown(getattr(recipe.launch, step.kind))}")
+        word = (
+            "differs" if state.changed else "done" if state.done else "again" if state.outdated else "to do"
+        )
+        console.say(f"{word:<9} {step.shown(getattr(recipe.launch, step.kind))}")
         for line in state.changed:
             console.say(f"{'':<9}   {line}")
     done = sum(state.done for state in states.values())
     console.print(f"{len(steps)} steps, {done} done. Nothing was run.")
-
-
-def _word(state: State) -> str:
-    if state.changed:
-        return "differs"
-    return "done" if state.done else "again" if state.outdated else "to do"
 
 
 def refuse_other_settings(steps: Sequence[Step], states: Mapping[str, State]) -> None:

@@ -31,8 +31,15 @@ def serve_model(recipe: ServeRecipe) -> Result:
     Raises `ValueError` for a run, which has no connection without English prompts, and for an engine that is
     not installed or cannot connect the model, and `OSError` where the address is taken.
     """
-    _check_kind(recipe.model)
+    kind = kind_of(model_folder(recipe.model))
+    if kind.run:
+        raise ValueError(
+            f"model={recipe.model} is a run, whose connection needs an English prompt with each question: "
+            f"serve {export_of(recipe.model)}"
+        )
     if _on_vllm(recipe):
+        if kind.exported:
+            _check_plug_in()
         _serve_on_vllm(recipe)
         return Result()
     with _bound(recipe) as server:
@@ -44,20 +51,10 @@ def serve_model(recipe: ServeRecipe) -> Result:
             warn=console.warn,
         )
         server.answering = _answering(model, prompts, recipe.max_new_tokens)
-        state = (
-            "connected" if kind_of(model_folder(recipe.model)).exported else "a plain model, not connected"
-        )
+        state = "connected" if kind.exported else "a plain model, not connected"
         console.say(f"{server.name} ({state}) is served at {server.url}{CHAT}; Ctrl-C ends it")
         server.serve_forever()
     return Result()
-
-
-def _check_kind(model: str) -> None:
-    if kind_of(model_folder(model)).run:
-        raise ValueError(
-            f"model={model} is a run, whose connection needs an English prompt with each question: serve "
-            f"{export_of(model)}"
-        )
 
 
 # --- vLLM ---------------------------------------------------------------------------------------------------
@@ -76,8 +73,6 @@ def _on_vllm(recipe: ServeRecipe) -> bool:
 
 
 def _serve_on_vllm(recipe: ServeRecipe) -> None:
-    if kind_of(model_folder(recipe.model)).exported:
-        _check_plug_in()
     with subprocess.Popen(vllm_command(recipe)) as server:
         try:
             status = server.wait()

@@ -5,7 +5,8 @@ import importlib.util
 import json
 import math
 import shlex
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -211,36 +212,32 @@ def preflight(
     generation_config = load_generation_config(recipe.model_name_or_path, **source_options(recipe))
     errors: list[Exception] = []
 
-    def saving() -> None:
+    @contextmanager
+    def collecting() -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, ImportError) as error:
+            errors.append(error)
+
+    with collecting():
+        check_positions(examples, config)
+    if recipe.streaming:  # a row that is read later may have as many tokens
+        with collecting():
+            check_limits(
+                {name: getattr(recipe, name) for name in ("cutoff_len", "english_cutoff_len")}, config
+            )
+    with collecting():
+        check_attention(recipe.attn_implementation)
+    if recipe.load_in_4bit:
+        with collecting():
+            check_installed()
+    if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
+        with collecting():
+            check_targets(config, recipe.lora.target_modules, trust_remote_code=recipe.trust_remote_code)
+    with collecting():
         if names := prepare_to_save(generation_config, prompts):
             console.warn(f"generation_config.json is not valid with {', '.join(names)}: left out when saved")
         check_saving(prompts.tokenizer, config, generation_config)
-
-    def targets() -> None:
-        if recipe.lora.enabled and recipe.lora.target_modules != ["all-linear"]:
-            check_targets(config, recipe.lora.target_modules, trust_remote_code=recipe.trust_remote_code)
-
-    def quantising() -> None:
-        if recipe.load_in_4bit:
-            check_installed()
-
-    def limits() -> None:
-        if recipe.streaming:  # a row that is read later may have as many tokens
-            lengths = {name: getattr(recipe, name) for name in ("cutoff_len", "english_cutoff_len")}
-            check_limits(lengths, config)
-
-    for check_one in (
-        lambda: check_positions(examples, config),
-        limits,
-        lambda: check_attention(recipe.attn_implementation),
-        quantising,
-        targets,
-        saving,
-    ):
-        try:
-            check_one()
-        except (ValueError, ImportError) as error:
-            errors.append(error)
     dtype = weights_dtype(recipe, config)
     if recipe.dtype == "auto" and dtype != stored_dtype(config):
         console.say(f"dtype=auto: weights stored in {stored_dtype(config)} are trained in {dtype}")
@@ -302,8 +299,7 @@ def say_what_is_odd(examples: list[Example], tokenizer: Any) -> None:
         if of_language:
             counts = ", ".join(f"{count:,} in {language}" for language, count in of_language.items())
             console.say(f"{what}: {counts}")
-    unknown = unknown_tokens_warning(tokenizer, prompts_by_language(examples))
-    if unknown:
+    if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
         console.warn(unknown)
 
 

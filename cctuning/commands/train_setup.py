@@ -13,7 +13,7 @@ from cctuning.connection.model import CCTuningModel
 from cctuning.data.encoding import Example
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.engines import current_engine
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.pretrained.loading import load_causal_lm, load_config
 from cctuning.pretrained.names import naming_model
@@ -95,7 +95,7 @@ def load_base_model(recipe: TrainRecipe, prompts: PromptFormat) -> Any:
             model = load_four_bits(recipe.model_name_or_path, quantization(recipe), **options, **place)
         else:
             model = load_causal_lm(recipe.model_name_or_path, **options)
-    set_generation_tokens(model, prompts)
+    prepare_to_save(model.generation_config, prompts)
     set_seed(recipe.seed)  # loading may have drawn numbers, and engines load in different ways
     if recipe.connection.enabled:
         model = CCTuningModel.wrap(model, recipe.connection.config())

@@ -17,6 +17,7 @@ from cctuning.evaluation.asking.tasks import Task
 from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.evaluation.results.results import summarise
+from cctuning.pretrained.loading import positions_of
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.training.metrics import EVALUATED, EVALUATED_LOSS
 
@@ -97,8 +98,8 @@ def benchmark_scores(recipe: TrainRecipe, prompts: PromptFormat, config: Any) ->
         languages=evaluation.languages,
         limit=evaluation.limit,
     )
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     modes = recipe.eval_inference or ["bilingual" if recipe.connection.enabled else "none"]
+    positions = positions_of(config)
     tasks = {mode: make_tasks(evaluation, mode, sets, prompts, positions, None)[0] for mode in modes}
     # As many tokens at once as a pass of the training reads; the likeliest option is no main metric.
     most = recipe.per_device_train_batch_size * recipe.cutoff_len

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from cctuning.commands.prompts import choose_prompts
+from cctuning.commands.prompts import choose_prompts, load_without_weights
 from cctuning.commands.result import Result
 from cctuning.commands.schemas import VisualizeRecipe
-from cctuning.connection.model import load_model, load_model_config
+from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.data.rows import read_rows, rejected_text
 from cctuning.evaluation.benchmarks import find_benchmark
@@ -19,7 +19,6 @@ from cctuning.evaluation.items.selection import read_item_sets
 from cctuning.generation.modes import choose_mode, set_mode
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import kind_of
-from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.tables import RecordTable
 from cctuning.tools.console import new_console
@@ -27,7 +26,6 @@ from cctuning.tools.extras import extra
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import begin, finish
 from cctuning.tools.progress import progress_bar
-from cctuning.training.runs import check_trusted
 from cctuning.transform.affine import transform_of
 from cctuning.visualization.chosen_layers import LayerChoices, choices_csv, read_choices
 from cctuning.visualization.layer_figure import plot_choices
@@ -122,10 +120,9 @@ def read_models(recipe: VisualizeRecipe) -> list[ShownModel]:
     """The models, checked as far as that goes without their weights."""
     models = []
     for name, folder in recipe.shown_models().items():
-        check_trusted(folder, recipe.trust_remote_code)
-        with naming_model(f"models.{name}", folder):
-            tokenizer = load_tokenizer(folder, trust_remote_code=recipe.trust_remote_code)
-            config = load_model_config(folder, trust_remote_code=recipe.trust_remote_code)
+        tokenizer, config = load_without_weights(
+            folder, trust_remote_code=recipe.trust_remote_code, setting=f"models.{name}"
+        )
         try:
             check_layer(config, recipe.layer)
         except ValueError as error:
@@ -244,15 +241,8 @@ def moved_table(moved: Mapping[str, Sequence[MovedLayer]], texts: ParallelTexts)
     for name, layers in moved.items():
         best = max(layers, key=lambda layer: layer.retrieval_centred)
         for what, layer in (("best match", best), ("last", layers[-1])):
-            shares = [
-                "" if share is None else f"{share:.1%}"
-                for share in (
-                    layer.differs,
-                    layer.retrieval,
-                    layer.retrieval_centred,
-                    layer.transformed_centred,
-                )
-            ]
+            known = (layer.differs, layer.retrieval, layer.retrieval_centred, layer.transformed_centred)
+            shares = ["" if share is None else f"{share:.1%}" for share in known]
             rows.append([f"{name}, {what}", layer.layer, f"{layer.size_over_first:.2f}", *shares])
     columns = ["model", "layer", "size", "differs", "nearest", "less mean", "F·W_T"]
     if not any(row[-1] for row in rows):

@@ -14,6 +14,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.generation.finite import finite_logits
 from cctuning.generation.generate import Answer, answer_of, generate_batch, model_inputs
 from cctuning.generation.rules import generating_by, greedy_rules, stop_tokens
+from cctuning.pretrained.loading import positions_of
 
 ChatMessage = dict[str, str]  # a role (system, user, assistant) and a content
 Show = Callable[[str], object]  # is given each new piece of a text
@@ -85,7 +86,7 @@ def encode_conversation(
         own = english = own_english(model, prompts, messages[-1]["content"], prompt_language)
     ids = prompts.conversation_ids(messages)
     english_ids = None if english is None else prompts.prompt_ids(english)
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+    positions = positions_of(model.config) or sys.maxsize
     room = positions - len(ids)
     if room < 1 or len(english_ids or []) > positions:
         raise ValueError(

@@ -57,11 +57,6 @@ def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
             part.generation_config = config
 
 
-def set_generation_tokens(model: Any, prompts: PromptFormat) -> None:
-    """Makes a model that will be saved stop at the trained stop token, and pad with a token that exists."""
-    prepare_to_save(model.generation_config, prompts)
-
-
 def prepare_to_save(config: GenerationConfig, prompts: PromptFormat) -> list[str]:
     """The same of a generation configuration; returns what it could not be saved with, sorted."""
     stops = _ends(config, prompts)

@@ -234,6 +234,11 @@ def _refuse_plain(model: Any) -> None:
             )
 
 
+def positions_of(config: Any) -> int | None:
+    """The positions that a model's configuration has room for; None where it sets no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def load_tokenizer(
     source: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> Any:
@@ -326,7 +331,11 @@ def from_library(load: Callable[[], Any]) -> Any:
 def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
     missing, mismatched = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
     layers = model.config.get_text_config().num_hidden_layers
-    beyond = [name for name in sorted(report["unexpected_keys"]) if _layer_of(name) >= layers]
+    beyond = [
+        name
+        for name in sorted(report["unexpected_keys"])
+        if (match := _LAYER.search(name)) and int(match[1]) >= layers
+    ]
     if mismatched:
         name, held, needed = mismatched[0]
         raise not_together(name, held, needed, len(mismatched) - 1)
@@ -338,11 +347,6 @@ def _refuse_incomplete(model: Any, report: dict[str, Any]) -> None:
         raise ModelError(
             f"{CONFIG_NAME} says {layers} layers, and the weights hold {beyond[0]}{_others(beyond)}"
         )
-
-
-def _layer_of(name: str) -> int:
-    match = _LAYER.search(name)
-    return int(match[1]) if match else -1
 
 
 def _others(names: list[Any]) -> str:

@@ -15,6 +15,7 @@ from transformers.utils.import_utils import (
 
 from cctuning.connection.adapters import check_target_modules
 from cctuning.data.encoding import Example
+from cctuning.pretrained.loading import positions_of
 
 _FLASH_ATTENTION = {
     "flash_attention_2": is_flash_attn_2_available,
@@ -25,16 +26,15 @@ _FLASH_ATTENTION = {
 
 def check_positions(examples: Sequence[Example], config: Any) -> None:
     """Raises `ValueError` for a row or an English prompt of more tokens than the model has positions."""
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    positions = positions_of(config)
     if positions is None:
         return
     for example in examples:
-        for key, ids in (
-            ("cutoff_len", example.input_ids),
-            ("english_cutoff_len", example.english_input_ids),
+        for key, ids, what in (
+            ("cutoff_len", example.input_ids, "tokens"),
+            ("english_cutoff_len", example.english_input_ids, "tokens of its English prompt"),
         ):
             if len(ids) > positions:
-                what = "tokens" if key == "cutoff_len" else "tokens of its English prompt"
                 raise ValueError(
                     f"{example}: {len(ids):,} {what}, and the model has {positions:,} positions: lower {key}"
                 )
@@ -42,7 +42,7 @@ def check_positions(examples: Sequence[Example], config: Any) -> None:
 
 def check_limits(lengths: Mapping[str, int], config: Any) -> None:
     """Raises `ValueError` for a limit of tokens, by its key, above the model's positions."""
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    positions = positions_of(config)
     for key, length in lengths.items():
         if positions is not None and length > positions:
             raise ValueError(

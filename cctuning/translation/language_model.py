@@ -22,6 +22,7 @@ from cctuning.data.prompts import PromptFormat
 from cctuning.generation.engine_model import EngineModel
 from cctuning.generation.generate import generate_batch
 from cctuning.generation.rules import stop_tokens
+from cctuning.pretrained.loading import positions_of
 from cctuning.translation.prompt import PROMPT, translation_prompt
 from cctuning.translation.translator import TranslationError, Untranslated, not_ended, output_limit
 
@@ -89,7 +90,7 @@ class LanguageModelTranslator:
         if isinstance(self.model, EngineModel):
             room = self.model.positions
         else:
-            room = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+            room = positions_of(self.model.config)
         if room is not None and tokens > room:
             return f"needs {tokens:,} tokens with its translation, and the model has room for {room:,}"
         return None

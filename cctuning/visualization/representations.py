@@ -16,6 +16,7 @@ from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import check_token
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.finite import NonFiniteError
+from cctuning.pretrained.loading import positions_of
 
 
 def represent(
@@ -86,7 +87,7 @@ def sublayer_outputs(
     if not is_connected(model):
         model = CCTuningModel.wrap(model, ConnectionConfig(pooling="mean"))
     ids = prompts.prompts_ids(texts)
-    _check_lengths(ids, texts, getattr(model.config.get_text_config(), "max_position_embeddings", None))
+    _check_lengths(ids, texts, positions_of(model.config))
     collator = ParallelCollator(prompts.pad_token_id)
 
     def outputs(numbers: list[int]) -> list[tuple[Tensor, Tensor]]:

@@ -11,7 +11,7 @@ from cctuning.connection.model import load_model
 from cctuning.evaluation.asking import responses
 from cctuning.evaluation.results.folder import read_results
 from cctuning.generation.generate import answer
-from cctuning.generation.rules import set_generation_tokens
+from cctuning.generation.rules import prepare_to_save
 from tests.questions import (
     PROMPTS,
     TOKENIZER,
@@ -283,7 +283,7 @@ def test_nothing_says_that_an_evaluation_is_complete_before_it_is(folder, models
 
 def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_path):
     model = run_model(pooling="random")
-    set_generation_tokens(model, PROMPTS)
+    prepare_to_save(model.generation_config, PROMPTS)
     model.save_pretrained(tmp_path / "random")
     TOKENIZER.save_pretrained(tmp_path / "random")
     arguments = ("inference=bilingual", "batch_size=2")

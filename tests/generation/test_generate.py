@@ -7,7 +7,7 @@ from cctuning.data.batches import pad
 from cctuning.data.prompts import PromptFormat
 from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
-from cctuning.generation.rules import set_generation_tokens, stop_tokens
+from cctuning.generation.rules import prepare_to_save, stop_tokens
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -140,5 +140,5 @@ def test_a_response_ends_at_the_models_own_end_token_too():
 def test_generation_stops_at_the_trained_stop_token_too():
     prompts = PromptFormat(tiny_tokenizer("qwen"))
     model = tiny_llama(len(prompts.tokenizer))
-    set_generation_tokens(model, prompts)
+    prepare_to_save(model.generation_config, prompts)
     assert set(model.generation_config.eos_token_id) == {1, prompts.stop_token_id}

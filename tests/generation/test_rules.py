@@ -6,14 +6,7 @@ from transformers import GenerationConfig, WatermarkingConfig
 
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import answer
-from cctuning.generation.rules import (
-    greedy_rules,
-    prepare_to_save,
-    rules_applied,
-    rules_note,
-    set_generation_tokens,
-    stop_tokens,
-)
+from cctuning.generation.rules import greedy_rules, prepare_to_save, rules_applied, rules_note, stop_tokens
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 PROMPTS = PromptFormat(tiny_tokenizer())
@@ -129,7 +122,7 @@ def test_a_configuration_that_cannot_be_saved_is_made_one_that_can(tmp_path):
     made = model(temperature=0.9, top_p=0.6, repetition_penalty=1.1)
     with pytest.raises(ValueError, match="temperature"):
         made.save_pretrained(tmp_path)
-    set_generation_tokens(made, PROMPTS)
+    prepare_to_save(made.generation_config, PROMPTS)
     made.save_pretrained(tmp_path)
     saved = GenerationConfig.from_pretrained(tmp_path)
     assert saved.repetition_penalty == 1.1 and saved.temperature is None
@@ -147,5 +140,5 @@ def test_zeros_and_a_missing_padding_do_not_keep_it_from_being_saved(settings, t
 
 def test_a_valid_configuration_is_saved_as_it_was():
     made = model(do_sample=True, temperature=0.6, top_p=0.9)
-    set_generation_tokens(made, PROMPTS)
+    prepare_to_save(made.generation_config, PROMPTS)
     assert (made.generation_config.temperature, made.generation_config.top_p) == (0.6, 0.9)

@@ -186,8 +186,7 @@ def _training(study: StudyRecipe, name: str, seed: int | None) -> Step:
         run = run.with_name(f"{run.name}{_SEED}{seed}")
     arguments = [f"recipe={name}", f"output_dir={run}", *study.train]
     arguments += [f"seed={seed}"] if seed is not None else []
-    settings = dataclasses.asdict(load_step("train", arguments, TrainRecipe))
-    return Step(f"{run.name}/train", "train", tuple(arguments), settings, run)
+    return _step(f"{run.name}/train", "train", arguments, TrainRecipe, run)
 
 
 def _evaluations(study: StudyRecipe, train: Step, is_plain: bool) -> Iterator[tuple[str, Step, list[Step]]]:
@@ -219,13 +218,13 @@ def _promptings(
 def _fit(study: StudyRecipe, train: Step, pairs: int) -> Step:
     output = train.output / (EXPORT_FOLDER + ("" if pairs == FitRecipe().pairs else f"_{pairs}"))
     arguments = [f"model={train.output}", f"pairs={pairs}", f"output_dir={output}", *study.fit]
-    settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
+    fit = _step(f"{train.output.name}/fit_{pairs}", "fit", arguments, FitRecipe, output, train)
     connection = train.settings["connection"]
     try:
-        check_layers(connection["pooling"], connection["layer"], settings["layers"])
+        check_layers(connection["pooling"], connection["layer"], fit.settings["layers"])
     except ValueError as error:
         raise RecipeError(f"cctuning fit {shlex.join(arguments)}: {error}") from error
-    return Step(f"{train.output.name}/fit_{pairs}", "fit", tuple(arguments), settings, output, (train.name,))
+    return fit
 
 
 def _measuring(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
@@ -234,9 +233,7 @@ def _measuring(study: StudyRecipe, fit: Step, evaluation: Step) -> Step:
     arguments = [f"model={fit.output}", f"benchmarks=[{','.join(evaluated['benchmarks'])}]"]
     arguments += [f"benchmark_data={evaluated['data']}", f"output_dir={output}"]
     arguments += [setting for setting in study.fit if _key(setting) in _OF_MEASURING]
-    settings = dataclasses.asdict(load_step("fit", arguments, FitRecipe))
-    name = fit.name.replace("/fit_", "/errors_")
-    return Step(name, "fit", tuple(arguments), settings, output, (fit.name,))
+    return _step(fit.name.replace("/fit_", "/errors_"), "fit", arguments, FitRecipe, output, fit)
 
 
 def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step) -> Step:
@@ -266,6 +263,14 @@ def _evaluation(study: StudyRecipe, inference: str, prompting: str, after: Step)
 
 def _key(setting: str) -> str:
     return setting.partition("=")[0].strip()
+
+
+def _step(
+    name: str, kind: Kind, arguments: Sequence[str], schema: type[Any], output: Path, *needs: Step
+) -> Step:
+    """A step with its settings as resolved. Raises `RecipeError`, with its command."""
+    settings = dataclasses.asdict(load_step(kind, arguments, schema))
+    return Step(name, kind, tuple(arguments), settings, output, tuple(step.name for step in needs))
 
 
 def load_step(kind: Kind, arguments: Sequence[str], schema: type[Schema]) -> Schema:

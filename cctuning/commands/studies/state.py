@@ -38,8 +38,12 @@ def states_of(steps: Sequence[Step]) -> dict[str, State]:
     identity = functools.cache(identity_of)  # several steps have the same model
     states: dict[str, State] = {}
     for step in steps:
-        older = any(_is_older(_begun(step), marks[name]) for name in step.needs)
-        outdated = _begun(step).is_file() and (older or any(not states[name].done for name in step.needs))
+        begun = _begun(step)
+        outdated = begun.is_file() and any(
+            not states[name].done
+            or (marks[name].is_file() and begun.stat().st_mtime_ns < marks[name].stat().st_mtime_ns)
+            for name in step.needs
+        )
         states[step.name] = _state(step, identity, outdated=outdated)
     return states
 
@@ -79,10 +83,6 @@ def _begun(step: Step) -> Path:
     """A file that the step wrote when it began; one that it wrote at its end where it wrote none before."""
     settings = step.output / SETTINGS_FILE
     return settings if step.kind == "evaluate" and settings.is_file() else step.mark
-
-
-def _is_older(path: Path, other: Path) -> bool:
-    return path.is_file() and other.is_file() and path.stat().st_mtime_ns < other.stat().st_mtime_ns
 
 
 def _settings_of(step: Step) -> Mapping[str, Any]:

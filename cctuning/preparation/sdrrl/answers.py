@@ -12,6 +12,7 @@ from cctuning.data.language_id import language_consistency
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import generate_batch
 from cctuning.generation.rules import stop_tokens
+from cctuning.pretrained.loading import positions_of
 from cctuning.tools.growing_files import BrokenLineError, add_lines, recover_lines
 from cctuning.tools.locks import only_user_of
 from cctuning.tools.progress import Update
@@ -80,7 +81,7 @@ def question_faults(
 ) -> dict[str, str]:
     """The questions that cannot be asked, and why: a special token in them, or no room for an answer."""
     distinct = list(dict.fromkeys(questions))
-    room = getattr(model.config.get_text_config(), "max_position_embeddings", None) or float("inf")
+    room = positions_of(model.config) or float("inf")
     faults = {}
     for question, ids in zip(distinct, prompts.prompts_ids(distinct), strict=True):
         if token := prompts.control_token(question):
