@@ -46,13 +46,13 @@ def field_fault(field: str, value: Any, is_there: bool, required: Collection[str
     `is_there`: whether the row has the field's column; it may lack the value of a field that is not among
     the `required`.
     """
-    optional = field not in required
+    optional, hint = field not in required, _HINTS.get(field, "")
     if value is None:
-        return None if optional else f"is {'null' if is_there else 'missing'}{_hint(field)}"
+        return None if optional else f"is {'null' if is_there else 'missing'}{hint}"
     if not isinstance(value, str):
         return f"is {type_name(value)}, must be text{' or a whole number' * (field == 'id')}"
     if is_blank(value):
-        return "is empty: leave it out or set it to null" if optional else f"is empty{_hint(field)}"
+        return "is empty: leave it out or set it to null" if optional else f"is empty{hint}"
     if len(value) > _LONGEST:
         return f"has {len(value):,} characters, and the longest text that is read has {_LONGEST:,}"
     if not is_unicode(value):
@@ -60,10 +60,6 @@ def field_fault(field: str, value: Any, is_there: bool, required: Collection[str
     if field == "language" and not is_language_code(value):
         return f"{shown(value)} {NO_LANGUAGE_CODE}"
     return None
-
-
-def _hint(field: str) -> str:
-    return _HINTS.get(field, "")
 
 
 def type_name(value: Any) -> str:

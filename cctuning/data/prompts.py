@@ -42,7 +42,9 @@ class PromptFormat:
         self.before_response, self._after_response = around_response(tokenizer)
         self.stop_token_id = self._find_stop_token()
         self._control_tokens = _control_tokens(tokenizer)
-        self._check_bos()
+        bos = tokenizer.bos_token_id
+        if bos is not None and self.prompt_ids("a")[:2] == [bos, bos]:
+            raise ValueError(f"the chat template begins with {tokenizer.bos_token} twice: write it once")
         self.response_marker = (
             [] if self.raw else _common_suffix([self.prompt_ids(text) for text in SAMPLE_PROMPTS])
         )
@@ -147,11 +149,6 @@ class PromptFormat:
         """
         match = self._control_tokens.search(text) if self._control_tokens else None
         return match and match[0]
-
-    def _check_bos(self) -> None:
-        bos = self.tokenizer.bos_token_id
-        if bos is not None and self.prompt_ids("a")[:2] == [bos, bos]:
-            raise ValueError(f"the chat template begins with {self.tokenizer.bos_token} twice: write it once")
 
     def _ids(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[int]]:
         if not texts:  # which tokenizers do not expect

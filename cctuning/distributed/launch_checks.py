@@ -50,14 +50,11 @@ def unfinished_builds() -> list[str]:
     root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
     locks = sorted(root.glob("**/lock")) if current_engine().name.startswith("zero") else []
     return [
-        f"this run waits while DeepSpeed's {lock.parent.name} is compiled, which began at {_time_of(lock)} "
-        f"and may have been interrupted: if nothing is compiling, delete {lock}"
+        f"this run waits while DeepSpeed's {lock.parent.name} is compiled, which began at "
+        f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(lock.stat().st_mtime))} and may have been "
+        f"interrupted: if nothing is compiling, delete {lock}"
         for lock in locks
     ]
-
-
-def _time_of(file: Path) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
 
 
 def check_engine(engine: Engine, accelerator: Any) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cctuning.preparation.fetch import fetch
-from cctuning.preparation.manifest import manifest_path, read_manifest, sha256
+from cctuning.preparation.manifest import manifest_path, read_manifest
+from cctuning.tools.files import sha256
 
 REPOSITORY = "https://raw.githubusercontent.com/YYF-Tommy/CC-Tuning/{commit}"
 COMMIT = "39f8995a312b2fe96d6e6013d7875ea60b63c9bf"

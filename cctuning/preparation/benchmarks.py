@@ -30,10 +30,11 @@ from cctuning.preparation.benchmark_issues import find_issues, read_issues, writ
 from cctuning.preparation.benchmark_sets import SETS, BenchmarkSet, benchmark_set
 from cctuning.preparation.benchmark_sources import Load, from_authors, from_hub
 from cctuning.preparation.command import script
-from cctuning.preparation.manifest import manifest_path, read_manifest, sha256, write_manifest
+from cctuning.preparation.manifest import manifest_path, read_manifest, write_manifest
 from cctuning.reporting.tables import RecordTable
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.console import PlainConsole, new_console
+from cctuning.tools.files import sha256
 from cctuning.translation import KINDS, Translator, load_translator
 
 

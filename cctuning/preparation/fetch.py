@@ -7,8 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cctuning.preparation.download import DownloadError, download
-from cctuning.preparation.manifest import sha256
-from cctuning.tools.files import write_whole
+from cctuning.tools.files import sha256, write_whole
 
 Download = Callable[[str, Path], None]
 

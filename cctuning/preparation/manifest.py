@@ -5,7 +5,6 @@ their SHA-256, the rows per language, and how many rows were left out, by reason
 """
 
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cctuning.data.rows import Row
-from cctuning.tools.files import write_whole
+from cctuning.tools.files import sha256, write_whole
 
 MANIFEST = "manifest.json"
 
@@ -121,12 +120,6 @@ def changed_files(path: str | Path) -> list[str]:
 def count_languages(rows: Iterable[Row]) -> dict[str, int]:
     """Language -> rows."""
     return dict(Counter(row.language for row in rows))
-
-
-def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def manifest_path(path: str | Path) -> Path:

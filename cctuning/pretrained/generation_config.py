@@ -46,11 +46,11 @@ def passed_over(config: GenerationConfig) -> list[str]:
     known = (*_PENALTIES, *_TOKENS, *_WITHOUT_EFFECT)
     held = config.to_diff_dict().items()
     # 0 is a value, though it equals False: a temperature of 0 keeps a configuration from being saved.
-    return sorted(name for name, value in held if name not in known and not _is_absent(value))
-
-
-def _is_absent(value: Any) -> bool:
-    return value is None or value is False or value in ([], {})
+    return sorted(
+        name
+        for name, value in held
+        if name not in known and not (value is None or value is False or value in ([], {}))
+    )
 
 
 def greedy(config: GenerationConfig, **settings: Any) -> GenerationConfig:

@@ -6,7 +6,7 @@ Every command compares this, and no path or time, before it goes on with what wa
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,8 +71,11 @@ def _content(model: str, revision: str | None) -> dict[str, Any]:
     if path.is_file():  # GGUF: all parts in one
         return {"weights": _digest(path.parent, [path])}
     if path.is_dir():
-        files = {part: _files_of(path, patterns) for part, patterns in _PARTS.items()}
-        return {part: _digest(path, files) for part, files in files.items() if files}
+        parts = {}
+        for part, patterns in _PARTS.items():
+            if files := sorted({file for name in patterns for file in path.glob(name) if file.is_file()}):
+                parts[part] = _digest(path, files)
+        return parts
     return {"name": model, "commit": _commit(model, revision)}
 
 
@@ -127,10 +130,6 @@ def _commit(name: str, revision: str | None) -> str | None:
     return Path(cached).parent.name if isinstance(cached, str) else None
 
 
-def _files_of(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-
-
 def _digest(folder: Path, paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
@@ -147,17 +146,12 @@ def _read(file: IO[bytes]) -> Iterator[bytes]:
     if size <= _WHOLE:
         yield file.read()
         return
-    header = _header(file)
+    length = file.read(8)  # of a safetensors file: of the JSON before its tensors
+    header = length + file.read(min(int.from_bytes(length, "little"), _WHOLE))
     yield header
     for start in _tensor_samples(header) or range(0, size, size // _BLOCKS):
         file.seek(start)
         yield file.read(_BLOCK)
-
-
-def _header(file: IO[bytes]) -> bytes:
-    """The first bytes, of a safetensors file all before its tensors: a length of 8 bytes, and JSON."""
-    length = file.read(8)
-    return length + file.read(min(int.from_bytes(length, "little"), _WHOLE))
 
 
 def _tensor_samples(header: bytes) -> list[int]:

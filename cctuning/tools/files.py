@@ -1,5 +1,6 @@
 """Files that are whole or not there: a process may be killed at any moment."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -7,6 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cctuning.tools.locks import held_alone, is_held
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -62,15 +62,11 @@ class BeforeSteps(TrainerCallback):
     def __init__(self, first: Callable[[], None], each: Callable[[], None]) -> None:
         self.first, self.each = first, each
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Also of a run that is resumed."""
         self.first()
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Of an optimizer's step, before its first pass."""
         self.each()
 

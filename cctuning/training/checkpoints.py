@@ -6,7 +6,6 @@ says, it does not count: a kill, a full disk or a bad disk came in between.
 """
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from cctuning.tools.files import write_whole
+from cctuning.tools.files import sha256, write_whole
 from cctuning.tools.json_text import from_json, to_json
 from cctuning.training.pickles import check_pickles
 
@@ -58,7 +57,7 @@ def seal(folder: str | Path, *, step: int, engine: str, processes: int) -> Check
     """Declares all files in `folder` complete, after they have reached the disk. Raises `OSError`."""
     folder = Path(folder)
     files = [path for path in _files(folder) if path.name != MARKER]
-    digests = _each(files, _flushed_digest)
+    digests = _each(files, _flushed_sha256)
     marker = {
         "step": step,
         "engine": engine,
@@ -89,7 +88,7 @@ def check(folder: str | Path) -> Checkpoint:
             raise CheckpointError(f"{folder}: {name} has {size:,} bytes, and had {entry['bytes']:,}")
     paths = [folder / name for name in marker["files"]]
     digests = [entry["sha256"] for entry in marker["files"].values()]
-    for path, before, now in zip(paths, digests, _each(paths, _digest), strict=True):
+    for path, before, now in zip(paths, digests, _each(paths, sha256), strict=True):
         if before != now:
             name = path.relative_to(folder).as_posix()
             raise CheckpointError(f"{folder}: {name} is damaged, its checksum is not that of the marker")
@@ -203,12 +202,7 @@ def _each(paths: list[Path], digest: Callable[[Path], str]) -> list[str]:
         return list(pool.map(digest, paths))
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flushed_digest(path: Path) -> str:
+def _flushed_sha256(path: Path) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return _digest(path)
+    return sha256(path)

@@ -4,12 +4,11 @@ Models are read from safetensors only. A run's own checkpoints hold pickles: opt
 states, under FSDP2 and DeepSpeed the weights too. A pickle names functions, and reading it calls them.
 """
 
-import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
@@ -101,15 +100,10 @@ def restricted_loading(*, deepspeed: bool = False) -> Iterator[None]:
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:
-        with safe_globals([_imported(name) for name in _DEEPSPEED] if deepspeed else []):
+        with safe_globals([pkgutil.resolve_name(name) for name in _DEEPSPEED] if deepspeed else []):
             yield
     finally:
         if before is None:
             del os.environ[_FORCE]
         else:
             os.environ[_FORCE] = before
-
-
-def _imported(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)

@@ -41,9 +41,18 @@ def measure(
     identity = score(batches, lambda F: F, means)
     layer_mean = score(batches, lambda F: means.expand_as(F), means)
     agreement = LayerAgreement.measure(model, batches, transform)
+    agreed = (
+        {}
+        if agreement is None
+        else {
+            "layer_agreement": agreement.transformed,
+            "layer_agreement_identity": agreement.own,
+            "layer_agreement_most_frequent": agreement.most_frequent,
+        }
+    )
     return {
         **scores.summary(),
-        **({} if agreement is None else _agreement(agreement)),
+        **agreed,
         "identity": identity.summary(),
         "layer_mean": layer_mean.summary(),
         "per_layer": scores.per_layer() | {"identity_r2": identity.per_layer()["r2"]},
@@ -66,11 +75,3 @@ def _languages(
         if agreement is not None:
             report[language]["layer_agreement"] = agreement.of(of_language).transformed
     return report
-
-
-def _agreement(agreement: LayerAgreement) -> dict[str, float]:
-    return {
-        "layer_agreement": agreement.transformed,
-        "layer_agreement_identity": agreement.own,
-        "layer_agreement_most_frequent": agreement.most_frequent,
-    }

@@ -56,11 +56,11 @@ class PairBatch(NamedTuple):
         return PairBatch(self.indices, self.F.cpu(), self.F_en.cpu(), self.embeddings.cpu())
 
 
-def pairs_of(examples: Iterable[Example], *, english: bool = False) -> list[Pair]:
+def pairs_of(examples: Iterable[Example]) -> list[Pair]:
     """The pairs of training examples.
 
-    Rows whose two prompts are equal, those in English, are left out unless `english`: F is F_en there, so
-    they say nothing about the way from one language to another, and draw W_T towards the identity.
+    Rows whose two prompts are equal, those in English, are left out: F is F_en there, so they say nothing
+    about the way from one language to another, and draw W_T towards the identity.
     """
     pairs = [
         Pair(
@@ -71,7 +71,7 @@ def pairs_of(examples: Iterable[Example], *, english: bool = False) -> list[Pair
         )
         for example in examples
     ]
-    return [pair for pair in pairs if english or pair.prompt_ids != pair.english_ids]
+    return [pair for pair in pairs if pair.prompt_ids != pair.english_ids]
 
 
 def sample_pairs(pairs: Sequence[Pair], count: int, *, held_out: float, seed: int) -> PairSample:

@@ -31,14 +31,10 @@ def faults(text: str, translation: str, *, source: str, target: str) -> list[str
         return ["is empty"]
     if not _WORD.search(text):
         return []
-    if _same(text, translation):
+    if _folded(text) == _folded(translation):
         return [] if _only_names(text, source, target) else ["is copied"]
     candidates = [_loop(text, translation), _length(text, translation, source, target)]
     return [fault for fault in (*candidates, _language(translation, target)) if fault]
-
-
-def _same(text: str, translation: str) -> bool:
-    return _folded(text) == _folded(translation)
 
 
 def _folded(text: str) -> str:

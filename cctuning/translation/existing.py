@@ -1,6 +1,5 @@
 """Translations that exist already, in a file: those of a data set, of people, or of another service."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -18,6 +17,7 @@ from cctuning.data.fields import (
 )
 from cctuning.data.formats import DataError
 from cctuning.data.sources import find_sources
+from cctuning.tools.files import sha256
 from cctuning.translation.languages import find_language
 from cctuning.translation.translator import TranslationError, Untranslated
 
@@ -61,9 +61,7 @@ class ExistingTranslations:
                 self._translations.setdefault(key, stripped(translation))
         if self._columns is None:
             raise TranslationError(f"{path} holds no rows")
-        with self._path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.name = f"file:{self._path.name}@{digest[:12]}:{':'.join(self._columns)}"
+        self.name = f"file:{self._path.name}@{sha256(self._path)[:12]}:{':'.join(self._columns)}"
 
     def __len__(self) -> int:
         return len(self._translations)

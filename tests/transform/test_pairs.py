@@ -52,18 +52,18 @@ def model():
 
 def test_pairs_are_the_two_prompts_of_a_row():
     prompts = PromptFormat(tiny_tokenizer())
-    rows = tiny_rows(8)
+    rows = [row for row in tiny_rows(8) if row.language != "en"]
     examples, _ = encode(rows, prompts, cutoff_len=400, english_cutoff_len=400)
-    pairs = pairs_of(examples, english=True)
+    pairs = pairs_of(examples)
     assert [pair.id for pair in pairs] == [row.id for row in rows]
     assert pairs[0].prompt_ids == tuple(prompts.prompt_ids(rows[0].instruction))
     assert pairs[0].english_ids == tuple(prompts.prompt_ids(rows[0].instruction_en))
 
 
-def test_rows_in_english_are_left_out_by_default():
+def test_rows_in_english_are_left_out():
     examples, _ = encode(tiny_rows(8), PromptFormat(tiny_tokenizer()), cutoff_len=400, english_cutoff_len=400)
     assert {pair.language for pair in pairs_of(examples)} == {"sw", "ru", "th"}
-    assert len(pairs_of(examples)) == 6 and len(pairs_of(examples, english=True)) == 8
+    assert len(pairs_of(examples)) == 6
 
 
 def test_a_response_is_no_part_of_a_pair():

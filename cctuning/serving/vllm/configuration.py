@@ -48,14 +48,11 @@ def check_and_set(vllm_config: Any) -> None:
     if found := refusals(vllm_config):
         raise UnservableError(f"a connected model is not served with {'; nor with '.join(found)}")
     vllm_config.scheduler_config.scheduler_cls = SCHEDULER
-    _without_full_graphs(vllm_config.compilation_config)
-
-
-def _without_full_graphs(compilation: Any) -> None:
     # A prompt's last token alone in its chunk looks like decoding, and a full graph would replay that without
     # the Python around a forward that connects it.
     from vllm.config import CUDAGraphMode
 
+    compilation = vllm_config.compilation_config
     mode = compilation.cudagraph_mode
     if mode is None or mode.has_full_cudagraphs():
         compilation.cudagraph_mode = CUDAGraphMode.PIECEWISE

@@ -35,7 +35,8 @@ def memory_report(step: Step, engine: Engine, device: Device | None, *, lora: Pe
         lines.append(Text(f"In main memory, of all processes: {size(estimate.main_memory)}."))
     if not is_known(step.optim):
         lines.append(Text(f"optim={step.optim} is taken for Adam: what it keeps is not known."))
-    lines.append(Text(_not_counted(step)))
+    context = "the CUDA context (0.5 to 1 GiB), and a few per cent lost between blocks"
+    lines.append(Text(f"Not in it: {context if step.gpu else 'Python and its libraries (0.5 to 1 GiB)'}."))
     target = device or smallest_card(estimate) or card(_CARD)
     fits = target.holds(estimate)
     if target.here:
@@ -68,12 +69,6 @@ def memory_table(estimate: MemoryEstimate, engine: Engine) -> Table:
     rows = [[name, size(getattr(estimate, name)), meaning] for name, meaning in parts.items()]
     table = RecordTable(["part", "", ""], [*rows, [], ["total", size(estimate.total), ""]])
     return table.screen(text=(0, 2), title=f"memory estimate per device: {engine}", title_justify="left")
-
-
-def _not_counted(step: Step) -> str:
-    if step.gpu:
-        return "Not in it: the CUDA context (0.5 to 1 GiB), and a few per cent lost between blocks."
-    return "Not in it: Python and its libraries (0.5 to 1 GiB)."
 
 
 def _knobs_table(changes: Sequence[Knob], device: Device) -> RenderableType:
