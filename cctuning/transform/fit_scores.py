@@ -42,7 +42,7 @@ class FitScores:
         return {
             "mse": error / (self.squared_error.numel() * self.d),
             "relative_error": _root(_share(error, float(self.target.sum()))),
-            "r2": _complement(_share(error, float(self.centred.sum()))),
+            "r2": None if (missed := _share(error, float(self.centred.sum()))) is None else 1 - missed,
             "cosine": float(self.cosine.mean()),
         }
 
@@ -87,7 +87,3 @@ def _share(part: float, whole: float) -> float | None:
 
 def _root(value: float | None) -> float | None:
     return None if value is None else math.sqrt(value)
-
-
-def _complement(value: float | None) -> float | None:
-    return None if value is None else 1 - value

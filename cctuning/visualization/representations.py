@@ -47,11 +47,12 @@ def represent(
     check_token(
         max(map(max, [*ids, *english_ids])), len(model.get_input_embeddings().weight), prompts.tokenizer
     )
-    _check_lengths(ids, texts, getattr(config, "max_position_embeddings", None))
+    _check_lengths(ids, texts, positions_of(model.config))
     collator = ParallelCollator(prompts.pad_token_id)
 
     def vectors(numbers: list[int]) -> Tensor:
-        inputs = _inputs(model, collator, [ids[number] for number in numbers])
+        # Padded on the right, where causal attention needs no mask.
+        inputs = {"input_ids": collator.pad([ids[number] for number in numbers])[0].to(model.device)}
         if bilingual:
             inputs |= _english(model, collator, [english_ids[number] for number in numbers])
         lengths = torch.tensor([len(ids[number]) for number in numbers], device=model.device)
@@ -125,11 +126,6 @@ def _check_lengths(ids: Sequence[Sequence[int]], texts: Sequence[str], positions
             f"a sentence has {len(ids[longest]):,} tokens, and the model positions for {positions:,}: "
             f"{texts[longest][:60]!r}. Choose shorter texts"
         )
-
-
-def _inputs(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Padded on the right, where causal attention needs no mask."""
-    return {"input_ids": collator.pad(ids)[0].to(model.device)}
 
 
 def _english(model: Any, collator: ParallelCollator, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
