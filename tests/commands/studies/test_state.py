@@ -89,9 +89,9 @@ def test_results_of_before_there_was_a_setting_are_done_and_made_anew_where_it_i
         known = {name: value for name, value in step.settings.items() if name != setting}
         finish(replace(step, settings=known), step.mark.stat().st_mtime)
     assert done(steps) == [True, True, True]
-    [fit] = [step for step in steps_in(tmp_path, fit=["layers=chosen"]) if step.kind == "fit"]
-    assert states_of(steps_in(tmp_path, fit=["layers=chosen"]))[fit.name].changed == [
-        "layers: 'all' -> 'chosen'"
+    [fit] = [step for step in steps_in(tmp_path, fit=["layers=each"]) if step.kind == "fit"]
+    assert states_of(steps_in(tmp_path, fit=["layers=each"]))[fit.name].changed == [
+        "layers: 'all' -> 'each'"
     ]
 
 
