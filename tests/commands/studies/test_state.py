@@ -90,9 +90,7 @@ def test_results_of_before_there_was_a_setting_are_done_and_made_anew_where_it_i
         finish(replace(step, settings=known), step.mark.stat().st_mtime)
     assert done(steps) == [True, True, True]
     [fit] = [step for step in steps_in(tmp_path, fit=["layers=each"]) if step.kind == "fit"]
-    assert states_of(steps_in(tmp_path, fit=["layers=each"]))[fit.name].changed == [
-        "layers: 'all' -> 'each'"
-    ]
+    assert states_of(steps_in(tmp_path, fit=["layers=each"]))[fit.name].changed == ["layers: 'all' -> 'each'"]
 
 
 @pytest.mark.parametrize(
