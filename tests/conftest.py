@@ -26,6 +26,7 @@ os.environ.update(
 import functools  # noqa: E402
 import gc  # noqa: E402
 import importlib.metadata  # noqa: E402
+import signal  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from contextlib import nullcontext  # noqa: E402
@@ -91,6 +92,14 @@ def no_float32():
 
     with float64():
         yield
+
+
+@pytest.fixture
+def heeds_a_hangup():
+    """A hangup ends the process as usual, also where the tests run under nohup, which commands respect."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

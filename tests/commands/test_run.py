@@ -95,6 +95,7 @@ def test_a_full_disk_names_the_file_and_what_is_free(capsys, tmp_path):
     assert "MiB are free there" in said
 
 
+@pytest.mark.usefixtures("heeds_a_hangup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_that_end_a_process_end_it_in_good_order(capsys, number):
     def main():

@@ -33,6 +33,7 @@ def train_with(tmp_path, callback, **changes):
     return stop, trainer
 
 
+@pytest.mark.usefixtures("heeds_a_hangup")
 @pytest.mark.parametrize(
     ("number", "save_strategy"),
     [*((number, "no") for number in SIGNALS), (signal.SIGTERM, "steps"), (signal.SIGTERM, "epoch")],
