@@ -58,7 +58,10 @@ def generating_by(model: Any, rules: GenerationConfig) -> Iterator[None]:
 
 
 def prepare_to_save(config: GenerationConfig, prompts: PromptFormat) -> list[str]:
-    """The same of a generation configuration; returns what it could not be saved with, sorted."""
+    """Makes what a model is saved with stop at the trained stop token, and pad with a token that exists.
+
+    Returns the settings that it could not be saved with, sorted; they are left out.
+    """
     stops = _ends(config, prompts)
     config.eos_token_id = stops if len(stops) > 1 else stops[0]
     config.pad_token_id = prompts.pad_token_id

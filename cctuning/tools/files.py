@@ -1,4 +1,4 @@
-"""Files that are whole or not there: a process may be killed at any moment."""
+"""Files that are whole or not there, since a process may be killed at any moment, and what they hold."""
 
 import hashlib
 import os

@@ -56,9 +56,8 @@ def curve_report(
     for points in zip(*curves, strict=True):
         values: dict[str, Any] = {"pairs": points[0].pairs, "rows": points[0].rows}
         values |= {"ridge": points[0].ridge} if len(points) == 1 else {}
-        for prefix, errors in {
-            "": [point.error for point in points], "plain_": [point.plain_error for point in points]
-        }.items():  # fmt: skip
+        for prefix in ("", "plain_"):
+            errors = [getattr(point, f"{prefix}error") for point in points]
             known = [error for error in errors if error is not None]  # of all layers, or of none
             values[f"{prefix}mse"] = sum(known) / elements if known else None
             values[f"{prefix}relative_error"] = math.sqrt(sum(known) / target) if known and target else None

@@ -10,7 +10,6 @@ from cctuning.analysis.measures.bounds import Right, answered
 from cctuning.stats.estimates import Estimates, Resampling
 
 _WORDS = {True: "right", False: "wrong"}
-_WORDS = {True: "right", False: "wrong"}
 # (source right, target right, any transplant right), and the quantity's name.
 CATEGORIES: dict[tuple[bool, bool, bool], str] = {
     (source, target, transplant): (
