@@ -5,12 +5,10 @@ from typing import Any
 
 import torch
 
-from cctuning.commands.prompts import Say, choose_prompts, choose_rules
+from cctuning.commands.prompts import Say, choose_prompts, choose_rules, load_without_weights
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
-from cctuning.pretrained.loading import load_tokenizer
 from cctuning.pretrained.names import naming_model
-from cctuning.training.runs import check_trusted
 
 
 def load_asked_model(
@@ -28,9 +26,7 @@ def load_asked_model(
     What may surprise in its template and its rules is said to `warn`. Raises `ValueError` or `OSError` for a
     model that cannot be used.
     """
-    check_trusted(name, trust_remote_code)
-    with naming_model("model", name):
-        tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
+    tokenizer, _ = load_without_weights(name, trust_remote_code=trust_remote_code)
     prompts = choose_prompts(tokenizer, template, template_arguments, warn=warn)
     choose_rules(name, prompts, trust_remote_code=trust_remote_code, warn=warn)
     with naming_model("model", name):

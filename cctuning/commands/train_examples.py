@@ -74,14 +74,22 @@ def load_examples(
 
 
 def check_parallels(recipe: TrainRecipe, examples: list[Example]) -> None:
-    """Raises `ValueError` where an option that compares a row's two prompts has none to compare."""
-    english = {tuple(example.english_input_ids) for example in examples if example.has_two_prompts}
+    """Raises `ValueError` where an option that compares English prompts has no two of them to compare."""
+    options = recipe.connection
+    if not options.enabled:
+        return
+    of_pairs = {tuple(example.english_input_ids) for example in examples if example.has_two_prompts}
     for option in ("alignment", "monolingual_share"):
-        if recipe.connection.enabled and getattr(recipe.connection, option) and len(english) < 2:
+        if getattr(options, option) and len(of_pairs) < 2:
             raise ValueError(
                 f"connection.{option} needs rows in other languages than English, with two different English "
-                f"prompts at least: {', '.join(recipe.data)} has {len(english)}"
+                f"prompts at least: {', '.join(recipe.data)} has {len(of_pairs)}"
             )
+    if options.centred and len({tuple(example.english_input_ids) for example in examples}) < 2:
+        raise ValueError(
+            "connection.centred takes away what all English prompts share, and leaves nothing of a single "
+            f"one: {', '.join(recipe.data)} has no two that differ"
+        )
 
 
 def reading_options(recipe: TrainRecipe) -> dict[str, Any]:

@@ -86,6 +86,12 @@ row(
     *("connection.monolingual_share=0.5", "dry_run=true"),
 )
 
+
+@TABLE.case("connection.centred … rows.jsonl has no two that differ")
+def a_single_English_prompt_centred(folder: Path) -> list[str]:
+    return [*run_on(folder, lines(ROW, {**ROW, "id": "2", "language": "tr"})), "connection.centred=true"]
+
+
 # --- Encodings ----------------------------------------------------------------------------------------------
 
 row("UTF-16 without a byte order mark", "rows.jsonl … UTF-8 … UTF-16", run_on, GOOD.encode("utf-16-le"))
