@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from rich.table import Table
@@ -77,6 +77,61 @@ def fit_matrix(recipe: FitRecipe) -> Result:
     state = join_equals("fit", use_cpu=recipe.use_cpu)
     shard = Shard(state.process_index, state.num_processes)
     console.quiet = not state.is_main_process
+    run = find_run(recipe)
+    if recipe.push_to_hub and not recipe.dry_run and (report := fitted(recipe, run)):
+        if state.is_main_process:
+            with only_run_in(run.output_dir):
+                push(run.output_dir, make_repository(recipe, run.output_dir))
+        return Result(run.output_dir, report)
+    with naming_model("model", str(run.directory)):
+        tokenizer = load_tokenizer(run.directory, trust_remote_code=recipe.trust_remote_code)
+    # The template that the run was saved with; of an older version it may still write today's date.
+    prompts = choose_prompts(tokenizer, "auto", warn=console.warn)
+    examples, problems = load_examples(recipe, run, prompts)
+    sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
+    describe(recipe, sample, problems)
+    memory = memory_of(recipe, run.config, sample)
+    warn_of_memory(recipe, memory)
+    if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
+        console.warn(unknown)
+    if recipe.dry_run:
+        show(recipe, run, examples, problems, sample, memory, tokenizer)
+        return Result()
+    with only_run_in(run.output_dir) if state.is_main_process else nullcontext():
+        repository = make_repository(recipe, run.output_dir) if state.is_main_process else None
+        with naming_model("model", str(run.directory)):
+            options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
+            model = CCTuningModel.load(run.directory, **options).to(state.device)
+        passes: dict[str, Any] = {
+            "pad_token_id": prompts.pad_token_id,
+            "batch_size": recipe.batch_size,
+            "shard": shard,
+        }
+        if not state.is_main_process:
+            run_shard(model, sample, **passes)
+            return Result(run.output_dir)
+        fit = fit_with_progress(recipe, model, sample, passes)
+        report = write_fit(recipe, run, model, tokenizer, fit, languages_of(examples))
+        push(run.output_dir, repository)
+    console.say(f"Next: cctuning chat {shlex.quote(f'model={run.output_dir}')}")
+    return Result(run.output_dir, report)
+
+
+class Run(NamedTuple):
+    """A finished run whose matrix is fitted."""
+
+    directory: Path
+    recipe: dict[str, Any]
+    config: Any  # of its text model
+    output_dir: Path  # where the exported model goes
+
+
+def find_run(recipe: FitRecipe) -> Run:
+    """The run that the recipe names, or the newest one.
+
+    Raises `RunError` for a folder that holds no connected, finished run, `ValueError` for a fit that its
+    connection does not allow.
+    """
     directory = model_folder(recipe.model) if recipe.model else find_newest_run()
     if not recipe.model:
         console.say(f"model={directory}, the newest finished run")
@@ -92,56 +147,7 @@ def fit_matrix(recipe: FitRecipe) -> Result:
         config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
         connection, _ = read_connection(connection_folder(directory) / CONNECTION_FILE)
     check_possible(connection, config.hidden_size, recipe.rank, recipe.layers)
-    if recipe.push_to_hub and not recipe.dry_run and (report := fitted(recipe, directory, output_dir)):
-        if state.is_main_process:
-            with only_run_in(output_dir):
-                push(output_dir, make_repository(recipe, output_dir))
-        return Result(output_dir, report)
-    with naming_model("model", str(directory)):
-        tokenizer = load_tokenizer(directory, trust_remote_code=recipe.trust_remote_code)
-    # The template that the run was saved with; of an older version it may still write today's date.
-    prompts = choose_prompts(tokenizer, "auto", warn=console.warn)
-    examples, problems = load_examples(recipe, run_recipe, prompts, config)
-    sample = sample_pairs(pairs_of(examples), recipe.pairs, held_out=recipe.held_out, seed=recipe.seed)
-    describe(recipe, sample, problems)
-    memory = memory_of(recipe, config, sample)
-    if sum(memory) > (free := psutil.virtual_memory().available):
-        console.warn(
-            f"the fit takes about {sum(memory) / 2**30:.1f} GiB of main memory beside the model, and "
-            f"{free / 2**30:.1f} GiB are free"
-            + (": take fewer pairs, a rank, or layers=all" if recipe.layers == "each" else "")
-        )
-    if unknown := unknown_tokens_warning(tokenizer, prompts_by_language(examples)):
-        console.warn(unknown)
-    if recipe.dry_run:
-        show(recipe, directory, examples, problems, sample, memory, tokenizer, config)
-        return Result()
-    with only_run_in(output_dir) if state.is_main_process else nullcontext():
-        repository = make_repository(recipe, output_dir) if state.is_main_process else None
-        with naming_model("model", str(directory)):
-            options = {"dtype": recipe.dtype, "trust_remote_code": recipe.trust_remote_code}
-            model = CCTuningModel.load(directory, **options).to(state.device)
-        passes: dict[str, Any] = {
-            "pad_token_id": prompts.pad_token_id,
-            "batch_size": recipe.batch_size,
-            "shard": shard,
-        }
-        if not state.is_main_process:
-            run_shard(model, sample, **passes)
-            return Result(output_dir)
-        fit = fit_with_progress(recipe, model, sample, passes)
-        settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
-        run = {"model": str(directory), "model_parts": identity_of(directory), "seed": recipe.seed}
-        report = {**run, **fit.report, "settings": settings}
-        begin(output_dir, FIT_REPORT_FILE)
-        wordings = into_english(languages_of(examples))
-        export_monolingual(model, tokenizer, fit.transform, output_dir, into_english=wordings)
-        write_fit(output_dir, report, run_recipe, languages_of(examples))
-        console.print(summary(report))
-        console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
-        push(output_dir, repository)
-    console.say(f"Next: cctuning chat {shlex.quote(f'model={output_dir}')}")
-    return Result(output_dir, report)
+    return Run(directory, run_recipe, config, output_dir)
 
 
 def output_of(recipe: FitRecipe, directory: Path) -> Path:
@@ -154,11 +160,11 @@ def output_of(recipe: FitRecipe, directory: Path) -> Path:
     return output_dir
 
 
-def fitted(recipe: FitRecipe, directory: Path, output_dir: Path) -> dict[str, Any]:
+def fitted(recipe: FitRecipe, run: Run) -> dict[str, Any]:
     """The report of a fit that an earlier call has finished, of the same run and settings; else empty."""
-    report = read_json_object(output_dir / FIT_REPORT_FILE)
-    same = report.get("model_parts") == identity_of(directory)
-    if not same or missing_mark(output_dir):
+    report = read_json_object(run.output_dir / FIT_REPORT_FILE)
+    same = report.get("model_parts") == identity_of(run.directory)
+    if not same or missing_mark(run.output_dir):
         return {}
     settings = report.get("settings", {})
     changed = changed_settings("fit", settings, dataclasses.asdict(recipe), schema=FitRecipe)
@@ -175,31 +181,30 @@ def push(output_dir: Path, repository: str | None) -> None:
         console.say(f"Uploaded to {address}")
 
 
-def load_examples(
-    recipe: FitRecipe, run_recipe: dict[str, Any], prompts: PromptFormat, config: Any
-) -> tuple[list[Example], list[Problem]]:
+def load_examples(recipe: FitRecipe, run: Run, prompts: PromptFormat) -> tuple[list[Example], list[Problem]]:
     """The run's training examples, read as the run read them, or those of `data=`; bad rows are left out."""
+    trained = run.recipe
     columns = {name: given for name, given in dataclasses.asdict(recipe.columns).items() if given is not None}
     rows, problems = read_rows(
-        recipe.data or run_recipe["data"],
-        columns=run_recipe["columns"] | columns,
-        split=run_recipe["data_split"],
-        language=run_recipe["language"],
-        parallels=recipe.english if recipe.data else run_recipe.get("english") or (),
+        recipe.data or trained["data"],
+        columns=trained["columns"] | columns,
+        split=trained["data_split"],
+        language=trained["language"],
+        parallels=recipe.english if recipe.data else trained.get("english") or (),
         # A pair is two prompts; of the run's rows those that it was trained on.
-        response=not (recipe.data or run_recipe["connection"].get("alignment")),
+        response=not (recipe.data or trained["connection"].get("alignment")),
         conversations=True,
         on_bad_row="skip",
         # Of rows that did not fit into memory those that the run looked at first.
-        first=run_recipe["buffer_size"] if run_recipe.get("streaming") and not recipe.data else None,
+        first=trained["buffer_size"] if trained.get("streaming") and not recipe.data else None,
     )
     if not recipe.data:
-        rows = sample_rows(rows, run_recipe["max_rows"], seed=run_recipe["seed"])
-        rows, _ = held_out_rows(rows, run_recipe.get("eval_share") or 0, seed=run_recipe["seed"])
-    if run_recipe["connection"].get("turns") == "all":
+        rows = sample_rows(rows, trained["max_rows"], seed=trained["seed"])
+        rows, _ = held_out_rows(rows, trained.get("eval_share") or 0, seed=trained["seed"])
+    if trained["connection"].get("turns") == "all":
         rows = rows_of_turns(rows)
-    positions = positions_of(config) or sys.maxsize
-    limits = {name: min(run_recipe[name], positions) for name in ("cutoff_len", "english_cutoff_len")}
+    positions = positions_of(run.config) or sys.maxsize
+    limits = {name: min(trained[name], positions) for name in ("cutoff_len", "english_cutoff_len")}
     examples, cut = encode(rows, prompts, **limits)
     return examples, [*problems, *cut]
 
@@ -231,20 +236,30 @@ def memory_of(recipe: FitRecipe, config: Any, sample: PairSample) -> FitMemory:
     )
 
 
+def warn_of_memory(recipe: FitRecipe, memory: FitMemory) -> None:
+    """Warns where the fit takes more main memory than is free."""
+    if sum(memory) > (free := psutil.virtual_memory().available):
+        console.warn(
+            f"the fit takes about {sum(memory) / 2**30:.1f} GiB of main memory beside the model, and "
+            f"{free / 2**30:.1f} GiB are free"
+            + (": take fewer pairs, a rank, or layers=all" if recipe.layers == "each" else "")
+        )
+
+
 def show(
     recipe: FitRecipe,
-    directory: Path,
+    run: Run,
     examples: list[Example],
     problems: list[Problem],
     sample: PairSample,
     memory: FitMemory,
     tokenizer: Any,
-    config: Any,
 ) -> None:
     """Prints what a fit would do, without doing it."""
-    d, layers = config.hidden_size, 1 if recipe.layers == "chosen" else config.num_hidden_layers
+    d = run.config.hidden_size
+    layers = 1 if recipe.layers == "chosen" else run.config.num_hidden_layers
     rows = len(sample.fit) if recipe.layers == "each" else len(sample.fit) * layers
-    resolved = {"model": str(directory), "output_dir": str(recipe.output_dir or directory / EXPORT_FOLDER)}
+    resolved = {"model": str(run.directory), "output_dir": str(run.output_dir)}
     console.print(rows_table(examples, problems))
     console.print(settings_table(recipe, **resolved))
     console.print(example_panel(examples[0], tokenizer))
@@ -273,14 +288,23 @@ def fit_with_progress(recipe: FitRecipe, model: Any, sample: PairSample, passes:
 
 
 def write_fit(
-    output_dir: Path, report: dict[str, Any], run_recipe: dict[str, Any], languages: list[str]
-) -> None:
-    """The figures, the model card, and last the report, which marks the fit as finished."""
+    recipe: FitRecipe, run: Run, model: Any, tokenizer: Any, fit: Fit, languages: list[str]
+) -> dict[str, Any]:
+    """Writes the exported model, figures and card, and last the report, which marks the fit as finished."""
+    settings = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "output_dir"}
+    fitted_run = {"model": str(run.directory), "model_parts": identity_of(run.directory), "seed": recipe.seed}
+    report = {**fitted_run, **fit.report, "settings": settings}
+    output_dir = run.output_dir
+    begin(output_dir, FIT_REPORT_FILE)
+    export_monolingual(model, tokenizer, fit.transform, output_dir, into_english=into_english(languages))
     plot_learning_curve(report, output_dir / "learning_curve.png")
     plot_error_per_layer(report, output_dir / "error_per_layer.png")
-    card = export_card(run_recipe, languages=languages, report=report)
+    card = export_card(run.recipe, languages=languages, report=report)
     (output_dir / CARD_FILE).write_text(card, encoding="utf-8")
     finish(output_dir, FIT_REPORT_FILE, to_json(report, indent=2) + "\n")
+    console.print(summary(report))
+    console.say(f"{output_dir} holds the exported model, {FIT_REPORT_FILE} and two figures")
+    return report
 
 
 _SHOWN = {"relative error": "relative_error", "R²": "r2", "cosine": "cosine", "same layer": "layer_agreement"}
