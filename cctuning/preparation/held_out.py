@@ -1,9 +1,9 @@
 """Splits parallel rows so that a model can be asked in languages in which it was not trained on the answers.
 
-An item is a question with the same id in several languages. Every item is trained in English and in half of
-the languages, another half from item to item, and asked in the others (held_out). A share of the items is
-trained in English alone, and asked in all languages (english_only). So scores say what a model carries over
-from one language to another:
+An item is a question with the same id in several languages. Every item is trained in English and in some of
+the languages, and asked in the others (held_out): in half of them, or the share that --held_out names, other
+ones from item to item. A share of the items is trained in English alone, and asked in all languages
+(english_only). So scores say what a model carries over from one language to another:
 
     DIR/train.jsonl         rows to train on
     DIR/english.jsonl       those of them in English, for a training that comes first
@@ -48,6 +48,7 @@ from cctuning.tools.files import write_whole
 
 HELD_OUT, ENGLISH_ONLY = "held_out", "english_only"
 
+_SETTINGS = ("items", "held_out", "english_only", "questions", "per_answer")  # options in the manifest
 _ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
 
 Versions = dict[str, Row]  # the rows of an item, by language
@@ -60,6 +61,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         rows,
         languages=options.languages,
         items=options.items,
+        held_out=options.held_out,
         english_only=options.english_only,
         questions=options.questions,
         per_answer=options.per_answer,
@@ -83,7 +85,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         outputs=files,
         counts=counts,
         seed=options.seed,
-        settings={key: getattr(options, key) for key in ("items", "english_only", "questions", "per_answer")},
+        settings={key: getattr(options, key) for key in _SETTINGS},
         left_out=made.left_out,
     )
     console = new_console()
@@ -116,6 +118,7 @@ def split(
     *,
     languages: Sequence[str] = (),
     items: int | None = None,
+    held_out: float = 0.5,
     english_only: float = 0.15,
     questions: int = 100,
     per_answer: int = 6,
@@ -123,16 +126,17 @@ def split(
 ) -> Split:
     """The split that the module describes; its draws depend on `seed` and the ids alone.
 
-    `languages`: by default all but English. `items`: at most so many. `questions`: at most so many of a kind
-    in a language. `per_answer`: at most so many items, and questions of a kind in a language, that have one
-    English answer. Raises `ValueError` where nothing could be asked.
+    `languages`: by default all but English. `items`: at most so many. `held_out`: the share of the languages
+    in which an item is asked and not trained, at least one language and not all. `questions`: at most so many
+    of a kind in a language. `per_answer`: at most so many items, and questions of a kind in a language, that
+    have one English answer. Raises `ValueError` where nothing could be asked.
     """
     made = Split()
     present = sorted({row.language for row in rows if not is_english(row.language)})
     chosen = list(dict.fromkeys(languages)) or present
     if missing := [language for language in chosen if language not in present]:
         raise ValueError(
-            f"languages: {missing[0]} is none of the rows', {', '.join(present) or 'English all'}"
+            f"languages: no row is in {missing[0]}; the rows are in {', '.join(present) or 'English alone'}"
         )
     if len(chosen) < 2:
         source = "languages names" if languages else "the rows have"
@@ -146,7 +150,8 @@ def split(
     kept = {id: known[id] for id in taken[:items]}
     if not kept:
         raise ValueError(f"no item is there in all of {', '.join(chosen)} with output_en")
-    held = _halves(kept, chosen, english_only, random.Random(f"{seed} halves"))
+    number = min(max(round(held_out * len(chosen)), 1), len(chosen) - 1)
+    held = _held_out(kept, chosen, number, english_only, random.Random(f"{seed} held_out"))
     made.rows = list(_training_rows(kept, held))
     random.Random(f"{seed} rows").shuffle(made.rows)
     made.prompts = [
@@ -199,24 +204,27 @@ def _at_most(number: int, ids: Sequence[str], items: dict[str, Versions]) -> tup
     return kept, len(ids) - len(kept)
 
 
-def _halves(
-    items: dict[str, Versions], languages: Sequence[str], english_only: float, draw: random.Random
+def _held_out(
+    items: dict[str, Versions],
+    languages: Sequence[str],
+    number: int,
+    english_only: float,
+    draw: random.Random,
 ) -> dict[str, frozenset[str]]:
-    """By id the languages in which an item is not trained: half of them, or all of them.
+    """By id the languages in which an item is not trained: `number` of them, or all of them.
 
-    Halves come in turn with their complement, so that every language is trained as often as every other.
+    Those come next that were held out of the fewest items, in a drawn order, so that every language is
+    trained about as often as every other.
     """
     held: dict[str, frozenset[str]] = {}
-    complement: frozenset[str] = frozenset()
+    asked: Counter[str] = Counter()
     for group in _groups(items):
         if len(held) < english_only * len(items):
-            half = frozenset(languages)
-        elif complement:
-            half, complement = complement, frozenset()
-        else:
-            half = frozenset(draw.sample(languages, len(languages) // 2))
-            complement = frozenset(languages) - half
-        held |= dict.fromkeys(group, half)
+            held |= dict.fromkeys(group, frozenset(languages))
+            continue
+        least = sorted(draw.sample(languages, len(languages)), key=asked.__getitem__)[:number]
+        asked.update(least * len(group))
+        held |= dict.fromkeys(group, frozenset(least))
     return held
 
 
@@ -285,6 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, metavar="DIR", help="folder of the rows and the questions")
     add("--languages", nargs="+", default=[], metavar="CODE", help="default: all but English")
     add("--items", type=whole_number, help="at most so many (default: all)")
+    add("--held_out", type=share, default=0.5, help="share of the languages not trained (default: 0.5)")
     add("--english_only", type=share, default=0.15, help="share trained in English alone (default: 0.15)")
     add("--questions", type=whole_number, default=100, help="of a kind in a language (default: 100)")
     add("--per_answer", type=whole_number, default=6, help="items with one English answer (default: 6)")

@@ -90,6 +90,18 @@ def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
     assert read_manifest(folder)[0]["rows"]["en"] == counts["en"]
 
 
+@pytest.mark.parametrize(("share", "asked"), [("0", 1), ("0.25", 1), ("0.8", 3), ("1", 3)])
+def test_as_many_languages_are_held_out_as_the_share_says(run, share, asked):
+    status, folder, printed = run(RECORDS, "--held_out", share)
+    assert status == 0, printed
+    rows, _ = read_rows([str(folder / "train.jsonl")])
+    of_item = Counter(row.id for row in rows)  # English among them; items in English alone have one
+    assert set(of_item.values()) == {1, 1 + len(LANGUAGES) - asked}
+    counts = Counter(row.language for row in rows)
+    of_languages = [counts[language] for language in LANGUAGES]
+    assert max(of_languages) - min(of_languages) <= 4
+
+
 def test_a_question_and_its_inverse_are_held_out_in_the_same_languages(run):
     _, folder, _ = run(RECORDS)
     rows, _ = read_rows([str(folder / "train.jsonl")])
@@ -136,7 +148,7 @@ def test_rows_that_cannot_be_split(run, records, said):
 
 
 @pytest.mark.parametrize(
-    ("languages", "said"), [(["tr"], "languages names tr"), (["tr", "xx"], "xx is none of the rows'.*tr")]
+    ("languages", "said"), [(["tr"], "languages names tr"), (["tr", "xx"], "no row is in xx.*tr")]
 )
 def test_languages_that_do_not_make_a_split(run, languages, said):
     status, _, printed = run(RECORDS, "--languages", *languages)
