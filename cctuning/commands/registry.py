@@ -11,6 +11,7 @@ from typing import Any
 
 from cctuning.commands import schemas
 from cctuning.commands.result import Result
+from cctuning.commands.run import quiet_imports
 from cctuning.settings.recipe_files import RECIPES
 
 _GO_ON = "stopped: the same command goes on from here"
@@ -45,6 +46,7 @@ class Command:
 
     def function(self) -> Callable[[Any], Result]:
         """The function behind it: a recipe in, a result out. Imports torch and what else it needs."""
+        quiet_imports()
         module = importlib.import_module(f"cctuning.commands.{self.module}")
         function: Callable[[Any], Result] = getattr(module, self.module)
         return function

@@ -86,9 +86,20 @@ def quiet_libraries() -> None:
     logging.getLogger("accelerate.accelerator").addFilter(
         lambda record: "accumulation steps mismatch" not in record.getMessage()
     )
-    if os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true":
-        # accelerate imports DeepSpeed where it is installed, unasked, and that looks for a GPU.
-        logging.getLogger("DeepSpeed").addFilter(lambda record: record.funcName != "get_accelerator")
+
+
+def quiet_imports() -> None:
+    """Turns off what libraries log while they are imported unasked, and is no concern of a user's."""
+    for name in ("DeepSpeed", "bitsandbytes.backends.cpu.ops"):
+        logging.getLogger(name).addFilter(_is_wanted)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    # accelerate imports DeepSpeed where it is installed, and that looks for a GPU.
+    if record.funcName == "get_accelerator":
+        return os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
+    # peft imports bitsandbytes, and that looks for a faster kernel for CPUs; without it, its own do the work.
+    return "gemm_4bit_forward" not in record.getMessage()
 
 
 def _say(error: str) -> None:

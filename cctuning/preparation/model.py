@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cctuning.commands.run import quiet_libraries
+from cctuning.commands.run import quiet_imports, quiet_libraries
 from cctuning.preparation.command import script
 from cctuning.preparation.manifest import write_manifest
 from cctuning.pretrained.hub import model_folder
@@ -32,6 +32,7 @@ def _convert(options: argparse.Namespace, command: Sequence[str]) -> int:
     console = new_console()
     is_file = Path(source).suffix == GGUF_SUFFIX
     _check(source, output, options.vocabulary)
+    quiet_imports()
     quiet_libraries()
     texts = _texts(options.vocabulary)
     with naming_model("model", source):

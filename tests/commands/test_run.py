@@ -1,11 +1,12 @@
 import errno
+import logging
 import signal
 
 import pytest
 import torch
 from tqdm.auto import tqdm
 
-from cctuning.commands.run import run
+from cctuning.commands.run import quiet_imports, run
 
 
 def raising(error):
@@ -111,3 +112,21 @@ def test_under_nohup_work_goes_on(capsys):
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_only_what_libraries_say_unasked_while_they_are_imported_is_left_out(used, monkeypatch, caplog):
+    def get_accelerator():  # as DeepSpeed's own, from where it says that there is no GPU
+        deepspeed.warning("no GPU")
+
+    deepspeed = logging.getLogger("DeepSpeed")
+    bitsandbytes = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    monkeypatch.setattr(deepspeed, "propagate", True)  # it has a handler of its own once it was imported
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true" if used else "false")
+    quiet_imports()
+    get_accelerator()
+    deepspeed.warning("other news of DeepSpeed")
+    bitsandbytes.warning("Failed to load CPU gemm_4bit_forward from kernels-community")
+    bitsandbytes.warning("other news of bitsandbytes")
+    expected = ["other news of DeepSpeed", "other news of bitsandbytes"]
+    assert caplog.messages == (["no GPU", *expected] if used else expected)
