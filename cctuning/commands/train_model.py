@@ -53,8 +53,9 @@ from cctuning.evaluation.asking.store import SETTINGS_FILE as EVALUATION_FILE
 from cctuning.generation.rules import prepare_to_save
 from cctuning.pretrained.architectures import architecture_of
 from cctuning.pretrained.four_bits import check_installed, check_not_quantised
+from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import ORIGIN_FILE, identity_of
-from cctuning.pretrained.kinds import CARD_FILE
+from cctuning.pretrained.kinds import CARD_FILE, kind_of
 from cctuning.pretrained.loading import check_model, load_generation_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
 from cctuning.reporting.settings_table import settings_table
@@ -116,6 +117,11 @@ def train_model(recipe: TrainRecipe) -> Result:
         if recipe.connection.enabled:
             architecture_of(config.get_text_config().model_type)
         tokenizer = load_tokenizer(name, **where_from)
+        if kind_of(model_folder(name)).run:
+            console.warn(
+                f"model_name_or_path={name} is a connected model: this run begins with its weights, and "
+                f"{'a connection that is new' if recipe.connection.enabled else 'without its connection'}"
+            )
     prompts = choose_prompts(tokenizer, recipe.template, recipe.template_arguments, warn=console.warn)
     examples, held_out, problems = load_examples(recipe, prompts)
     say_what_is_odd(examples, tokenizer)

@@ -19,7 +19,7 @@ def choose_mode(model: str, inference: str) -> str:
     if inference == "auto":
         if kind.run:
             raise ValueError(
-                f"{model} has a Decision Maker and no Transform Matrix: evaluate {export_of(model)}, or set "
+                f"{model} has a connection and no Transform Matrix: evaluate {export_of(model)}, or set "
                 "inference=bilingual, translated or none"
             )
         return "monolingual" if kind.exported else "none"

@@ -158,6 +158,16 @@ def test_the_card_names_base_model_rows_and_settings(finished, base):
 # --- Starting, continuing, starting anew --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("connected", "said"), [("true", "that is new"), ("false", "without its")])
+def test_a_run_that_starts_from_a_connected_one_says_what_is_not_taken_along(
+    finished, arguments, connected, said
+):
+    changes = {"model_name_or_path": finished, "connection__enabled": connected, "dry_run": "true"}
+    ended = call(train, *arguments(**changes))
+    assert ended.status == 0, ended.err
+    assert f"model_name_or_path={finished}" in ended.out and said in " ".join(ended.out.split())
+
+
 def test_a_finished_run_is_not_written_over(finished, arguments):
     before = (finished / "model.safetensors").read_bytes()
     ended = call(train, *arguments(output_dir=finished, save_strategy="epoch"))
