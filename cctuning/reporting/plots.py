@@ -84,7 +84,8 @@ def png_address(figure: Figure) -> str:
 def _take_texts_as_they_are(figure: Figure) -> None:
     """A dollar sign begins no formula, and long titles have several lines: names come from outside."""
     for title in figure.texts:
-        title.set_wrap("$" not in title.get_text())  # matplotlib would measure a formula
+        # matplotlib would measure a formula, and has no room for upright lines beside the left edge.
+        title.set_wrap("$" not in title.get_text() and title.get_rotation() == 0)
     axes = [axis for own in figure.axes for axis in (own.xaxis, own.yaxis)]
     powers = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
     formulas = {

@@ -52,6 +52,16 @@ def test_a_title_that_is_wider_than_its_figure_is_broken(tmp_path):
     assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
 
 
+def test_labels_of_all_axes_are_inside_of_the_figure(tmp_path):
+    with style():
+        figure, _ = subplots((7, 3), 1, 2)
+        labels = [figure.supylabel("source layer, from 0"), figure.supxlabel("target layer, from 0")]
+        save(figure, tmp_path / "a.png")
+    for label in labels:
+        box = label.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
 def test_a_dollar_sign_begins_no_formula_but_powers_stay(tmp_path):
     with style():
         figure, axes = subplots((4, 3))

@@ -113,7 +113,8 @@ def _with_strategies(
 ) -> Figure:
     for axes, language in zip(grid, languages, strict=True):
         _mark(axes, pairs.get(language, {}))
-    head(figure, title, list(map(_sign, _SIGNS)), list(_SIGNS), columns=len(_SIGNS))
+    names = [strategy.replace("_", " ") for strategy in _SIGNS]
+    head(figure, title, list(map(_sign, _SIGNS)), names, columns=len(_SIGNS))
     return figure
 
 
