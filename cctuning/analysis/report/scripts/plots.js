@@ -139,7 +139,7 @@ function strategyMarks(grid) {
   return Object.entries(grid.strategies).map(([name, [source, target]]) => ({
     type: "scatter",
     mode: "markers",
-    name: label(name),
+    name: label(name.replaceAll("_", " ")),
     x: [target],
     y: [source],
     hoverinfo: "skip",
