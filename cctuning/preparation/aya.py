@@ -114,8 +114,7 @@ def _record(row: AyaRow) -> Record:
     return dict.fromkeys(COLUMNS) | fields | {"instruction_en": english, "output": row.response}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare aya", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", nargs="?", default=AYA, help="hub data set, or files of it (default: %(default)s)")
     add("--split", default="train", help="of the data set (default: %(default)s)")
@@ -134,10 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         help="characters of prompt and response (default: %(default)s)",
     )
     add("--seed", type=int, default=42, help="of the draw (default: %(default)s)")
-    return parser
 
 
-main = script(_parser, _prepare)
+main = script("aya", __doc__, _add_arguments, _prepare)
 
 if __name__ == "__main__":
     raise SystemExit(main())

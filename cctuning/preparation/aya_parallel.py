@@ -224,8 +224,7 @@ def _sha256(text: str) -> str:
     return text.lower()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare aya_parallel", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--write",
@@ -253,10 +252,9 @@ def _parser() -> argparse.ArgumentParser:
         default=CONFIDENCE,
         help="a language that is identified less surely stays unknown (default: %(default)s)",
     )
-    return parser
 
 
-main = script(_parser, _prepare, stopped="stopped; the same command goes on")
+main = script("aya_parallel", __doc__, _add_arguments, _prepare, stopped="stopped; the same command goes on")
 
 if __name__ == "__main__":
     raise SystemExit(main())

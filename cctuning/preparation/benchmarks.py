@@ -190,12 +190,7 @@ def _table(benchmark: Benchmark, items: dict[str, list[Item]], issues: dict[str,
     return RecordTable(["language", "items", "faults"], rows).screen(text=(0, 2), title=benchmark.title)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cctuning prepare benchmarks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("benchmarks", nargs="+", metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     add(
@@ -219,10 +214,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--translator", choices=KINDS, help="what writes the parallel texts that the hub does not have")
     add("--translator-model", metavar="MODEL", help="its folder, hub name or file")
     add("--seed", type=int, default=SEED, help=f"of the samples (default: {SEED}, the papers')")
-    return parser
 
 
-main = script(_parser, _run, stopped="stopped: the same command goes on with the files that are missing")
+main = script(
+    "benchmarks",
+    __doc__,
+    _add_arguments,
+    _run,
+    stopped="stopped: the same command goes on with the files that are missing",
+    keep_lines=True,
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -126,8 +126,7 @@ def _print_problems(problems: Sequence[Problem], shown: int, console: PlainConso
         console.print(f"  and {len(problems) - shown} more")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare check", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser)
     add = parser.add_argument
     add("--plain", action="store_true", help="rows without an English side, for training without connection")
@@ -144,10 +143,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="also compare the files of FOLDER with its manifest.json: missing or changed ones give status 1",
     )
-    return parser
 
 
-main = script(_parser, lambda options, command: _check(options))
+main = script("check", __doc__, _add_arguments, lambda options, command: _check(options))
 
 if __name__ == "__main__":
     raise SystemExit(main())

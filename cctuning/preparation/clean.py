@@ -110,8 +110,7 @@ def _print(removed: Sequence[dict[str, Any]], short: int, console: PlainConsole)
         console.print(f"{short} questions of benchmarks are too short to be looked for")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare clean", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser)
     add = parser.add_argument
     add("--write", type=rows_file, required=True, metavar="FILE", help="where the rows go that are kept")
@@ -135,10 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a row holds a question if it has at least this share of it (default: %(default)s)",
     )
     add("--seed", type=int, default=1, help="of the hash functions (default: %(default)s)")
-    return parser
 
 
-main = script(_parser, _clean)
+main = script("clean", __doc__, _add_arguments, _clean)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -21,19 +21,27 @@ _REPAIR = "Repair them, or write the others to a file: cctuning prepare check DA
 
 
 def script(
-    new_parser: Callable[[], argparse.ArgumentParser],
+    name: str,
+    description: str | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
     work: Callable[[argparse.Namespace, list[str]], int],
     *,
+    keep_lines: bool = False,
     stopped: str = "stopped",
 ) -> Callable[..., int]:
     """The `main(arguments)` of a script, which returns its exit status; without arguments, of the process's.
 
-    `work` gets the options, and the command as it was typed, for the manifest. Errors and signals end it as
-    they end a command (see `run`), but with status 2 in place of 1.
+    `--help` shows the `description` as one paragraph, or with `keep_lines` line by line. `work` gets the
+    options, and the command as it was typed, for the manifest. Errors and signals end it as they end a
+    command (see `run`), but with status 2 in place of 1.
     """
+    lines = argparse.RawDescriptionHelpFormatter if keep_lines else argparse.HelpFormatter
 
     def main(arguments: Sequence[str] | None = None) -> int:
-        parser = new_parser()
+        parser = argparse.ArgumentParser(
+            prog=f"cctuning prepare {name}", description=description, formatter_class=lines
+        )
+        add_arguments(parser)
         options = parser.parse_args(arguments)
         command = [*parser.prog.split(), *(sys.argv[1:] if arguments is None else arguments)]
         status: list[int] = []

@@ -282,12 +282,7 @@ def _question(row: Row) -> Item:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cctuning prepare held_out",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser)
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="folder of the rows and the questions")
@@ -298,10 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--questions", type=whole_number, default=100, help="of a kind in a language (default: 100)")
     add("--per_answer", type=whole_number, default=6, help="items with one English answer (default: 6)")
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
-    return parser
 
 
-main = script(_parser, _prepare)
+main = script("held_out", __doc__, _add_arguments, _prepare, keep_lines=True)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -84,12 +84,7 @@ def _metrics(benchmark: Benchmark, line: str) -> str:
     return "\n".join(line.format(f"{metric.name}_{metric.rule}") for metric in benchmark.metrics)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cctuning prepare lm_eval_tasks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         type=Path,
@@ -97,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("outputs/lm_eval_tasks"),
         help="where the files go (default: outputs/lm_eval_tasks)",
     )
-    return parser
 
 
-main = script(_parser, lambda options, command: _write(options.output))
+main = script(
+    "lm_eval_tasks", __doc__, _add_arguments, lambda options, command: _write(options.output), keep_lines=True
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

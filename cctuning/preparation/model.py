@@ -112,8 +112,7 @@ def _copy_of_run(run: Path, output: Path) -> None:
             shutil.copyfile(run / name, output / name)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare model", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "model",
@@ -141,10 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="chat templates in which these texts are read, as in training recipes (default: auto)",
     )
-    return parser
 
 
-main = script(_parser, _convert)
+main = script("model", __doc__, _add_arguments, _convert)
 
 if __name__ == "__main__":
     raise SystemExit(main())

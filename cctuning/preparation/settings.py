@@ -153,12 +153,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cctuning prepare settings",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("setting", choices=SETTINGS, help="what is added")
     add_row_arguments(parser)
     parser.add_argument(
@@ -167,10 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", type=rows_file, required=True, metavar="FILE", help="where the added rows go"
     )
-    return parser
 
 
-main = script(_parser, _prepare)
+main = script("settings", __doc__, _add_arguments, _prepare, keep_lines=True)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -190,8 +190,7 @@ def _engine_argument(text: str) -> tuple[str, Any]:
     return name, yaml.safe_load(value)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare translate", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser, english=False)  # it is what is to be made
     add = parser.add_argument
     add("--output", type=rows_file, required=True, metavar="FILE", help="where the rows go")
@@ -232,10 +231,15 @@ def _parser() -> argparse.ArgumentParser:
         help="what becomes of a row with a faulty translation; it is listed in both cases",
     )
     add("--cache", type=Path, metavar="FILE", help="default: beside the output, .translations.jsonl")
-    return parser
 
 
-main = script(_parser, _run, stopped="stopped; the same command goes on, what was translated is kept")
+main = script(
+    "translate",
+    __doc__,
+    _add_arguments,
+    _run,
+    stopped="stopped; the same command goes on, what was translated is kept",
+)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -104,7 +104,3 @@ def _right(question: ProbeQuestion, swept: Sweep) -> list[float] | list[None]:
         place = list(question.item.options or ()).index(question.item.answers[0])
         scored = scored[:, place : place + 1]
     return right_log_probabilities(scored).tolist()
-
-
-def _by_answer(distinct: Sequence[tuple[int, ...]], values: Tensor) -> dict[tuple[int, ...], Any]:
-    return dict(zip(distinct, values.tolist(), strict=True))

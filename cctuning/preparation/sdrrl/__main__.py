@@ -20,8 +20,7 @@ def _make(options: argparse.Namespace, command: list[str]) -> int:
     return make(options, command)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cctuning prepare sdrrl", description=__doc__)
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser)
     add = parser.add_argument
     add(
@@ -71,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the weights")
     add("--use-cpu", action="store_true", help="even where there is a GPU")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
-    return parser
 
 
 def _lexicon(text: str) -> tuple[str, Path]:
@@ -88,7 +86,7 @@ def _share(text: str) -> tuple[str, float]:
     return kind, share(number)
 
 
-main = script(_parser, _make, stopped="stopped; the same command goes on from here")
+main = script("sdrrl", __doc__, _add_arguments, _make, stopped="stopped; the same command goes on from here")
 
 if __name__ == "__main__":
     raise SystemExit(main())
