@@ -137,7 +137,7 @@ def answer(
 def grid(
     model: PreTrainedModel, source_ids: Tensor, target_ids: Tensor, sublayer: str, max_new_tokens: int
 ) -> Tensor:
-    """(L * L, new): row i * L + j is the swap (i, j), padded with the pad token after its end token."""
+    """(L * L, new): row i * L + j is the swap (i, j). No row may end before the others."""
     layers, at = range(len(layers_of(model))), len(target_ids) - 1
     outputs = source_outputs(model, source_ids, sublayer)
     rows = [
@@ -145,8 +145,7 @@ def grid(
         for source in layers
         for target in layers
     ]
-    pad = model.generation_config.pad_token_id
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+    return torch.stack(rows)
 
 
 @torch.no_grad()

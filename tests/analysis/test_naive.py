@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from tests.analysis.naive import grid, option_log_probabilities, replaced, source_outputs, transplant
-from tests.models import ARCHITECTURES, PAD, VOCABULARY, build, random_ids
+from tests.analysis.naive import option_log_probabilities, replaced, source_outputs, transplant
+from tests.models import ARCHITECTURES, VOCABULARY, build, random_ids
 from tests.naive import layers_of, recorded
 
 pytestmark = pytest.mark.usefixtures("no_float32")
@@ -113,33 +113,3 @@ def test_llama_by_hand(sublayer, swaps):
     torch.testing.assert_close(scores[:-1], first[some], rtol=1e-10, atol=1e-10)
     steps = logits.log_softmax(-1)[len(TARGET) - 1 :]
     torch.testing.assert_close(scores[-1], steps.max(-1).values.sum(), rtol=1e-10, atol=1e-10)
-
-
-def test_the_rows_of_a_grid():
-    model = build("llama")
-    rows = grid(model, SOURCE, TARGET, "ffn", 5).tolist()
-    assert len(rows) == 9
-    assert rows[1] == transplant(model, SOURCE, TARGET, [(0, 1)], "ffn", 5).tolist()
-    assert rows[3] == transplant(model, SOURCE, TARGET, [(1, 0)], "ffn", 5).tolist()
-    assert rows[1] != rows[3]
-
-
-def test_rows_are_padded_after_the_end_token():
-    model = build("llama")
-    rows = grid(model, SOURCE, TARGET, "ffn", 8)
-    end = int(rows[0, 2])
-    model.generation_config.eos_token_id = end
-    for before, after in zip(rows.tolist(), grid(model, SOURCE, TARGET, "ffn", 8).tolist(), strict=True):
-        length = before.index(end) + 1 if end in before else len(before)
-        expected = before[:length] + [PAD] * (len(before) - length)
-        assert after == expected[: len(after)]
-        assert not any(expected[len(after) :])
-
-
-def test_logits_processors_of_the_generation_config_apply():
-    model = build("llama")
-    before = transplant(model, SOURCE, TARGET, [(0, 1)], "ffn", 12).tolist()
-    assert len({*before, *TARGET.tolist()}) < len(before) + len(TARGET)
-    model.generation_config.no_repeat_ngram_size = 1
-    tokens = transplant(model, SOURCE, TARGET, [(0, 1)], "ffn", 12).tolist()
-    assert len({*tokens, *TARGET.tolist()}) == len(tokens) + len(TARGET)
