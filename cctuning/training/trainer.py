@@ -106,51 +106,40 @@ class CCTuningTrainer(ResumableTrainer):
     ) -> None:
         args = copy.copy(args)  # the caller's stay as they are
         _refuse(args, kwargs)
-        if not getattr(model, "is_loaded_in_4bit", False):
+        in_four_bits = getattr(model, "is_loaded_in_4bit", False)
+        if not in_four_bits:
             check_not_quantised(model.config)
         connected = is_connected(model)
         if connected and is_deepspeed_zero3_enabled():
-            # ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost.
-            for module in model.trained_modules.values():
-                module.to(model.dtype)
+            _give_one_dtype(model)
         if data_collator is None:
+            pad_token_id = _pad_token_id(processing_class)
             data_collator = ParallelCollator(
-                pad_token_id=_pad_token_id(processing_class),
-                english=connected,
-                english_buckets=english_buckets,
+                pad_token_id=pad_token_id, english=connected, english_buckets=english_buckets
             )
         self.decision_maker_lr_multiplier = decision_maker_lr_multiplier
         self.gate_lr_multiplier = gate_lr_multiplier
         self.monolingual_refit_steps = monolingual_refit_steps
         self.score = score
+        self._aligned_rows: Tensor | None = None  # of the step
         # Of a stream, its first examples stand for all where some are looked at.
         self.stream = train_dataset if isinstance(train_dataset, StreamedExamples) else None
         if self.stream is not None:
             train_dataset, args.train_sampling_strategy = self.stream.first, "sequential"
         sets = {"train": train_dataset, "eval": eval_dataset}
-        aligned = connected and model.connection.alignment > 0
+        without_response = {"train"} if connected and model.connection.alignment > 0 else set()
         self.examples = {
             mode: _examples(
                 rows,
                 processing_class,
                 args.max_length,
                 english=connected,
-                response=not (aligned and mode == "train"),
+                response=mode not in without_response,
             )
             for mode, rows in sets.items()
             if rows is not None
         }
-        every = [example for examples in self.examples.values() for example in examples]
-        check_vocabulary(
-            every,
-            processing_class,
-            pad_token_id=_pad_token_id(processing_class),
-            vocab_size=model.config.get_text_config().vocab_size,
-        )
-        self._aligned_rows: Tensor | None = None  # of the step
-        languages = languages_of(every)
-        if self.stream is not None:
-            languages = self.stream.languages = [*languages, OTHER_LANGUAGES]
+        languages = self._checked_languages(processing_class, model.config.get_text_config().vocab_size)
         self.statistics = {mode: RunningStatistics(languages) for mode in ("train", "eval")}
         tokenized = {
             f"{mode}_dataset": training_set(examples, languages) for mode, examples in self.examples.items()
@@ -166,11 +155,8 @@ class CCTuningTrainer(ResumableTrainer):
             **tokenized,
             **kwargs,
         )
-        if getattr(model, "is_loaded_in_4bit", False):
-            # TRL has rounded what is trained to bfloat16, where small steps would be lost.
-            for weight in self.model.parameters():
-                if weight.requires_grad:
-                    weight.data = weight.data.float()
+        if in_four_bits:
+            _keep_small_steps(self.model)
         if self.stream is not None:  # which TRL would not take
             self.train_dataset = self.stream
         # For `compute_loss`, which takes the step's label tokens whatever the model does.
@@ -180,6 +166,15 @@ class CCTuningTrainer(ResumableTrainer):
             self.data_collator = dataclasses.replace(self.data_collator, english_buckets=1)
         if self.pop_callback(ProgressCallback):
             self.add_callback(TrainingBar())
+
+    def _checked_languages(self, tokenizer: Any, vocab_size: int) -> list[str]:
+        """The languages of all examples, whose tokens the model has to know."""
+        every = [example for examples in self.examples.values() for example in examples]
+        check_vocabulary(every, tokenizer, pad_token_id=_pad_token_id(tokenizer), vocab_size=vocab_size)
+        languages = languages_of(every)
+        if self.stream is not None:
+            languages = self.stream.languages = [*languages, OTHER_LANGUAGES]
+        return languages
 
     @property
     def connection_model(self) -> Any:
@@ -457,6 +452,19 @@ def _refuse(args: SFTConfig, options: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if value not in (None, 0, "nll"):
             raise ValueError(f"{name}={value} is another loss than the method's: leave it out")
+
+
+def _give_one_dtype(model: Any) -> None:
+    """ZeRO-3 takes weights of one dtype. Its optimizer has each in float32 too: no small step is lost."""
+    for module in model.trained_modules.values():
+        module.to(model.dtype)
+
+
+def _keep_small_steps(model: Any) -> None:
+    """Trains in float32 again what TRL has rounded to bfloat16, where small steps would be lost."""
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
 
 
 def _row_sums(outputs: Any) -> RowSums:

@@ -279,7 +279,7 @@ def test_what_is_overridden_still_exists():
         ours = {
             "__init__", "own_state", "restore_own_state", "_note", "_each_row_once", "_restore",
             "_non_finite_message", "_sum_over_processes", "_measure_statistics", "_load_connection", "_refit",
-            "_passes", "_alignment_loss",
+            "_passes", "_alignment_loss", "_checked_languages",
         }  # fmt: skip
         for name in overridden - ours:
             assert hasattr(SFTTrainer, name), name
