@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from cctuning.analysis.cells.grid import GridKey
@@ -70,28 +71,12 @@ def probe_model(recipe: ProbeRecipe) -> Result:
     rules = choose_rules(recipe.model, prompts, trust_remote_code=recipe.trust_remote_code, warn=console.warn)
     if recipe.question is not None:
         return probe_question(recipe, prompts, lambda: load(recipe, prompts).to(state.device))
-    positions = positions_of(config)
-    pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
-    unseen = []
-    if recipe.unseen is not None:
-        unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
-        check_same_sets(pilot, unseen)
-    check_positions(recipe.positions, [*pilot, *unseen])
-    if recipe.log_likelihood:
-        check_options([*pilot, *unseen])
-    # Before the questions are asked, which takes long.
-    prompted = tasks_by_prompting(recipe, unseen, prompts, positions)
-    baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *prompted))
-    warn_of_known_issues(recipe, pilot, unseen)
-    token_ids = {probe.task.name: probe.task.prompts() for probe in (*pilot, *unseen)}
-    if unknown := unknown_tokens_warning(tokenizer, token_ids):
+    questions = read_questions(recipe, prompts, positions_of(config))
+    if unknown := unknown_tokens_warning(tokenizer, questions.prompts()):
         console.warn(unknown)
-    tasks = [probe.task for probe in (*pilot, *unseen)]
-    if recipe.option_scores and (joined := joined_options_warning(tasks)):
-        console.warn(joined)
     folder = StudyFolder(recipe.output_dir or beside_model(recipe.model, "probing", recipe.run_name))
     if recipe.dry_run:
-        show(recipe, folder, pilot, unseen, config.get_text_config().num_hidden_layers, tokenizer)
+        show(recipe, folder, questions, config.get_text_config().num_hidden_layers, tokenizer)
         return Result()
     with only_run_in(folder.path) if state.is_main_process else nullcontext():
         # The first one's: another machine's cache may know a hub name by another commit.
@@ -116,7 +101,26 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             tuple(recipe.also_targets),
             recipe.log_likelihood,
         )
-        return Result(folder.path, probe(recipe, study, pilot, unseen, prompted, baselines))
+        return Result(folder.path, probe(recipe, study, questions))
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a study asks, and the evaluations that stand beside it."""
+
+    pilot: Sequence[ProbeTask]
+    unseen: Sequence[ProbeTask]
+    prompted: Mapping[str, tuple[list[Task], GenerationSettings]]  # the unseen ones, by prompting
+    baselines: Mapping[str, Evaluation]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Those of pilot and unseen questions."""
+        return [probe.task for probe in (*self.pilot, *self.unseen)]
+
+    def prompts(self) -> dict[str, Iterator[list[int]]]:
+        """The token ids of all prompts, by task."""
+        return {task.name: task.prompts() for task in self.tasks}
 
 
 def check_packages() -> None:
@@ -125,6 +129,25 @@ def check_packages() -> None:
         importlib.import_module("plotly")
         importlib.import_module("sklearn")
     identify(["a"])
+
+
+def read_questions(recipe: ProbeRecipe, prompts: PromptFormat, positions: int | None) -> Questions:
+    """All that will be asked, checked before anything is, which takes long."""
+    pilot = read_tasks(recipe, recipe.pilot, recipe.limit, prompts, positions)
+    unseen = []
+    if recipe.unseen is not None:
+        unseen = read_tasks(recipe, recipe.unseen, recipe.unseen_limit, prompts, positions)
+        check_same_sets(pilot, unseen)
+    check_positions(recipe.positions, [*pilot, *unseen])
+    if recipe.log_likelihood:
+        check_options([*pilot, *unseen])
+    prompted = tasks_by_prompting(recipe, unseen, prompts, positions)
+    baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *prompted))
+    warn_of_known_issues(recipe, pilot, unseen)
+    questions = Questions(pilot, unseen, prompted, baselines)
+    if recipe.option_scores and (joined := joined_options_warning(questions.tasks)):
+        console.warn(joined)
+    return questions
 
 
 def read_tasks(
@@ -237,18 +260,12 @@ def load(recipe: ProbeRecipe, prompts: PromptFormat) -> Any:
     return model
 
 
-def probe(
-    recipe: ProbeRecipe,
-    study: Study,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
-    prompted: Mapping[str, tuple[list[Task], GenerationSettings]],
-    baselines: Mapping[str, Evaluation],
-) -> dict[str, Any]:
+def probe(recipe: ProbeRecipe, study: Study, questions: Questions) -> dict[str, Any]:
     """Sweeps the pilot, tries the pairs that it chose, and writes what comes of both.
 
     Returns the summary, on the first process.
     """
+    pilot, unseen = questions.pilot, questions.unseen
     sublayers = ", ".join(study.sublayers)
     times = len(study.sublayers)
     with progress_bar(f"pilot questions, {sublayers}", times * count(pilot), console=console) as bar:
@@ -265,11 +282,11 @@ def probe(
                 study.sweep_grids(UNSEEN, unseen, bar.advance)
             else:
                 study.sweep_pairs(UNSEEN, unseen, pairs, bar.advance)
-        ask_by_prompting(study, prompted)
+        ask_by_prompting(study, questions.prompted)
     if study.shard.rank != 0:
         return {}
     tasks = {PILOT: pilot, CONTROL: controls, UNSEEN: unseen}
-    return write_findings(recipe, study, tasks, pairs, baselines)
+    return write_findings(recipe, study, tasks, pairs, questions.baselines)
 
 
 def chosen_pairs(study: Study, pilot: Sequence[ProbeTask]) -> dict[GridKey, StrategyPairs]:
@@ -319,18 +336,11 @@ def ask_by_prompting(study: Study, prompted: Mapping[str, tuple[list[Task], Gene
             )
 
 
-def show(
-    recipe: ProbeRecipe,
-    folder: StudyFolder,
-    pilot: Sequence[ProbeTask],
-    unseen: Sequence[ProbeTask],
-    layers: int,
-    tokenizer: Any,
-) -> None:
+def show(recipe: ProbeRecipe, folder: StudyFolder, questions: Questions, layers: int, tokenizer: Any) -> None:
     """Prints what a study would ask and what that costs, without asking it."""
     console.print(
         cost_table(
-            pilot,
+            questions.pilot,
             layers,
             0 if recipe.log_likelihood else recipe.max_new_tokens,
             len(recipe.sublayers),
@@ -339,8 +349,8 @@ def show(
         )
     )
     console.print(settings_table(recipe, output_dir=str(folder.path)))
-    if unseen:
-        console.print(f"Chosen pairs would be tried on {count(unseen):,} unseen questions.")
+    if questions.unseen:
+        console.print(f"Chosen pairs would be tried on {count(questions.unseen):,} unseen questions.")
     heading = "source, where activations come from:"
-    console.print(question_panel(pilot[0].task, tokenizer, parallel=heading))
+    console.print(question_panel(questions.pilot[0].task, tokenizer, parallel=heading))
     console.print("Nothing was asked.")

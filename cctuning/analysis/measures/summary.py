@@ -1,5 +1,6 @@
 """All measures of a study as one dictionary, the content of summary.json: docs/xtransplant_measures.md."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -86,24 +87,37 @@ def summarise(
             summary[measure].setdefault(sublayer, {})[name] = _plain(quantities)
         for measure, by_language in _chosen(group, seed).items():
             summary[measure].setdefault(sublayer, {})[name] = by_language
-        for other, other_group in _of_benchmark(groups, name).items():
-            if other == sublayer:
-                break  # those that follow are compared with this one in their turn
-            common = {language: grid for language, grid in other_group.items() if language in group}
-            differences = measure_sublayers(common, group, resampling) if common else {}
+        for other, differences in _from_earlier(groups, sublayer, name, resampling).items():
             summary["sublayers"].setdefault(f"{sublayer}-{other}", {})[name] = _plain(differences)
     for name in benchmarks if connectable else ():
         of_name = _of_benchmark(groups, name), _of_benchmark(controls, name)
         if proposal := propose(*of_name, _of_benchmark(resamplings, name), centre):
             summary["proposals"][name] = _plain(asdict(proposal))
-    unseen: dict[str, list[Applied]] = {}
-    for answered in applied:
-        unseen.setdefault(answered.sublayer, []).append(answered)
-    for sublayer, together in unseen.items():
+    for sublayer, together in _by_sublayer(applied).items():
         summary["unseen"][sublayer] = _plain(
             compare_unseen(together, others, settings=settings, centre=centre, seed=seed)
         )
     return summary
+
+
+def _from_earlier(
+    groups: Groups, sublayer: str, benchmark: str, resampling: Resampling
+) -> dict[str, dict[str, Any]]:
+    """A sub-layer's differences from each one before it, of a benchmark in the languages of both."""
+    of_benchmark = _of_benchmark(groups, benchmark)
+    group = of_benchmark[sublayer]
+    differences: dict[str, dict[str, Any]] = {}
+    for other in itertools.takewhile(lambda other: other != sublayer, of_benchmark):
+        common = {language: grid for language, grid in of_benchmark[other].items() if language in group}
+        differences[other] = measure_sublayers(common, group, resampling) if common else {}
+    return differences
+
+
+def _by_sublayer(applied: Iterable[Applied]) -> dict[str, list[Applied]]:
+    together: dict[str, list[Applied]] = {}
+    for answered in applied:
+        together.setdefault(answered.sublayer, []).append(answered)
+    return together
 
 
 def _of_benchmark(of_each: Mapping[tuple[str, str], T], benchmark: str) -> dict[str, T]:
