@@ -226,12 +226,6 @@ def test_a_folder_without_rows(tmp_path):
         read(tmp_path)
 
 
-def test_a_file_that_is_named_twice(tmp_path):
-    write_lines(tmp_path / "a.jsonl")
-    with pytest.raises(DataError, match="twice"):
-        read(tmp_path, tmp_path / "a.jsonl")
-
-
 def test_no_name_at_all():
     with pytest.raises(DataError, match="no data"):
         find_sources([])

@@ -73,12 +73,6 @@ row(
 
 SECOND = "data/MKQA/sw.jsonl, row 2"
 
-row(
-    "more bad rows than are shown",
-    "30 bad items … data/MKQA/sw.jsonl, row 1, … 10 more",
-    file,
-    lines(*({**MKQA, "id": number, "answer": [""]} for number in range(30))),
-)
 
 # --- Known issues -------------------------------------------------------------------------------------------
 

@@ -96,17 +96,10 @@ def a_single_English_prompt_centred(folder: Path) -> list[str]:
 
 row("UTF-16 without a byte order mark", "rows.jsonl … UTF-8 … UTF-16", run_on, GOOD.encode("utf-16-le"))
 row("UTF-32", "rows.jsonl … UTF-32 … save it as UTF-8", run_on, GOOD.encode("utf-32"))
-row(
-    "Latin-1",
-    "2 bad rows … rows.jsonl, row 1: … UTF-8 … byte 92 … rows.jsonl, row 2: … UTF-8 … byte 193",
-    run_on,
-    lines({**ROW, "output": "Zürich"}, {**OTHER, "output": "Köln"}).encode("latin-1"),
-)
 row("NUL bytes in a line", "rows.jsonl, row 2: … JSON … column 95", run_on, GOOD.replace("Tana", "Ta\0na"))
 
 # --- Values -------------------------------------------------------------------------------------------------
 
-row("a null output", "rows.jsonl, row 2, output: … null … on_bad_row=skip", changed, output=None)
 row(
     "a special token in a text",
     "rows.jsonl, row 2, instruction: … '<|eot_id|>' … special token",
@@ -129,14 +122,6 @@ row(
     "an English prompt over its length",
     "rows.jsonl, row 2, instruction_en: … 232 tokens … english_cutoff_len=50",
     lambda folder: [*changed(folder, instruction_en="z " * 100), "english_cutoff_len=50"],
-)
-row(
-    "bad rows alone, skipped",
-    "nothing is left … rows.jsonl … rows.jsonl, row 1, output: … empty",
-    lambda folder: [
-        *run_on(folder, lines({**ROW, "output": ""}, {**OTHER, "output": None})),
-        "on_bad_row=skip",
-    ],
 )
 
 # --- JSON ---------------------------------------------------------------------------------------------------
@@ -192,7 +177,6 @@ row("blank lines", "rows.jsonl: … no rows", run_on, "\n \n\t\n")
 row("an empty list", "rows.json: … no rows", run_on, "[]", "rows.json")
 row("gzip not named .gz", "rows.jsonl … compressed … .jsonl.gz", run_on, gzip.compress(GOOD.encode()))
 row("Parquet named .jsonl", "rows.jsonl … Parquet … .parquet", run_on, SHORT)
-row("Parquet cut short", "rows.parquet … Parquet", run_on, SHORT[:-30], "rows.parquet")
 row(
     "Parquet with other columns",
     "rows.parquet … no column 'instruction' … inputs, targets … columns.instruction=NAME",

@@ -29,19 +29,6 @@ def asked(folder: Path, *more: str, model: str = "base") -> list[str]:
 # --- Recipes ------------------------------------------------------------------------------------------------
 
 row(
-    "a recipe that does not exist",
-    "no recipe 'xnil' (on the command line) … did you mean 'xnli' … available:",
-    lambda folder: ["recipe=xnil", "model=base"],
-    status=2,
-)
-row(
-    "a key that does not exist",
-    "unknown key 'prompt' (on the command line) … did you mean 'prompting'",
-    asked,
-    "prompt=cot",
-    status=2,
-)
-row(
     "a benchmark that does not exist",
     "benchmark 'xnil' … xnli, … did you mean 'xnli'",
     asked,

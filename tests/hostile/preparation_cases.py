@@ -46,15 +46,6 @@ def to_out(*words: str) -> tuple[str, ...]:
 # --- Rows, and where they go --------------------------------------------------------------------------------
 
 settings(
-    "rows that do not exist",
-    "row.jsonl does not exist … did you mean 'rows.jsonl'",
-    on_rows,
-    "mt",
-    "row.jsonl",
-    "--write",
-    "out.jsonl",
-)
-settings(
     "bad rows",
     "1 bad row … rows.jsonl, row 2, instruction: … empty … check",
     on_rows,

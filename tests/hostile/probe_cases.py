@@ -52,12 +52,6 @@ def asked(folder: Path, *more: str, change: Callable[[Path], object] = lambda fo
 # --- Recipes ------------------------------------------------------------------------------------------------
 
 row(
-    "a recipe that does not exist",
-    "no recipe 'tinny' (on the command line) … did you mean 'tiny' … available:",
-    lambda folder: ["recipe=tinny", "model=base"],
-    status=2,
-)
-row(
     "a question without its right answer",
     "answer= is missing",
     lambda folder: ["model=base", "question=Swali?", "english=Question?"],

@@ -32,7 +32,6 @@ def run(folder: Path, *more: str) -> list[str]:
 
 LAUGHS = [f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]" for level in range(1, 10)]
 
-row("no YAML", "mine.yaml … YAML … line 1", recipe, "data: [rows.jsonl\n")
 row("tabs as indentation", "mine.yaml … YAML … line 2", recipe, "lora:\n\tr: 8\n")
 row("one word", "learning_rate=null (in mine.yaml) … float", recipe, "learning_rate\n")
 row("one number", "mine.yaml … YAML", recipe, "0\n")
@@ -91,7 +90,6 @@ row(
     recipe,
     "max_seq_length: 2048\n",
 )
-row("a key of another program", "unknown key 'packing' … because", recipe, "packing: true\n")
 row("a key of another command", "unknown key 'pairs' … a key of cctuning fit", run, "pairs=10")
 row(
     "a recipe of another command",
@@ -116,12 +114,6 @@ row(
     run,
     "cutoff_len=" + "9" * 10_000,
 )
-row(
-    "an option that is none",
-    "lr_scheduler_type (on the command line): 'cosin' … cosine | … did you mean 'cosine'",
-    run,
-    "lr_scheduler_type=cosin",
-)
 row("a list for one value", "run_name=['a', 'b'] (in mine.yaml) … str", recipe, "run_name: [a, b]\n")
 row(
     "keys for a list",
@@ -137,7 +129,6 @@ row(
     "data: [[rows.jsonl]]\n",
     "model_name_or_path=base",
 )
-row("a language that is none", "language='Swahili' … language code", run, "language=Swahili", status=1)
 
 # --- Paths --------------------------------------------------------------------------------------------------
 
@@ -157,12 +148,6 @@ row(
     "a NUL in the output folder's name",
     "output_dir='a\\x00b' (in mine.yaml) … NUL",
     lambda folder: [word for word in recipe(folder, 'output_dir: "a\\0b"\n') if word != "output_dir=out"],
-)
-row(
-    "a checkpoint that is none",
-    "resume (on the command line): 'latest' … auto | never | PATH",
-    run,
-    "resume=latest",
 )
 row("an empty model name", "model_name_or_path= (on the command line) … no value", run, "model_name_or_path=")
 

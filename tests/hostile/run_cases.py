@@ -267,38 +267,38 @@ row(
 )
 
 
-@TABLE.case("model=exported: exported/config.json: cctuning.transform_rank … from 1 to hidden_size=32")
-def factors_of_more_than_the_hidden_size(folder: Path) -> list[str]:
+def with_settings(folder: Path, **changes: Any) -> list[str]:
+    """Asking `exported` with these among its settings."""
     path = models.exported(folder) / "config.json"
-    settings = json.loads(path.read_text())["cctuning"]
-    models.edit(path, cctuning=settings | {"transform_per_layer": True, "transform_rank": 33})
+    models.edit(path, cctuning=json.loads(path.read_text())["cctuning"] | changes)
     return asked("exported")
 
 
-@TABLE.case(f"model=exported: … {W_T} is (32, 32) … (3, 32, 32)")
-def one_matrix_in_the_place_of_each_layers(folder: Path) -> list[str]:
-    path = models.exported(folder) / "config.json"
-    settings = json.loads(path.read_text())["cctuning"]
-    models.edit(path, cctuning=settings | {"transform_per_layer": True})
-    return asked("exported")
-
-
-@TABLE.case("model=exported: exported/config.json: cctuning.into_english.wordings … {text}")
-def words_without_a_place_for_the_prompt(folder: Path) -> list[str]:
-    path = models.exported(folder) / "config.json"
-    settings = json.loads(path.read_text())["cctuning"]
-    wordings = {"prompt_start": [1], "wordings": {"sw": "Translate"}}
-    models.edit(path, cctuning=settings | {"into_english": wordings})
-    return asked("exported")
-
-
-@TABLE.case("model=exported: … AttributeError")
-def paths_of_modules_that_are_not_there(folder: Path) -> list[str]:
-    path = models.exported(folder) / "config.json"
-    settings = json.loads(path.read_text())["cctuning"]
-    models.edit(path, cctuning=settings | {"paths": {"layers": "nowhere", "record": "mlp", "inject": ""}})
-    return asked("exported")
-
+row(
+    "factors of more than the hidden size",
+    "model=exported: exported/config.json: cctuning.transform_rank … from 1 to hidden_size=32",
+    with_settings,
+    transform_per_layer=True,
+    transform_rank=33,
+)
+row(
+    "one matrix in the place of each layer's",
+    f"model=exported: … {W_T} is (32, 32) … (3, 32, 32)",
+    with_settings,
+    transform_per_layer=True,
+)
+row(
+    "words without a place for the prompt",
+    "model=exported: exported/config.json: cctuning.into_english.wordings … {text}",
+    with_settings,
+    into_english={"prompt_start": [1], "wordings": {"sw": "Translate"}},
+)
+row(
+    "paths of modules that are not there",
+    "model=exported: … AttributeError",
+    with_settings,
+    paths={"layers": "nowhere", "record": "mlp", "inject": ""},
+)
 
 # --- Adapters -----------------------------------------------------------------------------------------------
 

@@ -15,12 +15,6 @@ def study(folder: Path, *more: str, recipes: str = "llama31_aya_sft,llama31_aya"
 
 
 row(
-    "a study that does not exist",
-    "no recipe 'tabel1' (on the command line) … did you mean 'table1' … available:",
-    lambda folder: ["recipe=tabel1"],
-    status=2,
-)
-row(
     "an inference that does not exist",
     "inference (on the command line): 'bilingal' … none … did you mean 'bilingual'",
     study,
