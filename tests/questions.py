@@ -1,6 +1,5 @@
 """A model of every kind, loud enough for the connection to change what it writes, and questions for it."""
 
-import json
 import os
 
 import torch
@@ -64,12 +63,6 @@ def change_weight(folder):
     content[-2] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def write_items(path, records):
-    """Writes a file of questions, a JSON object a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 def questions(count=9, *, parallel=False, options=0):

@@ -12,7 +12,7 @@ import pytest
 from cctuning import __version__
 from cctuning.commands.registry import COMMANDS
 from cctuning.preparation.scripts import SCRIPTS
-from tests.questions import write_items
+from tests.json_lines import write_lines
 from tests.scripts import ON_CPU, write_base, write_rows
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ def test_from_training_to_a_comparison(run, installed, folder):
             | {"answer": ["2"], "options": {"1": "yes", "2": "no", "3": "maybe"}}
             for n in range(3)
         ]
-        write_items(folder / f"data/benchmarks/XNLI/{language}.jsonl", items)
+        write_lines(folder / f"data/benchmarks/XNLI/{language}.jsonl", items)
     training = [f"{key}={value}" for key, value in ON_CPU.items()]
     training += ["max_steps=2", "save_strategy=no", "model_name_or_path=base", "data=rows.jsonl"]
     asked = ["recipe=xnli", "languages=[sw,en]", "use_cpu=true", "max_new_tokens=3"]

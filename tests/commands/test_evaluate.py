@@ -12,6 +12,7 @@ from cctuning.evaluation.asking import responses
 from cctuning.evaluation.results.folder import read_results
 from cctuning.generation.generate import answer
 from cctuning.generation.rules import prepare_to_save
+from tests.json_lines import write_lines
 from tests.questions import (
     PROMPTS,
     TOKENIZER,
@@ -21,7 +22,6 @@ from tests.questions import (
     run_model,
     save_adapter,
     save_models,
-    write_items,
 )
 from tests.scripts import call
 
@@ -60,11 +60,11 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"1": "yes", "2": "no", "3": "maybe"}
     for language in LANGUAGES:
-        write_items(
+        write_lines(
             tmp_path / f"data/benchmarks/XNLI/{language}.jsonl",
             rows(language, 5, answer=["2"], options=options),
         )
-        write_items(tmp_path / f"data/benchmarks/MKQA/{language}.jsonl", rows(language, 4, answer=["x"]))
+        write_lines(tmp_path / f"data/benchmarks/MKQA/{language}.jsonl", rows(language, 4, answer=["x"]))
     return tmp_path
 
 
@@ -98,7 +98,7 @@ def test_every_mode_asks_what_chat_would(folder, models, kind, inference, mode):
     translations = [
         {"text": row["prompt"], "translation": english_of(row["prompt"], "sw")} for row in rows("sw", 5)
     ]
-    write_items(folder / "translations.jsonl", translations)
+    write_lines(folder / "translations.jsonl", translations)
     ended = evaluate(
         models / kind, f"inference={inference}", "translator.kind=file", "translator.model=translations.jsonl"
     )
@@ -247,7 +247,7 @@ def test_known_faults_are_left_out_and_counted(folder, models):
 def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, row, inference, reason, kind):
     bad = rows("sw", 4, answer=["x"])
     bad[2] |= row
-    write_items(folder / "data/benchmarks/MKQA/sw.jsonl", bad)
+    write_lines(folder / "data/benchmarks/MKQA/sw.jsonl", bad)
     ended = evaluate(models / "run", f"inference={inference}", benchmarks="mkqa")
     assert ended.status == 1
     assert "sw.jsonl, row 3, id 2" in ended.err
@@ -258,7 +258,7 @@ def test_a_question_that_cannot_be_asked_is_named_or_left_out(folder, models, ro
 
 
 def test_what_may_surprise_is_said(folder, models):
-    write_items(
+    write_lines(
         folder / "data/benchmarks/XNLI/yo.jsonl",
         rows("yo", 2, answer=["2"], options={"1": "a", "2": "b", "3": "c"}),
     )
@@ -300,7 +300,7 @@ def test_a_random_layer_is_the_same_after_an_interruption(folder, models, tmp_pa
 def test_results_say_what_was_not_translated(folder, models):
     known = [row for row in rows("sw", 4) if row["id"] not in (1, 2)]
     found = [{"text": row["prompt"], "translation": english_of(row["prompt"], "sw")} for row in known]
-    write_items(folder / "translations.jsonl", found)
+    write_lines(folder / "translations.jsonl", found)
     settings = ["inference=translated", "translator.kind=file", "translator.model=translations.jsonl"]
     for _ in range(2):  # asked, and read again
         ended = evaluate(models / "run", *settings, benchmarks="mkqa")
@@ -347,7 +347,7 @@ def test_a_test_set_of_ones_own_with_shots(models, folder):
             {"id": n, "question": f"Swali {language} {n}?", "answer": f"jibu {language} {n}"}
             for n in range(6)
         ]
-        write_items(folder / f"sets/capitals/{language}.jsonl", own)
+        write_lines(folder / f"sets/capitals/{language}.jsonl", own)
     (folder / "sets/capitals.yaml").write_text('kind: short_answer\nprompt: "{question}"\n')
     own, pilot = "benchmarks=[sets/capitals.yaml]", ["limit=2", "shots=2", "shots_data=sets"]
     asked = ["use_cpu=true", "max_new_tokens=3", f"model={models / 'plain'}", "output_dir=out", own]

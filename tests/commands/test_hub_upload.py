@@ -13,7 +13,7 @@ from cctuning.commands.hub_upload import RUN_FILES, files_of, repository_name, u
 from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, TrainRecipe
 from cctuning.connection.model import load_model
 from tests.hub import serving_hub
-from tests.questions import write_items
+from tests.json_lines import write_lines
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
@@ -94,7 +94,7 @@ def test_a_run_an_export_and_results_go_up_and_what_comes_down_is_connected(hub,
     assert {"modeling_cctuning.py", "transform_report.json"} <= exported.files.keys()
 
     question = {"id": 1, "language": "sw", "prompt": "Swali?", "prompt_en": "Question?", "answer": ["x"]}
-    write_items(tmp_path / "data/benchmarks/MKQA/sw.jsonl", [question])
+    write_lines(tmp_path / "data/benchmarks/MKQA/sw.jsonl", [question])
     asked = ["benchmarks=mkqa", "use_cpu=true", "max_new_tokens=2", "push_to_hub=true"]
     for inference in ("monolingual", "none"):
         ended = call("evaluate", f"model={run / 'monolingual'}", f"inference={inference}", *asked)

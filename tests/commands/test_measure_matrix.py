@@ -8,6 +8,7 @@ import torch
 
 from cctuning.commands.schemas import FitRecipe
 from cctuning.training.runs import FIT_REPORT_FILE
+from tests.json_lines import write_lines
 from tests.questions import PROMPTS, exported_model, run_model
 from tests.scripts import call
 
@@ -28,7 +29,7 @@ def data(tmp_path):
             {"id": id, "prompt": text, "prompt_en": QUESTIONS["en"][id], "answer": ["x"]}
             for id, text in enumerate(texts)
         ]
-        (folder / f"{language}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_lines(folder / f"{language}.jsonl", rows)
     return folder.parent
 
 

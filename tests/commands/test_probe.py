@@ -26,8 +26,9 @@ from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.loading import load_tokenizer
 from cctuning.settings.recipe import load_recipe
 from tests.analysis import naive
+from tests.json_lines import write_lines
 from tests.processes import start_two
-from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models, write_items
+from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models
 from tests.scripts import call
 
 pytestmark = pytest.mark.slow
@@ -65,9 +66,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for which, ids in (("pilot", range(2)), ("unseen", range(10, 13))):
         for language in LANGUAGES:
-            write_items(tmp_path / f"data/{which}/XNLI/{language}.jsonl", rows(language, ids))
+            write_lines(tmp_path / f"data/{which}/XNLI/{language}.jsonl", rows(language, ids))
             own = rows(language, ids, answer=["A"], options={"A": "x", "B": "y"})
-            write_items(tmp_path / f"data/{which}/GlobalOpinionQA/{language}.jsonl", own)
+            write_lines(tmp_path / f"data/{which}/GlobalOpinionQA/{language}.jsonl", own)
     return tmp_path
 
 
@@ -200,7 +201,7 @@ def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
 def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, folder):
     for language in LANGUAGES:
         items = rows(language, range(20), answer=["Swali"], options=None)  # of five different prompts
-        write_items(folder / f"data/pilot/MKQA/{language}.jsonl", items)
+        write_lines(folder / f"data/pilot/MKQA/{language}.jsonl", items)
     more = ["benchmarks=[mkqa]", "languages=[sw]", "sublayers=[ffn,block]", "intervention=add"]
     ended = probe(models / "plain", *more, figures=True)
     assert ended.status == 0, ended.err
@@ -256,7 +257,7 @@ def test_the_control_is_the_same_sweep_from_another_questions_prompt(models, fol
 def test_a_study_scores_the_right_answers_of_its_questions(models, folder):
     for language in LANGUAGES:
         answers = rows(language, [0], answer=["Swali", "x y z " * 9], options=None)  # the second is too long
-        write_items(folder / f"data/pilot/MKQA/{language}.jsonl", answers)
+        write_lines(folder / f"data/pilot/MKQA/{language}.jsonl", answers)
     ended = probe(models / "plain", "benchmarks=[mkqa]", "languages=[sw]")
     assert ended.status == 0, ended.err
     result = XTransplant(load_model(models / "plain"), load_tokenizer(models / "plain"))(
@@ -288,7 +289,7 @@ def test_by_log_likelihood_every_answer_is_the_likeliest_option(models, folder):
             assert row["correct"] == (row["text"] == "(2)")
     benchmarks = "benchmarks=[xnli,mkqa]"
     for language in LANGUAGES:
-        write_items(folder / f"data/pilot/MKQA/{language}.jsonl", rows(language, [0], options=None))
+        write_lines(folder / f"data/pilot/MKQA/{language}.jsonl", rows(language, [0], options=None))
     refused = probe(models / "plain", "languages=[sw]", "log_likelihood=true", benchmarks)
     assert refused.status == 1 and "MKQA" in refused.err
     for other in ("option_scores=false", "prompting=[original,pim]"):
@@ -391,10 +392,10 @@ def test_a_study_is_finished_only_where_all_of_it_is_there(models, folder, monke
     assert probe(models / "plain", "languages=[sw]").status == 0
     mark = folder / "out/summary.json"
     assert mark.is_file()
-    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
+    write_lines(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2), prompt="Swali jingine?"))
     assert probe(models / "plain", "languages=[sw]").status == 1  # other questions: nothing has begun
     assert mark.is_file()
-    write_items(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2)))
+    write_lines(folder / "data/pilot/XNLI/sw.jsonl", rows("sw", range(2)))
 
     def stopped(*given, **options):
         raise KeyboardInterrupt
@@ -444,7 +445,7 @@ def test_chosen_pairs_and_whole_grids_of_unseen_questions_lie_apart(models, fold
 
 
 def test_an_evaluation_of_other_questions_is_told_before_anything_is_asked(models, folder):
-    write_items(folder / "data/others/XNLI/sw.jsonl", rows("sw", range(20, 22)))
+    write_lines(folder / "data/others/XNLI/sw.jsonl", rows("sw", range(20, 22)))
     settings = ["benchmarks=[xnli]", "data=data/others", "use_cpu=true", "max_new_tokens=2", "inference=none"]
     assert call(evaluate, *settings, f"model={models / 'plain'}", "output_dir=other").status == 0
     ended = probe(models / "plain", "languages=[sw]", "unseen=data/unseen", "beside=[other]")
@@ -528,7 +529,7 @@ def test_a_dry_run_shows_and_writes_nothing(models, folder):
 def test_a_test_set_of_ones_own(models, folder):
     for language in LANGUAGES:
         own = [{"id": 0, "question": f"Swali {language}?", "options": ["x", "y"], "answer": "B"}]
-        write_items(folder / f"sets/mine/{language}.jsonl", own)
+        write_lines(folder / f"sets/mine/{language}.jsonl", own)
     (folder / "sets/mine.yaml").write_text('kind: choice\nprompt: "{question}"\n')
     ended = probe(models / "plain", "benchmarks=[sets/mine.yaml]", "languages=[sw]", "pilot=sets")
     assert ended.status == 0, ended.err

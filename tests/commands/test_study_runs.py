@@ -14,6 +14,7 @@ from cctuning.commands.studies.plan import make_plan
 from cctuning.commands.studies.state import states_of
 from cctuning.settings.recipe import load_recipe
 from cctuning.settings.recipe_files import RECIPES
+from tests.json_lines import write_lines
 from tests.scripts import call, write_base, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
@@ -28,7 +29,7 @@ def write_questions(folder):
             {"id": id, "prompt": question + "!" * id, "prompt_en": "Capital of Kenya?", "answer": ["Nairobi"]}
             for id in range(3)
         ]
-        (folder / "MKQA" / f"{language}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_lines(folder / "MKQA" / f"{language}.jsonl", rows)
     return folder
 
 

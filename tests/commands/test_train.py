@@ -21,8 +21,9 @@ from cctuning.data.templates import TEMPLATES
 from cctuning.evaluation.results.folder import read_results
 from cctuning.pretrained.kinds import ModelError
 from cctuning.settings.recipe import load_recipe
+from tests.json_lines import read_lines, write_lines
 from tests.processes import start_two
-from tests.questions import TOKENIZER, change_weight, save_models, write_items
+from tests.questions import TOKENIZER, change_weight, save_models
 from tests.scripts import ON_CPU, call, write_base, write_rows
 from tests.tiny import SENTENCES, tiny_llama, tiny_rows
 
@@ -70,7 +71,7 @@ def finished(base, data, tmp_path_factory):
 
 
 def metrics_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return read_lines(folder / "metrics.jsonl")
 
 
 # --- A dry run ----------------------------------------------------------------------------------------------
@@ -314,7 +315,7 @@ def test_loss_on_all_responses_is_the_same_in_one_row_and_in_one_row_each(argume
 
 
 def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(arguments, data, tmp_path):
-    rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    rows = read_lines(data)
     without = tmp_path / "without.jsonl"
     without.write_text("".join(json.dumps({**row, "instruction_en": None}) + "\n" for row in rows))
     folders = {"with": data, "without": without}
@@ -331,7 +332,7 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
 
 
 def test_parallel_texts_without_a_response_are_aligned_and_fitted(arguments, data, tmp_path):
-    rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    rows = read_lines(data)
     texts = tmp_path / "parallel.tsv"
     lines = [["id", "language", "instruction", "instruction_en"]]
     lines += [[f"p{row['id']}", *(row[name] for name in lines[0][1:])] for row in rows[:2]]
@@ -461,7 +462,7 @@ def write_questions(golds):
             }
             for number in range(2)
         ]
-        write_items(Path(f"data/pilot/MKQA/{language}.jsonl"), items)
+        write_lines(Path(f"data/pilot/MKQA/{language}.jsonl"), items)
 
 
 def evaluated(model, mode):
@@ -600,7 +601,7 @@ def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_pa
     ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
     assert ended.status == 0, ended.err
     assert "3 rows left out, listed in" in ended.out
-    rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
+    rejects = read_lines(tmp_path / "run" / "rejects.jsonl")
     assert sorted(reject["number"] for reject in rejects) == [10, 12, 13]
     [cut] = [reject for reject in rejects if reject["number"] == 10]
     assert "cutoff_len=46" in cut["reasons"][0] and cut["row"]["output"] == "โตเกียว"

@@ -18,6 +18,7 @@ from cctuning.settings.recipe_files import RECIPES
 from cctuning.tools.locks import only_run_in
 from demo.stages import RUNS
 from tests.hostile import models
+from tests.json_lines import write_lines
 from tests.samples import samples, write_evaluation
 from tests.scripts import call
 
@@ -48,12 +49,12 @@ def folder(tmp_path_factory):
         for language, text in TEXTS.items()
         if language != "en"
     ]
-    (folder / "cities.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(folder / "cities.jsonl", rows)
     write_evaluation(folder / "results", samples("xnli", ("sw", "tr"), 8))
     for name in ("sft", "cc"):
         (folder / name).mkdir()
         lines = [{"step": step, "loss": 4 / step, "tokens/sw": 8} for step in range(1, 9)]
-        (folder / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_lines(folder / name / "metrics.jsonl", lines)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import json
 
 import pytest
 
@@ -14,6 +13,7 @@ from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.rows import BadRowsError, read_rows
 from cctuning.data.templates import TEMPLATES
 from cctuning.data.turns import rows_of_turns
+from tests.json_lines import write_lines
 from tests.tiny import tiny_tokenizer
 
 TURNS = [
@@ -31,8 +31,7 @@ SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 def write(path, *rows):
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
+    return str(write_lines(path, rows))
 
 
 def openai(turns):

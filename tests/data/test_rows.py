@@ -25,6 +25,7 @@ from cctuning.data.rows import (
     stream_rows,
     write_rejects,
 )
+from tests.json_lines import read_lines, write_lines
 
 GOOD = [
     {
@@ -41,8 +42,7 @@ GOOD = [
 
 
 def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
+    return str(write_lines(path, rows))
 
 
 def changed(**values):
@@ -396,9 +396,7 @@ def test_rejects_hold_every_bad_row_as_it_was(tmp_path):
     path.write_bytes(path.read_bytes() + b'{"id": ')
     _, problems = read_rows([str(path)], on_bad_row="skip")
     write_rejects(problems, tmp_path / "rejects.jsonl")
-    rejects = [
-        json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    rejects = read_lines(tmp_path / "rejects.jsonl")
     assert [reject["number"] for reject in rejects] == [3, 6, 7]
     assert len(rejects[0]["reasons"]) == 2
     assert rejects[0]["row"] == bad[2]

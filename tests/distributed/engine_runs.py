@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from tests.json_lines import read_lines
+
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ("ddp", "fsdp2", "zero2", "zero3", "zero3_offload")
 # Rows of unequal length, two passes to a step: a mean of means would show.
@@ -75,7 +77,7 @@ def own_extensions() -> Path:
 
 def losses(folder: Path) -> list[float]:
     """The loss of every step, of a run that logs every step."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(folder / "metrics.jsonl")
     return [line["loss"] for line in lines if "loss" in line]
 
 

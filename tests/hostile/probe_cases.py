@@ -1,6 +1,5 @@
 """Recipes, questions and folders that cannot be probed."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
@@ -8,6 +7,7 @@ from unittest import mock
 from cctuning.commands import probe_findings
 from tests.hostile import models
 from tests.hostile.cases import Table
+from tests.json_lines import write_lines
 from tests.scripts import call
 
 TABLE = Table("probe")
@@ -36,7 +36,7 @@ def write(
             for number in range(count)
         ]
         rows[-1] |= more
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_lines(path, rows)
 
 
 def asked(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:

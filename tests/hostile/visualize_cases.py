@@ -1,11 +1,11 @@
 """What cannot be drawn: models, sentences, evaluations and runs that lack what a figure needs."""
 
-import json
 from pathlib import Path
 
 from tests.hostile import models
 from tests.hostile.cases import Table
 from tests.hostile.data_cases import lines
+from tests.json_lines import write_lines
 from tests.samples import samples, write_evaluation
 
 TABLE = Table("visualize")
@@ -86,7 +86,7 @@ row("an evaluation twice", "results (on the command line): … 'a' twice", words
 def logged(folder: Path, *content: object, runs: str = "a", more: tuple[str, ...] = ()) -> list[str]:
     """The losses of a run with these lines of metrics."""
     (folder / "a").mkdir()
-    (folder / "a" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in content))
+    write_lines(folder / "a" / "metrics.jsonl", content)
     return [f"runs=[{runs}]", "output_dir=out", *more]
 
 

@@ -13,6 +13,7 @@ from cctuning.preparation.authors_benchmarks import AUTHORS_BENCHMARKS
 from cctuning.preparation.download import download
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.evaluation.clones import EXAMPLES
+from tests.json_lines import read_lines
 from tests.preparation.server import serving
 
 WHOLE = ("xquad", "xstorycloze")
@@ -24,7 +25,7 @@ def lines(values):
 
 def examples(title, language):
     path = EXAMPLES / "benchmarks" / title / f"{language}.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return read_lines(path)
 
 
 def published():

@@ -11,6 +11,7 @@ from cctuning.preparation import aya
 from cctuning.preparation.aya_source import language_of
 from cctuning.preparation.manifest import read_manifest
 from cctuning.translation.languages import find_language
+from tests.json_lines import write_lines
 
 NAMES = {"swa": "Swahili", "rus": "Russian", "eng": "English", "arb": "Standard Arabic"}
 
@@ -25,7 +26,7 @@ def record(number, code="swa", **more):
 def prepare(tmp_path):
     def run(records, *arguments):
         source = tmp_path / "aya.jsonl"
-        source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        write_lines(source, records)
         status = aya.main([str(source), "--write", str(run.target), *arguments])
         lines = run.target.read_text(encoding="utf-8").splitlines() if run.target.exists() else []
         return status, [json.loads(line) for line in lines]

@@ -14,6 +14,7 @@ from cctuning.preparation import authors, aya_parallel, fetch
 from cctuning.preparation.download import download
 from cctuning.preparation.manifest import changed_files, read_manifest
 from cctuning.settings.recipe import load_recipe
+from tests.json_lines import read_lines, write_lines
 from tests.preparation.server import serving
 
 # As the authors' file: a JSON list, without languages and ids. Written for these tests.
@@ -51,13 +52,9 @@ def prepare(server, tmp_path):
     return call
 
 
-def records(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def test_rows_get_ids_and_languages(prepare, capsys):
     assert prepare() == 0
-    found = records(prepare.target)
+    found = read_lines(prepare.target)
     assert [row["id"] for row in found] == [f"aya:{number}" for number in range(1, 6)]
     assert [row["language"] for row in found] == LANGUAGES
     assert [{key: row[key] for key in AUTHORS[0]} for row in found] == AUTHORS
@@ -97,25 +94,25 @@ def test_languages_come_from_aya_where_it_has_the_row(prepare, tmp_path, capsys)
         {"inputs": ROWS[3][0], "targets": ROWS[3][2], "language": "German", "language_code": "deu"},
         {"inputs": None, "targets": "", "language": "Thai", "language_code": "tha"},
     ]
-    (tmp_path / "aya.jsonl").write_text("".join(json.dumps(row) + "\n" for row in aya), encoding="utf-8")
+    write_lines(tmp_path / "aya.jsonl", aya)
     assert prepare("--aya", str(tmp_path / "aya.jsonl")) == 0
     # A row that is there in two languages is identified by its text.
-    assert [row["language"] for row in records(prepare.target)] == ["zdj", "ru", "ja", "en", "yo"]
+    assert [row["language"] for row in read_lines(prepare.target)] == ["zdj", "ru", "ja", "en", "yo"]
     assert "languages: identified 3, in Aya 2" in capsys.readouterr().out
 
 
 def test_a_sure_language_may_be_asked_for(prepare):
     assert prepare("--confidence", "1") == 0
-    assert None in [row.get("language") for row in records(prepare.target)[:4]]
+    assert None in [row.get("language") for row in read_lines(prepare.target)[:4]]
 
 
 def test_bad_rows_are_listed(prepare, server, capsys):
     bad = [{**AUTHORS[0], "instruction_en": ""}, {**AUTHORS[1], "output": None, "instruction": 3}, "no row"]
     server.content = encoded([*AUTHORS, *bad])
     assert prepare() == 0
-    assert len(records(prepare.target)) == 5
+    assert len(read_lines(prepare.target)) == 5
     rejects = prepare.target.with_name("aya_parallel.rejects.jsonl")
-    assert [reject["row"] for reject in records(rejects)] == bad
+    assert [reject["row"] for reject in read_lines(rejects)] == bad
     [entry] = read_manifest(prepare.target)
     assert sum(entry["left_out"].values()) == 3
     assert len(entry["outputs"]) == 2
@@ -184,7 +181,7 @@ def test_each_setting_has_the_authors_file_and_the_recipes_name(repository, argu
     if key != "base":
         assert aya_parallel.main(["--rows", "1"]) == 0
     assert aya_parallel.main([*arguments, "--rows", "1"]) == 0
-    made = records(Path(f"data/{name}.jsonl"))
+    made = read_lines(Path(f"data/{name}.jsonl"))
     number = list(FILES).index(key)
     assert [row["output"] for row in made] == [row["output"] for row in AUTHORS] + [key] * number
     prefix = name.replace("_parallel", "")
@@ -209,7 +206,7 @@ def test_each_setting_has_the_authors_file_and_the_recipes_name(repository, argu
 def test_languages_that_a_file_says_itself_are_kept(prepare, server):
     server.content = encoded([{**AUTHORS[0], "language": "zdj"}, *AUTHORS[1:]])
     assert prepare() == 0
-    assert [row["language"] for row in records(prepare.target)] == ["zdj", *LANGUAGES[1:]]
+    assert [row["language"] for row in read_lines(prepare.target)] == ["zdj", *LANGUAGES[1:]]
     assert read_manifest(prepare.target)[0]["settings"]["languages found"]["in the file"] == 1
 
 

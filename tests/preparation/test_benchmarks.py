@@ -12,6 +12,7 @@ from cctuning.evaluation.items.known_issues import read_known_issues, without_kn
 from cctuning.preparation import benchmark_sources, benchmarks
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.evaluation.clones import EXAMPLES, WITH_EXAMPLES, write_clones, write_translations
+from tests.json_lines import read_lines, write_lines
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +154,11 @@ def test_texts_without_a_translation_are_faults_only_where_one_was_asked_for(mad
 
 def test_translations_that_look_faulty_are_listed_also_when_nothing_is_made_anew(made, tmp_path):
     file = write_translations(tmp_path / "translations.jsonl")
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = read_lines(file)
     for row in rows:
         if "Maktaba mpya" in row["text"]:
             row["translation"] = row["text"]  # copied
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_lines(file, rows)
     for _ in range(2):
         status, folder, printed = made(
             "xlsum", "--languages", "sw", "--translator", "file", "--translator-model", str(file)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cctuning.data.rows import read_rows
 from cctuning.preparation import check
+from tests.json_lines import write_lines
 
 GOOD = [
     {"id": "1", "language": "sw", "instruction": "Habari?", "instruction_en": "News?", "output": "Nzuri."},
@@ -26,8 +27,7 @@ BAD = [
 def data(tmp_path):
     def write(rows):
         path = tmp_path / "rows.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return str(path)
+        return str(write_lines(path, rows))
 
     return write
 

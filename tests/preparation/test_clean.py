@@ -7,6 +7,7 @@ import pytest
 from cctuning.preparation import benchmarks, clean
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.evaluation.clones import write_clones, write_translations
+from tests.json_lines import read_lines, write_lines
 from tests.preparation.texts import row
 
 LONG = "Which river runs behind the old market, and who built the silver bridge over it in that winter?"
@@ -23,9 +24,7 @@ ROWS = [
 def call(tmp_path):
     def written(name, items):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
-        return str(path)
+        return str(write_lines(path, items))
 
     def run(*arguments):
         return clean.main([run.rows, "--write", str(run.target), *arguments])
@@ -36,14 +35,10 @@ def call(tmp_path):
     return run
 
 
-def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def test_what_is_removed_is_listed(call, tmp_path, capsys):
     assert call("--benchmarks", str(tmp_path / "MKQA")) == 0
-    assert [one["id"] for one in lines(call.target)] == ["1", "2"]
-    held, near = lines(tmp_path / "clean" / "rows.removed.jsonl")
+    assert [one["id"] for one in read_lines(call.target)] == ["1", "2"]
+    held, near = read_lines(tmp_path / "clean" / "rows.removed.jsonl")
     assert (held["reason"], held["id"], held["similarity"]) == ("benchmark question", "4", 1.0)
     assert held["of"] == {"file": call.benchmark, "id": "7", "column": "prompt_en", "text": ASKED}
     assert (near["reason"], near["id"], near["similarity"]) == ("near duplicate", "3", 1.0)
@@ -61,7 +56,7 @@ def test_what_is_removed_is_listed(call, tmp_path, capsys):
 
 def test_without_benchmarks_only_near_duplicates_go(call):
     assert call() == 0
-    assert [one["id"] for one in lines(call.target)] == ["1", "2", "4"]
+    assert [one["id"] for one in read_lines(call.target)] == ["1", "2", "4"]
 
 
 def test_thresholds_are_obeyed(call, tmp_path):
@@ -71,7 +66,7 @@ def test_thresholds_are_obeyed(call, tmp_path):
     kept = {}
     for share in ("0.4", "0.99"):
         assert call(*benchmarks, "--overlap", share) == 0
-        kept[share] = [one["id"] for one in lines(call.target)]
+        kept[share] = [one["id"] for one in read_lines(call.target)]
     assert kept == {"0.4": ["1", "2"], "0.99": ["1", "2", "4"]}
 
 
@@ -106,12 +101,12 @@ def test_a_folder_that_data_prep_made_is_one_of_benchmarks(call, tmp_path):
     arguments = ["xnli", "xlsum", "--languages", "sw", "--root", str(root), "--output", str(made)]
     assert benchmarks.main([*arguments, "--translator", "file", "--translator-model", str(words)]) == 0
     assert {"anomalies.json", "manifest.json", "translations.jsonl"} < {path.name for path in made.iterdir()}
-    [asked, *_] = lines(made / "XLSum" / "sw.jsonl")
+    [asked, *_] = read_lines(made / "XLSum" / "sw.jsonl")
     held = row(asked["prompt"], "Sawa.", id="9", language="sw", instruction_en="Summarise it.")
     rows = tmp_path / "more.jsonl"
     rows.write_text(json.dumps(held) + "\n", encoding="utf-8")
     assert clean.main([str(rows), "--write", str(call.target), "--benchmarks", str(made)]) == 0
-    [removed] = lines(call.target.with_name("rows.removed.jsonl"))
+    [removed] = read_lines(call.target.with_name("rows.removed.jsonl"))
     assert removed["of"]["file"] == str(made / "XLSum" / "sw.jsonl")
 
 

@@ -1,6 +1,5 @@
 """`cctuning prepare held_out`: what is trained is not asked, and the inverse of a question neither."""
 
-import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +11,7 @@ from cctuning.evaluation.benchmarks import find_benchmark
 from cctuning.evaluation.items.files import read_items
 from cctuning.preparation import held_out
 from cctuning.preparation.manifest import read_manifest
+from tests.json_lines import write_lines
 
 LANGUAGES = ("ar", "hi", "ru", "tr")
 
@@ -44,7 +44,7 @@ RECORDS = [record(id, *fact, language) for id, fact in FACTS.items() for languag
 def run(tmp_path, capsys):
     def run(records, *arguments):
         source = tmp_path / "rows.jsonl"
-        source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        write_lines(source, records)
         status = held_out.main([str(source), "--output", str(tmp_path / "out"), *arguments])
         return status, tmp_path / "out", "".join(capsys.readouterr())
 

@@ -1,6 +1,5 @@
 """Questions of benchmarks in rows: against the containment of every pair."""
 
-import json
 import random
 
 import pytest
@@ -8,13 +7,12 @@ import pytest
 from cctuning.data.formats import DataError
 from cctuning.data.rows import rows_from_records
 from cctuning.preparation.overlap import overlaps, read_questions
+from tests.json_lines import write_lines
 from tests.preparation.texts import grams, row, story
 
 
 def write(path, items):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
-    return str(path)
+    return str(write_lines(path, items))
 
 
 @pytest.mark.parametrize("threshold", [0.4, 0.7, 1.0])

@@ -9,6 +9,7 @@ from cctuning.data.rows import read_rows
 from cctuning.preparation import settings
 from cctuning.preparation.manifest import read_manifest
 from cctuning.translation.language_model import LanguageModelTranslator
+from tests.json_lines import read_lines, write_lines
 
 SWAHILI = {
     "id": "q1",
@@ -33,10 +34,10 @@ ENGLISH = {"id": "q3", "language": "en", "instruction": "Who wrote Dune?", "outp
 def add(tmp_path):
     def run(setting, records, *arguments):
         source = tmp_path / "base.jsonl"
-        source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        write_lines(source, records)
         run.base = str(source)
         assert settings.main([setting, run.base, "--write", str(run.target), *arguments]) == 0
-        return [json.loads(line) for line in run.target.read_text(encoding="utf-8").splitlines()]
+        return read_lines(run.target)
 
     run.target = tmp_path / "data" / "added.jsonl"
     return run

@@ -7,6 +7,7 @@ import pytest
 from cctuning.data.rows import read_rows
 from cctuning.preparation import translate
 from cctuning.preparation.manifest import read_manifest
+from tests.json_lines import write_lines
 
 ROWS = [
     {"id": 1, "language": "sw", "instruction": "Mji mkuu wa Kenya ni upi?", "output": "Nairobi"},
@@ -30,18 +31,13 @@ PAIRS = {
 }
 
 
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def run(tmp_path):
     """Calls the script on `rows` with a file of translations; the rows that were written, and the rejects."""
 
     def call(*arguments, rows=ROWS, pairs=PAIRS):
-        data = write(tmp_path / "data.jsonl", rows)
-        existing = write(
+        data = write_lines(tmp_path / "data.jsonl", rows)
+        existing = write_lines(
             tmp_path / "pairs.jsonl", [{"text": text, "translation": pairs[text]} for text in pairs]
         )
         output = tmp_path / "out" / "rows.jsonl"
@@ -100,8 +96,8 @@ def test_languages_can_be_identified(run):
 
 def words(folder, rows):
     """Arguments that translate these rows with a file of translations."""
-    pairs = write(folder / "pairs.jsonl", [{"text": "a", "translation": "b"}])
-    data, output = write(folder / "data.jsonl", rows), folder / "rows.jsonl"
+    pairs = write_lines(folder / "pairs.jsonl", [{"text": "a", "translation": "b"}])
+    data, output = write_lines(folder / "data.jsonl", rows), folder / "rows.jsonl"
     return [str(data), "--output", str(output), "--translator", "file", "--model", str(pairs)]
 
 
@@ -135,7 +131,10 @@ def test_a_row_without_a_known_language_is_rejected_and_the_others_go_on(run, wh
 )
 def test_columns_that_are_not_there(tmp_path, columns, said, capsys):
     rows = [{"prompt": row["instruction"], "output": row["output"], "language": "sw"} for row in ROWS]
-    data, pairs = write(tmp_path / "data.jsonl", rows), write(tmp_path / "pairs.jsonl", [{"text": "a"}])
+    data, pairs = (
+        write_lines(tmp_path / "data.jsonl", rows),
+        write_lines(tmp_path / "pairs.jsonl", [{"text": "a"}]),
+    )
     output = tmp_path / "rows.jsonl"
     command = [str(data), "--output", str(output), "--translator", "file", "--model", str(pairs)]
     for column in columns:

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -7,6 +5,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.training.callbacks import MetricsFile, NoisePerRank, TemperatureSchedule, scheduled_temperature
 from cctuning.training.metrics import read_metrics
+from tests.json_lines import read_lines
 
 
 def state(step, **changes):
@@ -22,16 +21,12 @@ def log(callback, args, step, **values):
     callback.on_log(args, state(step), TrainerControl(), logs=values)
 
 
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def test_the_metrics_file_has_one_json_object_per_log(tmp_path, args):
     metrics = MetricsFile(tmp_path / "new")
     metrics.on_train_begin(args, state(0), TrainerControl())
     log(metrics, args, 1, loss=2.5)
     log(metrics, args, 2, loss=1.5, **{"loss/sw": 1.0})
-    written = lines(tmp_path / "new" / "metrics.jsonl")
+    written = read_lines(tmp_path / "new" / "metrics.jsonl")
     assert written == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1.5, "loss/sw": 1.0}]
 
 
@@ -44,13 +39,13 @@ def test_a_resumed_run_drops_the_lines_that_it_does_again(tmp_path, args, start,
     again = MetricsFile(tmp_path)
     again.on_train_begin(args, state(start), TrainerControl())
     log(again, args, start + 1, loss=0.0)
-    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [*kept, start + 1]
+    assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [*kept, start + 1]
 
 
 def test_a_line_that_was_cut_off_by_a_kill_is_dropped(tmp_path, args):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     MetricsFile(tmp_path).on_train_begin(args, state(1), TrainerControl())
-    assert lines(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 2.0}]
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 2.0}]
 
 
 def test_durations_are_left_out_since_they_depend_on_interruptions(tmp_path, args):
@@ -109,4 +104,4 @@ def test_a_line_that_a_kill_has_cut_short_is_dropped(tmp_path, args):
     callback = MetricsFile(tmp_path)
     callback.path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     callback.on_train_begin(args, state(2), TrainerControl())
-    assert lines(callback.path) == [{"step": 1, "loss": 2.0}]
+    assert read_lines(callback.path) == [{"step": 1, "loss": 2.0}]

@@ -12,6 +12,7 @@ import pytest
 
 from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
+from tests.json_lines import read_lines
 from tests.processes import start, start_two
 from tests.scripts import ON_CPU, call, write_base, write_rows
 
@@ -46,7 +47,7 @@ def whole(inputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs") / "whole"
     ended = call(train, *(f"{key}={value}" for key, value in inputs.items()), f"output_dir={folder}")
     assert ended.status == 0, ended.err
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(folder / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 7, 14, 21, 28, 30]
     return folder
 

@@ -14,6 +14,7 @@ from cctuning.data.rows import read_rows, stream_rows
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.row_order import EpochOrder
 from cctuning.training.streaming import StreamedExamples
+from tests.json_lines import read_lines
 from tests.processes import start_two
 from tests.scripts import ON_CPU, call, write_base, write_rows
 from tests.tiny import tiny_tokenizer
@@ -230,7 +231,7 @@ def weights(folder):
 
 
 def metrics(folder):
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(folder / "metrics.jsonl")
     return [{name: value for name, value in line.items() if name != "epoch"} for line in lines]
 
 

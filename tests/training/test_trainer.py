@@ -1,6 +1,5 @@
 import dataclasses
 import inspect
-import json
 import logging
 import math
 import shutil
@@ -24,6 +23,7 @@ from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
 from cctuning.transform import LeastSquares
+from tests.json_lines import read_lines
 from tests.naive import Settings, measured_statistics, sublayer_outputs
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
@@ -80,7 +80,7 @@ def assert_same(first, second):
 
 
 def losses(path):
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(path / "metrics.jsonl")
     return [line for line in lines if "loss" in line]
 
 
@@ -352,7 +352,7 @@ def test_a_step_of_rows_without_a_response_has_an_alignment_and_no_loss(tmp_path
         model, args, examples=[*EXAMPLES[:4], *silent, *EXAMPLES[4:8]], callbacks=[MetricsFile(tmp_path)]
     )
     trainer.train()
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(tmp_path / "metrics.jsonl")
     assert [("loss" in line, "tokens/sw" in line) for line in lines] == [
         (True,) * 2,
         (False,) * 2,

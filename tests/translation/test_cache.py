@@ -1,6 +1,5 @@
 """`translate_all`: each distinct text once, in the texts' order, and after every interruption the same."""
 
-import json
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from cctuning.tools.locks import LockedError
 from cctuning.translation import Translation, TranslationError, Untranslated, translate_all
 from cctuning.translation.translator import UnknownSourceError
+from tests.json_lines import read_lines
 from tests.translation.fakes import FakeTranslator
 
 TEXTS = ["habari za asubuhi", "Guten Morgen alle", "habari za asubuhi", "good morning", "mambo vipi rafiki"]
@@ -112,7 +112,7 @@ def test_a_line_that_is_no_entry_is_named(cache):
 
 def test_a_person_can_read_the_file(cache):
     translate(FakeTranslator(), cache, TEXTS[:1], SOURCES[:1])
-    [entry] = [json.loads(line) for line in cache.read_text(encoding="utf-8").splitlines()]
+    [entry] = read_lines(cache)
     assert entry["text"] == TEXTS[0] and entry["translation"] == TURNED[0]
     assert (entry["translator"], entry["source"], entry["target"]) == ("fake", "sw", "en")
 

@@ -9,6 +9,7 @@ import pytest
 from cctuning.data.sources import DataError
 from cctuning.translation import TranslationError, Untranslated, load_translator
 from cctuning.translation.existing import ExistingTranslations
+from tests.json_lines import write_lines
 
 PAIRS = {"Habari?": "What news?", "Asante": "Thank you", "说「\t好」": 'Say "good"'}
 
@@ -22,7 +23,7 @@ def write(path, columns=("text", "translation")):
         quoted = [f'"{pair[0]}"{sign}"{pair[1].replace(chr(34), chr(34) * 2)}"\n' for pair in PAIRS.items()]
         path.write_text(sign.join(columns) + "\n" + "".join(quoted), encoding="utf-8")
     else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        write_lines(path, rows)
     return path
 
 
@@ -31,7 +32,7 @@ def look_up(translator, *texts, source="sw", target="en"):
 
 
 def existing(path, *rows, **options):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_lines(path, rows)
     return ExistingTranslations(path, **options)
 
 

@@ -1,6 +1,5 @@
 import csv
 import io
-import json
 
 import pytest
 from matplotlib import image
@@ -8,6 +7,7 @@ from matplotlib import image
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.visualization.chosen_layers import choices_csv, read_choices
 from cctuning.visualization.layer_figure import plot_choices
+from tests.json_lines import read_lines, write_lines
 from tests.samples import samples, write_evaluation
 
 
@@ -23,9 +23,9 @@ def made(tmp_path, name="results", **changes):
 def test_answers_are_counted_by_layer(tmp_path):
     folder = made(tmp_path)
     path = folder / "samples_xcopa_sw.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = read_lines(path)
     rows[0] |= {"connected": False, "layer": None}
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(path, rows)
     (one,) = read_choices([str(folder)])
     assert one.name == "model" and one.layers == 3
     assert [(task.benchmark, task.language) for task in one.tasks] == [

@@ -1,7 +1,5 @@
 """The model's answers: the same as without a file, also after interruptions; and what is wrong with them."""
 
-import json
-
 import pytest
 
 from cctuning import CCTuningModel, ConnectionConfig
@@ -15,6 +13,7 @@ from cctuning.preparation.sdrrl.answers import (
     english_answers,
     question_faults,
 )
+from tests.json_lines import read_lines
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 QUESTIONS = [
@@ -154,7 +153,7 @@ def test_questions_that_cannot_be_asked(model, prompts):
 def test_the_file_can_be_read_by_people(model, prompts, tmp_path):
     kept = tmp_path / "answers.jsonl"
     english_answers(model, prompts, QUESTIONS, kept=kept, **HOW)
-    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    lines = read_lines(kept)
     assert {line["question"] for line in lines} == set(QUESTIONS)
     names = {"model", "dtype", "template", "max_new_tokens", "question", "answer", "stopped"}
     assert all(line.keys() == names for line in lines)

@@ -15,6 +15,7 @@ from cctuning.preparation.sdrrl.__main__ import main
 from cctuning.preparation.sdrrl.draw import SHARES
 from cctuning.preparation.sdrrl.parallel import FEWEST_TEXTS
 from cctuning.pretrained.identity import model_name
+from tests.json_lines import read_lines, write_lines
 from tests.preparation.sdrrl.test_parallel import texts
 from tests.scripts import write_base
 from tests.tiny import tiny_tokenizer
@@ -50,7 +51,7 @@ def base(tmp_path_factory):
 def make_world(folder, base):
     """Writes base rows, the model's answers as an earlier run has left them, and their translations."""
     rows = base_rows()
-    write(folder / "rows.jsonl", rows)
+    write_lines(folder / "rows.jsonl", rows)
     pairs, answers = {}, []
     template = PromptFormat(tiny_tokenizer("plain")).template_hash
     for place, row in enumerate(rows):
@@ -68,17 +69,9 @@ def make_world(folder, base):
             }
         )
     (folder / "out").mkdir()
-    write(folder / "out" / "sdrrl.answers.jsonl", answers)
-    write(folder / "translations.jsonl", [{"text": text, "translation": pairs[text]} for text in pairs])
+    write_lines(folder / "out" / "sdrrl.answers.jsonl", answers)
+    write_lines(folder / "translations.jsonl", [{"text": text, "translation": pairs[text]} for text in pairs])
     return folder
-
-
-def write(path, records):
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-
-
-def lines_of(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture
@@ -110,7 +103,7 @@ def test_the_rows_train_beside_the_base_rows(finished):
     rows, _ = read_rows([str(world / "rows.jsonl"), str(world / "out" / "sdrrl.jsonl")])
     base = len(base_rows())
     assert 1.2 <= len(rows) / base <= 1.6
-    lines = lines_of(world / "out" / "sdrrl.jsonl")
+    lines = read_lines(world / "out" / "sdrrl.jsonl")
     kinds = Counter(line["kind"] for line in lines)
     assert kinds.keys() == SHARES.keys() and len(lines) == len(rows) - base
     assert f"{len(lines)} rows ->" in printed
@@ -124,7 +117,7 @@ def test_the_rows_train_beside_the_base_rows(finished):
 
 def test_what_is_lost_is_listed_and_counted(finished):
     world, printed = finished
-    rejects = lines_of(world / "out" / "sdrrl.rejects.jsonl")
+    rejects = read_lines(world / "out" / "sdrrl.rejects.jsonl")
     reasons = Counter(reason.split(") ")[-1] for reject in rejects for reason in reject["reasons"])
     assert {"is empty", "does not end within the limit"} <= reasons.keys()
     [entry] = read_manifest(world / "out")
@@ -163,9 +156,9 @@ def test_the_same_command_gives_the_same_bytes_and_another_seed_others(finished,
 def test_a_lexicon_stands_in_for_an_alignment(world, base):
     (world / "th.txt").write_text("Question\tข้อ\nJapan\tญี่ปุ่น\n", encoding="utf-8")
     shares = [f"--share={kind}=0" for kind in SHARES if kind != "switched_prompt"]
-    write(world / "rows.jsonl", [row for row in base_rows() if row["language"] == "th"])
+    write_lines(world / "rows.jsonl", [row for row in base_rows() if row["language"] == "th"])
     run(world, base, *shares, "--share=switched_prompt=1", f"--lexicon=th={world / 'th.txt'}", "--switched=1")
-    lines = lines_of(world / "out" / "sdrrl.jsonl")
+    lines = read_lines(world / "out" / "sdrrl.jsonl")
     thai = [line["instruction"] for line in lines if line["language"] == "th"]
     english = [line["instruction"] for line in lines if line["language"] == "en"]
     assert english and all("ข้อ" in text and "ญี่ปุ่น" in text and "Japan" not in text for text in english)
@@ -180,10 +173,10 @@ def test_a_model_that_says_nothing_of_use_leaves_the_rows_without_answers(world,
         *(f"--share={kind}=0" for kind in ("target", "cross", "switched_prompt")),
     ]
     assert run(world, base, *shares, "--share=switched_response=0", "--translator=self") == 0
-    kinds = Counter(line["kind"] for line in lines_of(world / "out" / "sdrrl.jsonl"))
+    kinds = Counter(line["kind"] for line in read_lines(world / "out" / "sdrrl.jsonl"))
     assert {"partial_translation", "completion"} <= kinds.keys()
     assert "answers of no use" in capsys.readouterr().out
-    assert len(lines_of(world / "out" / "sdrrl.answers.jsonl")) == round(0.02 * COUNT)
+    assert len(read_lines(world / "out" / "sdrrl.answers.jsonl")) == round(0.02 * COUNT)
 
 
 def test_rows_of_no_known_language_are_left_out_and_counted(world, base, capsys):
@@ -198,7 +191,7 @@ def test_rows_of_no_known_language_are_left_out_and_counted(world, base, capsys)
     capsys.readouterr()
     assert run(world, base, *shares) == 0
     assert (world / "out" / "sdrrl.jsonl").read_bytes() == alone
-    rejects = lines_of(world / "out" / "sdrrl.rejects.jsonl")
+    rejects = read_lines(world / "out" / "sdrrl.rejects.jsonl")
     assert [reject["row"]["id"] for reject in rejects] == ["x0", "x1", "x2"]
     printed = capsys.readouterr().out
     assert "left out: 3 (language is unknown 2, language qaa is no language of languages.tsv" in printed
@@ -233,7 +226,7 @@ def test_rows_of_no_known_language_are_left_out_and_counted(world, base, capsys)
     ],
 )
 def test_base_rows_that_do_not_do(tmp_path, base, capsys, rows, message):
-    write(tmp_path / "rows.jsonl", rows)
+    write_lines(tmp_path / "rows.jsonl", rows)
     output = tmp_path / "out.jsonl"
     assert main([str(tmp_path / "rows.jsonl"), "--write", str(output), "--model", str(base)]) == 2
     assert message in capsys.readouterr().err

@@ -9,7 +9,8 @@ from cctuning import CCTuningModel
 from cctuning.commands import evaluate
 from cctuning.export import export_monolingual
 from cctuning.preparation.translate import main as translate
-from tests.questions import PROMPTS, TOKENIZER, write_items
+from tests.json_lines import write_lines
+from tests.questions import PROMPTS, TOKENIZER
 from tests.serving.vllm.exports import engine_environment, needs_vllm
 from tests.tiny import tiny_llama
 
@@ -43,7 +44,7 @@ def data(tmp_path):
             }
             for number in range(COUNT)
         ]
-        write_items(tmp_path / "data" / name / "sw.jsonl", rows)
+        write_lines(tmp_path / "data" / name / "sw.jsonl", rows)
     return tmp_path / "data"
 
 
@@ -58,7 +59,7 @@ def test_translations_are_the_same_and_are_kept_apart(exported, tmp_path):
         {"id": number, "language": "sw", "instruction": f"Swali{' tena' * number}?", "output": "a"}
         for number in range(COUNT)
     ]
-    write_items(tmp_path / "rows.jsonl", rows)
+    write_lines(tmp_path / "rows.jsonl", rows)
     written, names = [], set()
     cache = tmp_path / "cache.jsonl"
     arguments = ["--translator", "self", "--model", str(exported), "--cache", str(cache)]
