@@ -46,6 +46,13 @@ def call(script: ModuleType | str, *arguments: str, typed: str = "") -> Ended:
     return Ended(status, out.getvalue(), err.getvalue())
 
 
+def succeed(script: ModuleType | str, *arguments: str, typed: str = "") -> Ended:
+    """As `call`, of what has to end well."""
+    ended = call(script, *arguments, typed=typed)
+    assert ended.status == 0, ended.err
+    return ended
+
+
 def _called(name: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
     """The command and its arguments: `name` is the command's, or a module's in `cctuning`."""
     room, _, module = name.partition(".")

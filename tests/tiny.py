@@ -47,6 +47,13 @@ def tiny_tokenizer(template: str = "plain") -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+def with_template(template: str | dict[str, str]) -> PreTrainedTokenizerFast:
+    """The tiny tokenizer with a chat template of its own."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    return tokenizer
+
+
 def tiny_rows(count: int = 8) -> list[Row]:
     """Parallel rows in four languages, numbered from 1."""
     rows = []

@@ -14,7 +14,7 @@ from cctuning.generation.generate import answer
 from cctuning.tools.errors import printable
 from tests.commands.test_serve import serving, write_translating
 from tests.hub_cache import put_into_cache
-from tests.scripts import call, write_base
+from tests.scripts import call, succeed, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 QUESTION, ENGLISH = "Mji mkuu wa Kenya ni upi?", "Capital of Kenya?"
@@ -33,8 +33,7 @@ def folders(tmp_path_factory):
 
 
 def asked(folder, *arguments, typed=""):
-    ended = call(chat, f"model={folder}", "max_new_tokens=6", "use_cpu=true", *arguments, typed=typed)
-    assert ended.status == 0, ended.err
+    ended = succeed(chat, f"model={folder}", "max_new_tokens=6", "use_cpu=true", *arguments, typed=typed)
     return ended.out.splitlines()
 
 
@@ -153,8 +152,7 @@ def server(folders):
 def test_a_served_model_answers_as_a_loaded_one(folders, server, english, stream):
     arguments = [f"question={QUESTION}", "max_new_tokens=6", f"stream={stream}"]
     arguments += [f"english={english}"] if english else []
-    ended = call(chat, f"server={server}/v1/", *arguments)
-    assert ended.status == 0, ended.err
+    ended = succeed(chat, f"server={server}/v1/", *arguments)
     loaded = call(chat, f"model={folders['exported']}", "use_cpu=true", *arguments)
     assert ended.out == loaded.out
 

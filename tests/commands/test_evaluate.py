@@ -23,7 +23,7 @@ from tests.questions import (
     save_adapter,
     save_models,
 )
-from tests.scripts import call
+from tests.scripts import call, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -333,11 +333,10 @@ def test_other_wordings(folder, models, prompting):
 
 def test_by_default_results_lie_beside_the_model(folder, models):
     for inference in ("bilingual", "none"):
-        ended = call(
+        succeed(
             script, "benchmarks=mkqa", "use_cpu=true", "limit=1", "run_name=mine",
             f"model={models / 'run'}", f"inference={inference}",
         )  # fmt: skip
-        assert ended.status == 0, ended.err
         assert (models / f"run/evaluation/mine-{inference}/results.json").is_file()
 
 
@@ -351,8 +350,7 @@ def test_a_test_set_of_ones_own_with_shots(models, folder):
     (folder / "sets/capitals.yaml").write_text('kind: short_answer\nprompt: "{question}"\n')
     own, pilot = "benchmarks=[sets/capitals.yaml]", ["limit=2", "shots=2", "shots_data=sets"]
     asked = ["use_cpu=true", "max_new_tokens=3", f"model={models / 'plain'}", "output_dir=out", own]
-    ended = call(script, *asked, *pilot)
-    assert ended.status == 0, ended.err
+    succeed(script, *asked, *pilot)
     results = read_results(folder / "out")
     assert results["configs"]["capitals_sw"]["num_fewshot"] == results["n-shot"]["capitals_sw"] == 2
     assert results["config"]["shots"] == 2

@@ -14,7 +14,7 @@ from cctuning.commands.schemas import EvaluateRecipe, FitRecipe, TrainRecipe
 from cctuning.connection.model import load_model
 from tests.hub import serving_hub
 from tests.json_lines import write_lines
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, call, succeed, write_base, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
 
@@ -87,8 +87,7 @@ def test_a_run_an_export_and_results_go_up_and_what_comes_down_is_connected(hub,
 
     for _ in range(2):
         hub.repositories.pop("jane/mine-monolingual", None)
-        ended = call("fit", f"model={run}", "pairs=20", "folds=2", "use_cpu=true", "push_to_hub=true")
-        assert ended.status == 0, ended.err
+        ended = succeed("fit", f"model={run}", "pairs=20", "folds=2", "use_cpu=true", "push_to_hub=true")
     assert "pairs to fit on" not in ended.out  # the second one has only uploaded
     exported = hub.repositories["jane/mine-monolingual"]
     assert {"modeling_cctuning.py", "transform_report.json"} <= exported.files.keys()
@@ -97,8 +96,7 @@ def test_a_run_an_export_and_results_go_up_and_what_comes_down_is_connected(hub,
     write_lines(tmp_path / "data/benchmarks/MKQA/sw.jsonl", [question])
     asked = ["benchmarks=mkqa", "use_cpu=true", "max_new_tokens=2", "push_to_hub=true"]
     for inference in ("monolingual", "none"):
-        ended = call("evaluate", f"model={run / 'monolingual'}", f"inference={inference}", *asked)
-        assert ended.status == 0, ended.err
+        succeed("evaluate", f"model={run / 'monolingual'}", f"inference={inference}", *asked)
     results = {name for name in exported.files if name.startswith("evaluation/")}
     assert {f"evaluation/evaluation-{mode}/results.json" for mode in ("monolingual", "none")} <= results
     assert not any("samples" in name for name in results)

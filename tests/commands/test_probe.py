@@ -29,7 +29,7 @@ from tests.analysis import naive
 from tests.json_lines import write_lines
 from tests.processes import start_two
 from tests.questions import change_weight, plain_model, run_model, save_adapter, save_models
-from tests.scripts import call
+from tests.scripts import call, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -107,8 +107,7 @@ def files(folder):
 
 def test_a_whole_study(models, folder):
     more = ["benchmarks=[xnli,globalopinionqa]", "unseen=data/unseen"]
-    ended = call(script, *arguments(models / "plain", *more))
-    assert ended.status == 0, ended.err
+    succeed(script, *arguments(models / "plain", *more))
     for language in LANGUAGES:
         for benchmark in ("xnli", "globalopinionqa"):
             found = cells(folder, "pilot", "ffn", benchmark, language)
@@ -176,8 +175,7 @@ def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
         "max_new_tokens=3",
         "use_cpu=true",
     ]
-    ended = call(script, *asked)
-    assert ended.status == 0, ended.err
+    ended = succeed(script, *asked)
     out = folder / "out"
     assert {path.name for path in out.iterdir()} == {
         *("recipe.yaml", "question.json", "table.csv", "map.png", "map.svg", "lens")
@@ -193,8 +191,7 @@ def test_one_question_leaves_a_map_a_table_and_a_lens(models, folder):
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 + 2 * LAYERS**2
     assert all(line["answer"] in ended.out for line in lines[:2])
-    again = call(script, f"recipe={out / 'recipe.yaml'}")
-    assert again.status == 0, again.err
+    succeed(script, f"recipe={out / 'recipe.yaml'}")
     assert json.loads((out / "question.json").read_text(encoding="utf-8")) == report
 
 
@@ -549,8 +546,7 @@ def test_studies_are_compared_on_the_same_questions(models, folder):
     for place, row in enumerate(changed):
         row["correct"] = place == 5
     write_cells(path, changed, fingerprint="x")
-    ended = call("compare", "results=[one,two]", "names=[a,b]", "resamples=1000", "output_dir=compared")
-    assert ended.status == 0, ended.err
+    succeed("compare", "results=[one,two]", "names=[a,b]", "resamples=1000", "output_dir=compared")
     scores = json.loads((folder / "compared/comparison.json").read_text(encoding="utf-8"))["scores"]
     found = {(one["benchmark"], one["metric"], one["name"]): one for one in scores if one["language"] == "sw"}
     for out, name in (("one", "a"), ("two", "b")):
@@ -593,8 +589,7 @@ def test_a_study_of_probes_puts_them_side_by_side(models, folder):
         assert step.shown("python") in ended.out
         with mock.patch.object(probe_findings, "draw_figures"):
             assert call(script, *step.arguments).status == 0
-    ended = call("study", *words)
-    assert ended.status == 0, ended.err
+    succeed("study", *words)
     with (folder / "outputs/studies/study/table.csv").open(encoding="utf-8") as file:
         written = {(one["questions"], one["row"]): one for one in csv.DictReader(file)}
     for name in ("one", "two"):

@@ -15,7 +15,7 @@ from cctuning.commands.studies.state import states_of
 from cctuning.settings.recipe import load_recipe
 from cctuning.settings.recipe_files import RECIPES
 from tests.json_lines import write_lines
-from tests.scripts import call, write_base, write_rows
+from tests.scripts import succeed, write_base, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*few for a matrix")]
 SCRIPTS = {"train": train, "fit": fit_transform, "evaluate": evaluate}
@@ -49,10 +49,8 @@ def test_commands_leave_what_the_study_takes_for_done(tmp_path, monkeypatch):
     steps, study_rows = make_plan(load_recipe(arguments, StudyRecipe, folder=RECIPES / "studies"))
     for number, step in enumerate(steps):
         assert [state.done for state in states_of(steps).values()] == [n < number for n in range(len(steps))]
-        ended = call(SCRIPTS[step.kind], *step.arguments)
-        assert ended.status == 0, ended.err
-    ended = call(study, *arguments)
-    assert ended.status == 0, ended.err
+        succeed(SCRIPTS[step.kind], *step.arguments)
+    succeed(study, *arguments)
     table = (tmp_path / "runs" / "studies" / "tiny" / "table.md").read_text()
     for row in study_rows:
         assert row.title in table

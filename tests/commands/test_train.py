@@ -24,7 +24,7 @@ from cctuning.settings.recipe import load_recipe
 from tests.json_lines import read_lines, write_lines
 from tests.processes import start_two
 from tests.questions import TOKENIZER, change_weight, save_models
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, call, succeed, write_base, write_rows
 from tests.tiny import SENTENCES, tiny_llama, tiny_rows
 
 pytestmark = pytest.mark.slow
@@ -64,8 +64,7 @@ def finished(base, data, tmp_path_factory):
         **SETTINGS,
         "save_strategy": "epoch",
     }
-    ended = call(train, *(f"{key}={value}" for key, value in settings.items()))
-    assert ended.status == 0, ended.err
+    ended = succeed(train, *(f"{key}={value}" for key, value in settings.items()))
     assert f"Next: cctuning fit model={folder}\n" in ended.out  # not broken into two lines
     return folder
 
@@ -164,8 +163,7 @@ def test_a_run_that_starts_from_a_connected_one_says_what_is_not_taken_along(
     finished, arguments, connected, said
 ):
     changes = {"model_name_or_path": finished, "connection__enabled": connected, "dry_run": "true"}
-    ended = call(train, *arguments(**changes))
-    assert ended.status == 0, ended.err
+    ended = succeed(train, *arguments(**changes))
     assert f"model_name_or_path={finished}" in ended.out and said in " ".join(ended.out.split())
 
 
@@ -216,8 +214,7 @@ def test_a_run_goes_on_with_other_batches_of_the_same_step(arguments, tmp_path):
         (folder / "training_report.json").unlink()
         shutil.rmtree(folder / "checkpoint-4")
         more |= {"per_device_train_batch_size": size, "output_dir": folder}
-        ended = call(train, *arguments(**same, **more))
-        assert ended.status == 0, ended.err
+        ended = succeed(train, *arguments(**same, **more))
         assert f"per_device_train_batch_size: 2 -> {size}" in ended.out
         assert "the rest may differ" in ended.out and "Continuing from" in ended.out
         second = load_file(folder / "model.safetensors")
@@ -254,8 +251,7 @@ def test_a_run_that_was_stopped_at_its_end_is_no_model_yet(arguments, tmp_path, 
 
 def test_starting_anew_as_plain_fine_tuning_leaves_nothing_of_the_connection(finished, arguments, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "copy")
-    ended = call(train, *arguments(output_dir=folder, resume="never", connection__enabled="false"))
-    assert ended.status == 0, ended.err
+    ended = succeed(train, *arguments(output_dir=folder, resume="never", connection__enabled="false"))
     assert "fit_transform" not in ended.out
     left = {path.name for path in folder.iterdir()}
     assert not {"connection", "chosen_layers.png", "checkpoint-4"} & left
@@ -286,10 +282,8 @@ def test_a_sharegpt_file_with_its_english_side_beside_it_is_trained_and_fitted(a
     given = write_conversations(tmp_path) | {"connection__turns": "all", "lora__enabled": "true"}
     shown = call(train, *arguments(**given, dry_run="true"))
     assert (shown.status, shown.err) == (0, "") and "8 rows (tokens" in " ".join(shown.out.split())
-    ended = call(train, *arguments(**given))
-    assert ended.status == 0, ended.err
-    fitted = call("fit", f"model={tmp_path / 'run'}", "use_cpu=true", "pairs=6", "folds=2")
-    assert fitted.status == 0, fitted.err
+    succeed(train, *arguments(**given))
+    succeed("fit", f"model={tmp_path / 'run'}", "use_cpu=true", "pairs=6", "folds=2")
     report = json.loads((tmp_path / "run" / "monolingual" / "transform_report.json").read_text())
     assert report["pairs"] + report["held_out_pairs"] == 7  # of 8 turns in 4 conversations
 
@@ -303,8 +297,7 @@ def test_loss_on_all_responses_is_the_same_in_one_row_and_in_one_row_each(argume
     }
     lines = {}
     for name, way in ways.items():
-        ended = call(train, *arguments(**given, **way, output_dir=tmp_path / name))
-        assert ended.status == 0, ended.err
+        succeed(train, *arguments(**given, **way, output_dir=tmp_path / name))
         [lines[name]] = metrics_of(tmp_path / name)
     assert lines["whole"]["tokens/de"] == lines["turns"]["tokens/de"] > lines["last"]["tokens/de"]
     for value in ("loss", "grad_norm"):
@@ -323,8 +316,7 @@ def test_plain_fine_tuning_needs_no_english_side_and_trains_as_with_one(argument
         shown = call(train, *arguments(connection__enabled="false", data=source, dry_run="true"))
         assert (shown.status, shown.err) == (0, "")
         assert ("English:" in shown.out) == (name == "with")
-        ended = call(train, *arguments(connection__enabled="false", data=source, output_dir=tmp_path / name))
-        assert ended.status == 0, ended.err
+        succeed(train, *arguments(connection__enabled="false", data=source, output_dir=tmp_path / name))
     weights = [load_file(tmp_path / name / "model.safetensors") for name in folders]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     ended = call(train, *arguments(data=without, output_dir=tmp_path / "connected"))
@@ -342,8 +334,7 @@ def test_parallel_texts_without_a_response_are_aligned_and_fitted(arguments, dat
     assert ended.status == 1 and "no column 'output'" in ended.err and "connection.alignment" in ended.err
 
     given |= {"connection__alignment": "0.5", "eval_share": "0.25", "eval_steps": "2"}
-    ended = call(train, *arguments(**given))
-    assert ended.status == 0, ended.err
+    ended = succeed(train, *arguments(**given))
     assert "Rows without a response, for connection.alignment alone: 1 in ru, 1 in th" in ended.out
     report = json.loads((tmp_path / "run/training_report.json").read_text())
     trained, held_out = held_out_rows(read_rows([str(data), str(texts)], response=False)[0], 0.25, seed=42)
@@ -360,10 +351,8 @@ def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_
     if kind == "load_in_4bit":
         pytest.importorskip("bitsandbytes")
     more = {kind: "true"} if kind else {}
-    ended = call(train, *arguments(lora__enabled="true", **more))
-    assert ended.status == 0, ended.err
-    ended = call("prepare", "model", str(tmp_path / "run"), "--output", str(tmp_path / "merged"))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(lora__enabled="true", **more))
+    succeed("prepare", "model", str(tmp_path / "run"), "--output", str(tmp_path / "merged"))
     merged, info = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", output_loading_info=True)
     assert not any(info.values())
     loaded = load_model(tmp_path / "run").state_dict()
@@ -372,8 +361,7 @@ def test_an_adapter_is_merged_into_a_run_with_the_same_fit(kind, arguments, tmp_
     if kind.startswith("lora"):
         return  # what the fit reads of a run, its weights, has been compared
     for folder in ("run", "merged"):
-        fitted = call("fit", f"model={tmp_path / folder}", "use_cpu=true", "pairs=6", "folds=2")
-        assert fitted.status == 0, fitted.err
+        succeed("fit", f"model={tmp_path / folder}", "use_cpu=true", "pairs=6", "folds=2")
     exported = [load_file(tmp_path / name / "monolingual/model.safetensors") for name in ("run", "merged")]
     assert exported[0].keys() == exported[1].keys()
     for name, weight in exported[0].items():
@@ -419,8 +407,7 @@ def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out
     changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true", "learning_rate": "3e-1"}
     if kind == "4 bits":
         pytest.importorskip("bitsandbytes")
-    ended = call(train, *arguments(**settings | changes.get(kind, {})))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(**settings | changes.get(kind, {})))
     run = tmp_path / "run"
     report = json.loads((run / "training_report.json").read_text())
     lines = [line for line in metrics_of(run) if "eval_loss" in line]
@@ -443,8 +430,7 @@ def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out
 
 def test_early_stopping_ends_the_run_where_the_loss_has_not_fallen(arguments, data, tmp_path):
     changes = {"eval_data": data, "early_stopping_patience": "2", "learning_rate": "8e-2", "max_steps": "12"}
-    ended = call(train, *arguments(**{**EVALUATED, **changes}))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(**{**EVALUATED, **changes}))
     losses = [line["eval_loss"] for line in metrics_of(tmp_path / "run") if "eval_loss" in line]
     assert len(losses) < 12 and losses.index(min(losses)) == len(losses) - 3
     report = json.loads((tmp_path / "run" / "training_report.json").read_text())
@@ -467,8 +453,7 @@ def write_questions(golds):
 
 def evaluated(model, mode):
     settings = ["benchmarks=[mkqa]", "data=data/pilot", "max_new_tokens=6", "use_cpu=true", "resume=never"]
-    ended = call("evaluate", *settings, f"model={model}", f"inference={mode}", "output_dir=out")
-    assert ended.status == 0, ended.err
+    succeed("evaluate", *settings, f"model={model}", f"inference={mode}", "output_dir=out")
     return read_results("out")
 
 
@@ -480,8 +465,7 @@ def test_scores_meanwhile_are_those_of_an_evaluation_and_move_nothing(arguments,
         **{"model_name_or_path": "loud", "eval_share": 0.25, "eval_steps": 2, "save_strategy": "steps"},
         **{"save_steps": 2, "save_total_limit": "null", "lora__enabled": lora, "lora__r": 4},
     }
-    ended = call(train, *arguments(**settings, output_dir="plain"))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(**settings, output_dir="plain"))
     write_questions({})
     evaluated("plain/checkpoint-2", "bilingual")
     said = {}
@@ -494,8 +478,7 @@ def test_scores_meanwhile_are_those_of_an_evaluation_and_move_nothing(arguments,
         **{"eval_benchmarks": "[mkqa]", "eval_inference": "[bilingual,none]", "eval_max_new_tokens": 6},
         **{"metric_for_best_model": "eval_mkqa_bilingual", "load_best_model_at_end": "true"},
     }
-    ended = call(train, *arguments(**settings, **scored, output_dir="scored"))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(**settings, **scored, output_dir="scored"))
     plain, with_scores = (metrics_of(Path(name)) for name in ("plain", "scored"))
     evaluations = [line for line in with_scores if "eval_loss" in line]
     assert evaluations[0]["eval_mkqa_bilingual/sw"] > evaluations[1]["eval_mkqa_bilingual/sw"]
@@ -537,8 +520,7 @@ def test_without_bitsandbytes_a_run_says_how_to_install_it(arguments, monkeypatc
 
 
 def test_lora_leaves_the_adapter_and_the_connection(arguments, tmp_path, base):
-    ended = call(train, *arguments(lora__enabled="true", lora__r=2))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(lora__enabled="true", lora__r=2))
     folder = tmp_path / "run"
     names = {"adapter_config.json", "adapter_model.safetensors", "connection"}
     assert names <= {path.name for path in folder.iterdir()}
@@ -573,8 +555,7 @@ def test_two_processes_on_cpus_share_rows_and_questions(arguments, tmp_path, mon
 
 def test_trackers_get_the_metrics(arguments, tmp_path):
     pytest.importorskip("tensorboard")
-    ended = call(train, *arguments(report_to="[tensorboard]", max_steps=1))
-    assert ended.status == 0, ended.err
+    succeed(train, *arguments(report_to="[tensorboard]", max_steps=1))
     [events] = (tmp_path / "run").rglob("events.out.tfevents.*")
     assert b"decision_maker/entropy" in events.read_bytes()
 
@@ -598,8 +579,7 @@ def test_bad_rows_stop_the_run_and_are_listed(arguments, tmp_path):
 
 def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_path):
     path = write_rows(tmp_path / "bad.jsonl", 11, BAD)
-    ended = call(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
-    assert ended.status == 0, ended.err
+    ended = succeed(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))
     assert "3 rows left out, listed in" in ended.out
     rejects = read_lines(tmp_path / "run" / "rejects.jsonl")
     assert sorted(reject["number"] for reject in rejects) == [10, 12, 13]

@@ -1,7 +1,7 @@
 import pytest
 
 from cctuning.data.template_checks import around_response, render
-from tests.tiny import tiny_tokenizer
+from tests.tiny import tiny_tokenizer, with_template
 
 # As the newest families write them: a thinking block that only the conversation has, texts that are trimmed.
 THINKING = (
@@ -13,12 +13,6 @@ TRIMMING = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-
-
-def with_template(template):
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = template
-    return tokenizer
 
 
 @pytest.mark.parametrize("template", [THINKING, TRIMMING])

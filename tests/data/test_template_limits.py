@@ -4,7 +4,7 @@ import pytest
 
 from cctuning.data.template_checks import render
 from cctuning.data.templates import TEMPLATES
-from tests.tiny import tiny_tokenizer
+from tests.tiny import with_template
 
 TURNS = [
     {"role": "system", "content": "Short."},
@@ -31,12 +31,6 @@ ELABORATE = """{%- set ns = namespace(last=-1, seen=[]) %}
     {{- messages | map(attribute='role') | list | unique | join(',') }}{{ 2 ** 10 + 1000 * 1000 % 7 }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ bos_token }}<|assistant|>{% endif %}"""
-
-
-def with_template(template):
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = template
-    return tokenizer
 
 
 @pytest.mark.parametrize("template", [*TEMPLATES.values(), ELABORATE])

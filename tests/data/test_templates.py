@@ -10,7 +10,7 @@ from cctuning.commands import schemas
 from cctuning.data.encoding import encode
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.data.templates import TEMPLATES
-from tests.tiny import tiny_rows, tiny_tokenizer
+from tests.tiny import tiny_rows, tiny_tokenizer, with_template
 
 SYSTEM = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Mji?"}]
 # As the families put a system message; Mistral has no turn for one.
@@ -47,12 +47,6 @@ THINKING = (
     "{% if enable_thinking is defined and not enable_thinking %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
     "{% endif %}"
 )
-
-
-def with_template(template):
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = template
-    return tokenizer
 
 
 def render(tokenizer, messages, **variables):

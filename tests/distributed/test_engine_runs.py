@@ -20,7 +20,7 @@ from tests.distributed.engine_runs import (
     weights,
 )
 from tests.distributed.engine_worker import without_noise
-from tests.scripts import call, write_base, write_rows
+from tests.scripts import succeed, write_base, write_rows
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,8 +48,7 @@ def alone(settings, tmp_path_factory):
         patch.setattr(modeling_cctuning, "select", without_noise)
         for name, changes in (("full", {}), ("lora", LORA)):
             own = settings | changes | {"output_dir": folder / name}
-            ended = call(train, *(f"{key}={value}" for key, value in own.items()))
-            assert ended.status == 0, ended.err
+            succeed(train, *(f"{key}={value}" for key, value in own.items()))
     return folder
 
 

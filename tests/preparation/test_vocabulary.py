@@ -9,7 +9,7 @@ from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.preparation import model as script
 from cctuning.preparation.manifest import changed_files, read_manifest
 from tests.hub_cache import put_into_cache
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, call, succeed, write_base, write_rows
 
 QUESTION = {"id": 1, "language": "sw", "prompt": "Mto gani?", "prompt_en": "Which river?", "answer": ["Tana"]}
 
@@ -61,8 +61,7 @@ def test_rows_and_questions_are_read_as_before_and_other_words_are_said(base, qu
         "output_dir": tmp_path / "run",
     }
     for data, said in ((rows, False), (others, True)):
-        trained = call("train", *(f"{key}={value}" for key, value in settings.items()), f"data={data}")
-        assert trained.status == 0, trained.err
+        trained = succeed("train", *(f"{key}={value}" for key, value in settings.items()), f"data={data}")
         assert ("vocabulary was cut" in trained.out) == said
         settings["resume"] = "never"
     asked = f"data={others}", f"model={tmp_path / 'run'}", "use_cpu=true", "dry_run=true", "held_out=0.5"

@@ -9,7 +9,7 @@ import pytest
 from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
 from tests.processes import start
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, call, succeed, write_base, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -69,11 +69,9 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_to_go_on_from(arguments, tm
     assert not (folder / "run" / f"checkpoint-{good.step + 2}").exists()
 
     change("size=20m")
-    again = call(train, *arguments(folder / "run"))
-    assert again.status == 0, again.err
+    again = succeed(train, *arguments(folder / "run"))
     assert f"Continuing from {good.path}" in again.out
-    whole = call(train, *arguments(tmp_path / "whole"))
-    assert whole.status == 0, whole.err
+    succeed(train, *arguments(tmp_path / "whole"))
     for name in ("model.safetensors", "connection/connection.safetensors"):
         assert (folder / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

@@ -14,7 +14,7 @@ from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
 from tests.json_lines import read_lines
 from tests.processes import start, start_two
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, succeed, write_base, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +45,7 @@ def arguments(inputs, tmp_path):
 def whole(inputs, tmp_path_factory):
     """A run without interruption."""
     folder = tmp_path_factory.mktemp("outputs") / "whole"
-    ended = call(train, *(f"{key}={value}" for key, value in inputs.items()), f"output_dir={folder}")
-    assert ended.status == 0, ended.err
+    succeed(train, *(f"{key}={value}" for key, value in inputs.items()), f"output_dir={folder}")
     lines = read_lines(folder / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 7, 14, 21, 28, 30]
     return folder
@@ -78,8 +77,7 @@ def test_a_signal_and_the_same_command_again(arguments, tmp_path, whole, number)
     assert "Traceback" not in ended.err
     assert not (folder / "training_report.json").exists()
 
-    again = call(train, *arguments)
-    assert again.status == 0, again.err
+    again = succeed(train, *arguments)
     assert f"Continuing from {folder}/checkpoint-" in again.out
     assert_same_run(folder, whole)
     rates = [
@@ -102,8 +100,7 @@ def test_kills_within_a_save_and_after_one_and_a_flipped_bit(arguments, tmp_path
     content[-1] ^= 1
     weights.write_bytes(content)
 
-    again = call(train, *arguments)
-    assert again.status == 0, again.err
+    again = succeed(train, *arguments)
     damaged = f"passed over {folder}/checkpoint-{newest}: model.safetensors is damaged"
     assert damaged in again.out and f"Continuing from {folder}/checkpoint-{newest - 6}" in again.out
     assert_same_run(folder, whole)

@@ -16,7 +16,7 @@ from cctuning.training.row_order import EpochOrder
 from cctuning.training.streaming import StreamedExamples
 from tests.json_lines import read_lines
 from tests.processes import start_two
-from tests.scripts import ON_CPU, call, write_base, write_rows
+from tests.scripts import ON_CPU, call, succeed, write_base, write_rows
 from tests.tiny import tiny_tokenizer
 
 PROMPTS = PromptFormat(tiny_tokenizer())
@@ -257,8 +257,7 @@ def test_a_block_of_all_rows_trains_as_rows_in_memory_do(arguments, tmp_path, ch
         silent = [json.dumps({**json.loads(lines[place]), "output": None}) for place in (0, 4)]
         file.write_text("\n".join([*silent, *lines[1:4], *lines[5:]]), encoding="utf-8")
     for name, streaming in {"memory": "false", "stream": "true"}.items():
-        ended = call("train", *arguments(name, streaming=streaming, **changes))
-        assert ended.status == 0, ended.err
+        succeed("train", *arguments(name, streaming=streaming, **changes))
     assert weights(tmp_path / "stream") == weights(tmp_path / "memory")
     assert metrics(tmp_path / "stream") == metrics(tmp_path / "memory")
     assert rejected(tmp_path / "stream") == rejected(tmp_path / "memory")
