@@ -50,12 +50,12 @@ class World:
         return [row for rows in vars(self).values() for row in rows]
 
 
-def make_world(seed: int = SEED, people: int = PEOPLE, trained_share: float = TRAINED_SHARE) -> World:
+def make_world(seed: int = SEED, people: int = PEOPLE) -> World:
     """Draws a world; the same arguments give the same one."""
     rng = random.Random(seed)
     names = _names(rng, people)
     pairs = [row for number, name in enumerate(names) for row in _pairs(rng, number, name)]
-    trained = _choose(rng, pairs, trained_share)
+    trained = _choose(rng, pairs, TRAINED_SHARE)
     facts = [_english(row) for row in pairs if row["language"] == next(iter(LANGUAGES))]
     questions = [_question_into_english(row) for row in pairs]
     seen = [row for row, chosen in zip(questions, trained, strict=True) if chosen]

@@ -201,12 +201,12 @@ def stream_rows(
 def rows_from_records(
     records: Iterable[Mapping[str, Any]],
     *,
-    name: str = "train_dataset",
     english: bool = True,
     response: bool = True,
     on_bad_row: str = "error",
 ) -> tuple[list[Row], list[Problem]]:
-    """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries; `name` is for messages."""
+    """As `read_rows`, for rows in memory: a `datasets.Dataset`, or dictionaries."""
+    name = "train_dataset"  # in messages
     source = Source(name, lambda: (Record(number, dict(record)) for number, record in enumerate(records, 1)))
     reader = _Reader(column_names(None), None, english=english, response=response, conversations=True)
     reader.read(source, name)

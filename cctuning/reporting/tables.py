@@ -40,10 +40,10 @@ class RecordTable:
         return cls(list(columns), rows)
 
     @classmethod
-    def crossed(cls, corner: str, cells: Mapping[tuple[str, str], Any], missing: str = "") -> RecordTable:
+    def crossed(cls, corner: str, cells: Mapping[tuple[str, str], Any]) -> RecordTable:
         """Cells by the names of their row and column, both in the order in which they first occur."""
         rows, columns = (list(dict.fromkeys(names[side] for names in cells)) for side in (0, 1))
-        body = [[row, *(cells.get((row, column), missing) for column in columns)] for row in rows]
+        body = [[row, *(cells.get((row, column), "") for column in columns)] for row in rows]
         return cls([corner, *columns], body)
 
     def csv(self) -> str:

@@ -129,9 +129,7 @@ class Resampling:
             resamples=resamples,
         )
 
-    def simultaneous(
-        self, scores: Mapping[str, ScoreArray], *, resamples: int | None = PAIR_RESAMPLES
-    ) -> Estimate:
+    def simultaneous(self, scores: Mapping[str, ScoreArray]) -> Estimate:
         """The mean over languages of scores (Q, ...), by `mean_of_known`, with intervals for all at once.
 
         In 95 % of cases all intervals hold, so the best of many quantities may be judged by its own. They are
@@ -144,7 +142,7 @@ class Resampling:
         for language, values in scores.items():
             known = (~np.isnan(values)).astype(float)
             filled = np.nan_to_num(values)
-            counts = self._counts[language][:resamples]
+            counts = self._counts[language][:PAIR_RESAMPLES]
             mean = _ratio(filled.sum(0), known.sum(0))
             drawn = _ratio(np.tensordot(counts, filled, 1), np.tensordot(counts, known, 1))
             totals = [totals[0] + np.nan_to_num(mean), totals[1] + np.nan_to_num(drawn, nan=0.0)]

@@ -41,9 +41,9 @@ def test_html_holds_texts_as_texts():
 
 def test_records_are_crossed_by_two_of_their_names():
     nested = {"x": {"en": 1, "sw": 2}, "y": {"de": 3, "en": 4}}
-    table = RecordTable.crossed("model", dict(leaves(nested, 2)), missing="-")
+    table = RecordTable.crossed("model", dict(leaves(nested, 2)))
     assert table.columns == ["model", "en", "sw", "de"]
-    assert table.rows == [["x", 1, 2, "-"], ["y", 4, "-", 3]]
+    assert table.rows == [["x", 1, 2, ""], ["y", 4, "", 3]]
 
 
 def test_a_table_that_is_too_wide_goes_on_below():
