@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 
 import yaml
+
+from tests.web_server import QuietHandler, answering
 
 USERS = {"hf_jane": "jane", "hf_reader": "reader"}  # by token; a reader may write nowhere
 _LARGE = 4096  # bytes; larger files go to the large-file storage first
@@ -156,7 +156,7 @@ def serving_hub() -> Iterator[Hub]:
     """A hub at `hub.url` while the block runs."""
     hub = Hub()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -185,16 +185,5 @@ def serving_hub() -> Iterator[Hub]:
             self.rfile.readline()
             return chunk
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(Handler) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,6 +1,3 @@
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 import torch
 from rich.control import strip_control_codes
@@ -16,6 +13,7 @@ from tests.commands.test_serve import serving, write_translating
 from tests.hub_cache import put_into_cache
 from tests.scripts import call, succeed, write_base
 from tests.tiny import tiny_llama, tiny_tokenizer
+from tests.web_server import QuietHandler, answering
 
 QUESTION, ENGLISH = "Mji mkuu wa Kenya ni upi?", "Capital of Kenya?"
 
@@ -187,7 +185,7 @@ def test_a_conversation_with_a_served_model(folders, server):
     assert "warning: server=" in ended.out and "400 the conversation has" in ended.out
 
 
-class Odd(BaseHTTPRequestHandler):
+class Odd(QuietHandler):
     """A server that answers as the tests say."""
 
     models, chat = '{"data": [{"id": "odd"}]}', "{}"
@@ -204,9 +202,6 @@ class Odd(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.mark.parametrize(
     ("answers", "said"),
@@ -221,12 +216,8 @@ class Odd(BaseHTTPRequestHandler):
     ],
 )
 def test_a_server_that_answers_oddly_is_told(answers, said):
-    odd = ThreadingHTTPServer(("127.0.0.1", 0), type("Odd", (Odd,), answers))
-    threading.Thread(target=odd.serve_forever, args=(0.01,), daemon=True).start()
-    address = f"http://127.0.0.1:{odd.server_address[1]}"
-    ended = call(chat, f"server={address}", "question=hi")
-    odd.shutdown()
-    odd.server_close()
+    with answering(type("Odd", (Odd,), answers)) as address:
+        ended = call(chat, f"server={address}", "question=hi")
     assert ended.status == 1 and f"server={address}" in ended.err and said in ended.err
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from tests.web_server import QuietHandler, answering
 
 
 @dataclass
@@ -30,7 +30,7 @@ def serving(content: bytes = b"") -> Iterator[Answers]:
     """Serves `content` at `answers.url` while the block runs."""
     answers = Answers(content)
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -68,16 +68,6 @@ def serving(content: bytes = b"") -> Iterator[Answers]:
             if end < len(content):
                 self.close_connection = True
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    answers.url = f"http://127.0.0.1:{server.server_port}/folder/rows.json"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(Handler) as address:
+        answers.url = f"{address}/folder/rows.json"
         yield answers
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
