@@ -16,6 +16,7 @@ from cctuning.analysis.probing.shown_labels import unshown_labels
 from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.report import write_report
+from cctuning.analysis.selectors import Judgement
 from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.schemas import ProbeRecipe
 from cctuning.evaluation.comparison.evaluations import Evaluation, read_evaluation
@@ -36,7 +37,7 @@ def write_findings(
 
     `tasks` are those of the pilot, the control and the unseen questions, by these names of `probing.study`.
     """
-    folder, pilot = study.folder.path, tasks[PILOT]
+    folder = study.folder.path
     for which, probes in tasks.items():
         for task in probes:
             study.folder.write_questions(which, task)
@@ -51,30 +52,10 @@ def write_findings(
             settings={"prompting": "original", **asked},
             connectable=why_not_connected(recipe) is None,
         )
-        summary["about"]["warnings"] = warnings = unshown_labels([*pilot, *tasks[UNSEEN]])
+        summary["about"]["warnings"] = warnings = unshown_labels([*tasks[PILOT], *tasks[UNSEEN]])
         study.folder.clear_findings()
     with console.status("figures and report"):
-        draw_figures(folder / "figures", summary, judgements)
-        shown = shown_by_lens(cells, recipe.centre) if recipe.lens else {}
-        lenses = {}
-        try:
-            lenses = draw_lenses(study, pilot, shown, folder / "figures")
-        except ValueError as error:  # a picture more or less
-            console.warn(f"no logit lens: {error}")
-        questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
-        write_report(
-            folder,
-            cells.grids.values(),
-            summary,
-            questions,
-            judgements,
-            title=f"XTransplant: {Path(recipe.model).name}",
-            notes=[*notes(recipe, tasks), *warnings],
-            links=[
-                (f"Logit lens: {title}", page.relative_to(folder).as_posix())
-                for title, page in lenses.items()
-            ],
-        )
+        draw_and_report(recipe, study, tasks, cells, summary, judgements)
         whole = write_summary(folder, summary, judgements)
     for warning in warnings:
         console.warn(warning)
@@ -85,6 +66,38 @@ def write_findings(
         console.say(f"Where to connect: {line}")
     console.say(f"{folder} holds report.html, summary.json, tables, figures and all cells")
     return whole
+
+
+def draw_and_report(
+    recipe: ProbeRecipe,
+    study: Study,
+    tasks: Mapping[str, Sequence[ProbeTask]],
+    cells: StudyCells,
+    summary: Mapping[str, Any],
+    judgements: Sequence[Judgement],
+) -> None:
+    """Draws the figures, with logit lenses where they are asked for, and writes the report on all of it."""
+    folder, pilot = study.folder.path, tasks[PILOT]
+    draw_figures(folder / "figures", summary, judgements)
+    shown = shown_by_lens(cells, recipe.centre) if recipe.lens else {}
+    lenses = {}
+    try:
+        lenses = draw_lenses(study, pilot, shown, folder / "figures")
+    except ValueError as error:  # a picture more or less
+        console.warn(f"no logit lens: {error}")
+    questions = {(task.benchmark, task.language): question_rows(task) for task in pilot}
+    write_report(
+        folder,
+        cells.grids.values(),
+        summary,
+        questions,
+        judgements,
+        title=f"XTransplant: {Path(recipe.model).name}",
+        notes=[*notes(recipe, tasks), *summary["about"]["warnings"]],
+        links=[
+            (f"Logit lens: {title}", page.relative_to(folder).as_posix()) for title, page in lenses.items()
+        ],
+    )
 
 
 def notes(recipe: ProbeRecipe, tasks: Mapping[str, Sequence[ProbeTask]]) -> list[str]:
