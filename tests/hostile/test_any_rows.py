@@ -111,7 +111,7 @@ def test_what_is_taken_is_what_was_written(records):
         for field in (*REQUIRED, *OPTIONAL):
             given_value = record.get(field)
             if isinstance(given_value, str) and given_value.strip():
-                taken_value = getattr(row, field)
+                given_value, taken_value = given_value.strip(), getattr(row, field).strip()
                 assert given_value in taken_value if with_parts else given_value == taken_value
         for field in REQUIRED:
             assert getattr(row, field).strip()
