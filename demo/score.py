@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from cctuning.connection.connected import is_connected
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.generate import Answer, answer
@@ -59,11 +60,11 @@ class _Asked:
         )
 
     def into_english(self, rows: Sequence[Row]) -> list[str]:
-        """The model's own translations of the rows' questions, by plain inference."""
+        """The model's own translations of the rows' questions; what asks for them is its own English."""
         asked = [
             translation_prompt(row["instruction"], source=row["language"], target=ENGLISH) for row in rows
         ]
-        return [item.text for item in self(asked, tokens=16)]
+        return [item.text for item in self(asked, asked if is_connected(self.model) else None, tokens=16)]
 
 
 def score_base(model: _Asked, world: World) -> Scores:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -35,17 +35,22 @@ def is_connected(model: Any) -> bool:
 
 
 @contextmanager
-def without_connection(model: Any) -> Iterator[None]:
-    """A block in which the connection of `model` is switched off, where it has one."""
-    connected = connection_of(model)
-    before = connected is not None and connected.connected
+def with_connection(model: Any, connected: bool = True) -> Iterator[None]:
+    """A block in which the connection of `model` is switched on, or off, where it has one."""
+    own = connection_of(model)
+    before = own is not None and own.connected
     try:
-        if before:
-            connected.connected = False
+        if own is not None:
+            own.connected = connected
         yield
     finally:
-        if before:
-            connected.connected = True
+        if own is not None:
+            own.connected = before
+
+
+def without_connection(model: Any) -> AbstractContextManager[None]:
+    """A block in which the connection of `model` is switched off, where it has one."""
+    return with_connection(model, False)
 
 
 def connection_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

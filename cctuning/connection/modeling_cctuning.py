@@ -957,12 +957,13 @@ class CrossLingualConnection:
     def english_prompts(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, *, language: str
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The prompts (B, T) put into English by the model itself, unconnected and greedily.
+        """The prompts (B, T) put into English by the model itself, greedily.
 
         It is asked in the words that `config.cctuning` holds for `language`, those of the training rows of
-        the setting +MT. Returns ids (B, P) and mask, padded on the left, and whether each translation ended
-        within its limit, (B, 1). Raises `ValueError` for a language without words, and for prompts that are
-        more than one message in the tokenizer's chat template.
+        the setting +MT, and connected as these were: the prompt that asks is its own English. Returns ids
+        (B, P) and mask, padded on the left, and whether each translation ended within its limit, (B, 1).
+        Raises `ValueError` for a language without words, and for prompts that are more than one message in
+        the tokenizer's chat template.
         """
         texts, ended = self.english_texts(input_ids, attention_mask, language=language)
         ids, mask = _padded_left(self._own_translation().prompts(texts), self.device)
@@ -991,13 +992,17 @@ class CrossLingualConnection:
             num_return_sequences=1,
         )
         ids, mask = _padded_left(asked, self.device)
-        token = _GENERATION.set(_Generation(self, -1, None, None))
+        connected, self.connected = self.connected, True
         try:
-            out = super().generate(  # type: ignore[misc]
-                input_ids=ids, attention_mask=mask, generation_config=rules
+            out = self.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                english_input_ids=ids,
+                english_attention_mask=mask,
+                generation_config=rules,
             )
         finally:
-            _GENERATION.reset(token)
+            self.connected = connected
         responses = out[:, ids.shape[1] :].tolist()
         # Each row within its own limit, whatever is beside it.
         found = [own.read(row[:limit], stops) for row, limit in zip(responses, limits, strict=True)]

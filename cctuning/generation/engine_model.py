@@ -29,6 +29,7 @@ class EngineModel(ABC):
     engine: str  # its name
     dtype: torch.dtype
     positions: int  # for a prompt and its response
+    connected: bool  # whether it takes English prompts
 
     @abstractmethod
     def generate_batch(

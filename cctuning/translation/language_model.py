@@ -1,9 +1,10 @@
-"""The language model itself as a translator: it is asked to translate, as it was before its fine-tuning.
+"""The language model itself as a translator: it is asked to translate.
 
 Fine-tuning on prompts and responses in one language makes a model forget translation, so with LoRA it is the
-base that is asked, and a connected model is asked without its connection. Translation rows in the training
-data, in the same words and direction (`cctuning prepare settings mt --direction into_english`), keep the
-ability in a model that is fine-tuned in full.
+base that is asked, without a connection. Translation rows in the training data, in the same words and
+direction (`cctuning prepare settings mt --direction into_english`), keep the ability in a model that is
+fine-tuned in full. They are English rows, which training connects to themselves (x_en = x), and so is what
+is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from cctuning.connection.connected import without_connection
+from cctuning.connection.connected import is_connected, with_connection, without_connection
 from cctuning.data.batches import map_in_batches
 from cctuning.data.prompts import PromptFormat
 from cctuning.generation.engine_model import EngineModel
@@ -33,8 +34,9 @@ class LanguageModelTranslator:
     """Asks `model` for translations in the chat template of `prompts`; a text is asked whole.
 
     `model` is one of transformers, or of an engine, which makes batches of its own. An adapter (`PeftModel`)
-    and the connection are off while it translates. `model_name` goes into the cache's key, so it has to tell
-    apart models that differ; engine, template, dtype and wording are added to it.
+    is off while it translates, and the connection of its model too; for a connected model without one each
+    prompt is its own English. `model_name` goes into the cache's key, so it has to tell apart models that
+    differ; engine, connection, template, dtype and wording are added to it.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class LanguageModelTranslator:
             how = f"{how}:engine={model.engine}"
             if beam_size != 1:
                 raise TranslationError(f"beam_size={beam_size}: {model.engine} is asked greedily")
+        if self._connected():
+            how = f"{how}:connected"
         template = f"template={prompts.template_hash}:prompt={_WORDS}"
         self.name = f"self:{model_name}:{how}:{template}:beams={beam_size}"
 
@@ -95,9 +99,16 @@ class LanguageModelTranslator:
             return f"needs {tokens:,} tokens with its translation, and the model has room for {room:,}"
         return None
 
+    def _connected(self) -> bool:
+        if isinstance(self.model, EngineModel):
+            return self.model.connected
+        return is_connected(self.model) and not isinstance(self.model, PeftModel)
+
     def _generate(self, ids: list[list[int]], limit: int) -> list[str | Untranslated]:
         beams: dict[str, Any] = {} if isinstance(self.model, EngineModel) else {"num_beams": self.beam_size}
-        tokens = generate_batch(self.model, self.prompts, ids, max_new_tokens=limit, **beams).tokens.tolist()
+        english = ids if self._connected() else None
+        out = generate_batch(self.model, self.prompts, ids, english, max_new_tokens=limit, **beams)
+        tokens = out.tokens.tolist()
         stops = set(stop_tokens(self.model, self.prompts))
         return [
             self.prompts.response_text(row) if stops & set(row) else Untranslated(not_ended(limit))
@@ -107,10 +118,11 @@ class LanguageModelTranslator:
 
 @contextmanager
 def without_fine_tuning(model: Any) -> Iterator[None]:
-    """A block in which an adapter is off, and a connected model is not connected."""
+    """A block in which an adapter is off and its model not connected; a connected model without one is."""
     with ExitStack() as restoring:
         if isinstance(model, PeftModel):
             restoring.enter_context(model.disable_adapter())
-        if not isinstance(model, EngineModel):  # which was loaded without
             restoring.enter_context(without_connection(model))
+        elif not isinstance(model, EngineModel):  # of which it was decided when it was loaded
+            restoring.enter_context(with_connection(model))
         yield

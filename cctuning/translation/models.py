@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from cctuning.connection.adapters import base_of
+from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat, choose_template
 from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.identity import model_name
@@ -34,7 +35,8 @@ def language_model(
 ) -> LanguageModelTranslator:
     """The language model in `directory`, of a LoRA run its base, asked in a chat template with arguments.
 
-    It runs on `device`, or in vLLM where arguments of its engine are given (`in_vllm`).
+    A run without adapters and an exported model are loaded with their connection. The model runs on
+    `device`, or in vLLM where arguments of its engine are given (`in_vllm`).
     """
     trust = {"trust_remote_code": loading["trust_remote_code"]}
     with naming_model("translator.model", directory):
@@ -45,13 +47,19 @@ def language_model(
     if kind_of(folder).adapter:
         name, revision = base_of(folder)
     with naming_model("translator.model", name):
-        if in_vllm is None:
+        connected = name == directory and kind_of(folder).connected
+        if in_vllm is None and connected:
+            model = load_model(directory, **loading).to(device)
+        elif in_vllm is None:
             model = load_causal_lm(name, revision=revision, **loading).eval().to(device)
         else:
-            from cctuning.serving.vllm.asking import load_in_vllm
+            from cctuning.serving.vllm.asking import check_servable, load_in_vllm
 
             loading["dtype"] = str(loading["dtype"]).removeprefix("torch.")
-            model = load_in_vllm(name, "none", revision=revision, arguments=in_vllm, **loading)
+            mode = "bilingual" if connected else "none"
+            if connected:
+                check_servable(name, mode)
+            model = load_in_vllm(name, mode, revision=revision, arguments=in_vllm, **loading)
     named = model_name(name, revision=revision)
     return LanguageModelTranslator(model, PromptFormat(tokenizer), model_name=named, **options)
 

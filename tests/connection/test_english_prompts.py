@@ -89,7 +89,7 @@ def test_a_translation_ends_within_its_own_limit_whatever_is_beside_it(model, mo
     tokens = torch.full((2, 100), 9)
     tokens[:, 80] = end  # beyond the limit of the short one
 
-    def generate(_self, input_ids, **_arguments):
+    def generate(_self, _inputs, *, input_ids, **_arguments):
         return torch.cat([input_ids, tokens[: len(input_ids)]], dim=1)
 
     monkeypatch.setattr(model.generation_config, "eos_token_id", end)

@@ -97,19 +97,31 @@ def test_a_text_with_a_token_of_the_template_is_not_asked(model):
     ]
 
 
+def own_english(model):
+    """The answers of a connected model for which each prompt is its own English, one by one."""
+    return [
+        answer(model, PROMPTS, [text], english=[text], max_new_tokens=512)[0].text
+        for text in ASKED  # as its training rows were
+    ]
+
+
 @pytest.mark.parametrize("kind", ["exported", "wrapped"])
-def test_a_connected_model_translates_without_its_connection(kind, tmp_path):
+@pytest.mark.parametrize("connected", [True, False], ids=["on", "off"])
+def test_for_a_connected_model_each_prompt_is_its_own_english(kind, connected, tmp_path):
     wrapped = CCTuningModel.wrap(model_that_stops(), ConnectionConfig())
     if kind == "exported":
         torch.manual_seed(1)
         export_monolingual(wrapped, TOKENIZER, torch.randn(32, 32).double() * 10, tmp_path)
         wrapped = load_model(tmp_path)
-        assert plain(model_that_stops()) != plain(load_model(tmp_path))
-    assert translate(wrapped) == plain(model_that_stops())
-    assert wrapped.connected
+        assert own_english(wrapped) != plain(wrapped)
+    expected = own_english(wrapped)
+    assert expected != plain(model_that_stops())
+    wrapped.connected = connected
+    assert translate(wrapped) == expected
+    assert wrapped.connected is connected
 
 
-def test_of_an_export_the_plain_model_is_loaded_without_a_report_of_left_weights(tmp_path, caplog):
+def test_an_export_is_loaded_with_its_connection_and_no_report_of_left_weights(tmp_path, caplog):
     wrapped = CCTuningModel.wrap(model_that_stops(), ConnectionConfig())
     export_monolingual(wrapped, TOKENIZER, torch.randn(32, 32).double(), tmp_path / "exported")
     other = model_that_stops()
@@ -125,7 +137,9 @@ def test_of_an_export_the_plain_model_is_loaded_without_a_report_of_left_weights
         assert "left_over" in caplog.text
     finally:
         logger.removeHandler(caplog.handler)
-    assert exported.translate(TEXTS, source="sw", target="en") == plain(model_that_stops())
+    expected = own_english(load_model(tmp_path / "exported"))
+    assert exported.translate(TEXTS, source="sw", target="en") == expected
+    assert ":connected:" in exported.name
 
 
 def test_an_adapter_is_off_and_on_again():
@@ -142,10 +156,11 @@ def test_an_adapter_is_off_and_on_again():
 
 def test_what_is_switched_off_comes_back_after_an_error():
     wrapped = CCTuningModel.wrap(model_that_stops(), ConnectionConfig())
+    wrapped.connected = False
     with pytest.raises(KeyboardInterrupt), without_fine_tuning(wrapped):
-        assert not wrapped.connected
+        assert wrapped.connected
         raise KeyboardInterrupt
-    assert wrapped.connected
+    assert not wrapped.connected
 
 
 def test_of_an_adapters_folder_the_base_translates(tmp_path):

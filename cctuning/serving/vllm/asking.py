@@ -68,9 +68,10 @@ class VllmModel(EngineModel):
             raise ValueError("the model's generation_config.json sets no_repeat_ngram_size: set engine=hf")
         # A plain model is not asked about a connection.
         self._options: dict[str, Any] = {}
+        self.connected = mode != "none"
         folder = model_folder(model)
         if kind_of(folder).exported:
-            self._options = {"connected": mode != "none"}
+            self._options = {"connected": self.connected}
         self._llm: Any = LLM(str(folder), **({"disable_log_stats": True} | arguments))
         config = self._llm.llm_engine.vllm_config.model_config
         self.dtype, self.positions = config.dtype, config.max_model_len

@@ -65,7 +65,7 @@ class ConnectedScheduling:
 
     def _hold(self, first: Any, request: Any) -> None:
         self.cctuning_held[first.request_id] = first, request
-        super().add_request(first)  # type: ignore[misc]
+        self.add_request(first)  # one that is connected itself waits for its own English prompt
 
     def _go_on(self, first: Any, request: Any) -> None:
         """Takes up `request` where what was to be read `first` has ended."""
@@ -98,7 +98,8 @@ class ConnectedScheduling:
             if of_client.finished_requests:
                 of_client.finished_requests -= before
         for first_id in before:
-            if first_id not in self.requests and first_id in self.cctuning_held:
+            waits = any(request.request_id == first_id for _, request in self.cctuning_held.values())
+            if first_id not in self.requests and first_id in self.cctuning_held and not waits:
                 self._go_on(*self.cctuning_held.pop(first_id))
         return outputs
 
@@ -144,9 +145,10 @@ def english_request(request: Any, connection: Connection, english: Sequence[int]
 
 
 def translation_request(request: Any, asked: Translation) -> Any:
-    """The request that asks for the English of `request`, greedily and unconnected; never shown."""
+    """The request that asks for the English of `request`, greedily, and is its own English; never shown."""
     ends = {"stop_token_ids": list(asked.stops), "max_tokens": asked.limit}
-    return _request_before(request, "translation", asked.prompt, Connection(-1), **(ends | asked.penalties))
+    own = Connection(len(asked.prompt) - 1, english=asked.prompt)
+    return _request_before(request, "translation", asked.prompt, own, **(ends | asked.penalties))
 
 
 def _request_before(
