@@ -98,8 +98,8 @@ class ConnectedScheduling:
             if of_client.finished_requests:
                 of_client.finished_requests -= before
         for first_id in before:
-            waits = any(request.request_id == first_id for _, request in self.cctuning_held.values())
-            if first_id not in self.requests and first_id in self.cctuning_held and not waits:
+            waiting = {request.request_id for _, request in self.cctuning_held.values()}
+            if first_id in self.cctuning_held and first_id not in {*self.requests, *waiting}:
                 self._go_on(*self.cctuning_held.pop(first_id))
         return outputs
 
@@ -109,9 +109,9 @@ class ConnectedScheduling:
         wanted = None if ids is None else set(ids)
         ended = []
         for first_id, (_, request) in [*self.cctuning_held.items()]:
-            if wanted is None or request.request_id in wanted:
+            if first_id in self.cctuning_held and (wanted is None or request.request_id in wanted):
                 del self.cctuning_held[first_id]
-                super().finish_requests(first_id, finished_status)  # type: ignore[misc]
+                self.finish_requests(first_id, finished_status)  # with what it waits for itself
                 request.status = finished_status
                 self.finished_req_ids.add(request.request_id)  # the workers forget its f
                 ended.append(request)

@@ -59,7 +59,8 @@ def vllm(monkeypatch):
     """The two names of vLLM that make a request."""
 
     def make(**values):
-        return SimpleNamespace(num_prompt_tokens=len(values["prompt_token_ids"]), **values)
+        tokens, hasher = len(values["prompt_token_ids"]), values["block_hasher"]
+        return SimpleNamespace(num_prompt_tokens=tokens, _block_hasher=hasher, **values)
 
     modules = {
         "vllm": {"SamplingParams": SimpleNamespace},
@@ -128,8 +129,12 @@ def test_a_prompt_is_translated_then_read_in_english(monkeypatch, written, stop,
     request = request_of("a", Connection(2, translation=asked))
     params = request.sampling_params
     scheduler.add_request(request)
+    ((own_id, own),) = scheduler.requests.items()  # what asks for the translation is its own English
+    of_own = Connection(1, serves="a-cctuning-translation", prompt=(8, 9))
+    assert (own.prompt_token_ids, Connection.of(own), own.sampling_params.max_tokens) == ([8, 9], of_own, 1)
+    assert step(scheduler, own_id) == ({}, set())
     ((first_id, first),) = scheduler.requests.items()
-    assert (first.prompt_token_ids, Connection.of(first)) == ([8, 9], Connection(-1))
+    assert (first.prompt_token_ids, Connection.of(first)) == ([8, 9], Connection(1, english=(8, 9)))
     given = first.sampling_params
     assert (given.stop_token_ids, given.max_tokens, given.repetition_penalty) == ([1], 64, 1.5)
     first.output_token_ids = tokenizer(written, add_special_tokens=False)["input_ids"] + [1] * stop
