@@ -395,16 +395,24 @@ def loss_on(model, tokenizer, rows, *, connected):
     return nats / tokens
 
 
+@pytest.fixture
+def contrary(data, tmp_path):
+    """Rows of which those held out have other answers, so that their loss rises as the others are learned."""
+    held_out = {row.id for row in held_out_rows(read_rows([str(data)])[0], 0.25, seed=42)[1]}
+    rows = [row | {"output": ("z" if str(row["id"]) in held_out else "a") * 16} for row in read_lines(data)]
+    return write_lines(tmp_path / "contrary.jsonl", rows)
+
+
 @pytest.mark.parametrize("kind", ["connected", "plain", "lora", "4 bits"])
 def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out(
-    kind, arguments, data, tmp_path
+    kind, arguments, contrary, tmp_path
 ):
-    settings = {**EVALUATED, "load_best_model_at_end": "true", "eval_share": "0.25", "learning_rate": "8e-2"}
+    settings = {**EVALUATED, "load_best_model_at_end": "true", "eval_share": "0.25", "data": contrary}
     changes = {
         "plain": {"connection__enabled": "false"},
-        "lora": {"lora__enabled": "true", "lora__alpha": "3000", "lr_scheduler_type": "constant"},
+        "lora": {"lora__enabled": "true", "lora__alpha": "300"},
     }
-    changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true", "learning_rate": "3e-1"}
+    changes["4 bits"] = changes["lora"] | {"load_in_4bit": "true"}
     if kind == "4 bits":
         pytest.importorskip("bitsandbytes")
     succeed(train, *arguments(**settings | changes.get(kind, {})))
@@ -416,7 +424,8 @@ def test_the_best_checkpoint_is_the_model_and_its_loss_that_of_the_rows_held_out
     assert best["step"] < 6, lines  # else the test would see nothing
     assert (report["eval_step"], report["eval_loss"]) == (best["step"], best["eval_loss"])
     assert (run / f"checkpoint-{best['step']}" / "complete.json").is_file()  # save_total_limit=1 keeps it
-    rows, held_out = held_out_rows(read_rows([str(data)])[0], 0.25, seed=42)
+    rows, held_out = held_out_rows(read_rows([str(contrary)])[0], 0.25, seed=42)
+    assert {row.output for row in held_out} == {"z" * 16}
     assert (report["rows"], len(held_out)) == (len(rows), 3)
     languages = {name.removeprefix("eval_loss/") for name in best if name.startswith("eval_loss/")}
     assert languages == {row.language for row in held_out}
