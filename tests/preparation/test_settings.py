@@ -1,9 +1,9 @@
 """`cctuning prepare settings`: the rows of +EN and +MT, and what they leave out."""
 
 import json
-import types
 
 import pytest
+import torch
 
 from cctuning.data.rows import read_rows
 from cctuning.preparation import settings
@@ -115,7 +115,8 @@ def test_a_model_is_asked_to_translate_in_the_words_of_a_training_row(add, langu
             raise Asked(*texts)
 
     [row] = add("mt", [{**SWAHILI, "language": language}], "--direction", "into_english")
-    model = types.SimpleNamespace(dtype="float32")
+    model = torch.nn.Module()
+    model.dtype = "float32"
     translator = LanguageModelTranslator(model, Prompts(), model_name="x")
     with pytest.raises(Asked) as asked:
         translator.translate([SWAHILI["instruction"]], source=language, target="en")
