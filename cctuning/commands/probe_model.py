@@ -16,6 +16,7 @@ from cctuning.analysis.probing.cost import cost_table
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_tasks
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
+from cctuning.analysis.probing.right_answers import unscored_warning
 from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant.interventions import REPLACE
@@ -145,8 +146,10 @@ def read_questions(recipe: ProbeRecipe, prompts: PromptFormat, positions: int | 
     baselines = read_baselines(recipe.beside, unseen, taken=("original", "source", *STRATEGIES, *prompted))
     warn_of_known_issues(recipe, pilot, unseen)
     questions = Questions(pilot, unseen, prompted, baselines)
-    if recipe.option_scores and (joined := joined_options_warning(questions.tasks)):
-        console.warn(joined)
+    if recipe.option_scores:
+        for warning in (joined_options_warning(questions.tasks), unscored_warning(questions.tasks, prompts)):
+            if warning:
+                console.warn(warning)
     return questions
 
 

@@ -10,8 +10,10 @@ ones from item to item. A share of the items is trained in English alone, and as
     DIR/aligned.jsonl       train.jsonl, and held_out's questions without answers, for connection.alignment
     DIR/held_out.yaml       questions, beside DIR/held_out/LANGUAGE.jsonl
     DIR/english_only.yaml   questions, beside DIR/english_only/LANGUAGE.jsonl
+    DIR/pilot.yaml          with --pilot: held-out questions that are not in held_out.yaml, and their English
 
     cctuning evaluate model=MODEL benchmarks=[DIR/held_out.yaml,DIR/english_only.yaml]
+    cctuning probe recipe=where model=MODEL benchmarks=[DIR/pilot.yaml]
 
 Rows need output_en. Items are left out that are not there in all languages, and those of which --per_answer
 others have the same English answer. Two that ask for each other's answers ("The capital of Peru is", "Lima is
@@ -46,9 +48,9 @@ from cctuning.preparation.manifest import write_manifest
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
-HELD_OUT, ENGLISH_ONLY = "held_out", "english_only"
+HELD_OUT, ENGLISH_ONLY, PILOT = "held_out", "english_only", "pilot"
 
-_SETTINGS = ("items", "held_out", "english_only", "questions", "per_answer")  # options in the manifest
+_SETTINGS = ("items", "held_out", "english_only", "questions", "per_answer", "pilot")  # in the manifest
 _ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
 
 Versions = dict[str, Row]  # the rows of an item, by language
@@ -65,6 +67,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         english_only=options.english_only,
         questions=options.questions,
         per_answer=options.per_answer,
+        pilot=options.pilot,
         seed=options.seed,
     )
     files = [options.output / f"{name}.jsonl" for name in ("train", "english", "aligned")]
@@ -122,6 +125,7 @@ def split(
     english_only: float = 0.15,
     questions: int = 100,
     per_answer: int = 6,
+    pilot: int = 0,
     seed: int = 0,
 ) -> Split:
     """The split that the module describes; its draws depend on `seed` and the ids alone.
@@ -129,7 +133,8 @@ def split(
     `languages`: by default all but English. `items`: at most so many. `held_out`: the share of the languages
     in which an item is asked and not trained, at least one language and not all. `questions`: at most so many
     of a kind in a language. `per_answer`: at most so many items, and questions of a kind in a language, that
-    have one English answer. Raises `ValueError` where nothing could be asked.
+    have one English answer. `pilot`: so many held-out questions of a language beside those. Raises
+    `ValueError` where nothing could be asked, and where there are not so many.
     """
     made = Split()
     present = sorted({row.language for row in rows if not is_english(row.language)})
@@ -170,9 +175,26 @@ def split(
         drawn, _ = _at_most(per_answer, of_kind, kept)
         if drawn:
             made.questions[kind, language] = [_question(kept[id][language]) for id in drawn[:questions]]
+        if kind == HELD_OUT and pilot:
+            made.questions[PILOT, language] = [
+                _question(kept[id][language]) for id in _pilot(drawn[questions:], pilot, language)
+            ]
     if not made.questions:
         raise ValueError("every answer stands in its own question: there is nothing to ask")
+    if pilot:  # activations come from the English prompts, which are asked as they are, too
+        ids = dict.fromkeys(item.id for language in chosen for item in made.questions[PILOT, language])
+        made.questions[PILOT, "en"] = [_english_question(kept[str(id)]) for id in ids]
     return made
+
+
+def _pilot(others: Sequence[str], number: int, language: str) -> Sequence[str]:
+    """The first `number` of the held-out items that are not asked. Raises `ValueError` for too few."""
+    if len(others) < number:
+        raise ValueError(
+            f"pilot: beside the held-out questions in {language} that are asked {len(others)} are left, and "
+            f"{number} are wanted: lower --pilot or --questions"
+        )
+    return others[:number]
 
 
 def _items(rows: Sequence[Row], languages: Sequence[str], left_out: Counter[str]) -> dict[str, Versions]:
@@ -282,6 +304,11 @@ def _question(row: Row) -> Item:
     )
 
 
+def _english_question(versions: Versions) -> Item:
+    first = next(iter(versions.values()))
+    return Item(first.id, "en", first.instruction_en, first.instruction_en, (first.output_en or "",))
+
+
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_row_arguments(parser)
     add = parser.add_argument
@@ -292,6 +319,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--english_only", type=share, default=0.15, help="share trained in English alone (default: 0.15)")
     add("--questions", type=whole_number, default=100, help="of a kind in a language (default: 100)")
     add("--per_answer", type=whole_number, default=6, help="items with one English answer (default: 6)")
+    add(
+        "--pilot",
+        type=whole_number,
+        default=0,
+        help="held-out questions of a language for probe (default: 0)",
+    )
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
 
 

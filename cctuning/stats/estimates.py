@@ -3,7 +3,7 @@
 Where the languages of a benchmark hold the same questions, a question is drawn for all of them at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -80,9 +80,11 @@ class Resampling:
         arrays = {language: np.asarray(value, float) for language, value in values.items()}
         defined = [~np.isnan(value) for value in arrays.values()]
         mean = _ratio(sum(map(np.nan_to_num, arrays.values())), sum(defined))
-        return {
+        of_languages = {
             language: _without_interval(value, len(self._ids[language])) for language, value in arrays.items()
-        } | {MEAN: _without_interval(mean, self._distinct(arrays))}
+        }
+        whole = {language: np.ones(len(self._ids[language]), bool) for language in arrays}
+        return of_languages | {MEAN: _without_interval(mean, self._distinct(whole))}
 
     def estimate(
         self,
@@ -105,12 +107,14 @@ class Resampling:
         """
         estimates: Estimates = {}
         means = _Means(limits)
+        known = {}
         for language, values in scores.items():
             ones = np.ones((len(values), *(1 for _ in values.shape[1:])))  # for all columns at once
             weight = ones if weights is None else weights[language].astype(float)
             counts = self._counts[language][:resamples]
             estimates[language] = means.add(counts, values.astype(float), weight)
-        return estimates | means.together(self._distinct(scores))
+            known[language] = np.broadcast_to(weight > 0, values.shape)
+        return estimates | means.together(self._distinct(known))
 
     def mean_of_known(
         self,
@@ -148,7 +152,7 @@ class Resampling:
             totals = [totals[0] + np.nan_to_num(mean), totals[1] + np.nan_to_num(drawn, nan=0.0)]
             languages = languages + ~np.isnan(mean)
         value, resampled = (_ratio(total, languages) for total in totals)
-        questions = self._distinct(scores)
+        questions = self._distinct({language: ~np.isnan(values) for language, values in scores.items()})
         freedom = max(1, questions - 1)
         deviation = resampled.std(0) * np.sqrt(questions / freedom)
         deviation = np.where(deviation > 1e-9 * np.abs(value), deviation, np.nan)
@@ -158,10 +162,15 @@ class Resampling:
         half = student.isf(normal.sf(np.quantile(largest, 0.95)), freedom) * deviation
         return Estimate(value, value - half, value + half, questions)
 
-    def _distinct(self, languages: Iterable[str]) -> int:
-        """The number of questions that these languages have together."""
-        ids = [self._ids[language] for language in languages]
-        return len({id for questions in ids for id in questions}) if self._parallel else sum(map(len, ids))
+    def _distinct(self, known: Mapping[str, NDArray[np.bool_]]) -> int:
+        """The number of questions of which anything is known, (Q, ...), in any of these languages."""
+        ids = [
+            id
+            for language, flags in known.items()
+            for id, of_question in zip(self._ids[language], flags, strict=True)
+            if np.any(of_question)
+        ]
+        return len(set(ids)) if self._parallel else len(ids)
 
 
 class _Means:

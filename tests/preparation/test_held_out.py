@@ -90,6 +90,30 @@ def test_no_question_was_trained_in_its_language_and_all_were_in_english(run):
     assert read_manifest(folder)[0]["rows"]["en"] == counts["en"]
 
 
+def test_a_pilot_is_of_held_out_pairs_that_are_not_asked(run):
+    _, folder, printed = run(RECORDS, "--questions", "10")
+    without = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    status, folder, printed = run(RECORDS, "--questions", "10", "--pilot", "7")
+    assert status == 0, printed
+    assert all(path.read_bytes() == content for path, content in without.items())
+    pilot, asked = questions(folder, "pilot"), questions(folder, "held_out")
+    assert tuple(pilot) == ("ar", "en", "hi", "ru", "tr")
+    prompts = [row for row in read_rows([str(folder / "aligned.jsonl")], response=False)[0] if not row.output]
+    held = {(row.id, row.language) for row in prompts}
+    for language in LANGUAGES:
+        ids = {item.id for item in pilot[language]}
+        assert len(ids) == 7 and not ids & {item.id for item in asked[language]}
+        assert {(id, language) for id in ids} <= held
+    english = {item.id: item for item in pilot["en"]}
+    assert set(english) == {item.id for language in LANGUAGES for item in pilot[language]}
+    for id, item in english.items():
+        assert (item.prompt, item.answers) == (FACTS[id][0], (FACTS[id][1],))
+    status, _, printed = run(RECORDS, "--pilot", "7", "--questions", "100")
+    assert status == 2 and re.search(
+        "pilot: .*held-out questions in ar.* 0 are left, and 7 are wanted", " ".join(printed.split())
+    )
+
+
 @pytest.mark.parametrize(("share", "asked"), [("0", 1), ("0.25", 1), ("0.8", 3), ("1", 3)])
 def test_as_many_languages_are_held_out_as_the_share_says(run, share, asked):
     status, folder, printed = run(RECORDS, "--held_out", share)

@@ -77,7 +77,11 @@ def propose(
             for name in sublayers
             if language in grids[name] and language in controls[name]
         ]
-        over = [array for both in of_sublayers if (array := over_control(*both)) is not None]
+        over = [
+            array
+            for both in of_sublayers
+            if (array := over_control(*both)) is not None and not np.isnan(array).all()
+        ]
         own = [array for grid, _ in of_sublayers if (array := likelihood_changes(grid)) is not None]
         if len(over) == len(own) == len(sublayers):
             differences[language], changes[language] = np.stack(over, 1), np.stack(own, 1)

@@ -77,7 +77,6 @@ class Study:
                 replace(
                     self._how(sublayer, None),
                     max_new_tokens=min(1, self._new_tokens),
-                    scored_tokens=self.max_new_tokens,
                     plain=False,
                     activations=False,
                 ),

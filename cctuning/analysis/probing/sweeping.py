@@ -15,7 +15,7 @@ from cctuning.analysis.cells.activations import activations_path, write_activati
 from cctuning.analysis.cells.grid import LayerPair
 from cctuning.analysis.cells.store import CellsError, has_cells, write_cells
 from cctuning.analysis.probing.judging import cell_rows
-from cctuning.analysis.probing.right_answers import TokenSequences, answer_sequences
+from cctuning.analysis.probing.right_answers import TokenSequences, scored_answers
 from cctuning.analysis.probing.tasks import Piece, ProbeQuestion
 from cctuning.analysis.transplant import Cell, Intervention, PromptPair, answer_log_probabilities, sweep
 from cctuning.analysis.transplant.interventions import REPLACE
@@ -41,12 +41,11 @@ class Sweeping:
     activations: bool = False  # keep what was moved, and the same of the target prompt, at their last tokens
     intervention: Intervention = REPLACE  # a named one
     also_targets: tuple[int, ...] = ()  # of all pairs: `cell_of`
-    scored_tokens: int | None = None  # of the longest answer that is scored; None: as many as are written
     log_likelihood: bool = False  # the answer is the likeliest option
 
 
 # Settings that cells of earlier versions do not know of: named where they are not as those were made.
-_SINCE_LATER = {"intervention": REPLACE, "also_targets": (), "scored_tokens": None, "log_likelihood": False}
+_SINCE_LATER = {"intervention": REPLACE, "also_targets": (), "log_likelihood": False}
 
 
 @dataclass(frozen=True)
@@ -218,9 +217,5 @@ def _for_engine(question: ProbeQuestion, how: Sweeping, prompts: PromptFormat) -
     source = question.source or question.prompt
     options: TokenSequences = ()
     if how.options:
-        options = question.option_ids or tuple(
-            answer
-            for answer in answer_sequences(prompts, question.prompt.text, question.item.answers)
-            if len(answer) <= (how.scored_tokens or how.max_new_tokens)  # a longer one could not be given
-        )
+        options = question.option_ids or scored_answers(prompts, question.prompt.text, question.item.answers)
     return PromptPair(torch.tensor(source.ids), torch.tensor(question.prompt.ids), options)

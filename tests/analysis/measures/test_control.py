@@ -81,6 +81,26 @@ def test_the_pair_that_gains_is_proposed_in_the_words_of_a_recipe():
     assert (connection.layer, connection.target_layer, connection.sublayer) == (2, 1, "ffn")
 
 
+def test_a_proposal_counts_what_was_measured():
+    """Questions whose right answers were not scored tell nothing, nor does a language of such."""
+    grids, controls = study(0, gain=4.0, languages=("ar", "de", "sw"))
+    for name, known in (("ar", 0), ("de", 19), ("sw", 21)):
+        grids["ffn"][name].cells.right_log_probability[known:] = np.nan
+    found = proposed(grids, controls)
+    assert found.languages == ("de", "sw") and found.questions == 21 and found.enough and found.pairs
+    grids["ffn"]["sw"].cells.right_log_probability[19:] = np.nan
+    found = proposed(grids, controls)
+    assert (found.questions, found.enough, found.pairs) == (19, False, ())
+    of_all = measure_control(grids["ffn"], controls["ffn"], resampling(*grids["ffn"].values()))[NAME]
+    assert {name: of_all[name].questions for name in of_all} == {
+        "ar": 0,
+        "de": 19,
+        "sw": 19,
+        "mean": 19,
+        "pooled": 19,
+    }
+
+
 def test_most_studies_without_a_gain_propose_nothing():
     """An interval for each pair by itself would find one in most of them: of 18 pairs, by chance."""
     found = [proposed(*study(seed, sublayers=("ffn", "block"))).pairs for seed in range(40)]

@@ -32,6 +32,7 @@ def test_there_is_a_recipe_for_each_benchmark():
         "tiny",
         "choices",
         "examples",
+        "where",
         "xtransplant",
         *(f"xtransplant_{benchmark}" for benchmark in BENCHMARKS),
     }
