@@ -144,7 +144,7 @@ def _whole(given: dict[str, Any], name: str, default: Any, low: int, high: int) 
 
 
 def _longest(given: dict[str, Any]) -> int:
-    lengths = [_whole(given, name, 0, 1, 2**31) for name in ("max_completion_tokens", "max_tokens")]
+    lengths = [_whole(given, name, None, 1, 2**31) for name in ("max_completion_tokens", "max_tokens")]
     return next(filter(None, lengths), 0)
 
 

@@ -237,6 +237,7 @@ MALFORMED = {
     "a misspelt field": (400, {"messages": TALK, "temprature": 1}),
     "text for a number": (400, {"messages": TALK, "temperature": "hot"}),
     "a negative length": (400, {"messages": TALK, "max_tokens": -1}),
+    "no length": (400, {"messages": TALK, "max_tokens": 0}),
     "yes for a length": (400, {"messages": TALK, "max_tokens": True}),
     "no room": (400, {"messages": TALK, "max_tokens": 10_000}),
     "a long prompt": (400, {"messages": [{"role": "user", "content": "a b " * 2_000}], "stream": True}),
