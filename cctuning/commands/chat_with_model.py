@@ -21,6 +21,7 @@ from cctuning.tools.console import new_console
 console = new_console()
 
 _ANEW = "/new"  # typed in place of a question
+_HOW = f"An empty question ends, {_ANEW} begins a new conversation."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
 
     Every question is asked with the conversation before it. What cannot be answered is said, and forgotten.
     """
-    console.say(f"{partner.description}. An empty question ends, {_ANEW} begins a new conversation.")
+    console.say(f"{partner.description}. {_HOW}")
     talk = beginning
     while True:
         try:
@@ -120,6 +121,9 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
                 return
             if question == _ANEW:
                 talk = beginning
+                continue
+            if question.startswith("/") and len(question.split()) == 1:
+                console.warn(f"there is no command {question}, and it was not asked. {_HOW}")
                 continue
             english = console.input(Text("in English (or empty)> ", "bold")) if partner.takes_english else ""
         except (EOFError, KeyboardInterrupt):

@@ -122,6 +122,12 @@ def test_a_question_that_cannot_be_answered_is_forgotten(folders):
     assert shown_as(expected(folders["plain"], QUESTION).text) in shown_as(text)
 
 
+def test_what_looks_like_a_command_is_no_question(folders):
+    text = "\n".join(asked(folders["plain"], typed=f"/quit\n{QUESTION}\n"))
+    assert "warning: there is no command /quit" in text and text.count("\nnot connected") == 1
+    assert shown_as(expected(folders["plain"], QUESTION).text) in shown_as(text)
+
+
 def test_a_special_token_in_a_question_is_warned_of(folders):
     text = "\n".join(asked(folders["plain"], f"question={QUESTION} </s>"))
     assert "warning: </s> in the question is read as a special token" in text
