@@ -25,9 +25,10 @@ import argparse
 import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cctuning.data.fields import is_english
 from cctuning.data.rows import Row
@@ -44,13 +45,14 @@ from cctuning.preparation.command import (
     whole_number,
 )
 from cctuning.preparation.files import write_rows
-from cctuning.preparation.manifest import write_manifest
+from cctuning.preparation.manifest import manifest_path, read_manifest, write_manifest
 from cctuning.tools.console import new_console
 from cctuning.tools.files import write_whole
 
 HELD_OUT, ENGLISH_ONLY, PILOT = "held_out", "english_only", "pilot"
 
-_SETTINGS = ("items", "held_out", "english_only", "questions", "per_answer", "pilot")  # in the manifest
+# In the manifest, and with another one of these it is another split.
+_SETTINGS = ("languages", "items", "held_out", "english_only", "questions", "per_answer")
 _ANSWER_WORDS = 5  # of the longest answer that is looked for in other questions
 
 Versions = dict[str, Row]  # the rows of an item, by language
@@ -58,6 +60,8 @@ Versions = dict[str, Row]  # the rows of an item, by language
 
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_target(options.data, options.output, option="--output")
+    settings = {key: getattr(options, key) for key in _SETTINGS}
+    _check_same_split(options.output, settings, options.seed)
     rows, _ = named_rows(options)
     made = split(
         rows,
@@ -88,7 +92,7 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         outputs=files,
         counts=counts,
         seed=options.seed,
-        settings={key: getattr(options, key) for key in _SETTINGS},
+        settings=settings | {"pilot": options.pilot},
         left_out=made.left_out,
     )
     console = new_console()
@@ -104,6 +108,21 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
         f"questions: {shown} -> {options.output}"
     )
     return 0
+
+
+def _check_same_split(folder: Path, settings: Mapping[str, Any], seed: int) -> None:
+    """Raises `ValueError` for a folder with another split, some of whose questions would stay there."""
+    for entry in read_manifest(folder) if manifest_path(folder).exists() else ():
+        made = entry.get("settings", {}) | {"seed": entry.get("seed")}
+        others = [
+            f"{name}={made[name]}"
+            for name, value in {**settings, "seed": seed}.items()
+            if "per_answer" in made and made.get(name, value) != value
+        ]
+        if others:
+            raise ValueError(
+                f"{folder} holds another split, with {', '.join(others)}: take it away, or set another --output"
+            )
 
 
 @dataclass

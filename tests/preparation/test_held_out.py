@@ -42,11 +42,11 @@ RECORDS = [record(id, *fact, language) for id, fact in FACTS.items() for languag
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    def run(records, *arguments):
+    def run(records, *arguments, output="out"):
         source = tmp_path / "rows.jsonl"
         write_lines(source, records)
-        status = held_out.main([str(source), "--output", str(tmp_path / "out"), *arguments])
-        return status, tmp_path / "out", "".join(capsys.readouterr())
+        status = held_out.main([str(source), "--output", str(tmp_path / output), *arguments])
+        return status, tmp_path / output, "".join(capsys.readouterr())
 
     return run
 
@@ -108,7 +108,7 @@ def test_a_pilot_is_of_held_out_pairs_that_are_not_asked(run):
     assert set(english) == {item.id for language in LANGUAGES for item in pilot[language]}
     for id, item in english.items():
         assert (item.prompt, item.answers) == (FACTS[id][0], (FACTS[id][1],))
-    status, _, printed = run(RECORDS, "--pilot", "7", "--questions", "100")
+    status, _, printed = run(RECORDS, "--pilot", "7", "--questions", "100", output="other")
     assert status == 2 and re.search(
         "pilot: .*held-out questions in ar.* 0 are left, and 7 are wanted", " ".join(printed.split())
     )
@@ -152,8 +152,25 @@ def test_the_split_is_the_same_whatever_the_order_of_the_rows(run):
     first = {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")}
     _, folder, _ = run(RECORDS[::-1])
     assert {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")} == first
-    _, folder, _ = run(RECORDS, "--seed", "1")
+    _, folder, _ = run(RECORDS, "--seed", "1", output="other")
     assert {path.name: path.read_bytes() for path in folder.rglob("*.jsonl")} != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "1"], "seed=0"),
+        (["--languages", "ar", "tr"], "languages="),
+        (["--items", "90"], "items=None"),
+    ],
+)
+def test_another_split_is_not_written_over_the_first(run, arguments, said):
+    _, folder, _ = run(RECORDS)
+    first = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    status, _, printed = run(RECORDS, *arguments)
+    assert status == 2 and re.search(f"another split, with {said}", " ".join(printed.split()))
+    assert {path: path.read_bytes() for path in folder.rglob("*.jsonl")} == first
+    assert run(RECORDS)[0] == 0
 
 
 @pytest.mark.parametrize(
