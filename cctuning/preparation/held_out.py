@@ -121,7 +121,7 @@ def _check_same_split(folder: Path, settings: Mapping[str, Any], seed: int) -> N
         ]
         if others:
             raise ValueError(
-                f"{folder} holds another split, with {', '.join(others)}: take it away, or set another --output"
+                f"{folder} holds another split, with {', '.join(others)}: take it away, or name another one"
             )
 
 
