@@ -18,6 +18,7 @@ from cctuning.analysis.probing.load_tasks import count_known_issues, read_probe_
 from cctuning.analysis.probing.prompting import ask_prompted, prompted_tasks
 from cctuning.analysis.probing.right_answers import unscored_warning
 from cctuning.analysis.probing.study import CONTROL, PILOT, UNSEEN, StrategyPairs, Study
+from cctuning.analysis.probing.sweeping import Sweeping
 from cctuning.analysis.probing.tasks import ProbeTask
 from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.commands.probe_findings import count, others_than_original, write_findings
@@ -92,15 +93,19 @@ def probe_model(recipe: ProbeRecipe) -> Result:
             prompts,
             settings,
             recipe.sublayers,
-            recipe.max_new_tokens,
-            recipe.option_scores,
-            recipe.plain_scores,
-            recipe.activations,
+            Sweeping(
+                recipe.sublayers[0],
+                cells=None,
+                max_new_tokens=0 if recipe.log_likelihood else recipe.max_new_tokens,
+                plain=recipe.plain_scores,
+                options=recipe.option_scores,
+                activations=recipe.activations,
+                intervention=recipe.as_intervention(),
+                also_targets=tuple(recipe.also_targets),
+                log_likelihood=recipe.log_likelihood,
+            ),
             recipe.rows,
             shard,
-            recipe.as_intervention(),
-            tuple(recipe.also_targets),
-            recipe.log_likelihood,
         )
         return Result(folder.path, probe(recipe, study, questions))
 

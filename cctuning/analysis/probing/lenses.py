@@ -33,7 +33,7 @@ def draw_lenses(
             torch.tensor(question.prompt.ids),
             study.cell_of(pair),
             sublayer=sublayer,
-            intervention=study.intervention,
+            intervention=study.how.intervention,
         )
         subfolder = folder / f"lens_{benchmark}_{sublayer}_{language}_{place}"
         draw(subfolder, lens)

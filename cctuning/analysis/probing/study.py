@@ -12,7 +12,7 @@ from cctuning.analysis.cells.load_cells import read_applied, read_grid
 from cctuning.analysis.probing.folder import StudyFolder
 from cctuning.analysis.probing.sweeping import Job, Sweeping, cell_of, do_jobs
 from cctuning.analysis.probing.tasks import ProbeTask
-from cctuning.analysis.transplant import Cell, Intervention
+from cctuning.analysis.transplant import Cell
 from cctuning.analysis.transplant.interventions import REPLACE
 from cctuning.data.prompts import PromptFormat
 from cctuning.distributed.sharing import ALONE, Shard
@@ -28,7 +28,8 @@ CONTROL = "control"  # the pilot with other source prompts
 class Study:
     """A model, the folder that keeps its cells, and how they are made.
 
-    `settings` is what all cells depend on beside the questions: it says where they may be gone on with.
+    `settings` is what all cells depend on beside the questions: it says where they may be gone on with. `how`
+    is how a grid is swept, under whichever sub-layer.
     """
 
     folder: StudyFolder
@@ -36,30 +37,19 @@ class Study:
     prompts: PromptFormat
     settings: Mapping[str, Any]
     sublayers: Sequence[str]
-    max_new_tokens: int = 20
-    option_scores: bool = True
-    plain_scores: bool = True
-    keep_activations: bool = False
+    how: Sweeping
     rows: int | None = None
     shard: Shard = ALONE
-    intervention: Intervention = REPLACE
-    also_targets: tuple[int, ...] = ()
-    log_likelihood: bool = False  # the answer is the likeliest option, and nothing is written
-
-    @property
-    def _new_tokens(self) -> int:
-        """The most that an answer may be written in."""
-        return 0 if self.log_likelihood else self.max_new_tokens
 
     def cell_of(self, pair: LayerPair) -> Cell:
         """The swaps of a pair."""
         layers = self.model.config.get_text_config().num_hidden_layers
-        return cell_of(pair, layers, self.also_targets)
+        return cell_of(pair, layers, self.how.also_targets)
 
     def sweep_grids(self, which: str, probes: Sequence[ProbeTask], progress: Advance) -> None:
         """Every layer into every layer, for all questions and sub-layers; and the sources as they are."""
         jobs = [
-            Job(piece, self._how(sublayer, None), probe.metric)
+            Job(piece, replace(self.how, sublayer=sublayer), probe.metric)
             for sublayer in self.sublayers
             for probe in probes
             for piece in self.folder.pieces(which, sublayer, probe, whole_grid=True)
@@ -71,18 +61,10 @@ class Study:
 
         What was made with others, as of a pilot of another size, is made again.
         """
+        new_tokens = min(1, self.how.max_new_tokens)
+        how = replace(self.how, max_new_tokens=new_tokens, plain=False, activations=False)
         jobs = [
-            Job(
-                piece,
-                replace(
-                    self._how(sublayer, None),
-                    max_new_tokens=min(1, self._new_tokens),
-                    plain=False,
-                    activations=False,
-                ),
-                probe.metric,
-                redo=True,
-            )
+            Job(piece, replace(how, sublayer=sublayer), probe.metric, redo=True)
             for sublayer in self.sublayers
             for probe in controls
             for piece in self.folder.pieces(CONTROL, sublayer, probe, whole_grid=True)
@@ -104,7 +86,7 @@ class Study:
         for sublayer in self.sublayers:
             for probe in probes:
                 chosen = sorted(set(pairs[sublayer, probe.benchmark, probe.language].values()))
-                how = self._how(sublayer, ((), *map(self.cell_of, chosen)))
+                how = self._of_cells(((), *map(self.cell_of, chosen)), sublayer)
                 pieces = self.folder.pieces(which, sublayer, probe, whole_grid=False)
                 jobs += [Job(piece, how, probe.metric, redo=True) for piece in pieces]
         self._do(which, probes, jobs, progress)
@@ -139,7 +121,7 @@ class Study:
     def activations(
         self, which: str, probes: Sequence[ProbeTask], *, whole_grid: bool
     ) -> dict[GridKey, Activations]:
-        """The activations moved into the questions of all tasks, where `keep_activations` has it kept."""
+        """The activations moved into the questions of all tasks, where they are kept."""
         return {
             (sublayer, probe.benchmark, probe.language): read_activations(
                 [
@@ -153,7 +135,7 @@ class Study:
         }
 
     def _do(self, which: str, probes: Sequence[ProbeTask], jobs: Sequence[Job], progress: Advance) -> None:
-        as_it_is = replace(self._how("ffn", ((),)), activations=False, intervention=REPLACE)
+        as_it_is = replace(self._of_cells(((),), "ffn"), activations=False, intervention=REPLACE)
         metrics = {probe.benchmark: probe.metric for probe in probes}
         sources = [
             Job(piece, as_it_is, metrics[benchmark], redo=True)
@@ -175,15 +157,5 @@ class Study:
         work(sources)
         work(jobs, progress=progress)
 
-    def _how(self, sublayer: str, cells: tuple[Cell, ...] | None) -> Sweeping:
-        return Sweeping(
-            sublayer,
-            cells,
-            self._new_tokens,
-            plain=self.plain_scores,
-            options=self.option_scores,
-            activations=self.keep_activations,
-            intervention=self.intervention,
-            also_targets=self.also_targets if cells is None else (),
-            log_likelihood=self.log_likelihood,
-        )
+    def _of_cells(self, cells: tuple[Cell, ...], sublayer: str) -> Sweeping:
+        return replace(self.how, cells=cells, sublayer=sublayer, also_targets=())
