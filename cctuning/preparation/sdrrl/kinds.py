@@ -79,9 +79,9 @@ def switched_row(
     row = pick.row
     english = pick.english_first
     if pick.kind == "switched_prompt":
-        prompt, response = switched.text, answer.answer if english else answer.translation
+        prompt, response = "".join(switched), answer.answer if english else answer.translation
     else:
-        prompt, response = row.instruction_en if english else row.instruction, switched.text
+        prompt, response = row.instruction_en if english else row.instruction, "".join(switched)
     return _row(pick, prompt, row.instruction_en, response, answer.answer, english=english)
 
 

@@ -23,26 +23,10 @@ class Switchable:
     exchanges: Mapping[int, str]  # the place of a word among the pieces -> a word of the other language
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """A text in which words were exchanged, as pieces, and the words that stood there before."""
+def switch_words(text: Switchable, *, share: float, rng: random.Random) -> list[str] | None:
+    """The pieces of a text with `share` of its words exchanged, at least one, or as many as can be.
 
-    pieces: Sequence[str]
-    before: Mapping[int, str]
-
-    @property
-    def text(self) -> str:
-        """The code-switched text."""
-        return "".join(self.pieces)
-
-    @property
-    def original(self) -> str:
-        """The text with all words exchanged back."""
-        return "".join(self.before.get(place, piece) for place, piece in enumerate(self.pieces))
-
-
-def switch_words(text: Switchable, *, share: float, rng: random.Random) -> Switched | None:
-    """Exchanges `share` of a text's words, at least one, or as many as can be; None where none can be.
+    None where none can be.
 
     A word is not exchanged where it would run into its neighbour: nothing is added to keep them apart.
     """
@@ -50,12 +34,13 @@ def switch_words(text: Switchable, *, share: float, rng: random.Random) -> Switc
     order = sorted(text.exchanges)
     rng.shuffle(order)
     pieces = list(text.pieces)
-    before: dict[int, str] = {}
+    exchanged = 0
     for place in order:
-        if len(before) == wanted:
+        if exchanged == wanted:
             break
         around = pieces[max(place - 1, 0) : place + 2]
         around[min(place, 1)] = text.exchanges[place]
         if not run_together(around):
-            before[place], pieces[place] = pieces[place], text.exchanges[place]
-    return Switched(pieces, before) if before else None
+            pieces[place] = text.exchanges[place]
+            exchanged += 1
+    return pieces if exchanged else None
