@@ -6,7 +6,8 @@ closed.
 
 import base64
 import io
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ def subplots(size: tuple[float, float], rows: int = 1, columns: int = 1, **grid:
     """A figure of `size` in inches, and its axes as `Figure.subplots` gives them for `grid`."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **grid)
+
+
+def panels(
+    count: int, columns: int, size: Callable[[int, int], tuple[float, float]], **grid: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, at most `columns` side by side, and their axes.
+
+    `size`: from the numbers of lines and columns to inches. `grid` is for `Figure.subplots`.
+    """
+    columns = min(columns, count)
+    lines = math.ceil(count / columns)
+    figure, axes = subplots(size(lines, columns), lines, columns, squeeze=False, **grid)
+    for unused in axes.flat[count:]:
+        unused.set_visible(False)
+    return figure, list(axes.flat[:count])
 
 
 def save(figure: Figure, *paths: str | Path) -> None:

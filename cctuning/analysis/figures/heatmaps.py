@@ -1,6 +1,5 @@
 """Heatmaps: how each pair, and each layer, changes accuracy or log-probability, on one scale."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from cctuning.analysis.figures.parts import Content, head, percents, shown_languages
 from cctuning.analysis.measures.strategies import OVERALL, STRATEGIES
-from cctuning.reporting.plots import CHANGES, WIDTH, layer_ticks, subplots
+from cctuning.reporting.plots import CHANGES, WIDTH, layer_ticks, panels, subplots
 from cctuning.stats.bootstrap import Array
 
 _MOST = 5  # maps side by side
@@ -86,26 +85,27 @@ def _maps(
 ) -> tuple[Figure, Sequence[Axes]]:
     """Maps (L, L) by name on one scale from -`limit` to `limit`, and their axes; what lies beyond is cut."""
     columns = min(_MOST, len(maps))
-    lines = math.ceil(len(maps) / columns)
     side = min(side, (WIDTH - 0.6) / columns)
-    figure, grid = subplots(
-        (side * columns + 0.6, side * lines + 0.8), lines, columns, squeeze=False, sharex=True, sharey=True
+    figure, grid = panels(
+        len(maps),
+        columns,
+        lambda lines, columns: (side * columns + 0.6, side * lines + 0.8),
+        sharex=True,
+        sharey=True,
     )
-    for axes, (name, values) in zip(grid.flat, maps.items(), strict=False):
+    for axes, (name, values) in zip(grid, maps.items(), strict=True):
         image = axes.imshow(values, cmap=CHANGES, vmin=-limit, vmax=limit, origin="lower")
         axes.set_title(name, pad=3)
         axes.spines[:].set_visible(True)
         ticks = layer_ticks(len(values), most=5)
         axes.set(xticks=ticks, yticks=ticks)
-    for axes in list(grid.flat)[len(maps) :]:
-        axes.set_visible(False)
-    for axes in grid.flat[max(0, len(maps) - columns) : len(maps)]:
+    for axes in grid[-columns:]:
         axes.tick_params(labelbottom=True)
     figure.supxlabel("target layer, from 0")
     figure.supylabel("source layer, from 0")
     cut = any(float(np.nanmin(values)) < -limit for values in maps.values())
     figure.colorbar(image, ax=grid, aspect=40, pad=0.02, label=label, extend="min" if cut else "neither")
-    return figure, list(grid.flat)[: len(maps)]
+    return figure, grid
 
 
 def _with_strategies(
@@ -136,14 +136,14 @@ def draw_layer_gains(outcomes: Content, title: str) -> Figure:
         for side, gains in sides.items()
     }
     limit = _limit(maps)
-    figure, panels = subplots((WIDTH, 1.5 + 0.17 * len(languages)), 1, 2, sharey=True)
+    figure, grid = subplots((WIDTH, 1.5 + 0.17 * len(languages)), 1, 2, sharey=True)
     figure.suptitle(title)
-    for axes, (side, values) in zip(panels, maps.items(), strict=True):
+    for axes, (side, values) in zip(grid, maps.items(), strict=True):
         image = axes.imshow(values, cmap=CHANGES, vmin=-limit, vmax=limit, aspect="auto")
         axes.set(xlabel=f"{side} layer, from 0", xticks=layer_ticks(values.shape[1]))
         axes.spines[:].set_visible(True)
-    panels[0].set_yticks(range(len(languages)), languages)
-    figure.colorbar(image, ax=panels, aspect=30, pad=0.02, label="change of accuracy,\npoints")
+    grid[0].set_yticks(range(len(languages)), languages)
+    figure.colorbar(image, ax=grid, aspect=30, pad=0.02, label="change of accuracy,\npoints")
     return figure
 
 

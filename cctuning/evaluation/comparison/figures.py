@@ -3,7 +3,6 @@
 Of up to three models the intervals are drawn; of more, which would hide one another, a map of differences.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cctuning.evaluation.comparison.compare import ComparedScore, Comparison, Difference
-from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, save, style, subplots
+from cctuning.reporting.plots import CHANGES, COLOURS, MARKERS, panels, save, style
 from cctuning.reporting.scores import percent
 
 _MOST_INTERVALS = 3  # models
@@ -35,10 +34,10 @@ def plot_comparison(
     comparison: Comparison, paths: Sequence[str | Path], *, metric: str | None = None
 ) -> None:
     """Writes the figure to `paths`, which end in the formats to write."""
-    panels = _panels(comparison.panels(metric))
+    shown = _panels(comparison.panels(metric))
     names = comparison.names[1:]
     draw = _draw_intervals if len(names) <= _MOST_INTERVALS else _draw_map
-    figure = draw(panels, names)
+    figure = draw(shown, names)
     figure.suptitle(f"difference to the baseline ({comparison.names[0]}) in points")
     save(figure, *paths)
 
@@ -65,18 +64,13 @@ def _panels(shown: Sequence[Sequence[ComparedScore]]) -> list[_Panel]:
 # --- Intervals ----------------------------------------------------------------------------------------------
 
 
-def _draw_intervals(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
-    columns = min(4, len(panels))
-    lines = math.ceil(len(panels) / columns)
-    most = max(len(panel.places) for panel in panels)
-    height = 0.9 + 0.12 * most * (1 + len(names))
-    size = (max(5.0, 3.2 * columns), 0.7 + lines * height)
-    figure, grid = subplots(size, lines, columns, squeeze=False)
-    for number, axes in enumerate(grid.flat):
-        if number < len(panels):
-            _draw_panel(axes, panels[number])
-        else:
-            axes.set_visible(False)
+def _draw_intervals(shown: Sequence[_Panel], names: Sequence[str]) -> Figure:
+    height = 0.9 + 0.12 * max(len(panel.places) for panel in shown) * (1 + len(names))
+    figure, grid = panels(
+        len(shown), 4, lambda lines, columns: (max(5.0, 3.2 * columns), 0.7 + lines * height)
+    )
+    for axes, panel in zip(grid, shown, strict=True):
+        _draw_panel(axes, panel)
     marks = [
         Line2D([], [], color=COLOURS[number], marker=MARKERS[number], label=name)
         for number, name in enumerate(names)
@@ -113,19 +107,17 @@ def _draw_panel(axes: Axes, panel: _Panel) -> None:
 # --- A map --------------------------------------------------------------------------------------------------
 
 
-def _draw_map(panels: Sequence[_Panel], names: Sequence[str]) -> Figure:
-    most = max(len(panel.places) for panel in panels)
-    columns = 2 if len(panels) > 1 and most <= 12 else 1
-    lines = math.ceil(len(panels) / columns)
-    size = (1.6 + columns * (1.0 + 0.45 * most), 1.0 + lines * (0.7 + 0.26 * len(names)))
-    figure, grid = subplots(size, lines, columns, squeeze=False)
-    largest = max(abs(d.value) for panel in panels for place in panel.differences for d in place)
+def _draw_map(shown: Sequence[_Panel], names: Sequence[str]) -> Figure:
+    most = max(len(panel.places) for panel in shown)
+    width, height = 1.0 + 0.45 * most, 0.7 + 0.26 * len(names)
+    columns = 2 if most <= 12 else 1
+    figure, grid = panels(
+        len(shown), columns, lambda lines, columns: (1.6 + columns * width, 1.0 + lines * height)
+    )
+    largest = max(abs(d.value) for panel in shown for place in panel.differences for d in place)
     limit = 100 * (largest or 0.01)
-    for number, axes in enumerate(grid.flat):
-        if number >= len(panels):
-            axes.set_visible(False)
-            continue
-        _draw_cells(axes, panels[number], limit)
+    for number, (axes, panel) in enumerate(zip(grid, shown, strict=True)):
+        _draw_cells(axes, panel, limit)
         axes.set_yticks(range(len(names)), names if number % columns == 0 else [])
     colours = ScalarMappable(Normalize(-limit, limit), CHANGES)
     figure.colorbar(colours, ax=grid, label="points; *: p < 0.05 (Holm)", aspect=40)

@@ -1,6 +1,5 @@
 """The figure of one evaluation: every benchmark's score per language, with its interval."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from cctuning.evaluation.results.score_rows import ScoreRow, described, score_rows
-from cctuning.reporting.plots import COLOURS, MARKERS, save, style, subplots
+from cctuning.reporting.plots import COLOURS, MARKERS, panels, save, style
 
 _BAR: dict[str, Any] = {"linewidth": 2, "solid_capstyle": "butt"}
 
@@ -20,17 +19,10 @@ def plot_scores(results: Mapping[str, Any], paths: Sequence[str | Path]) -> None
     The dashed line is the mean over languages, the band its interval. `paths` end in the formats to write.
     """
     rows = [row for row in score_rows(results) if row.is_main]
-    panels = [
-        [row for row in rows if row.benchmark == name] for name in dict.fromkeys(r.benchmark for r in rows)
-    ]
-    columns = min(2, len(panels))
-    lines = math.ceil(len(panels) / columns)
-    size = (1.0 + 4 * columns, 0.5 + 2.1 * lines)
-    figure, grid = subplots(size, lines, columns, squeeze=False)
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        _plot_benchmark(axes, panel)
-    for axes in list(grid.flat)[len(panels) :]:
-        axes.set_visible(False)
+    benchmarks = dict.fromkeys(row.benchmark for row in rows)
+    figure, grid = panels(len(benchmarks), 2, lambda lines, columns: (1.0 + 4 * columns, 0.5 + 2.1 * lines))
+    for axes, name in zip(grid, benchmarks, strict=True):
+        _plot_benchmark(axes, [row for row in rows if row.benchmark == name])
     figure.suptitle(f"{described(results)}\ndashed: mean over languages; bars and band: 95 % intervals")
     save(figure, *paths)
 
