@@ -7,7 +7,7 @@ log-probability is compared with that under the source prompt of another questio
 from collections.abc import Mapping
 
 from cctuning.analysis.cells.grid import Grid
-from cctuning.analysis.measures.likelihood import likelihood_changes
+from cctuning.analysis.measures.likelihood import by_layers, known, likelihood_changes
 from cctuning.stats.bootstrap import Array
 from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling
 
@@ -31,21 +31,13 @@ def measure_control(
     `over_control_log_probability`: the mean over all pairs; `_by_source_layer`, `_by_target_layer`: (L,),
     `_by_pair`: (L, L). `control_log_probability_change_by_pair`: what the control itself changes.
     """
-    differences = _known(
+    differences = known(
         {name: over_control(grid, controls[name]) for name, grid in grids.items() if name in controls}
     )
     if not differences:
         return {}
-    changes = _known({name: likelihood_changes(controls[name]) for name in differences})
-    name = "over_control_log_probability"
+    changes = known({name: likelihood_changes(controls[name]) for name in differences})
     return {
-        name: resampling.mean_of_known(differences, (1, 2)),
-        f"{name}_by_source_layer": resampling.mean_of_known(differences, (2,)),
-        f"{name}_by_target_layer": resampling.mean_of_known(differences, (1,)),
-        f"{name}_by_pair": resampling.mean_of_known(differences, resamples=PAIR_RESAMPLES),
+        **by_layers("over_control_log_probability", differences, resampling),
         "control_log_probability_change_by_pair": resampling.mean_of_known(changes, resamples=PAIR_RESAMPLES),
     }
-
-
-def _known(values: Mapping[str, Array | None]) -> dict[str, Array]:
-    return {name: array for name, array in values.items() if array is not None}

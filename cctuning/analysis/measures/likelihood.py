@@ -23,27 +23,33 @@ def measure_likelihood(grids: Mapping[str, Grid], resampling: Resampling) -> dic
     the target and the source prompt. `right_log_probability_change`: the first less the second, question by
     question. `_by_source_layer`, `_by_target_layer`: (L,). `_by_pair`: (L, L).
     """
-    changes = {
-        language: values
-        for language, grid in grids.items()
-        if (values := likelihood_changes(grid)) is not None
-    }
+    changes = known({language: likelihood_changes(grid) for language, grid in grids.items()})
     if not changes:
         return {}
-    known = {language: grids[language] for language in changes}
 
     def of(whose: Callable[[Grid], Answers], axes: tuple[int, ...] = ()) -> Estimates:
-        values = {language: whose(grid).right_log_probability for language, grid in known.items()}
-        scores = {language: array for language, array in values.items() if array is not None}
-        return resampling.mean_of_known(scores, axes)
+        values = {language: whose(grids[language]).right_log_probability for language in changes}
+        return resampling.mean_of_known(known(values), axes)
 
     name = "right_log_probability"
     return {
         name: of(lambda grid: grid.cells, (1, 2)),
         f"original_{name}": of(lambda grid: grid.target),
         f"source_{name}": of(lambda grid: grid.source),
-        f"{name}_change": resampling.mean_of_known(changes, (1, 2)),
-        f"{name}_change_by_source_layer": resampling.mean_of_known(changes, (2,)),
-        f"{name}_change_by_target_layer": resampling.mean_of_known(changes, (1,)),
-        f"{name}_change_by_pair": resampling.mean_of_known(changes, resamples=PAIR_RESAMPLES),
+        **by_layers(f"{name}_change", changes, resampling),
     }
+
+
+def by_layers(name: str, nats: Mapping[str, Array], resampling: Resampling) -> dict[str, Estimates]:
+    """Means over all pairs, over those with each source and with each target layer, and of each pair."""
+    return {
+        name: resampling.mean_of_known(nats, (1, 2)),
+        f"{name}_by_source_layer": resampling.mean_of_known(nats, (2,)),
+        f"{name}_by_target_layer": resampling.mean_of_known(nats, (1,)),
+        f"{name}_by_pair": resampling.mean_of_known(nats, resamples=PAIR_RESAMPLES),
+    }
+
+
+def known(values: Mapping[str, Array | None]) -> dict[str, Array]:
+    """What was computed, by language."""
+    return {name: array for name, array in values.items() if array is not None}
