@@ -1,4 +1,4 @@
-"""Findings of a study: measures, pair selectors and tables, all out of the saved cells."""
+"""Findings of a study beside its measures: pair selectors, a question to look at, and the files of all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,6 @@ from cctuning.analysis.cells.activations import Activations
 from cctuning.analysis.cells.applied import Applied
 from cctuning.analysis.cells.grid import Grid, GridKey
 from cctuning.analysis.measures.strategies import OVERALL, choose
-from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.measures.tables import write_tables
 from cctuning.analysis.selectors import Judgement, features, judge_pilot, judge_unseen
 from cctuning.analysis.study_files import SUMMARY_FILE
@@ -31,32 +30,6 @@ class StudyCells:
     unseen: Mapping[GridKey, Grid | Applied] = field(default_factory=dict)  # those, or whole grids
     unseen_activations: Mapping[GridKey, Activations] = field(default_factory=dict)
     others: Mapping[str, Evaluation] = field(default_factory=dict)  # of the unseen questions, by name
-
-
-def measure(
-    cells: StudyCells,
-    *,
-    centre: str,
-    seed: int,
-    settings: Mapping[str, Any] | None = None,
-    connectable: bool = True,
-) -> tuple[dict[str, Any], list[Judgement]]:
-    """All measures, and what pair selectors are worth. `settings`: how the study asked.
-
-    `connectable`, and the `ValueError` that is raised: as in `measures.summary.summarise`.
-    """
-    summary = summarise(
-        cells.grids.values(),
-        cells.applied.values(),
-        control=cells.control.values(),
-        items=cells.items,
-        others=cells.others,
-        settings=settings,
-        centre=centre,
-        connectable=connectable,
-        seed=seed,
-    )
-    return summary, judge(cells, seed=seed)
 
 
 def judge(cells: StudyCells, *, seed: int) -> list[Judgement]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from cctuning.analysis.cells.grid import GridKey
 from cctuning.analysis.figures import draw_figures
-from cctuning.analysis.findings import StudyCells, measure, shown_by_lens, write_summary
+from cctuning.analysis.findings import StudyCells, judge, shown_by_lens, write_summary
 from cctuning.analysis.measures.proposals import proposal_lines
 from cctuning.analysis.measures.screen import screen_tables
+from cctuning.analysis.measures.summary import summarise
 from cctuning.analysis.probing.folder import question_rows
 from cctuning.analysis.probing.lenses import draw_lenses
 from cctuning.analysis.probing.load_tasks import count_known_issues
@@ -45,13 +46,18 @@ def write_findings(
         cells = gather(recipe, study, tasks, pairs, baselines)
         # By the names that the settings have in the results of evaluations.
         asked = {name: getattr(recipe, name) for name in ("max_new_tokens", "template", "dtype")}
-        summary, judgements = measure(
-            cells,
-            centre=recipe.centre,
-            seed=recipe.seed,
+        summary = summarise(
+            cells.grids.values(),
+            cells.applied.values(),
+            control=cells.control.values(),
+            items=cells.items,
+            others=cells.others,
             settings={"prompting": "original", **asked},
+            centre=recipe.centre,
             connectable=why_not_connected(recipe) is None,
+            seed=recipe.seed,
         )
+        judgements = judge(cells, seed=recipe.seed)
         summary["about"]["warnings"] = warnings = unshown_labels([*tasks[PILOT], *tasks[UNSEEN]])
         study.folder.clear_findings()
     with console.status("figures and report"):

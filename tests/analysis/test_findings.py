@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cctuning.analysis.cells.activations import Activations
-from cctuning.analysis.findings import StudyCells, judge, measure, shown_by_lens, write_summary
+from cctuning.analysis.findings import StudyCells, judge, shown_by_lens, write_summary
 from cctuning.analysis.measures.strategies import choose
+from cctuning.analysis.measures.summary import summarise
 from cctuning.evaluation.items.item import Item
 from tests.analysis.made import made_applied, made_grid
 
@@ -92,9 +93,8 @@ def test_the_summary_is_json_without_nan(tmp_path, unseen):
     made = grids(benchmarks=("xnli",), sublayers=("ffn",))
     applied = {key: made_applied(np.random.default_rng(1), grid, PAIRS) for key, grid in made.items()}
     more = {"applied": applied, "unseen": applied} if unseen else {}
-    found = StudyCells(made, items(made), **more)
-    summary, judgements = measure(found, centre="en", seed=0)
-    write_summary(tmp_path, summary, judgements)
+    summary = summarise(made.values(), more.get("applied", {}).values(), items=items(made))
+    write_summary(tmp_path, summary, judge(StudyCells(made, {}, **more), seed=0))
     text = (tmp_path / "summary.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=pytest.fail)
     assert [one["unseen"] for one in content["selectors"]] == ([False, True] if unseen else [False])
