@@ -66,6 +66,7 @@ from cctuning.tools.json_text import to_json
 from cctuning.tools.locks import only_run_in
 from cctuning.tools.marks import finish
 from cctuning.tools.package_data import accelerate_file
+from cctuning.training.callbacks import DecisionMakerCheck
 from cctuning.training.checkpoints import checkpoint_folder, write_failures_explained
 from cctuning.training.figures import plot_layers, plot_loss
 from cctuning.training.interruption import StopOnSignal
@@ -170,6 +171,7 @@ def fine_tune(
         write_beginning(recipe, problems, origin)
     with StopOnSignal() as stop, restricted_loading(deepspeed=trainer.is_deepspeed_enabled):
         trainer.add_callback(stop)
+        trainer.add_callback(DecisionMakerCheck(console.warn))
         result = trainer.train(resume_from_checkpoint=checkpoint)
     if stop.stopped:
         raise Stopped(stop.received, how_to_go_on(recipe, trainer.state))

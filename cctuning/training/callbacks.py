@@ -1,5 +1,6 @@
-"""Callbacks of training: temperature schedule, noise per rank, metrics file, progress."""
+"""Callbacks of training: temperature, noise per rank, the Decision Maker's choice, metrics file, progress."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from transformers.trainer_callback import ProgressCallback
 from cctuning.connection.modeling_cctuning import ConnectionConfig
 from cctuning.tools.files import write_whole
 from cctuning.tools.json_text import non_finite, to_json
-from cctuning.training.metrics import EVALUATED_LOSS, METRICS_FILE, metric_steps
+from cctuning.training.metrics import CHOICE_ENTROPY, EVALUATED_LOSS, LAYER_SHARE, METRICS_FILE, metric_steps
 
 _DURATIONS = ("_runtime", "_per_second")
 
@@ -84,6 +85,42 @@ class EarlyStopping(TrainerCallback):
         best = min(values) if self.metric == EVALUATED_LOSS else max(values)
         since_best = len(values) - 1 - values.index(best)
         control.should_training_stop = control.should_training_stop or since_best >= self.patience
+
+
+class DecisionMakerCheck(TrainerCallback):
+    """Warns of a Decision Maker that has decided before training, and of one that training does not move.
+
+    Both are seen by the entropy of its choice among L layers: far below log L at the first step, or still at
+    log L behind the last one. A run that is resumed has passed its first step.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.warn = warn
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Of the first and the last step."""
+        layers = sum(name.startswith(LAYER_SHARE) for name in logs or {})
+        if not logs or CHOICE_ENTROPY not in logs or layers < 2 or not state.is_world_process_zero:
+            return
+        entropy, most = logs[CHOICE_ENTROPY], math.log(layers)
+        numbers = f"the entropy of its choice is {entropy:.2f} of {most:.2f} nats"
+        if state.global_step == 1 and entropy < 0.25 * most:
+            self.warn(
+                f"the Decision Maker has decided before training, by chance: {numbers}. With "
+                "connection.decision_maker_norm=true it begins with all layers alike"
+            )
+        if state.global_step >= state.max_steps > 1 and entropy > 0.98 * most:
+            self.warn(
+                f"training has not moved the Decision Maker, which chooses at random: {numbers}. Raise "
+                "connection.decision_maker_lr_multiplier, or train for more steps"
+            )
 
 
 class MetricsFile(TrainerCallback):

@@ -8,9 +8,7 @@ from typing import Any
 from matplotlib import colormaps
 
 from cctuning.reporting.plots import AMOUNTS, LINES, WIDTH, legend_beside, save, style, subplots
-from cctuning.training.metrics import EVALUATED_LOSS
-
-_LAYER = "decision_maker/layer_"
+from cctuning.training.metrics import CHOICE_ENTROPY, EVALUATED_LOSS, LAYER_SHARE
 
 
 @style()
@@ -59,12 +57,12 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
 
     Returns whether there was anything to draw: a run without a connection has no choices.
     """
-    lines = [line for line in metrics if f"{_LAYER}00" in line]
+    lines = [line for line in metrics if f"{LAYER_SHARE}00" in line]
     if not lines:
         return False
-    names = sorted(name for name in lines[0] if name.startswith(_LAYER))
+    names = sorted(name for name in lines[0] if name.startswith(LAYER_SHARE))
     shares = [[line[name] for line in lines] for name in names]
-    has_entropy = "decision_maker/entropy" in lines[0]
+    has_entropy = CHOICE_ENTROPY in lines[0]
     heights = [3, 1][: 1 + has_entropy]
     figure, panels = subplots((WIDTH, 4.4), len(heights), squeeze=False, height_ratios=heights)
     axes = panels[0, 0]
@@ -77,7 +75,7 @@ def plot_layers(metrics: Sequence[dict[str, Any]], path: str | Path) -> bool:
     figure.colorbar(image, ax=axes, label="share of rows")
     if has_entropy:
         highest = math.log(len(names))
-        entropy = [line["decision_maker/entropy"] for line in lines]
+        entropy = [line[CHOICE_ENTROPY] for line in lines]
         panels[1, 0].axhline(highest, color="grey", linestyle=":", label=f"log {len(names)}: no preference")
         panels[1, 0].stairs(entropy, edges[0], baseline=None, color="black", linewidth=1.5)
         panels[1, 0].set(ylabel="entropy, nats", ylim=(0, 1.15 * highest or None), xlim=axes.get_xlim())

@@ -12,6 +12,8 @@ METRICS_FILE = "metrics.jsonl"
 EVALUATED = "eval_"  # begins a name of what is measured meanwhile, on what is not trained on
 EVALUATED_LOSS = f"{EVALUATED}loss"
 TOKENS = "tokens/"  # begins a name in it: label tokens, then a language
+CHOICE_ENTROPY = "decision_maker/entropy"  # of the softmax of its logits, nats
+LAYER_SHARE = "decision_maker/layer_"  # begins a name: the share of rows that took a layer, then its number
 
 
 def metrics_fault(values: Any) -> str | None:

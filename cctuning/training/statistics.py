@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cctuning.connection.modeling_cctuning import Selection
-from cctuning.training.metrics import TOKENS
+from cctuning.training.metrics import CHOICE_ENTROPY, LAYER_SHARE, TOKENS
 
 
 class RowSums(NamedTuple):
@@ -89,9 +89,9 @@ class RunningStatistics:
             values |= _of_tokens(self.languages, RowSums(*sums["rows"]))
         if sums.get("selections"):
             if "undecided" in sums:
-                values["decision_maker/entropy"] = float(sums["undecided"] / sums["selections"])
+                values[CHOICE_ENTROPY] = float(sums["undecided"] / sums["selections"])
             for layer, share in enumerate((sums["layers"] / sums["selections"]).tolist()):
-                values[f"decision_maker/layer_{layer:02d}"] = share
+                values[f"{LAYER_SHARE}{layer:02d}"] = share
         if "contrasts" in sums and sums["contrasts"][1]:
             values["alignment"] = float(sums["contrasts"][0] / sums["contrasts"][1])
         return values

@@ -1,9 +1,17 @@
+import re
+
 import pytest
 import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from cctuning.connection.modeling_cctuning import ConnectionConfig
-from cctuning.training.callbacks import MetricsFile, NoisePerRank, TemperatureSchedule, scheduled_temperature
+from cctuning.training.callbacks import (
+    DecisionMakerCheck,
+    MetricsFile,
+    NoisePerRank,
+    TemperatureSchedule,
+    scheduled_temperature,
+)
 from cctuning.training.metrics import read_metrics
 from tests.json_lines import read_lines
 
@@ -105,3 +113,24 @@ def test_a_line_that_a_kill_has_cut_short_is_dropped(tmp_path, args):
     callback.path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     callback.on_train_begin(args, state(2), TrainerControl())
     assert read_lines(callback.path) == [{"step": 1, "loss": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("step", "entropy", "said"),
+    [
+        (1, 0.3, "decided before training.*decision_maker_norm"),
+        (1, 1.3, None),
+        (2, 0.3, None),
+        (9, 1.386, None),
+        (10, 1.386, "chooses at random.*decision_maker_lr_multiplier"),
+        (10, 1.2, None),
+    ],
+)
+def test_a_decision_maker_that_cannot_decide_is_warned_of(args, step, entropy, said):
+    """Of four layers: the entropy is at most log 4 = 1.386."""
+    warnings = []
+    values = {"decision_maker/entropy": entropy} | {f"decision_maker/layer_{n:02d}": 0.25 for n in range(4)}
+    log(DecisionMakerCheck(warnings.append), args, step, loss=1.0, **values)
+    log(DecisionMakerCheck(warnings.append), args, step, loss=1.0)
+    assert len(warnings) == (said is not None)
+    assert said is None or re.search(said, warnings[0])
