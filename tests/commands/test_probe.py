@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from cctuning.analysis import XTransplant, findings
+from cctuning.analysis import XTransplant
 from cctuning.analysis.cells.store import read_cells, write_cells
 from cctuning.analysis.probing import sweeping
 from cctuning.commands import evaluate_model as evaluate
@@ -83,13 +83,13 @@ def probe(model, *more, figures=False):
     with ExitStack() as left_out:
         if not figures:
             left_out.enter_context(mock.patch.object(probe_findings, "draw_figures"))
-        left_out.enter_context(mock.patch.object(findings, "judge", return_value=[]))
+        left_out.enter_context(mock.patch.object(probe_findings, "judge", return_value=[]))
         return call(script, *arguments(model, *more))
 
 
 def without_findings():
     """In a new process: the same is left out, and others' files are looked for often."""
-    probe_findings.draw_figures, findings.judge = mock.Mock(), mock.Mock(return_value=[])
+    probe_findings.draw_figures, probe_findings.judge = mock.Mock(), mock.Mock(return_value=[])
     sweeping._LOOK_AGAIN = 0.02
 
 
