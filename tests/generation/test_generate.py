@@ -1,42 +1,26 @@
 import pytest
 import torch
 
-from cctuning import CCTuningModel, ConnectionConfig
-from cctuning.connection.model import load_model
 from cctuning.data.batches import pad
 from cctuning.data.prompts import PromptFormat
-from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.generation.rules import prepare_to_save, stop_tokens
+from tests.questions import PROMPTS, exported_model, plain_model, run_model
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
-TOKENIZER = tiny_tokenizer()
-PROMPTS = PromptFormat(TOKENIZER)
 ROWS = tiny_rows(9)
 QUESTIONS = [row.instruction for row in ROWS]
 ENGLISH = [f"{row.instruction_en} {'very ' * (row.number % 3)}" for row in ROWS]  # of other lengths than x
 
 
-def loud_llama():
-    """In float64, with feed-forward outputs that are large enough for the connection to change answers."""
-    return tiny_llama(len(TOKENIZER), initializer_range=0.3).double().eval()
-
-
-def connected_llama(**connection):
-    return CCTuningModel.wrap(loud_llama(), ConnectionConfig(**connection))
-
-
 @pytest.fixture(scope="module")
 def model():
-    return connected_llama()
+    return run_model()
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    torch.manual_seed(1)
-    export_monolingual(connected_llama(), TOKENIZER, torch.randn(32, 32).double(), folder)
-    return load_model(folder)
+    return exported_model(tmp_path_factory.mktemp("exported"))
 
 
 def texts(answers):
@@ -77,7 +61,7 @@ def test_the_english_prompt_changes_answers_and_the_layer_is_that_of_the_decisio
 
 
 def test_a_wrapped_model_without_english_answers_like_the_plain_one(model):
-    plain = answer(loud_llama(), PROMPTS, QUESTIONS, max_new_tokens=6)
+    plain = answer(plain_model(), PROMPTS, QUESTIONS, max_new_tokens=6)
     assert answer(model, PROMPTS, QUESTIONS, max_new_tokens=6) == plain
 
 
@@ -101,9 +85,7 @@ def test_an_exported_model_is_connected_without_english(exported, model, batch_s
     ("connection", "layer"), [({"pooling": "layer", "layer": -1}, 2), ({"pooling": "mean"}, None)]
 )
 def test_a_fixed_layer_is_reported_and_a_mixture_has_none(connection, layer):
-    answers = answer(
-        connected_llama(**connection), PROMPTS, QUESTIONS[:3], english=ENGLISH[:3], max_new_tokens=1
-    )
+    answers = answer(run_model(**connection), PROMPTS, QUESTIONS[:3], english=ENGLISH[:3], max_new_tokens=1)
     assert [(said.connected, said.layer) for said in answers] == [(True, layer)] * 3
 
 
@@ -124,15 +106,15 @@ def test_padding_on_the_left_is_the_first_token():
 
 
 def test_a_repetition_penalty_does_not_see_the_padding():
-    penalised = loud_llama()
+    penalised = plain_model()
     penalised.generation_config.repetition_penalty = 3.0
     alone = [answer(penalised, PROMPTS, [question], max_new_tokens=8)[0] for question in QUESTIONS]
     assert answer(penalised, PROMPTS, QUESTIONS, max_new_tokens=8, batch_size=9) == alone
-    assert alone != answer(loud_llama(), PROMPTS, QUESTIONS, max_new_tokens=8)
+    assert alone != answer(plain_model(), PROMPTS, QUESTIONS, max_new_tokens=8)
 
 
 def test_a_response_ends_at_the_models_own_end_token_too():
-    model = loud_llama()
+    model = plain_model()
     model.generation_config.eos_token_id = [77, 99]
     assert stop_tokens(model, PROMPTS) == sorted({77, 99, PROMPTS.stop_token_id})
 
