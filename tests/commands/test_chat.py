@@ -2,32 +2,18 @@ import pytest
 import torch
 from rich.control import strip_control_codes
 
-from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.commands import chat_with_model as chat
 from cctuning.connection.model import load_model
 from cctuning.data.prompts import PromptFormat
-from cctuning.export import export_monolingual
 from cctuning.generation.generate import answer
 from cctuning.tools.errors import printable
 from tests.commands.test_serve import serving, write_translating
 from tests.hub_cache import put_into_cache
-from tests.scripts import call, succeed, write_base
-from tests.tiny import tiny_llama, tiny_tokenizer
+from tests.scripts import call, succeed
+from tests.tiny import tiny_tokenizer
 from tests.web_server import QuietHandler, answering
 
 QUESTION, ENGLISH = "Mji mkuu wa Kenya ni upi?", "Capital of Kenya?"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A plain base model, a CC-Tuning run, and an exported model, with loud connections."""
-    folder, tokenizer = tmp_path_factory.mktemp("models"), tiny_tokenizer()
-    torch.manual_seed(0)
-    run = CCTuningModel.wrap(tiny_llama(len(tokenizer), initializer_range=0.3), ConnectionConfig())
-    run.save_pretrained(folder / "run")
-    tokenizer.save_pretrained(folder / "run")
-    export_monolingual(run, tokenizer, torch.randn(32, 32), folder / "exported")
-    return {"plain": write_base(folder / "plain"), "run": folder / "run", "exported": folder / "exported"}
 
 
 def asked(folder, *arguments, typed=""):

@@ -21,23 +21,11 @@ from cctuning.generation.generate import answer
 from cctuning.serving.http_server import CHAT, ChatServer
 from cctuning.translation.language_model import LanguageModelTranslator
 from cctuning.translation.prompt import into_english
-from tests.scripts import call, write_base
+from tests.scripts import call
 from tests.tiny import tiny_llama, tiny_tokenizer
 
 QUESTION, ENGLISH = "Mji mkuu wa Kenya ni upi?", "Capital of Kenya?"
 TALK = [{"role": "user", "content": QUESTION}]
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A plain base model, a run, and the model exported from it, with loud connections."""
-    folder, tokenizer = tmp_path_factory.mktemp("models"), tiny_tokenizer()
-    torch.manual_seed(0)
-    run = CCTuningModel.wrap(tiny_llama(len(tokenizer), initializer_range=0.3))
-    run.save_pretrained(folder / "run")
-    tokenizer.save_pretrained(folder / "run")
-    export_monolingual(run, tokenizer, torch.randn(32, 32), folder / "exported")
-    return {"plain": write_base(folder / "plain"), "run": folder / "run", "exported": folder / "exported"}
 
 
 def write_translating(folder):
