@@ -2,11 +2,10 @@ import csv
 import io
 import re
 
-from rich.console import Console
-
 from cctuning.reporting.scores import score
 from cctuning.reporting.tables import RecordTable, leaves, stacked
 from cctuning.stats.bootstrap import Interval
+from tests.screen import printed
 
 RECORDS = [
     {"name": "a|b", "score": 0.5, "interval": Interval(0.25, 0.75), "difference": None},
@@ -47,8 +46,7 @@ def test_records_are_crossed_by_two_of_their_names():
 
 
 def test_a_table_that_is_too_wide_goes_on_below():
-    console = Console(width=30, record=True, file=io.StringIO())
     languages = ["mean", "en", "sw", "de"]
-    console.print(stacked([RecordTable(["XNLI", *languages], [["accuracy", *"1234"]])], width=30))
-    words = console.export_text().split()
+    table = stacked([RecordTable(["XNLI", *languages], [["accuracy", *"1234"]])], width=30)
+    words = printed(table, width=30).split()
     assert words == ["XNLI", "mean", "en", "accuracy", "1", "2", "sw", "de", "accuracy", "3", "4"]

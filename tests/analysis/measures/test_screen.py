@@ -2,18 +2,11 @@
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from cctuning.analysis.measures.screen import screen_tables
 from cctuning.analysis.measures.summary import summarise
 from tests.analysis.made import made_applied, made_grid
-
-
-def shown(tables, width=120):
-    console = Console(width=width)
-    with console.capture() as captured:
-        console.print(*tables)
-    return captured.get()
+from tests.screen import printed
 
 
 def rows(text):
@@ -26,7 +19,7 @@ def test_means_of_the_pilot_and_of_unseen_questions():
     grids = [made_grid(rng, questions=8, language=language) for language in ("de", "fr")]
     pairs = {"overall": (0, 1), "source_last": (3, 1), "target_first": (0, 0)}
     applied = [made_applied(rng, grid, pairs) for grid in grids]
-    text = shown(screen_tables(summarise(grids, applied, resamples=200)))
+    text = printed(*screen_tables(summarise(grids, applied, resamples=200)), width=120)
     original = 100 * np.mean([grid.target.correct.mean() for grid in grids])
     upper = 100 * np.mean([grid.cells.correct.any((1, 2)).mean() for grid in grids])
     overall = 100 * np.mean([one.strategies["overall"].correct.mean() for one in applied])
@@ -50,7 +43,7 @@ def test_nothing_is_broken_on_narrow_screens(width):
         "bounds": {"attention": {"globalopinionqa": bounds}},
         "unseen": {"attention": {"scores": scores}},
     }
-    text = shown(screen_tables(summary), width)
+    text = printed(*screen_tables(summary), width=width)
     assert max(map(len, text.splitlines())) <= width
     pilot, intervals, *unseen = rows(text)
     assert pilot == ["GlobalOpinionQA", "attention", *["100.0"] * 4]
@@ -60,4 +53,4 @@ def test_nothing_is_broken_on_narrow_screens(width):
 
 def test_without_unseen_questions_there_are_no_columns_of_them():
     grid = made_grid(np.random.default_rng(1), questions=6)
-    assert "Unseen" not in shown(screen_tables(summarise([grid], resamples=200)))
+    assert "Unseen" not in printed(*screen_tables(summarise([grid], resamples=200)), width=120)

@@ -1,10 +1,8 @@
 """The cost that is announced is the one that the engine counts, at most."""
 
-from io import StringIO
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from cctuning.analysis.probing.cost import cost_table, naive_token_forwards, option_forwards, token_forwards
 from cctuning.analysis.probing.load_tasks import read_probe_tasks
@@ -13,6 +11,7 @@ from cctuning.analysis.transplant import PromptPair, sweep
 from cctuning.evaluation.benchmarks import find_benchmark
 from tests.analysis import naive
 from tests.questions import PROMPTS, plain_model
+from tests.screen import printed
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "benchmarks"
 NEW = 3
@@ -88,9 +87,7 @@ def test_one_pair_at_a_time_reads_what_the_reference_reads(monkeypatch):
 
 def test_the_table_adds_up_and_fits_a_terminal():
     (probe,) = probes()
-    console = Console(width=80, file=StringIO())
-    console.print(cost_table([probe, probe], 32, 20, sublayers=2))
-    text = console.file.getvalue()
+    text = printed(cost_table([probe, probe], 32, 20, sublayers=2), width=80)
     scored = option_forwards(probe, 32)
     one, by_pair = token_forwards(probe, 32, 20) + scored, naive_token_forwards(probe, 32, 20) + scored
     *_, last = (line for line in text.splitlines() if "all" in line.split(" "))

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
 from cctuning.commands.studies.plan import Step, TableRow
@@ -25,6 +24,7 @@ from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from tests.samples import samples, write_evaluation
+from tests.screen import printed
 
 
 def row(title, *folders, baseline=None):
@@ -190,9 +190,7 @@ def test_csv_holds_every_score_interval_and_difference(lines):
 
 
 def test_the_screen_shows_every_row_score_and_difference(lines):
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(screen_table(lines, "made up"))
-    shown = console.export_text()
+    shown = printed(screen_table(lines, "made up"), width=100)
     for line in lines:
         assert line.title in shown
         assert all(f"{100 * score.value:.1f}" in shown for score in line.scores.values())

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from lm_eval.api.metrics import mean_stderr
 from matplotlib import image
-from rich.console import Console
 
 from cctuning.evaluation.comparison.compare import AVERAGE, compare
 from cctuning.evaluation.comparison.evaluations import name_evaluations, read_evaluation
@@ -18,6 +17,7 @@ from cctuning.evaluation.comparison.figures import plot_comparison
 from cctuning.evaluation.comparison.tables import csv_text, details_table, markdown_text, overview_table
 from cctuning.stats.significance import holm, mcnemar_p
 from tests.samples import sample, samples, write_evaluation
+from tests.screen import printed
 
 MAIN = "accuracy,paper"
 TASKS = ("xnli", "xlsum")
@@ -290,20 +290,14 @@ def test_given_names_are_one_each_and_different(evaluations):
 # --- Tables and figures -------------------------------------------------------------------------------------
 
 
-def printed(table, width=80):
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(table)
-    return console.export_text()
-
-
 def test_screen_tables_hold_every_difference_within_their_width(comparison):
     for width in (40, 80, 160):
-        text = printed(details_table(comparison, width=width), width)
+        text = printed(details_table(comparison, width=width), width=width)
         assert max(map(len, text.splitlines())) <= width and "…" not in text
         for score in comparison.scores:
             if score.difference and score.is_main and score.benchmark != AVERAGE:
                 assert f"{100 * score.difference.value:+.1f}".replace("+0.0", "0.0") in text
-    overview = printed(overview_table(comparison))
+    overview = printed(overview_table(comparison), width=80)
     mean = found(comparison, AVERAGE, None, "cc")
     assert f"{100 * mean.score:.1f}" in overview and "mean of 2" in overview
 
@@ -312,7 +306,7 @@ def test_the_metric_that_is_shown_can_be_chosen(comparison):
     assert {panel[0].metric for panel in comparison.panels()} == {MAIN, "rougeL,paper", "score,paper"}
     for metric in ("strict", "f1", "f1,strict"):
         assert [panel[0].metric for panel in comparison.panels(metric)] == ["f1,strict", "f1,strict"]
-    assert "XNLI f1" in printed(overview_table(comparison, metric="strict"))
+    assert "XNLI f1" in printed(overview_table(comparison, metric="strict"), width=80)
     with pytest.raises(
         ValueError, match=r"metric=f2,strict is none of the scores .*did you mean 'f1,strict'"
     ):

@@ -1,7 +1,6 @@
 """Results against means by hand and lm-evaluation-harness's own reader; folders of every bad kind."""
 
 import csv
-import io
 import json
 import shutil
 import statistics
@@ -11,7 +10,6 @@ import pytest
 from lm_eval.api.metrics import mean_stderr
 from lm_eval.utils import make_table
 from matplotlib import image
-from rich.console import Console
 
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.benchmarks import find_benchmark
@@ -21,6 +19,7 @@ from cctuning.evaluation.results.results import summarise
 from cctuning.evaluation.results.score_rows import score_rows
 from cctuning.evaluation.results.tables import markdown_text, screen_table
 from tests.samples import CONFIG, sample, samples, write_evaluation, write_samples
+from tests.screen import printed
 
 MAIN = "accuracy,paper"
 
@@ -230,18 +229,12 @@ def test_the_markdown_holds_scores_counts_and_settings(results, tmp_path):
     assert "| max_new_tokens | 40 |" in text
 
 
-def printed(results, width):
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(screen_table(results, width=width))
-    return console.export_text().splitlines()
-
-
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_the_screen_table_is_whole_at_any_width(width):
     languages = find_benchmark("globalopinionqa").languages
     made = samples("globalopinionqa", languages, count=4) | samples("xnli", languages[:10], count=4)
     results = summarise(made, config=CONFIG, resamples=50)
-    lines = printed(results, width)
+    lines = printed(screen_table(results, width=width), width=width).splitlines()
     assert max(map(len, lines)) <= width
     words = " ".join(lines).split()
     for row in score_rows(results):
@@ -253,7 +246,8 @@ def test_the_screen_table_is_whole_at_any_width(width):
 
 def test_ten_languages_take_one_row_at_80_columns():
     languages = find_benchmark("xnli").languages
-    lines = printed(summarise(samples("xnli", languages, count=4), config=CONFIG, resamples=50), 80)
+    results = summarise(samples("xnli", languages, count=4), config=CONFIG, resamples=50)
+    lines = printed(screen_table(results, width=80), width=80).splitlines()
     assert any(line.split() == ["XNLI", "mean", *languages] for line in lines)
 
 
@@ -374,7 +368,7 @@ def test_a_samples_file_that_was_cut_short(folder):
 def test_on_screen_a_score_at_the_end_of_its_interval_has_the_other_end():
     wrong, right = ([sample("xnli", "en", id, {MAIN: score}) for id in range(80)] for score in (0.0, 1.0))
     results = summarise({("xnli", "en"): wrong, ("xnli", "sw"): right}, config=CONFIG, resamples=50)
-    words = " ".join(printed(results, 80)).split()
+    words = printed(screen_table(results, width=80), width=80).split()
     assert "<4.5" in words and ">95.5" in words
     assert "outputs/made/monolingual, monolingual" in " ".join(words)
 

@@ -5,7 +5,6 @@ import functools
 
 import pytest
 import torch
-from rich.console import Console
 
 from cctuning.distributed.engines import Engine
 from cctuning.training.memory import Device, device_at_hand, estimate_memory, memory_report, memory_warning
@@ -13,6 +12,7 @@ from cctuning.training.memory.advice import knobs
 from cctuning.training.memory.devices import CARDS, card, smallest_card
 from cctuning.training.memory.estimate import MemoryEstimate, total_memory
 from cctuning.training.memory.report import memory_table
+from tests.screen import printed
 from tests.training.memory.shapes import SHAPES, lora, step_of
 
 pytestmark = pytest.mark.slow
@@ -23,10 +23,7 @@ STEP = step_of(SHAPE, tokens=64, response_tokens=32, checkpointing=False, bf16=F
 
 
 def shown(renderable):
-    console = Console(width=80, markup=False, force_terminal=False)
-    with console.capture() as capture:
-        console.print(renderable)
-    text = capture.get()
+    text = printed(renderable, width=80)
     assert all(len(line) <= 80 for line in text.splitlines())
     return text
 
