@@ -366,15 +366,10 @@ def naive_monolingual_generate(
 
 
 def naive_bilingual_generate(
-    model: PreTrainedModel,
-    decision_maker: Tensor,
-    prompt: Tensor,
-    english: Tensor,
-    max_new_tokens: int,
-    settings: Settings | None = None,
+    model: PreTrainedModel, decision_maker: Tensor, prompt: Tensor, english: Tensor, max_new_tokens: int
 ) -> Generation:
     """Greedy, with F_en from the real x_en in every step."""
-    return _greedy(model, decision_maker, prompt, max_new_tokens, settings, english=english)
+    return _greedy(model, decision_maker, prompt, max_new_tokens, None, english=english)
 
 
 def naive_generate(

@@ -162,11 +162,9 @@ def test_base_and_added_rows_are_read_together(add, setting):
     assert len(rows) == 2 * len(base) + 1  # an English row adds none
 
 
-@pytest.mark.parametrize(
-    ("setting", "record", "said"), [("en", ENGLISH, "output_en"), ("mt", ENGLISH, "--language")]
-)
-def test_nothing_to_add_is_an_error(tmp_path, setting, record, said, capsys):
-    (tmp_path / "base.jsonl").write_text(json.dumps(record), encoding="utf-8")
+@pytest.mark.parametrize(("setting", "said"), [("en", "output_en"), ("mt", "--language")])
+def test_nothing_to_add_is_an_error(tmp_path, setting, said, capsys):
+    (tmp_path / "base.jsonl").write_text(json.dumps(ENGLISH), encoding="utf-8")
     target = tmp_path / "x.jsonl"
     assert settings.main([setting, str(tmp_path / "base.jsonl"), "--write", str(target)]) == 2
     error = capsys.readouterr().err

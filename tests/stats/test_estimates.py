@@ -12,8 +12,8 @@ def resampling(ids=IDS, *, parallel=True, seed=0, resamples=4000):
     return Resampling(ids, parallel=parallel, random=np.random.default_rng(seed), resamples=resamples)
 
 
-def drawn_scores(ids, shape=(), seed=1):
-    random = np.random.default_rng(seed)
+def drawn_scores(ids, shape=()):
+    random = np.random.default_rng(1)
     return {language: random.random((len(own), *shape)) for language, own in ids.items()}
 
 

@@ -28,8 +28,8 @@ def add(statistics, batches):
     return statistics
 
 
-def collected(batches, languages=LANGUAGES, **options):
-    return add(RunningStatistics(languages), batches).collect(**options)
+def collected(batches, **options):
+    return add(RunningStatistics(LANGUAGES), batches).collect(**options)
 
 
 def loss_of(nll, tokens):

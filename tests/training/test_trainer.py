@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 import torch
+from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
-from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
+from transformers import AutoModelForCausalLM, Qwen2MoeConfig, Qwen2MoeForCausalLM, Trainer, TrainerCallback
 from transformers.integrations.neftune import activate_neftune
 from trl import SFTConfig, SFTTrainer
 
@@ -549,8 +550,6 @@ def test_other_losses_are_refused(tmp_path, changes):
 def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path, kind):
     base = tmp_path / "base"
     tiny_llama(len(TOKENIZER)).save_pretrained(base)
-    from transformers import AutoModelForCausalLM
-
     torch.manual_seed(7)
     model = CCTuningModel.wrap(AutoModelForCausalLM.from_pretrained(base), ConnectionConfig())
     model.generation_config.eos_token_id = 4
@@ -575,8 +574,6 @@ def test_an_adapter_is_saved_with_the_connection_beside_it_and_merges(tmp_path, 
 
 
 def test_rows_can_be_given_as_they_are(tmp_path):
-    from datasets import Dataset
-
     rows = [
         {name: getattr(row, name) for name in ("id", "language", "instruction", "instruction_en", "output")}
         for row in tiny_rows(12)

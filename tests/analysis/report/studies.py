@@ -21,7 +21,7 @@ HOSTILE = (
 )
 
 
-def made_questions(grid, *, options=True):
+def made_questions(grid):
     """The texts of a grid's questions, in another order than the grid's."""
     asked = [
         {
@@ -29,24 +29,24 @@ def made_questions(grid, *, options=True):
             "prompt": f"{grid.language} frame\nquestion {name}?",
             "source_prompt": f"centre frame\nquestion {name}?",
             "answers": ["1"],
-            "options": {"1": f"yes to {name}", "2": "no"} if options else None,
+            "options": {"1": f"yes to {name}", "2": "no"},
         }
         for name in grid.questions
     ]
     return asked[::-1]
 
 
-def made_study(*, layers=4):
+def made_study():
     """Two benchmarks, several languages, two sub-layers: what `write_report` takes."""
     rng = np.random.default_rng(0)
     grids = [
-        made_grid(rng, layers=layers, questions=5, language=language, sublayer=sublayer)
+        made_grid(rng, layers=4, questions=5, language=language, sublayer=sublayer)
         for language in ("de", "ar", "ur", "zh")
         for sublayer in ("ffn", "attention")
     ]
     applied = [made_applied(rng, grid, choose(grid)) for grid in grids if grid.sublayer == "ffn"]
     judged = {grid.language: grid for grid in grids if grid.sublayer == "ffn"}
-    culture = made_grid(rng, layers=layers, benchmark="globalopinionqa", language="am", questions=3)
+    culture = made_grid(rng, layers=4, benchmark="globalopinionqa", language="am", questions=3)
     grids.append(replace(culture, asked_in="en"))
     questions = {(grid.benchmark, grid.language): made_questions(grid) for grid in grids}
     summary = summarise(grids, applied, resamples=20)

@@ -14,14 +14,14 @@ from tests.analysis.selectors.planted import grid_of, null_grid
 EMPTY = grid_of(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)))
 
 
-def pilot_of(seed, *, questions=24, layers=4, languages=("de", "fr", "sw")):
+def pilot_of(seed, *, questions=24, layers=4):
     rng = np.random.default_rng(seed)
     return {
         language: labelled_grid(
             null_grid(rng, questions=questions, layers=layers, language=language),
             rng.normal(size=(questions, 12)),
         )
-        for language in languages
+        for language in ("de", "fr", "sw")
     }
 
 

@@ -7,10 +7,10 @@ from cctuning.stats.estimates import MEAN, POOLED, Resampling
 NAMES = ("original", "fixed_pair", "vote")
 
 
-def scores_of(sizes=(60, 60, 60), shared=2.0):
+def scores_of(sizes=(60, 60, 60)):
     """A question is easy or hard in all languages at once."""
     rng = np.random.default_rng(0)
-    easy = shared * rng.normal(size=max(sizes))
+    easy = 2 * rng.normal(size=max(sizes))
     return {
         language: {
             name: (easy[:size] + rng.normal(size=size) > 0.3 * number).astype(float)
