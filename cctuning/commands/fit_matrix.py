@@ -147,6 +147,12 @@ def find_run(recipe: FitRecipe) -> Run:
         config = load_model_config(directory, trust_remote_code=recipe.trust_remote_code).get_text_config()
         connection, _ = read_connection(connection_folder(directory) / CONNECTION_FILE)
     check_possible(connection, config.hidden_size, recipe.rank, recipe.layers)
+    if connection.pooling == "layer" and recipe.layers == "all":
+        layer = connection.layer % config.num_hidden_layers
+        console.warn(
+            f"the connection takes layer {layer} alone, and W_T is fitted on all layers, the largest "
+            "outputs first: layers=chosen fits it on that one"
+        )
     return Run(directory, run_recipe, config, output_dir)
 
 

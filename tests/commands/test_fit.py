@@ -136,12 +136,19 @@ def test_a_matrix_for_each_layer_is_exported_and_gives_way_to_one_for_all(folder
     }
 
 
-def test_a_layer_alone_has_no_others_to_fit(folder, monkeypatch):
-    CCTuningModel.wrap(tiny_llama(50), ConnectionConfig(pooling="layer", layer=1)).save_pretrained(
+def test_a_layer_alone_has_no_others_to_fit(folder, monkeypatch, capsys):
+    CCTuningModel.wrap(tiny_llama(50), ConnectionConfig(pooling="layer", layer=-1)).save_pretrained(
         folder / "outputs/mine"
     )
     with pytest.raises(ValueError, match="layers=chosen"):
         fit(monkeypatch, "layers=each", "dry_run=true")
+    said = {}
+    for layers in ("all", "chosen"):
+        capsys.readouterr()
+        fit(monkeypatch, f"layers={layers}", "dry_run=true")
+        said[layers] = " ".join("".join(capsys.readouterr()).split())
+    assert "warning: the connection takes layer 2 alone" in said["all"] and "layers=chosen" in said["all"]
+    assert "takes layer" not in said["chosen"]
 
 
 def test_other_data_and_another_folder(folder, monkeypatch):
