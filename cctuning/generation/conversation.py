@@ -19,6 +19,7 @@ from cctuning.pretrained.loading import positions_of
 ChatMessage = dict[str, str]  # a role (system, user, assistant) and a content
 Show = Callable[[str], object]  # is given each new piece of a text
 
+_GREEDY_BELOW = 1e-5  # temperatures that leave one token to sample; smaller ones overflow the division
 _UNDECODED = "\ufffd"  # what a tokenizer writes for the first bytes of a sign
 
 
@@ -126,7 +127,7 @@ def respond(
     """
     streamer = _Pieces(prompts, decoding.stop, show)
     options: dict[str, Any] = {"streamer": streamer}
-    if decoding.temperature > 0:
+    if decoding.temperature >= _GREEDY_BELOW:
         options |= {
             "do_sample": True,
             "temperature": decoding.temperature,

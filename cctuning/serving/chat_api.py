@@ -85,13 +85,16 @@ def read_request(body: bytes, name: str) -> ChatRequest:
     decoding = Decoding(
         _longest(given),
         temperature=_number(given, "temperature", 0.0, 0, 2),
-        top_p=_number(given, "top_p", 1.0, 0, 1) or 1.0,
+        top_p=_number(given, "top_p", 1.0, 0, 1),
         seed=_whole(given, "seed", None, -(2**63), 2**63 - 1),
         stop=_stop(given.pop("stop", [])),
     )
     stream = _flag("stream", given.pop("stream", False))
-    options = _object("stream_options", given.pop("stream_options", {}))
-    usage = _flag("stream_options.include_usage", options.get("include_usage", False))
+    options = dict(_object("stream_options", given.pop("stream_options", {})))
+    usage = _flag("stream_options.include_usage", options.pop("include_usage", False))
+    options.pop("include_obfuscation", None)  # changes no answer
+    for key in options:
+        raise Refusal(f"stream_options: {_shown(key)} is not supported, only include_usage")
     connection = _connection(_object("vllm_xargs", given.pop("vllm_xargs", {})))
     for key in given:
         raise Refusal(f"{_shown(key)} is no field of a request{did_you_mean(key, _KNOWN)}")

@@ -3,6 +3,7 @@
 `transformers serve` has no place for a connected model: it looks for the class by its name in transformers.
 """
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -44,6 +45,11 @@ class ChatServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Its address."""
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Logs what has ended a connection, but for a client that has gone."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def answer(self, request: ChatRequest, show: Show) -> Turn:
         """Answers a request when those before it are answered."""

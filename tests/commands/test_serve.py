@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import struct
 import sys
 import threading
 from contextlib import contextmanager
@@ -174,7 +175,8 @@ def test_sampling_is_repeatable_by_its_seed(address):
     texts = [text_of(answered(address, temperature=1, seed=seed)) for seed in (1, 1, 2, 3)]
     assert texts[0] == texts[1] and len(set(texts)) > 1
     assert text_of(answered(address, temperature=0, top_p=0.5)) == text_of(answered(address))
-    assert text_of(answered(address, temperature=1, top_p=1e-6)) == text_of(answered(address))
+    for best in ({"temperature": 1, "top_p": 1e-6}, {"temperature": 1, "top_p": 0}, {"temperature": 1e-320}):
+        assert text_of(answered(address, **best)) == text_of(answered(address))
 
 
 def test_an_answer_ends_before_a_stop_text(address):
@@ -223,6 +225,7 @@ MALFORMED = {
     "a late system message": (400, {"messages": [*TALK, {"role": "system", "content": "a"}, *TALK]}),
     "another model": (404, {"messages": TALK, "model": "gpt"}),
     "a misspelt field": (400, {"messages": TALK, "temprature": 1}),
+    "a misspelt field of a stream": (400, {"messages": TALK, "stream_options": {"include_usge": True}}),
     "text for a number": (400, {"messages": TALK, "temperature": "hot"}),
     "a negative length": (400, {"messages": TALK, "max_tokens": -1}),
     "no length": (400, {"messages": TALK, "max_tokens": 0}),
@@ -282,6 +285,16 @@ def test_a_client_that_goes_away_leaves_the_server_to_the_next(folders, address)
             head = f"POST {CHAT} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + sent)
     assert text_of(answered(address)) == expected(folders["exported"]).text
+
+
+def test_a_client_that_breaks_off_leaves_no_stack_trace(address, capfd):
+    for sent in (b"", b"POST /v1", f"POST {CHAT} HTTP/1.1\r\nContent-Length: 9\r\n\r\n{{".encode()):
+        connection = socket.create_connection(address, timeout=60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close resets
+        connection.sendall(sent)
+        connection.close()
+    answered(address)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_many_clients_at_once_get_their_own_answers(folders, address):
