@@ -16,6 +16,7 @@ from cctuning.connection.connected import constants_of
 from cctuning.connection.modeling_cctuning import OWN_TRANSFORM, CrossLingualConnection
 from cctuning.data.prompts import PromptFormat
 from cctuning.pretrained.generation_config import make_savable
+from cctuning.tools.errors import naming_written
 from cctuning.transform.affine import factors_of
 
 MODELING_FILE = Path(modeling_cctuning.__file__)
@@ -87,9 +88,10 @@ def export_monolingual(
         config.cctuning["into_english"] = {"wordings": dict(into_english), "prompt_start": start}
     needed = {n: value for n, value in constants_of(model).items() if not n.startswith(OWN_TRANSFORM)}
     weights = dict(model.state_dict()) | needed
-    _save(model, config, weights | transform_weights, output_dir)
-    shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
-    tokenizer.save_pretrained(output_dir)
+    with naming_written(output_dir):
+        _save(model, config, weights | transform_weights, output_dir)
+        shutil.copyfile(MODELING_FILE, output_dir / MODELING_FILE.name)
+        tokenizer.save_pretrained(output_dir)
     return output_dir
 
 

@@ -23,6 +23,7 @@ from cctuning.pretrained.hub import model_folder
 from cctuning.pretrained.kinds import GGUF_SUFFIX, kind_of
 from cctuning.pretrained.names import naming_model
 from cctuning.tools.console import new_console
+from cctuning.tools.errors import naming_written
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -39,6 +40,7 @@ def _convert(options: argparse.Namespace, command: Sequence[str]) -> int:
         # Weights of a file have no dtype of their own.
         given = options.dtype
         tokenizer, model = _loaded(source, "float32" if is_file and given == "auto" else given)
+    with naming_written(output):
         if texts:
             _trim(model, tokenizer, texts, options, command)
         else:

@@ -1,12 +1,17 @@
 """Errors as a user reads them."""
 
 import errno
+import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _LONGEST = 4000  # characters of a message
+# What ends a write: a full disk or quota, a limit of a file's size, a broken disk.
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # C0 and C1 controls but for tab and line feed, and the signs that turn the direction of a text.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -46,6 +51,29 @@ def _free(place: Path | None) -> str:
     folders = (place or Path()).absolute().parents
     nearest = next((folder for folder in folders if folder.is_dir()), Path("/"))
     return f"{shutil.disk_usage(nearest).free / 2**20:,.0f} MiB"
+
+
+@contextmanager
+def naming_written(path: str | Path) -> Iterator[None]:
+    """Names `path` in the `OSError` of a write that fails in the block: the system's names no file.
+
+    safetensors has an error of its own for it, which becomes an `OSError` too.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = _number_of(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _number_of(error: Exception) -> int | None:
+    """The system's number for a failed write that names no file; None for other errors."""
+    if isinstance(error, OSError):
+        return error.errno if error.filename is None and error.errno in _OF_WRITING else None
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found and type(error).__name__ == "SafetensorError" else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cctuning.tools.errors import naming_written
 from cctuning.tools.locks import held_alone, is_held
 
 
@@ -26,7 +27,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     _remove_left(path)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
-    with held_alone(part):
+    with held_alone(part), naming_written(path):
         try:
             yield part
             with part.open("rb") as file:

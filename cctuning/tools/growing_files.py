@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cctuning.tools.errors import naming_written
 from cctuning.tools.json_text import from_json, to_json
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ class BrokenLineError(ValueError):
 
 def add_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
     """Adds `objects` to the file, and has them on the disk before it returns. Raises `OSError`."""
-    with path.open("a", encoding="utf-8") as file:
+    with naming_written(path), path.open("a", encoding="utf-8") as file:
         file.write("".join(to_json(item) + "\n" for item in objects))
         file.flush()
         os.fsync(file.fileno())

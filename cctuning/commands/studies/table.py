@@ -10,7 +10,7 @@ from rich.text import Text
 from cctuning.commands.studies.costs import ratio
 from cctuning.commands.studies.lines import MEAN, Line, TableScore
 from cctuning.evaluation.comparison.compare import Difference
-from cctuning.reporting.scores import bounds, half_width, percent
+from cctuning.reporting.scores import bounds, percent, uncertainty
 from cctuning.reporting.tables import NO_LINES, Columns, RecordTable
 from cctuning.tools.marks import finish
 
@@ -62,7 +62,7 @@ def _best(lines: Sequence[Line], column: str) -> float | None:
 
 
 def screen_table(lines: Sequence[Line], title: str) -> Table:
-    """Scores with half the interval below; then the difference, in a row of its own. `LEGEND` explains it."""
+    """Scores with their uncertainty below; then the difference, in a row of its own. `LEGEND` explains it."""
     columns = columns_of(lines)
     best = {column: _best(lines, column) for column in columns}
     rows: list[list[RenderableType]] = []
@@ -78,7 +78,9 @@ def _cell(score: TableScore | None, best: float | None) -> Text:
     if score is None:
         return Text("-")
     style = "bold" if score.value == best else ""
-    return Text.assemble((percent(score.value), style), (f"\n{half_width(score.interval)}", "dim"))
+    return Text.assemble(
+        (percent(score.value), style), (f"\n{uncertainty(score.value, score.interval)}", "dim")
+    )
 
 
 def _difference_cell(difference: Difference | None) -> Text:

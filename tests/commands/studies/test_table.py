@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from cctuning.commands.studies.table import (
 from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
+from cctuning.stats.bootstrap import Interval
 from tests.samples import samples, write_evaluation
 from tests.screen import printed
 
@@ -195,6 +197,14 @@ def test_the_screen_shows_every_row_score_and_difference(lines):
         assert line.title in shown
         assert all(f"{100 * score.value:.1f}" in shown for score in line.scores.values())
     assert re.search(rf"- low .*\+{100 * lines[1].differences['XNLI'].value:.1f}\*", shown)
+
+
+def test_the_screen_gives_the_other_end_where_a_score_is_one_end_of_its_interval(lines):
+    [column, *_] = lines[0].scores
+    none = replace(lines[0].scores[column], value=0.0, interval=Interval(0.0, 0.3))
+    line = replace(lines[0], scores={column: none}, differences={})
+    shown = printed(screen_table([line], "made up"), width=100)
+    assert "<30.0" in shown and "±" not in shown
 
 
 def test_tables_are_written(lines, tmp_path):
