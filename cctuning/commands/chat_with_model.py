@@ -125,7 +125,7 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
             if question.startswith("/") and len(question.split()) == 1:
                 console.warn(f"there is no command {question}, and it was not asked. {_HOW}")
                 continue
-            english = console.input(Text("in English (or empty)> ", "bold")) if partner.takes_english else ""
+            english = _typed_english() if partner.takes_english else ""
         except (EOFError, KeyboardInterrupt):
             console.print()
             return
@@ -136,6 +136,14 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
             console.warn(str(error))
             continue
         talk = [*messages, {"role": "assistant", "content": response.text}]
+
+
+def _typed_english() -> str:
+    """The line that is typed; piped input may end with the question, which is asked all the same."""
+    try:
+        return console.input(Text("in English (or empty)> ", "bold"))
+    except EOFError:
+        return ""
 
 
 def describe(directory: str, model: Any) -> str:

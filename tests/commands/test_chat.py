@@ -260,3 +260,9 @@ def test_no_model_given():
     ended = call(chat, "question=hi")
     assert ended.status == 2
     assert ended.err.startswith("error: model must be set")
+
+
+def test_piped_input_may_end_with_the_question(folders):
+    folder = folders["exported"]
+    [answered, ended] = (asked(folder, typed=f"{QUESTION}{rest}") for rest in ("\n\n\n", "\n"))
+    assert [line for line in ended if "layer" in line] == [line for line in answered if "layer" in line] != []
