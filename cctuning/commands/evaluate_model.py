@@ -59,7 +59,7 @@ def evaluate_model(recipe: EvaluateRecipe) -> Result:
     state = join_equals("evaluate", use_cpu=recipe.use_cpu)
     if recipe.push_to_hub and not (Path(recipe.model) / CARD_FILE).is_file():
         raise ValueError(
-            f"push_to_hub=True puts scores into the model's card, and model={recipe.model} is no folder with "
+            f"push_to_hub=true puts scores into the model's card, and model={recipe.model} is no folder with "
             f"a {CARD_FILE}: hf upload REPOSITORY FOLDER puts results anywhere else"
         )
     shard = Shard(state.process_index, state.num_processes)

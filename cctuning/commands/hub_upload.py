@@ -67,7 +67,7 @@ def make_repository(recipe: Any, folder: str | Path) -> str | None:
     if not recipe.push_to_hub:
         return None
     name = recipe.hub_model_id or repository_name(folder)
-    with _explained(f"push_to_hub=True, {name}"):
+    with _explained(f"push_to_hub=true, {name}"):
         api = HfApi()
         user = api.whoami()["name"]
         name = name if "/" in name else f"{user}/{name}"

@@ -187,7 +187,7 @@ def test_what_the_hub_would_refuse_is_said_before_the_training(
         base, write_rows(tmp_path / "rows.jsonl"), tmp_path / "mine", push_to_hub="true", **settings
     )
     assert ended.status == 1 and ended.err.count("\n") == 1
-    assert ended.err.startswith("error: push_to_hub=True, ") and said in ended.err
+    assert ended.err.startswith("error: push_to_hub=true, ") and said in ended.err
     assert not (tmp_path / "mine").exists()
 
 
