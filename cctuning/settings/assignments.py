@@ -157,8 +157,8 @@ def _parse_text(key: RecipeKey, name: str, text: str) -> Any:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)["value"]  # type: ignore[index,call-overload]
     except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError):
         raise RecipeError(
-            f"{name}={_shortened(text)} ({COMMAND_LINE}) is not a value; a list is written [a,b], and a text in it "
-            "that has brackets itself in quotes: [a,'b=[c]']"
+            f"{name}={_shortened(text)} ({COMMAND_LINE}) is not a value; a list is written [a,b], and a text "
+            "in it that has brackets itself in quotes: [a,'b=[c]']"
         ) from None
 
 
