@@ -21,7 +21,7 @@ from cctuning.tools.console import new_console
 console = new_console()
 
 _ANEW = "/new"  # typed in place of a question
-_HOW = f"An empty question ends, {_ANEW} begins a new conversation."
+_USAGE = f"An empty question ends, {_ANEW} begins a new conversation."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
 
     Every question is asked with the conversation before it. What cannot be answered is said, and forgotten.
     """
-    console.say(f"{partner.description}. {_HOW}")
+    console.say(f"{partner.description}. {_USAGE}")
     talk = beginning
     while True:
         try:
@@ -123,7 +123,7 @@ def converse(partner: Partner, recipe: ChatRecipe, beginning: list[ChatMessage])
                 talk = beginning
                 continue
             if question.startswith("/") and len(question.split()) == 1:
-                console.warn(f"there is no command {question}, and it was not asked. {_HOW}")
+                console.warn(f"there is no command {question}, and it was not asked. {_USAGE}")
                 continue
             english = _typed_english() if partner.takes_english else ""
         except (EOFError, KeyboardInterrupt):

@@ -114,10 +114,12 @@ def _check_same_split(folder: Path, settings: Mapping[str, Any], seed: int) -> N
     """Raises `ValueError` for a folder with another split, some of whose questions would stay there."""
     for entry in read_manifest(folder) if manifest_path(folder).exists() else ():
         made = entry.get("settings", {}) | {"seed": entry.get("seed")}
+        if "per_answer" not in made:  # of another script
+            continue
         others = [
             f"{name}={made[name]}"
             for name, value in {**settings, "seed": seed}.items()
-            if "per_answer" in made and made.get(name, value) != value
+            if made.get(name, value) != value
         ]
         if others:
             raise ValueError(

@@ -113,7 +113,7 @@ class Resampling:
             weight = ones if weights is None else weights[language].astype(float)
             counts = self._counts[language][:resamples]
             estimates[language] = means.add(counts, values.astype(float), weight)
-            known[language] = np.broadcast_to(weight > 0, values.shape)
+            known[language] = weight > 0
         return estimates | means.together(self._distinct(known))
 
     def mean_of_known(

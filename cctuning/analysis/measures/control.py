@@ -17,7 +17,7 @@ GridsByLanguage = Mapping[str, Grid]
 def over_control(grid: Grid, control: Grid) -> Array | None:
     """The nats (Q, L, L) that the right source prompt adds to what another's makes of a right answer.
 
-    NaN for questions of which it is not known; None where that is so of all.
+    NaN for questions of which it is not known; None where nothing was scored.
     """
     right, wrong = grid.cells.right_log_probability, control.cells.right_log_probability
     return None if right is None or wrong is None else right - wrong

@@ -10,7 +10,7 @@ from cctuning.stats.estimates import PAIR_RESAMPLES, Estimates, Resampling
 def likelihood_changes(grid: Grid) -> Array | None:
     """The nats (Q, L, L) that a transplant adds to the log-probability of a right answer.
 
-    NaN for questions of which it is not known; None where that is so of all.
+    NaN for questions of which it is not known; None where nothing was scored.
     """
     cells, target = grid.cells.right_log_probability, grid.target.right_log_probability
     return None if cells is None or target is None else cells - target[:, None, None]

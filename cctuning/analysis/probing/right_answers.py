@@ -45,7 +45,7 @@ def unscored_warning(tasks: Sequence[Task], prompts: PromptFormat) -> str | None
     name, question = unscored[0]
     return (
         f"the right answers to {len(unscored):,} questions (the first: {name}, id {question.item.id!r}) have "
-        f"more than {_LONGEST} tokens: their log-probability is not measured, in the control neither"
+        f"more than {_LONGEST} tokens: their log-probability is not measured, nor is it in the control"
     )
 
 
