@@ -59,13 +59,23 @@ def _line(line: str, language: str) -> Iterator[Piece]:
     assert match  # all of it is optional
     start, words, end = match.groups()
     yield Piece(start, stays=True)
-    for sentence in sentencex.segment(language, words) if words else []:
+    for sentence in _sentences(words, language):
         core = sentence.strip()
         before, _, after = sentence.partition(core) if core else (sentence, "", "")
         yield Piece(before, stays=True)
         yield Piece(core, stays=_WORD.search(core) is None or bool(_ADDRESS.fullmatch(core)))
         yield Piece(after, stays=True)
     yield Piece(end, stays=True)
+
+
+def _sentences(words: str, language: str) -> Sequence[str]:
+    """The sentences of a line; the line where the library panics, as at a letter, U+3000 and a dot."""
+    try:
+        return list(sentencex.segment(language, words)) if words else []
+    except BaseException as error:  # a panic in Rust is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        return [words]
 
 
 def put_together(pieces: Sequence[Piece], translations: Sequence[str], source: str, target: str) -> str:

@@ -156,3 +156,8 @@ def test_a_text_with_a_sentence_that_was_not_translated_is_not_translated(result
         ["One.\nTwo.", "One."], translate, words, source="en", target="fr", limit=50
     )
     assert found == [Untranslated(reason), "One."]
+
+
+def test_a_line_at_which_the_library_panics_is_one_sentence():
+    line = "B\u3000.#\u3002"
+    assert "".join(piece.text for piece in take_apart(line, "zh")) == line
