@@ -17,7 +17,7 @@ _ANSWERS = (
     "Consistency is the share of answers in the language that was asked in, of those of which it can be "
     "told. Perplexity is the geometric mean of answers of more than five tokens, the long ones."
 )
-_CONSISTENT = (
+CONSISTENT = (
     "The share of answers in the language that was asked in, of those of which it can be told, and in "
     "brackets the difference to the original; the mean is over the languages other than the centre."
 )
@@ -48,7 +48,7 @@ def overview_text(summary: Content) -> str:
     for sublayer, content in summary["unseen"].items():
         parts += [f"## Unseen questions, {sublayer}", _unseen_table(content["scores"])]
         if content["consistency"]:
-            parts += [f"## Language consistency on unseen questions, {sublayer}", _CONSISTENT]
+            parts += [f"## Language consistency on unseen questions, {sublayer}", CONSISTENT]
             parts += [_unseen_table(content["consistency"])]
         parts += [f"- warning: {in_markdown(warning)}" for warning in content["warnings"]]
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,7 @@
-"""The probes of a study side by side: pilot questions under all pairs, unseen ones under the chosen ones."""
+"""The probes of a study side by side: pilot questions under all pairs, unseen ones under the chosen ones.
+
+XTransplant's Tables 1 to 3.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -7,7 +10,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from cctuning.analysis.measures.overview import unseen_cell
+from cctuning.analysis.measures.overview import CONSISTENT, unseen_cell
 from cctuning.analysis.measures.proposals import proposal_lines
 from cctuning.analysis.measures.strategies import STRATEGIES
 from cctuning.analysis.probing.comparable import read_probe
@@ -27,12 +30,18 @@ Cells = dict[tuple[str, str], str]  # by the names of row and column
 
 PROBE_TABLES = ("table.csv", "table.md")
 _PILOT = {"upper_bound": "upper bound", "chance_bound": "by chance", "bound_over_chance": "above chance"}
+_PILOT_QUESTIONS, _UNSEEN_QUESTIONS, _CONSISTENCY = (
+    "Pilot questions",
+    "Unseen questions",
+    "Language consistency on unseen questions",
+)
 _TEXTS = {
-    "Pilot questions": "Right answers in %, means over languages with 95 % intervals. The upper bound counts "
+    _PILOT_QUESTIONS: "Right answers in %, means over languages with 95 % intervals. The upper bound counts "
     "a question that any pair of layers answers; by chance is what the same answers reach when they are "
     "judged by the gold answers of other questions.",
-    "Unseen questions": "Pairs that the pilot chose, in brackets the difference to the original on the same "
+    _UNSEEN_QUESTIONS: "Pairs that the pilot chose, in brackets the difference to the original on the same "
     "questions; one to three stars: p < 0.05, 0.01, 0.001 after Holm's correction.",
+    _CONSISTENCY: CONSISTENT,
 }
 _CSV: Columns = {name: name for name in ("questions", "row", "benchmark", "value", "low", "high")}
 
@@ -67,8 +76,7 @@ class ProbeTables:
 
 def read_probe_tables(rows: Sequence[TableRow]) -> ProbeTables:
     """The tables of finished probes. Raises `OSError` and `ValueError` for a summary that cannot be read."""
-    pilot: Cells = {}
-    unseen: Cells = {}
+    cells: dict[str, Cells] = {_PILOT_QUESTIONS: {}, _UNSEEN_QUESTIONS: {}, _CONSISTENCY: {}}
     records: list[dict[str, Any]] = []
     proposals = []
     for row in rows:
@@ -76,15 +84,19 @@ def read_probe_tables(rows: Sequence[TableRow]) -> ProbeTables:
             summary = from_json(step.mark.read_text(encoding="utf-8"))
             for name, benchmark, estimate, signed in _pilot(summary):
                 place = (f"{row.title}, {name}", benchmark)
-                pilot[place] = score(estimate["value"], (estimate["low"], estimate["high"]), signed=signed)
-                records.append(_record("pilot", place, estimate["value"], estimate["low"], estimate["high"]))
-            for name, benchmark, scored in _unseen(summary):
-                place = (f"{row.title}, {name}", benchmark)
-                if place not in unseen:
-                    unseen[place] = unseen_cell(scored)
-                    records.append(_record("unseen", place, scored["score"], *scored["interval"]))
+                interval = estimate["low"], estimate["high"]
+                cells[_PILOT_QUESTIONS][place] = score(estimate["value"], interval, signed=signed)
+                records.append(_record("pilot", place, estimate["value"], *interval))
+            for heading, kind, scores in (
+                (_UNSEEN_QUESTIONS, "unseen", "scores"),
+                (_CONSISTENCY, "unseen consistency", "consistency"),
+            ):
+                for name, benchmark, scored in _unseen(summary, scores):
+                    place = (f"{row.title}, {name}", benchmark)
+                    if place not in cells[heading]:
+                        cells[heading][place] = unseen_cell(scored)
+                        records.append(_record(kind, place, scored["score"], *scored["interval"]))
             proposals += [f"{row.title}, {line}" for line in proposal_lines(summary.get("proposals", {}))]
-    cells = {"Pilot questions": pilot, "Unseen questions": unseen}
     tables = {heading: RecordTable.crossed("", own) for heading, own in cells.items() if own}
     return ProbeTables(tables, records, proposals)
 
@@ -105,11 +117,11 @@ def _pilot(summary: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], 
                     yield f"{words}, {sublayer}", title, bounds[quantity][MEAN], is_difference
 
 
-def _unseen(summary: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _unseen(summary: dict[str, Any], scores: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The same of methods on unseen questions; those without a transplant do not differ by sub-layer."""
     for sublayer, content in summary["unseen"].items():
-        for scored in content["scores"]:
-            if scored["language"] is None and scored["is_main"]:
+        for scored in content[scores]:
+            if scored["language"] is None and (scored["is_main"] or scores == "consistency"):
                 name = scored["name"] + (f", {sublayer}" if scored["name"] in STRATEGIES else "")
                 yield name, scored["title"], scored
 
