@@ -28,6 +28,7 @@ from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import Example
 from cctuning.data.rows import Row
 from cctuning.reporting.tables import Columns
+from cctuning.training.checkpointing import checkpointing_arguments, enable_checkpointing
 from cctuning.training.memory.estimate import estimate_memory
 from cctuning.training.memory.step import Step
 
@@ -87,7 +88,7 @@ def step_of(
         per_device_train_batch_size=len(examples),
         use_cpu=not on_gpu,
         bf16=on_gpu,
-        activation_checkpointing=checkpointing,
+        **checkpointing_arguments(checkpointing),
         report_to=[],
         disable_tqdm=True,
         max_steps=1,
@@ -99,7 +100,7 @@ def step_of(
     trainer.create_optimizer()
     trainer.current_gradient_accumulation_steps = 1  # set by train(), which would not stop between steps
     if checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(model)
         if lora:
             model.enable_input_require_grads()
     model.train()

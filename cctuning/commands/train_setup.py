@@ -18,6 +18,7 @@ from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.pretrained.loading import load_causal_lm, load_config
 from cctuning.pretrained.names import naming_model
 from cctuning.training.callbacks import EarlyStopping, MetricsFile, TemperatureSchedule
+from cctuning.training.checkpointing import checkpointing_arguments
 from cctuning.training.memory import Step
 from cctuning.training.metrics import EVALUATED_LOSS
 from cctuning.training.preflight import trained_dtype
@@ -159,8 +160,9 @@ def training_arguments(recipe: TrainRecipe) -> SFTConfig:
         bf16=recipe.bf16,
         use_cpu=recipe.use_cpu,
         ddp_find_unused_parameters=False,  # every weight is used in every pass; looking for others takes time
-        activation_checkpointing=recipe.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": recipe.gradient_checkpointing_reentrant},
+        **checkpointing_arguments(
+            recipe.gradient_checkpointing, reentrant=recipe.gradient_checkpointing_reentrant
+        ),
         dataloader_num_workers=recipe.dataloader_num_workers,
         train_sampling_strategy="group_by_length" if recipe.group_by_length else "random",
         eval_strategy=recipe.evaluates,

@@ -26,6 +26,7 @@ from trl import SFTConfig
 from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.data.encoding import Example, encode
 from cctuning.data.prompts import PromptFormat
+from cctuning.training.checkpointing import checkpointing_arguments
 from tests.float64 import float64
 from tests.tiny import tiny_llama, tiny_rows, tiny_tokenizer
 
@@ -165,7 +166,7 @@ def trainer_of(
         max_grad_norm=0.0,
         bf16=False,
         use_cpu=True,
-        activation_checkpointing=True,
+        **checkpointing_arguments(True),
         logging_steps=1,
         save_strategy="no",
         report_to=[],

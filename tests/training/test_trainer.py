@@ -20,6 +20,7 @@ from cctuning.data.rows import BadRowsError
 from cctuning.pretrained.four_bits import load_four_bits
 from cctuning.training import checkpoints
 from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
+from cctuning.training.checkpointing import checkpointing_arguments
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
@@ -43,7 +44,7 @@ def arguments(output_dir, **changes):
         "lr_scheduler_type": "constant",
         "bf16": False,
         "use_cpu": True,
-        "activation_checkpointing": False,
+        **checkpointing_arguments(False),
         "logging_steps": 1,
         "save_strategy": "no",
         "report_to": [],

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from cctuning.connection.adapters import with_connection
 from cctuning.connection.model import CCTuningModel
 from cctuning.connection.modeling_cctuning import ConnectionConfig
+from cctuning.training.checkpointing import enable_checkpointing
 from cctuning.training.memory.four_bits import pack_linears
 
 
@@ -66,7 +67,7 @@ def build_model(step: Step, layers: int | None = None) -> Any:
         if step.lora is not None:
             model = get_peft_model(model, with_connection(step.lora, model))
     if step.checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": step.reentrant})
+        enable_checkpointing(model, reentrant=step.reentrant)
         if step.lora is not None:
             model.enable_input_require_grads()
     return model.train()

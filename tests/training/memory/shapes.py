@@ -15,6 +15,7 @@ from cctuning import CCTuningModel, CCTuningTrainer, ConnectionConfig
 from cctuning.data.encoding import Example
 from cctuning.data.rows import Row
 from cctuning.pretrained.four_bits import load_four_bits
+from cctuning.training.checkpointing import checkpointing_arguments
 from cctuning.training.memory import Step
 from tests.tiny import tiny_tokenizer
 from tests.training.memory.measured import STEPS, Settled
@@ -151,8 +152,7 @@ def train(step: Step, shape: Shape, folder: Path, **arguments: Any) -> None:
         "bf16": step.bf16,
         "use_cpu": True,
         "optim": step.optim,
-        "activation_checkpointing": step.checkpointing,
-        "activation_checkpointing_kwargs": {"use_reentrant": step.reentrant},
+        **checkpointing_arguments(step.checkpointing, reentrant=step.reentrant),
         "logging_steps": 100,
         "save_strategy": "no",
         "report_to": [],
