@@ -1,6 +1,6 @@
 """Activation checkpointing, by the name that the installed transformers has for it.
 
-Releases of transformers before 5.20 or so know it as gradient checkpointing; newer ones warn of that name.
+Releases of transformers before 5.23 know it as gradient checkpointing; newer ones warn of that name.
 """
 
 from typing import Any

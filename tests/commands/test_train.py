@@ -118,7 +118,8 @@ def test_transformers_loads_it_as_the_plain_model_without_a_complaint(finished, 
     assert not torch.equal(model.lm_head.weight, AutoModelForCausalLM.from_pretrained(base).lm_head.weight)
     tokenizer = AutoTokenizer.from_pretrained(finished)
     assert tokenizer.chat_template.endswith(TEMPLATES["plain"]) and tokenizer.padding_side == "left"
-    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    # A list of one where transformers 5.17 saved it.
+    assert model.generation_config.eos_token_id in (tokenizer.eos_token_id, [tokenizer.eos_token_id])
     assert "cctuning" not in json.loads((finished / "config.json").read_text())
 
 

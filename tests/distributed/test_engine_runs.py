@@ -20,10 +20,12 @@ from tests.distributed.engine_runs import (
     weights,
 )
 from tests.distributed.engine_worker import without_noise
+from tests.releases import resumes_on_cpus
 from tests.scripts import succeed, write_base, write_rows
 
 pytestmark = [
     pytest.mark.slow,
+    resumes_on_cpus,
     pytest.mark.skipif(
         shutil.which("g++") is None and shutil.which("c++") is None,
         reason="DeepSpeed builds its CPU operators with a C++ compiler, and there is none",

@@ -13,6 +13,7 @@ from cctuning.pretrained.kinds import ModelError
 from cctuning.pretrained.loading import load_causal_lm, load_config, load_tokenizer
 from cctuning.pretrained.names import naming_model
 from tests.models import build
+from tests.releases import reads_gguf_merges
 
 gguf = pytest.importorskip("gguf")
 
@@ -99,6 +100,7 @@ def test_it_is_the_model_that_was_written_and_can_be_saved(file, model, tmp_path
     assert load_config(file).num_hidden_layers == model.config.num_hidden_layers
 
 
+@reads_gguf_merges
 def test_its_tokenizer_has_the_special_tokens_and_the_template(file):
     tokenizer = load_tokenizer(file)
     assert (tokenizer.eos_token, tokenizer.eos_token_id, tokenizer.pad_token_id) == ("<|end|>", 256, 257)
@@ -106,6 +108,7 @@ def test_its_tokenizer_has_the_special_tokens_and_the_template(file):
     assert tokenizer.decode(tokenizer("Übung").input_ids) == "Übung"
 
 
+@reads_gguf_merges
 def test_a_folder_is_made_of_it_once(file, model, tmp_path, capsys):
     arguments = [str(file), "--output", str(tmp_path / "plain")]
     assert script.main(arguments) == 0

@@ -14,6 +14,7 @@ from cctuning.commands import train_model as train
 from cctuning.training.checkpoints import newest_complete
 from tests.json_lines import read_lines
 from tests.processes import start, start_two
+from tests.releases import resumes_on_cpus
 from tests.scripts import ON_CPU, succeed, write_base, write_rows
 
 pytestmark = pytest.mark.slow
@@ -106,6 +107,7 @@ def test_kills_within_a_save_and_after_one_and_a_flipped_bit(arguments, tmp_path
     assert_same_run(folder, whole)
 
 
+@resumes_on_cpus
 def test_one_of_two_processes_is_signalled_and_then_one_is_killed(arguments, inputs, tmp_path):
     folder = tmp_path / "run"
     first, second = start_two("train.py", *arguments, folder=tmp_path)
