@@ -81,7 +81,6 @@ settings(
     *to_out(),
     files={"manifest.json": '[{"command": '},
 )
-settings("a column for no field", "columns.prompt … field", on_rows, "mt", *to_out("--column", "prompt=text"))
 settings(
     "a language that is none",
     "language='Swahili' … language code",
@@ -93,14 +92,14 @@ settings(
 # --- Translation --------------------------------------------------------------------------------------------
 
 
-def translated(
-    folder: Path, *more: str, pairs: str = lines(PAIR), files: dict[str, str] | None = None
-) -> list[str]:
+def translated(folder: Path, *more: str, files: dict[str, str] | None = None) -> list[str]:
     """Translating rows that have no English yet, with a file of translations."""
     kept = tuple({key: row[key] for key in row if key != "instruction_en"} for row in (ROW, OTHER))
     defaults = {"--output": "out.jsonl", "--translator": "file", "--model": "pairs.jsonl"}
     words = [word for key, value in defaults.items() if key not in more for word in (key, value)]
-    return on_rows(folder, "ROWS", *words, *more, rows=kept, files={"pairs.jsonl": pairs, **(files or {})})
+    return on_rows(
+        folder, "ROWS", *words, *more, rows=kept, files={"pairs.jsonl": lines(PAIR), **(files or {})}
+    )
 
 
 CACHE = "line 1: … translation cache"
@@ -120,13 +119,6 @@ translate(
     "instruction",
 )
 translate(
-    "a broken line of translations",
-    "pairs.jsonl, row 2: … JSON … column 10",
-    translated,
-    pairs=lines(PAIR, '{"text": '),
-)
-translate("no translations", "pairs.jsonl … no rows", translated, pairs="")
-translate(
     "a folder of translations", "pairs … folder … file", translated, "--model", "pairs", files={"pairs/": ""}
 )
 translate(
@@ -137,14 +129,6 @@ translate(
     "englisch",
 )
 translate("no texts at a time", "--batch-size: '0' … from 1", translated, "--batch-size", "0")
-translate(
-    "a foreign cache",
-    f"cache.jsonl, {CACHE}",
-    translated,
-    "--cache",
-    "cache.jsonl",
-    files={"cache.jsonl": lines(MKQA)},
-)
 translate("the rows as the cache", f"rows.jsonl, {CACHE}", translated, "--cache", "rows.jsonl")
 translate(
     "a text without an end of line as the cache",
