@@ -26,6 +26,10 @@ TaskKey: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 _PACKAGES = ("torch", "transformers")
+_PARTS = (
+    *("results", "groups", "pooled", "average", "group_subtasks", "configs", "versions", "n-shot"),
+    *("higher_is_better", "n-samples", "n-scored", "generation", "left_out", "untranslated"),
+)
 
 
 def summarise(
@@ -46,20 +50,7 @@ def summarise(
     and a benchmark that is not known or lacks its main metric.
     """
     results: dict[str, Any] = {
-        "results": {},
-        "groups": {},
-        "pooled": {},
-        "average": {},
-        "group_subtasks": {},
-        "configs": {},
-        "versions": {},
-        "n-shot": {},
-        "higher_is_better": {},
-        "n-samples": {},
-        "n-scored": {},
-        "generation": {},
-        "left_out": {},
-        "untranslated": {},
+        **{part: {} for part in _PARTS},
         "config": dict(config),
         "packages": {name: version(name) for name in _PACKAGES},
         "date": time.time(),
