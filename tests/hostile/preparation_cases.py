@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA
-from tests.hostile.cases import Make, Table
+from tests.hostile.cases import Table
 from tests.hostile.data_cases import OTHER, ROW, lines
 
 TABLE = Table("cctuning.preparation.settings", status=2)
@@ -144,12 +144,6 @@ translate(
 
 clean("a similarity above 1", "--near: '80' … between 0 and 1", on_rows, *to_out("--near", "80"))
 clean(
-    "rows for benchmark files",
-    "rows.jsonl … benchmark file … prompt",
-    on_rows,
-    *to_out("--benchmarks", "rows.jsonl"),
-)
-clean(
     "no benchmark files",
     "benchmarks holds no .jsonl, .jsonl.gz, .json, .json.gz, .parquet",
     on_rows,
@@ -168,17 +162,12 @@ clean(
 
 
 def distilled(
-    folder: Path,
-    *more: str,
-    lexicon: str = "city\tmji\nriver\tmto\n",
-    encoding: str = "utf-8",
-    make: Make = on_rows,
-    **files: Any,
+    folder: Path, *more: str, lexicon: str = "city\tmji\nriver\tmto\n", files: dict[str, str] | None = None
 ) -> list[str]:
     """Rows of SDRRL from two rows, with a lexicon, which needs no alignment."""
     models.base(folder)
-    (folder / "en-sw.txt").write_bytes(lexicon.encode(encoding))
-    return make(folder, *to_out("--model", "base", "--use-cpu"), *more, **files)
+    (folder / "en-sw.txt").write_text(lexicon)
+    return on_rows(folder, *to_out("--model", "base", "--use-cpu"), *more, files=files)
 
 
 sdrrl("too few rows to draw from", "nothing is drawn … 2 rows … --share", distilled)
@@ -189,15 +178,6 @@ sdrrl(
     "--lexicon",
     "sw=en-sw.txt",
     lexicon="city\tmji\nriver\n",
-)
-sdrrl(
-    "a lexicon in Latin-1",
-    "en-sw.txt … UTF-8 … byte 8",
-    distilled,
-    "--lexicon",
-    "sw=en-sw.txt",
-    lexicon="green\tgrün\n",
-    encoding="latin-1",
 )
 sdrrl("a lexicon that does not exist", "en-sv.txt: No such file", distilled, "--lexicon", "sw=en-sv.txt")
 sdrrl(
