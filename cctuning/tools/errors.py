@@ -42,13 +42,14 @@ def message_of(error: BaseException) -> str:
     place = Path(file) if isinstance(file, str | Path) else None
     message = error.strerror if place is None else f"{place}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message += f" ({_free(place)} are free there: make room, and give the same command again)"
+        free = "" if place is None else f"{_free(place)} are free there: "
+        message += f" ({free}make room, and give the same command again)"
     return printable(shortened(message))
 
 
-def _free(place: Path | None) -> str:
+def _free(place: Path) -> str:
     """Free space where `place` is, or would be."""
-    folders = (place or Path()).absolute().parents
+    folders = place.absolute().parents
     nearest = next((folder for folder in folders if folder.is_dir()), Path("/"))
     return f"{shutil.disk_usage(nearest).free / 2**20:,.0f} MiB"
 

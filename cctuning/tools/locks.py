@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from cctuning.tools.errors import naming_written
+
 LOCK_FILE = ".lock"
 
 
@@ -30,7 +32,8 @@ def only_run_in(folder: str | Path) -> Iterator[None]:
     busy = f"works in {folder}: wait until it ends, or set another output_dir"
     with _only_holder(folder / LOCK_FILE, f"output_dir={folder} cannot be written", busy):
         try:
-            yield
+            with naming_written(folder):
+                yield
         finally:
             # Before it is released: a process that comes now makes a new one.
             (folder / LOCK_FILE).unlink(missing_ok=True)
@@ -47,7 +50,8 @@ def only_user_of(file: str | Path) -> Iterator[None]:
     busy = f"uses {file}: wait until it ends, or name another file"
     with _only_holder(lock, f"{file} cannot be written", busy):
         try:
-            yield
+            with naming_written(file):
+                yield
         finally:
             lock.unlink(missing_ok=True)
 
@@ -94,6 +98,8 @@ def _held(lock: Path, unwritable: str, busy: str) -> IO[str] | None:
     """The lock's file, open and locked; None where it is no longer the one that others would find."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file, or a link that leads nowhere
+        raise OSError(f"{unwritable}: {error.strerror}, and {error.filename} is no folder") from error
     except OSError as error:
         raise OSError(f"{unwritable}: {error.strerror}") from error
     try:

@@ -57,3 +57,9 @@ def test_other_errors_stay_as_they_are(error):
     with pytest.raises(type(error)) as caught, naming_written("file"):
         raise error
     assert caught.value is error
+
+
+def test_free_space_is_that_of_a_known_place_alone():
+    assert "MiB" in message_of(OSError(errno.ENOSPC, "full", "file"))
+    message = message_of(OSError(errno.ENOSPC, "full"))
+    assert "make room" in message and "MiB" not in message

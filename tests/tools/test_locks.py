@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -62,6 +63,17 @@ def test_the_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
         only_run_in(tmp_path / "file"),
     ):
         pass
+    (tmp_path / "link").symlink_to("nowhere")
+    said = f"output_dir={tmp_path}/link/run cannot be written: .*{tmp_path}/link is no folder"
+    with pytest.raises(OSError, match=said), only_run_in(tmp_path / "link" / "run"):
+        pass
+
+
+@pytest.mark.parametrize("held", [only_run_in, only_user_of])
+def test_a_full_disk_is_told_with_the_place_by_all_that_write_there(tmp_path, held):
+    with pytest.raises(OSError) as caught, held(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a library's write that names no file
+    assert caught.value.filename == str(tmp_path / "out")
 
 
 def test_a_file_has_one_user_at_a_time_and_nothing_is_left(tmp_path):
