@@ -184,7 +184,7 @@ class TrainRecipe:
     )
 
     run_name: str = setting("run", "default: the recipe's name")
-    output_dir: str = setting("", "default: outputs/RUN_NAME")
+    output_dir: str = setting("", "default: outputs/RUN_NAME", names="path")
     dry_run: bool = setting(
         False, "show the recipe, the rows, steps, memory and one example, and train nothing"
     )
@@ -406,7 +406,9 @@ class FitRecipe:
         [], "fit nothing: measure the matrix of the exported model on the prompts of these"
     )
     benchmark_data: str = setting("data/benchmarks", "folder of their local files, or hub")
-    output_dir: str | None = setting(None, "default: MODEL/monolingual, with benchmarks= MODEL/errors")
+    output_dir: str | None = setting(
+        None, "default: MODEL/monolingual, with benchmarks= MODEL/errors", names="path"
+    )
     dry_run: bool = setting(False, "show what would be fitted on what, and fit nothing")
     pairs: int = number(
         1000, at_least=2, help="rows to fit on, drawn at random; with benchmarks= prompts of each"
@@ -462,7 +464,7 @@ class TranslatorRecipe:
         "self", "nllb", "madlad", "ctranslate2", "file", help="self: a language model, asked to"
     )
     model: str | None = setting(
-        None, "its folder, hub name or file; null with self: the model itself, or its base"
+        None, "its folder, hub name or file; null with self: the model itself, or its base", names="path"
     )
 
 
@@ -474,7 +476,9 @@ class EvaluateRecipe:
     benchmarks: list[str] = required("which ones, by name; of one's own by YAML file")
 
     run_name: str = setting("evaluation", "default: the recipe's name")
-    output_dir: str | None = setting(None, "default: evaluation/RUN_NAME-INFERENCE in the model's folder")
+    output_dir: str | None = setting(
+        None, "default: evaluation/RUN_NAME-INFERENCE in the model's folder", names="path"
+    )
     dry_run: bool = setting(False, "show what would be asked, and ask nothing")
     resume: str = one_of("auto", "never", help="auto: go on with what output_dir holds; never: ask all anew")
 
@@ -545,7 +549,7 @@ class ProbeRecipe:
 
     run_name: str = setting("probe", "default: the recipe's name")
     output_dir: str | None = setting(
-        None, "default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME"
+        None, "default: probing/RUN_NAME in the model's folder, or in outputs/ORG--NAME", names="path"
     )
     dry_run: bool = setting(False, "show what would be asked and what it costs, and ask nothing")
     resume: str = one_of("auto", "never", help="auto: go on with what output_dir holds; never: ask all anew")
@@ -617,7 +621,7 @@ class ProbeRecipe:
     batch_size: int = number(
         32, at_least=1, help="prompts in a batch, at most, where nothing is transplanted"
     )
-    beside: list[str] = setting([], "folders that evaluate wrote, say of an ML-SFT model")
+    beside: list[str] = setting([], "folders that evaluate wrote, say of an ML-SFT model", names="path")
 
     # What is made of the cells
     seed: int = number(42, at_least=0, at_most=2**32 - 1, help="of resampling and probes")
@@ -685,9 +689,11 @@ class ProbeRecipe:
 class CompareRecipe:
     """Settings of `cctuning compare`."""
 
-    results: list[str] = required("folders that evaluate, or probe, wrote; the first is the baseline")
+    results: list[str] = required(
+        "folders that evaluate, or probe, wrote; the first is the baseline", names="path"
+    )
 
-    output_dir: str = setting("outputs/comparison", "for tables, JSON and the figure")
+    output_dir: str = setting("outputs/comparison", "for tables, JSON and the figure", names="path")
     names: list[str] = setting([], "of the models in tables; default: from the folders")
     metric: str | None = setting(
         None, "shown, such as strict, f1 or f1,strict; null: the one that the papers report"
@@ -782,7 +788,9 @@ class StudyRecipe:
     """Settings of `cctuning study`."""
 
     recipes: list[str] = setting([], "of train, a model each; MODEL in a name stands for each of models")
-    models: list[str] = setting([], "what is put in place of MODEL, or with probes= the models themselves")
+    models: list[str] = setting(
+        [], "what is put in place of MODEL, or with probes= the models themselves", names="path"
+    )
     probes: list[str] = setting([], "in place of recipes: those of probe, for each of models as it is")
     centres: list[str] = setting([], "a probe for each of these languages at the other end; empty: one")
     evaluation: str = setting("paper", "the recipe of evaluate")
@@ -800,8 +808,8 @@ class StudyRecipe:
     )
 
     run_name: str = setting("study", "default: the recipe's name")
-    runs: str = setting("outputs", "where models are written: RUNS/NAME OF THE RECIPE")
-    output_dir: str = setting("", "of the tables and logs; default: RUNS/studies/RUN_NAME")
+    runs: str = setting("outputs", "where models are written: RUNS/NAME OF THE RECIPE", names="path")
+    output_dir: str = setting("", "of the tables and logs; default: RUNS/studies/RUN_NAME", names="path")
     dry_run: bool = setting(False, "show the steps and which are done, and run nothing")
 
     train: list[str] = setting([], "key=value for every training")
@@ -837,7 +845,7 @@ class VisualizeRecipe:
     """Settings of `cctuning visualize`."""
 
     output_dir: str = setting(
-        "outputs/figures", "for the figures, and for JSON and CSV files of their numbers"
+        "outputs/figures", "for the figures, and for JSON and CSV files of their numbers", names="path"
     )
     dry_run: bool = setting(False, "show what would be drawn from what, and draw nothing")
 
@@ -865,11 +873,11 @@ class VisualizeRecipe:
     use_cpu: bool = setting(False, "even where there is a GPU")
 
     # Chosen layers: of evaluations
-    results: list[str] = setting([], "folders that evaluate wrote")
+    results: list[str] = setting([], "folders that evaluate wrote", names="path")
     names: list[str] = setting([], "of the evaluations; default: from the folders")
 
     # Losses: of runs
-    runs: list[str] = setting([], "folders that train wrote, finished or not")
+    runs: list[str] = setting([], "folders that train wrote, finished or not", names="path")
     x: str = one_of("step", "tokens", help="what losses are drawn over; tokens are those with a label")
 
     def shown_models(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -125,7 +126,17 @@ def _parsed(key: RecipeKey, name: str, value: Any, where: str) -> Any:
             )
         if isinstance(item, str) and "\0" in item:
             raise RecipeError(f"{name}={shown(item)} ({where}) holds a NUL character")
-    return value
+    return at_home(value) if key.names else value
+
+
+def at_home(value: Any) -> Any:
+    """A path, or a list of paths, with the user's folder for `~/`; what is no text as it is.
+
+    Not every shell writes it out in `key=value`, and none does in a file.
+    """
+    if isinstance(value, list):
+        return [at_home(item) for item in value]
+    return str(Path.home() / value[2:]) if isinstance(value, str) and f"{value}/"[:2] == "~/" else value
 
 
 def _calls(text: str) -> bool:

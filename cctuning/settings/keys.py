@@ -92,7 +92,8 @@ class LibraryChoice:
 
 
 Rule = Choice | Range | LibraryChoice
-Names = Literal["model", "rows"]  # a folder or hub name of a model; sources of rows
+# A folder or hub name of a model; sources of rows; any other file or folder. `~/` is the user's own folder.
+Names = Literal["model", "rows", "path"]
 
 
 def required(help: str, *, names: Names | None = None) -> Any:

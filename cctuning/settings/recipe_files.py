@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cctuning.settings.assignments import RecipeError, flatten
+from cctuning.settings.assignments import RecipeError, at_home, flatten
 from cctuning.settings.keys import RecipeKey, keys_of
 from cctuning.settings.near_matches import did_you_mean
 from cctuning.tools.package_data import package_data
@@ -129,7 +129,7 @@ def find_recipe(name: str, folders: Iterable[Path], keys: Mapping[str, RecipeKey
     """The recipe that `name` stands for: a path where it ends in .yaml, else a recipe in one of `folders`."""
     folders = list(dict.fromkeys(folders))
     if name.endswith(_SUFFIXES):
-        candidates = [Path(name), *(folder / name for folder in folders)]
+        candidates = [Path(at_home(name)), *(folder / name for folder in folders)]
     else:
         candidates = [folder / f"{name}.yaml" for folder in folders]
     for candidate in candidates:

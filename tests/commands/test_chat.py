@@ -251,6 +251,11 @@ def test_a_conversation_ends_with_its_input(folders, typed):
     assert "in English" not in text
 
 
+def test_no_model_there(tmp_path):
+    ended = call(chat, f"model={tmp_path}/nothing", "question=hi")
+    assert (ended.status, ended.err) == (1, f"error: model={tmp_path}/nothing does not exist\n")
+
+
 def test_no_model_given():
     ended = call(chat, "question=hi")
     assert ended.status == 2

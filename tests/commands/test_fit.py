@@ -201,6 +201,17 @@ def test_a_dry_run_tells_of_memory_and_rows_that_were_left_out_and_writes_nothin
     assert not (folder / "outputs/mine/monolingual").exists()
 
 
+def test_without_a_run_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no finished run under outputs/"):
+        fit(monkeypatch)
+
+
+def test_a_folder_that_is_no_run(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="was not written by"):
+        fit(monkeypatch, f"model={tmp_path}")
+
+
 # --- Stopped, and two at once -------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import functools
 
 import pytest
 
+from cctuning.commands.registry import COMMANDS
 from cctuning.commands.schemas import (
     OPTIMIZERS,
     SCHEDULES,
@@ -304,3 +305,10 @@ def test_arguments_of_a_template_are_shown_with_their_place():
 def test_settings_that_do_not_go_together_are_refused(settings, said):
     with pytest.raises(RecipeError, match=said):
         load_recipe(["model_name_or_path=m", "data=d.jsonl", *settings], TrainRecipe)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_keys_of_folders_say_that_they_name_a_path(command):
+    of_folders = {"output_dir", "results", "runs", "beside"}
+    keys = keys_of(command.schema)
+    assert {name for name in of_folders & keys.keys() if keys[name].names != "path"} == set()

@@ -576,6 +576,17 @@ def test_trackers_get_the_metrics(arguments, tmp_path):
 BAD = '{"instruction": "", "instruction_en": "x", "output": "y"}\n{"instruction": broken\n'
 
 
+def test_bad_rows_stop_the_run_and_are_listed(arguments, tmp_path):
+    path = write_rows(tmp_path / "bad.jsonl", 4, BAD)
+    ended = call(train, *arguments(data=path))
+    assert ended.status == 1
+    assert ended.err.startswith("error: 2 bad rows:\n")
+    assert f"  {path}, row 5, instruction: is empty\n" in ended.err
+    assert f"  {path}, row 6: is broken JSON at column 17" in ended.err
+    assert "on_bad_row=skip" in ended.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_skipped_rows_are_listed_in_a_file_with_what_they_held(arguments, tmp_path):
     path = write_rows(tmp_path / "bad.jsonl", 11, BAD)
     ended = succeed(train, *arguments(data=path, on_bad_row="skip", cutoff_len=46, max_steps=1))

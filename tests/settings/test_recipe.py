@@ -370,3 +370,23 @@ def test_files_of_every_model_that_are_each_others_base_are_of_none(folder):
     (folder / "MODEL_two.yaml").write_text("base: MODEL_one")
     with pytest.raises(RecipeError, match="no recipe 'rye_one'"):
         load_recipe(["recipe=rye_one"], Cake, folder=folder)
+
+
+@dataclass
+class Shelf:
+    """Keys that name files, and one that does not."""
+
+    folder: str = setting("", "a folder", names="path")
+    model: str | None = setting(None, "a model", names="model")
+    files: list[str] = setting([], "files", names="path")
+    title: str = setting("", "free text")
+
+
+def test_a_path_may_begin_with_the_users_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shelf.yaml").write_text("model: ~/model")
+    typed = ["recipe=~/shelf.yaml", "folder=~/out", "files=[~/a,b~]", "title=~/x"]
+    shelf = load_recipe(typed, Shelf)
+    assert shelf == Shelf(f"{tmp_path}/out", f"{tmp_path}/model", [f"{tmp_path}/a", "b~"], "~/x")
+    called = recipe_from_call(Shelf, None, {"files": "~/a"}, folder=tmp_path)
+    assert called.files == [f"{tmp_path}/a"]

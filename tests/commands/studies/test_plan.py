@@ -253,6 +253,11 @@ def test_what_a_step_would_refuse_is_refused_before_anything_runs(settings, mess
         small(**settings)
 
 
+def test_a_study_of_nothing():
+    with pytest.raises(ValueError, match="recipes="):
+        StudyRecipe(recipes=[])
+
+
 def test_each_seed_is_trained_and_asked_and_a_row_has_all_of_them():
     steps, rows = small(seeds=[1, 2], train=["max_steps=7"])
     assert names(steps, "train") == [

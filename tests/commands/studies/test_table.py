@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cctuning.commands.studies.lines import MEAN, read_lines
+from cctuning.commands.studies.lines import MEAN, read_lines, read_scores
 from cctuning.commands.studies.plan import Step, TableRow
 from cctuning.commands.studies.table import (
     columns_of,
@@ -21,6 +21,7 @@ from cctuning.commands.studies.table import (
     screen_table,
     write_tables,
 )
+from cctuning.evaluation.asking.sample_files import ResultsError
 from cctuning.evaluation.comparison.evaluations import read_evaluation
 from cctuning.evaluation.results.folder import read_results
 from cctuning.stats.bootstrap import Interval
@@ -211,6 +212,11 @@ def test_tables_are_written(lines, tmp_path):
     assert (tmp_path / "new" / "table.md").read_text() == f"# made up\n\n{markdown(lines)}\n"
     assert (tmp_path / "new" / "table.csv").read_text() == csv_text(lines)
     assert (tmp_path / "new" / "languages.md").read_text().endswith(f"{languages_markdown(lines)}\n")
+
+
+def test_a_folder_without_results(tmp_path):
+    with pytest.raises(ResultsError, match="does not exist"):
+        read_scores(tmp_path / "gone")
 
 
 def test_seeds_are_drawn_as_questions_are(tmp_path):
