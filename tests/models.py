@@ -112,12 +112,8 @@ def build(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64, **cha
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(
-            config,
-            # Before transformers 5.21 another one is the default, which leaves out the soft cap.
-            attn_implementation="eager" if architecture.model_type == "gemma2" else None,
-            experts_implementation="eager",  # their grouped matrix product has no float64
-        )
+        # The grouped matrix product of mixtures of experts has no float64.
+        model = AutoModelForCausalLM.from_config(config, experts_implementation="eager")
         randomise(model)
     # Generation ends where a test says so, not where a random model happens to prefer EOS.
     model.generation_config.eos_token_id = None

@@ -35,6 +35,7 @@ def read_candidates(
     for source in find_sources(data, split=split):
         columns_seen: set[str] = set()
         faulty: set[str] = set()
+        record = None
         for record in source.records():
             row = _row(record, names, language, source.name, source.stem)
             columns_seen.update(record.values if row else ())
@@ -45,6 +46,8 @@ def read_candidates(
             faulty.update(name for name, _ in faults)
             if row is not None and not faults:
                 rows.append(row)
+        if record is None:
+            problems.append(Problem(source.name, 0, "", "holds no rows"))
         needed = [name for name in (*REQUIRED, field) if name in faulty and name != to_field]
         check_required_columns(source.name, needed, names, columns_seen)
         seen |= columns_seen

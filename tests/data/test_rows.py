@@ -214,6 +214,20 @@ def test_one_bad_row_is_one_problem_that_names_it(fault, field, message, tmp_pat
     assert error.value.problems == problems
 
 
+@settings(deadline=None, max_examples=60)
+@given(records, st.data())
+def test_a_fault_anywhere_is_found_there_and_only_there(rows, data):
+    bad = data.draw(st.integers(0, len(rows) - 1))
+    fault, field, _ = data.draw(st.sampled_from([fault for fault in FAULTS if fault[1] != "id"]))
+    rows[bad] = {key: value for key, value in {**rows[bad], **fault}.items() if value is not ...}
+    rows.append({**GOOD[0], "id": "last"})  # so that no column is missing as a whole
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "rows.jsonl", rows)
+        read, problems = read_rows([path], on_bad_row="skip")
+    assert [(problem.number, problem.field) for problem in problems] == [(bad + 1, field)]
+    assert [row.number for row in read] == [number for number in range(1, len(rows) + 1) if number != bad + 1]
+
+
 def test_an_empty_input_column_is_no_fault(tmp_path):
     path = write(
         tmp_path / "rows.jsonl",

@@ -58,7 +58,6 @@ WITHOUT_END = {
     "translated strings": "{{ ('x' * 100000).translate({120: 'y' * 100000}) }}",
     "a replacement": "{% filter replace('x', 'y' * 100000) %}" + "x" * 100000 + "{% endfilter %}",
     "a long turn": "{% for i in range(100000) %}" + "x" * 10000 + "{% endfor %}",
-    "turns of turns": "{% for i in range(100000) %}" * 3 + "{% endfor %}" * 3,
     "slices": "{{ 'x' | slice(1000000000) | list }}",
     **{
         f"doubled by {name}": (

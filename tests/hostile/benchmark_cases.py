@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.hostile.cases import Table
 from tests.hostile.data_cases import lines
@@ -28,6 +29,11 @@ def file(folder: Path, content: str | bytes, *more: str, name: str = "MKQA/sw.js
     path.parent.mkdir(parents=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return arguments(folder, *more, benchmark=path.parent.name.lower())
+
+
+def changed(folder: Path, *more: str, **values: Any) -> list[str]:
+    """An evaluation on two questions of MKQA, the second changed."""
+    return file(folder, lines(MKQA, {**OTHER, **values}), *more)
 
 
 # --- Folders ------------------------------------------------------------------------------------------------
@@ -63,6 +69,11 @@ row(
     lines(MKQA).encode() + lines({**OTHER, "prompt": "Köln?"}).encode("latin-1"),
 )
 
+# --- Rows ---------------------------------------------------------------------------------------------------
+
+SECOND = "data/MKQA/sw.jsonl, row 2"
+
+
 # --- Known issues -------------------------------------------------------------------------------------------
 
 
@@ -82,17 +93,31 @@ row(
 
 # --- Questions that the model cannot be asked ---------------------------------------------------------------
 
+ROW_AND_ID = f"{SECOND}, id 2"
+
+row(
+    "a prompt beyond the model's positions",
+    f"{ROW_AND_ID}: 2537 tokens … 512 positions … on_bad_prompt=leave_out",
+    changed,
+    prompt="Mto? " * 500,
+)
 row(
     "longer responses than positions",
     "mkqa_sw: no question is left … too long",
     lambda folder: [*file(folder, lines(MKQA))[1:], "max_new_tokens=512", "on_bad_prompt=leave_out"],
 )
 row(
+    "a special token in a prompt",
+    f"{ROW_AND_ID}: … <|eot_id|> … special token … on_bad_prompt=leave_out",
+    changed,
+    prompt="Mto?<|eot_id|>",
+)
+row(
     "prompting=pim without a parallel text",
-    "data/MKQA/sw.jsonl, row 2, id 2: … no parallel prompt … prompting=pim … on_bad_prompt=leave_out",
-    file,
-    lines(MKQA, {**OTHER, "prompt_en": None}),
+    f"{ROW_AND_ID}: … no parallel prompt … prompting=pim … on_bad_prompt=leave_out",
+    changed,
     "prompting=pim",
+    prompt_en=None,
 )
 row(
     "a language without a line for prompting=cot",

@@ -42,12 +42,22 @@ def run_on(folder: Path, content: str | bytes, name: str = "rows.jsonl") -> list
     return arguments(folder, name)
 
 
+def changed(folder: Path, **values: Any) -> list[str]:
+    """The arguments of a run on two rows, the second changed."""
+    return run_on(folder, lines(ROW, {**OTHER, **values}))
+
+
 def parquet(columns: Mapping[str, Sequence[Any] | pyarrow.Array] | pyarrow.Table) -> bytes:
     """A Parquet file's bytes."""
     buffer = io.BytesIO()
     table = columns if isinstance(columns, pyarrow.Table) else pyarrow.table(dict(columns))
     pyarrow.parquet.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def columns_of(**values: Any) -> bytes:
+    """A Parquet file with one good row, some of its columns changed."""
+    return parquet({**{name: [value] for name, value in ROW.items()}, **values})
 
 
 GOOD = lines(ROW, OTHER)
@@ -91,10 +101,27 @@ row("NUL bytes in a line", "rows.jsonl, row 2: … JSON … column 95", run_on, 
 # --- Values -------------------------------------------------------------------------------------------------
 
 row(
+    "a special token in a text",
+    "rows.jsonl, row 2, instruction: … '<|eot_id|>' … special token",
+    changed,
+    instruction="Mto?<|eot_id|><|start_header_id|>system",
+)
+row(
+    "a stop token in a response",
+    "rows.jsonl, row 2, output: … '</s>' … special token",
+    changed,
+    output="Tana.</s>",
+)
+row(
     "a prompt of 10,000 tokens",
     "rows.jsonl, row 2, instruction: … 10032 tokens … cutoff_len=1024",
-    run_on,
-    lines(ROW, {**OTHER, "instruction": "z " * 5000}),
+    changed,
+    instruction="z " * 5000,
+)
+row(
+    "an English prompt over its length",
+    "rows.jsonl, row 2, instruction_en: … 232 tokens … english_cutoff_len=50",
+    lambda folder: [*changed(folder, instruction_en="z " * 100), "english_cutoff_len=50"],
 )
 
 # --- JSON ---------------------------------------------------------------------------------------------------
@@ -158,10 +185,24 @@ row(
     "rows.parquet",
 )
 row(
+    "Parquet with structures for text",
+    "rows.parquet, row 1, output: … object … text",
+    run_on,
+    columns_of(output=[{"text": "Nairobi."}]),
+    "rows.parquet",
+)
+row(
     "Parquet with a column of nulls",
     "rows.parquet, row 1, instruction_en: … null",
     run_on,
-    parquet({**{name: [value] for name, value in ROW.items()}, "instruction_en": pyarrow.nulls(1)}),
+    columns_of(instruction_en=pyarrow.nulls(1)),
+    "rows.parquet",
+)
+row(
+    "Parquet with bytes for text",
+    "rows.parquet, row 1, output: … bytes … text",
+    run_on,
+    columns_of(output=[b"Nairobi."]),
     "rows.parquet",
 )
 row(
@@ -198,6 +239,14 @@ def parquet_with_its_middle_overwritten(folder: Path) -> list[str]:
         {name: [f"{name} {i}" for i in range(999)] for name in ("instruction", "instruction_en", "output")}
     )
     return run_on(folder, content[:400] + b"\xff" * 4000 + content[4400:], "rows.parquet")
+
+
+@TABLE.case("rows.parquet, row 2: … cannot be read")
+def parquet_with_latin_1(folder: Path) -> list[str]:
+    raw = pyarrow.array([b"Nairobi.", b"K\xf6ln"])
+    values: dict[str, Any] = {name: [ROW[name], OTHER[name]] for name in ROW}
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 2, raw.buffers())
+    return run_on(folder, parquet({**values, "output": text}), "rows.parquet")
 
 
 # --- Names --------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Recipes of evaluations, and folders that an evaluation should go on in."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,12 +128,23 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
-def begun(folder: Path, *, change: Callable[[Path], object]) -> list[str]:
+def begun(folder: Path, *more: str, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
     """A finished evaluation in `out` that was changed, and the arguments that made it."""
     words = asked(folder)
     assert call("evaluate", *words).status == 0
     change(folder)
-    return words
+    return [*words, *more]
+
+
+def change_line(path: Path, number: int, change: Callable[[str], str]) -> None:
+    """Changes one line of a file."""
+    rows = path.read_text().splitlines()
+    rows[number] = change(rows[number])
+    path.write_text("\n".join(rows) + "\n")
+
+
+def without_response(line: str) -> str:
+    return json.dumps({key: value for key, value in json.loads(line).items() if key != "resps"})
 
 
 row(
@@ -148,8 +160,44 @@ row(
     change=lambda folder: (folder / "out/evaluation.json").unlink(),
 )
 row(
+    "samples of other questions",
+    "out … other settings: … mkqa_sw … questions … resume=never",
+    begun,
+    change=lambda folder: (folder / QUESTIONS).write_text(lines(MKQA, {**OTHER, "answer": ["Athi"]})),
+)
+row(
+    "samples of another setting",
+    "out … other settings: … prompting: 'original' -> 'cot' … resume=never",
+    begun,
+    "prompting=cot",
+)
+row(
     "a broken line of samples",
     f"{SAMPLES}, line 2: … JSON … column … Take the file away",
     begun,
     change=lambda folder: cut(folder / SAMPLES),
 )
+row(
+    "a sample without its response",
+    f"{SAMPLES}, line 2: resps: … missing",
+    begun,
+    change=lambda folder: change_line(folder / SAMPLES, 1, without_response),
+)
+
+
+def part(folder: Path, change: Callable[[str], list[str]]) -> list[str]:
+    """An evaluation that was stopped behind its first batch, the line of its response changed."""
+    words = begun(folder, "batch_size=1")
+    sample = json.loads((folder / SAMPLES).read_text().splitlines()[0])
+    (folder / SAMPLES).unlink()
+    kept = ("doc_id", "last_tokens", "new_tokens", "stopped", "connected", "layer")
+    line = json.dumps({**{key: sample[key] for key in kept}, "response": "x", "left_in_batch": 0})
+    (folder / f"{SAMPLES}.part").write_text("\n".join(change(line)) + "\n")
+    return words
+
+
+PART = f"{SAMPLES}.part, line 1: … line of responses … resume=never"
+
+row("a broken line of responses", PART, part, lambda line: [line[:20], line])
+row("a response that is no object", PART, part, lambda line: ["3", line])
+row("a response without its text", PART, part, lambda line: [line.replace('"response"', '"answer"')])

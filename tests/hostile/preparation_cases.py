@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.hostile import models
 from tests.hostile.benchmark_cases import MKQA
-from tests.hostile.cases import Table
+from tests.hostile.cases import Make, Table
 from tests.hostile.data_cases import OTHER, ROW, lines
 
 TABLE = Table("cctuning.preparation.settings", status=2)
@@ -81,6 +81,7 @@ settings(
     *to_out(),
     files={"manifest.json": '[{"command": '},
 )
+settings("a column for no field", "columns.prompt … field", on_rows, "mt", *to_out("--column", "prompt=text"))
 settings(
     "a language that is none",
     "language='Swahili' … language code",
@@ -92,14 +93,14 @@ settings(
 # --- Translation --------------------------------------------------------------------------------------------
 
 
-def translated(folder: Path, *more: str, files: dict[str, str] | None = None) -> list[str]:
+def translated(
+    folder: Path, *more: str, pairs: str = lines(PAIR), files: dict[str, str] | None = None
+) -> list[str]:
     """Translating rows that have no English yet, with a file of translations."""
     kept = tuple({key: row[key] for key in row if key != "instruction_en"} for row in (ROW, OTHER))
     defaults = {"--output": "out.jsonl", "--translator": "file", "--model": "pairs.jsonl"}
     words = [word for key, value in defaults.items() if key not in more for word in (key, value)]
-    return on_rows(
-        folder, "ROWS", *words, *more, rows=kept, files={"pairs.jsonl": lines(PAIR), **(files or {})}
-    )
+    return on_rows(folder, "ROWS", *words, *more, rows=kept, files={"pairs.jsonl": pairs, **(files or {})})
 
 
 CACHE = "line 1: … translation cache"
@@ -119,6 +120,13 @@ translate(
     "instruction",
 )
 translate(
+    "a broken line of translations",
+    "pairs.jsonl, row 2: … JSON … column 10",
+    translated,
+    pairs=lines(PAIR, '{"text": '),
+)
+translate("no translations", "pairs.jsonl … no rows", translated, pairs="")
+translate(
     "a folder of translations", "pairs … folder … file", translated, "--model", "pairs", files={"pairs/": ""}
 )
 translate(
@@ -129,6 +137,14 @@ translate(
     "englisch",
 )
 translate("no texts at a time", "--batch-size: '0' … from 1", translated, "--batch-size", "0")
+translate(
+    "a foreign cache",
+    f"cache.jsonl, {CACHE}",
+    translated,
+    "--cache",
+    "cache.jsonl",
+    files={"cache.jsonl": lines(MKQA)},
+)
 translate("the rows as the cache", f"rows.jsonl, {CACHE}", translated, "--cache", "rows.jsonl")
 translate(
     "a text without an end of line as the cache",
@@ -143,6 +159,12 @@ translate(
 # --- Cleaning -----------------------------------------------------------------------------------------------
 
 clean("a similarity above 1", "--near: '80' … between 0 and 1", on_rows, *to_out("--near", "80"))
+clean(
+    "rows for benchmark files",
+    "rows.jsonl … benchmark file … prompt",
+    on_rows,
+    *to_out("--benchmarks", "rows.jsonl"),
+)
 clean(
     "no benchmark files",
     "benchmarks holds no .jsonl, .jsonl.gz, .json, .json.gz, .parquet",
@@ -162,12 +184,17 @@ clean(
 
 
 def distilled(
-    folder: Path, *more: str, lexicon: str = "city\tmji\nriver\tmto\n", files: dict[str, str] | None = None
+    folder: Path,
+    *more: str,
+    lexicon: str = "city\tmji\nriver\tmto\n",
+    encoding: str = "utf-8",
+    make: Make = on_rows,
+    **files: Any,
 ) -> list[str]:
     """Rows of SDRRL from two rows, with a lexicon, which needs no alignment."""
     models.base(folder)
-    (folder / "en-sw.txt").write_text(lexicon)
-    return on_rows(folder, *to_out("--model", "base", "--use-cpu"), *more, files=files)
+    (folder / "en-sw.txt").write_bytes(lexicon.encode(encoding))
+    return make(folder, *to_out("--model", "base", "--use-cpu"), *more, **files)
 
 
 sdrrl("too few rows to draw from", "nothing is drawn … 2 rows … --share", distilled)
@@ -178,6 +205,15 @@ sdrrl(
     "--lexicon",
     "sw=en-sw.txt",
     lexicon="city\tmji\nriver\n",
+)
+sdrrl(
+    "a lexicon in Latin-1",
+    "en-sw.txt … UTF-8 … byte 8",
+    distilled,
+    "--lexicon",
+    "sw=en-sw.txt",
+    lexicon="green\tgrün\n",
+    encoding="latin-1",
 )
 sdrrl("a lexicon that does not exist", "en-sv.txt: No such file", distilled, "--lexicon", "sw=en-sv.txt")
 sdrrl(

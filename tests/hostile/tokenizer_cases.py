@@ -52,6 +52,12 @@ WRITES = "chat template … cannot write"
 CONTENTS = "{% for m in messages %}{{ m.content }}:{% endfor %}"
 
 
+def nested(*texts: str) -> str:
+    """Loops in one another, of 100,000 turns each that begin with these texts."""
+    turns = "".join("{% for i in range(100000) %}" + text for text in texts)
+    return turns + "{% endfor %}" * len(texts)
+
+
 def linked(folder: Path, link: str, *more: str) -> list[str]:
     """The arguments of a run where `link` leads to a secret."""
     words = run(folder, *more)
@@ -82,8 +88,11 @@ row(
     template,
     "{{ raise_exception('System message first') }}",
 )
+row("text added to a number", WRITES, template, "{{ messages | length + 'x' }}")
 row("another file included", WRITES, template, "{% include 'rows.jsonl' %}")
 row("Python's classes", WRITES, template, "{{ ''.__class__.__mro__[1].__subclasses__() }}")
+row("10 billion steps", WRITES, template, "{% for i in range(10000000000) %}x{% endfor %}")
+row("a quadrillion turns", f"{WRITES} … far more", template, nested("", "", "") + CONTENTS)
 row("100 GB of text", f"{WRITES} … far more", template, "{{ 'x' * 10**11 }}" + CONTENTS)
 row("a break without a loop", f"{WRITES} … 'break' outside loop", template, "{% break %}" + CONTENTS)
 row("a long error", "characters ...]", template, "{{ raise_exception('x' * 300000) }}")

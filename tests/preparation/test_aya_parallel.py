@@ -239,6 +239,13 @@ def test_a_later_download_that_differs_is_refused_by_name(prepare, server, capsy
     assert prepare.target.read_bytes() != before
 
 
+def test_what_does_not_exist(prepare, server, capsys):
+    server.statuses = [404]
+    assert prepare() == 2
+    assert f"error: {server.url} answers 404 Not Found: nothing is at this address" in capsys.readouterr().err
+    assert not prepare.target.exists()
+
+
 def test_ctrl_c_says_how_to_go_on(prepare, server, monkeypatch, capsys):
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
@@ -263,3 +270,10 @@ def test_arguments_that_cannot_be_used(arguments, capsys):
         aya_parallel.main(arguments)
     assert stopped.value.code == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_the_default_file_is_the_one_of_the_recipes(monkeypatch, server, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert aya_parallel.main(["--url", server.url, "--rows", "5"]) == 0
+    recipe = load_recipe(["recipe=llama31_aya"], TrainRecipe)
+    assert len(read_rows(recipe.data)[0]) == 5

@@ -133,3 +133,8 @@ def test_arguments_that_cannot_be_used_are_refused(data, arguments, capsys):
         check.main([data(GOOD), *arguments])
     assert stopped.value.code == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_a_missing_source_is_one_line(capsys):
+    assert check.main(["no/such/rows.jsonl"]) == 2
+    assert capsys.readouterr().err.startswith("error: no/such/rows.jsonl does not exist")

@@ -70,6 +70,12 @@ def test_rows_get_their_english_and_faulty_ones_are_rejected_with_reasons(run, t
     assert entry["left_out"]["is copied"] == 1
 
 
+def test_a_file_without_rows_is_listed(run):
+    rows, rejects = run(rows=[])
+    assert not rows
+    assert [(reject["number"], reject["reasons"]) for reject in rejects] == [(0, ["holds no rows"])]
+
+
 def test_faults_of_a_kind_are_counted_together(run, tmp_path):
     rows = [{**ROWS[0], "id": number, "instruction": f"Habari ya {number} asubuhi?"} for number in range(2)]
     long = {row["instruction"]: "How are you? " + "this and that day " * (9 + row["id"]) for row in rows}

@@ -153,6 +153,9 @@ def test_english_columns_serve_no_other_target(tmp_path):
             r"a\.jsonl, row 1, target: is a number, must be",
         ),
         ("a.tsv", "text\ttranslation\na\n", r"a\.tsv, row 2: has 1 cells, and the line of names has 2"),
+        ("a.tsv", "text\ttranslation\na\tb\tc\n", r"a\.tsv, row 2: has 3 cells"),
+        ("a.tsv", b"text\ttranslation\n\xff\tb\n", "no UTF-8 text"),
+        ("a.tsv", 'text\ttranslation\n"a\tb\n', r"a\.tsv, line 2: .* quote"),
     ],
 )
 def test_broken_files(tmp_path, name, content, said):

@@ -93,12 +93,9 @@ def summarise(
         of_name = _of_benchmark(groups, name), _of_benchmark(controls, name)
         if proposal := propose(*of_name, _of_benchmark(resamplings, name), centre):
             summary["proposals"][name] = _plain(asdict(proposal))
-    together: dict[str, list[Applied]] = {}
-    for answered in applied:
-        together.setdefault(answered.sublayer, []).append(answered)
-    for sublayer, of_sublayer in together.items():
+    for sublayer, together in _by_sublayer(applied).items():
         summary["unseen"][sublayer] = _plain(
-            compare_unseen(of_sublayer, others, settings=settings, centre=centre, seed=seed)
+            compare_unseen(together, others, settings=settings, centre=centre, seed=seed)
         )
     return summary
 
@@ -114,6 +111,13 @@ def _from_earlier(
         common = {language: grid for language, grid in of_benchmark[other].items() if language in group}
         differences[other] = measure_sublayers(common, group, resampling) if common else {}
     return differences
+
+
+def _by_sublayer(applied: Iterable[Applied]) -> dict[str, list[Applied]]:
+    together: dict[str, list[Applied]] = {}
+    for answered in applied:
+        together.setdefault(answered.sublayer, []).append(answered)
+    return together
 
 
 def _of_benchmark(of_each: Mapping[tuple[str, str], T], benchmark: str) -> dict[str, T]:
@@ -154,8 +158,14 @@ def _about(groups: Groups, centre: str) -> dict[str, Any]:
             "bin": list(EDGES),
         },
         "grids": [
-            {name: getattr(grid, name) for name in ("sublayer", "benchmark", "language", "asked_in")}
-            | {"questions": len(grid.questions), "layers": grid.layers}
+            {
+                "sublayer": grid.sublayer,
+                "benchmark": grid.benchmark,
+                "language": grid.language,
+                "asked_in": grid.asked_in,
+                "questions": len(grid.questions),
+                "layers": grid.layers,
+            }
             for grid in every
         ],
     }
@@ -181,7 +191,12 @@ def _measured(
 def _plain(content: Any) -> Any:
     """As JSON has it: dictionaries, lists, and None for NaN."""
     if isinstance(content, Estimate):
-        return _plain(vars(content))
+        return {
+            "value": _plain(content.value),
+            "low": _plain(content.low),
+            "high": _plain(content.high),
+            "questions": content.questions,
+        }
     if isinstance(content, Mapping):
         return {key: _plain(value) for key, value in content.items()}
     if isinstance(content, np.ndarray):

@@ -199,7 +199,7 @@ def _files(place: Path) -> dict[str, list[Path]]:
     for path in sorted(place.iterdir()) if place.is_dir() else ():
         suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), None)
         name = path.name.removesuffix(suffix or "")
-        if suffix and path.is_file() and is_language_code(name):
+        if suffix and is_language_code(name):  # also a link that leads nowhere: reading it says so
             files.setdefault(name, []).append(path)
     return files
 

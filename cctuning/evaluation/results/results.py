@@ -26,10 +26,6 @@ TaskKey: TypeAlias = tuple[str, str]  # benchmark and language
 Sample: TypeAlias = Mapping[str, Any]
 
 _PACKAGES = ("torch", "transformers")
-_PARTS = (
-    *("results", "groups", "pooled", "average", "group_subtasks", "configs", "versions", "n-shot"),
-    *("higher_is_better", "n-samples", "n-scored", "generation", "left_out", "untranslated"),
-)
 
 
 def summarise(
@@ -50,7 +46,20 @@ def summarise(
     and a benchmark that is not known or lacks its main metric.
     """
     results: dict[str, Any] = {
-        **{part: {} for part in _PARTS},
+        "results": {},
+        "groups": {},
+        "pooled": {},
+        "average": {},
+        "group_subtasks": {},
+        "configs": {},
+        "versions": {},
+        "n-shot": {},
+        "higher_is_better": {},
+        "n-samples": {},
+        "n-scored": {},
+        "generation": {},
+        "left_out": {},
+        "untranslated": {},
         "config": dict(config),
         "packages": {name: version(name) for name in _PACKAGES},
         "date": time.time(),

@@ -7,6 +7,7 @@ from cctuning.analysis.transplant import SUBLAYERS, PromptPair, answer_log_proba
 from cctuning.analysis.transplant.trees import forest_of, trees_of
 from tests.analysis import naive
 from tests.models import ARCHITECTURES, build, random_ids
+from tests.releases import caps_scores
 
 pytestmark = pytest.mark.usefixtures("no_float32")
 
@@ -30,7 +31,10 @@ def scored(model, question, cells, sublayer="ffn"):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+GEMMA2 = pytest.param("gemma2", marks=caps_scores)
+
+
+@pytest.mark.parametrize("name", [GEMMA2 if name == "gemma2" else name for name in ARCHITECTURES])
 def test_options_of_every_architecture(name):
     model, question = build(name), PromptPair(SOURCE, TARGET, OPTIONS)
     (result,) = sweep(model, [question], CELLS[:2], max_new_tokens=0)
@@ -78,7 +82,7 @@ def test_options_of_one_token_read_nothing_more():
     assert result.token_forwards == len(SOURCE) + len(TARGET) + 3
 
 
-@pytest.mark.parametrize("name", ["llama", "mistral_window", "gemma2", "deepseek_v3", "bloom"])
+@pytest.mark.parametrize("name", ["llama", "mistral_window", GEMMA2, "deepseek_v3", "bloom"])
 @pytest.mark.parametrize("nodes", [1, 6, 512])
 def test_answers(name, nodes, monkeypatch):
     monkeypatch.setattr("cctuning.analysis.transplant.answers._NODES", nodes)

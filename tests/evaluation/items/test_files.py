@@ -242,3 +242,11 @@ def test_texts_are_read_without_outer_blanks(tmp_path):
     [item] = read_items(tmp_path, xnli, "ko")
     assert item.answers == ("1",)
     assert dict(item.options) == {"1": "x", "2": "y", "3": "z"}
+
+
+def test_a_link_that_leads_nowhere_is_a_language_that_cannot_be_read(folder):
+    place = folder([CHOICE])
+    (place / "XNLI" / "de.jsonl").symlink_to("nowhere")
+    assert available_languages(place, XNLI) == ["de", "sw"]  # not left out without a word
+    with pytest.raises(DataError, match=r"de\.jsonl"):
+        read_items(place, XNLI, "de")

@@ -340,7 +340,6 @@ def test_results_that_lack_an_interval(folder):
         ({"stopped": 1}, "stopped: is a number"),
         ({"new_tokens": None}, "new_tokens: is null"),
         ({"layer": "missing"}, "layer: is missing"),
-        ({"resps": "missing"}, "resps: is missing"),
     ],
 )
 def test_lines_that_are_no_samples_are_named(folder, line, message):
