@@ -1203,16 +1203,18 @@ class CrossLingualConnection:
 
 
 def contrast(own: Tensor, english: Tensor, questions: Tensor) -> Tensor:
-    """How badly each row's F[l] tells its own F_en[l] from the other rows', in nats: (B,), mean over layers.
+    """How badly each row's F[l] tells its own F_en[l] from the others', in nats: (B,), mean over layers.
 
-    -log of the part that its own has of a softmax over cos(F[l], F_en[l]) / 0.1 of all rows (InfoNCE), from
-    centred outputs (B, L, d). Rows of one English prompt, equal in `questions` (B,), are no others.
+    -log of the part that its own has of a softmax over cos(F[l], F_en[l]) / 0.1 of the distinct English
+    prompts (InfoNCE), from centred outputs (B, L, d). Rows of one prompt are equal in `questions` (B,).
     """
-    same = (questions[:, None] == questions).fill_diagonal_(False)
+    same = questions[:, None] == questions
+    repeated = same.tril(-1).any(-1)  # each prompt counts once: by its first row, and for a row by that row
+    left_out = (same | repeated).fill_diagonal_(False)
     with torch.autocast(own.device.type, enabled=False):
         own, english = (nn.functional.normalize(_at_least_float32(side), dim=-1) for side in (own, english))
         scores = torch.einsum("ild,jld->lij", own, english) / 0.1
-        of_own = scores.masked_fill(same, float("-inf")).log_softmax(-1).diagonal(dim1=1, dim2=2)
+        of_own = scores.masked_fill(left_out, float("-inf")).log_softmax(-1).diagonal(dim1=1, dim2=2)
         return -of_own.mean(0)
 
 

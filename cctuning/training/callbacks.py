@@ -31,11 +31,21 @@ class TemperatureSchedule(TrainerCallback):
         self.connection, self.final, self.schedule = connection, final, schedule
         self.start = connection.temperature
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """That of the last step of a run that is resumed: there may be none left to take."""
+        if state.global_step:
+            self._set(state.global_step - 1, state.max_steps)
+
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Depends on the step alone, so that a resumed run continues exactly."""
-        progress = state.global_step / max(state.max_steps - 1, 1)  # 1 at the last step
+        self._set(state.global_step, state.max_steps)
+
+    def _set(self, step: int, steps: int) -> None:
+        progress = step / max(steps - 1, 1)  # 1 at the last step
         self.connection.temperature = scheduled_temperature(self.start, self.final, progress, self.schedule)
 
 

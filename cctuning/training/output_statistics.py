@@ -42,21 +42,29 @@ def set_statistics(model: Any, examples: Sequence[Example], *, seed: int, **pass
 def measured(F_en: Tensor, target: Tensor, connection: ConnectionConfig) -> tuple[Tensor, Tensor]:
     """The means (L, d) and scales (L,), in float64, from F_en (n, L, d) and the outputs that f is added to.
 
-    `target` (n, d): the target layer's own outputs. A layer whose outputs do not differ is scaled by 0.
+    `target` (n, d): the target layer's own outputs. A layer whose outputs differ by no more than rounding is
+    scaled by 0: centred, it would be made of that rounding alone.
     """
     if not (F_en.isfinite().all() and target.isfinite().all()):
         raise ValueError(
             "outputs of the base model at the response start are not finite: connection.centred and "
             "connection.scale cannot be measured; try another dtype"
         )
-    layers = F_en.shape[1]
+    layers = range(F_en.shape[1])
     mean = torch.zeros(F_en.shape[1:], dtype=torch.float64)
     if connection.centred:
-        mean = torch.stack([F_en[:, layer].double().mean(0) for layer in range(layers)])
-    if connection.scale is None:
-        return mean, torch.ones(layers, dtype=torch.float64)
-    sizes = torch.stack(
-        [(F_en[:, layer].double() - mean[layer]).norm(dim=-1).mean() for layer in range(layers)]
-    )
-    wanted = connection.scale * target.double().norm(dim=-1).mean()
-    return mean, torch.where(sizes > 0, wanted / sizes, 0.0)
+        mean = torch.stack([F_en[:, layer].double().mean(0) for layer in layers])
+    sizes = torch.stack([(F_en[:, layer].double() - mean[layer]).norm(dim=-1).mean() for layer in layers])
+    before = torch.stack([F_en[:, layer].double().norm(dim=-1).mean() for layer in layers])
+    scale = torch.ones_like(sizes)
+    if connection.scale is not None:
+        scale = connection.scale * target.double().norm(dim=-1).mean() / sizes
+    return mean, torch.where(sizes > _rounding(F_en) * before, scale, 0.0)
+
+
+def _rounding(outputs: Tensor) -> float:
+    """By what part of their size equal outputs may differ, as batches of other shapes compute them."""
+    for half in (torch.bfloat16, torch.float16):
+        if torch.equal(outputs.to(half).to(outputs.dtype), outputs):  # what they were computed in
+            return torch.finfo(half).eps / 16
+    return 32 * torch.finfo(outputs.dtype).eps

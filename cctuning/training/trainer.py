@@ -25,6 +25,7 @@ from cctuning.connection.adapters import with_connection
 from cctuning.connection.connected import connection_of, constants_of, is_connected, is_of_connection
 from cctuning.connection.model import CONNECTION_WEIGHTS, load_connection_weights, save_connection
 from cctuning.connection.modeling_cctuning import GATE
+from cctuning.connection.settings import read_connection
 from cctuning.data.collate import ParallelCollator
 from cctuning.data.encoding import (
     Example,
@@ -40,7 +41,7 @@ from cctuning.data.rows import BadRowsError, rows_from_records
 from cctuning.distributed.engines import running_engine
 from cctuning.distributed.sharing import Shard
 from cctuning.pretrained.four_bits import check_not_quantised, save_quantization
-from cctuning.pretrained.kinds import connection_folder
+from cctuning.pretrained.kinds import CONNECTION_FILE, connection_folder
 from cctuning.training.callbacks import BeforeSteps, NoisePerRank, TrainingBar
 from cctuning.training.checkpoints import CheckpointError
 from cctuning.training.output_statistics import set_statistics
@@ -406,7 +407,12 @@ class CCTuningTrainer(ResumableTrainer):
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
-        self._load_connection(self.state.best_model_checkpoint)
+        best = self.state.best_model_checkpoint
+        self._load_connection(best)
+        if self.connection_model is not None:
+            # A schedule has moved it on since; a soft mixture depends on it.
+            connection, _ = read_connection(connection_folder(best) / CONNECTION_FILE)
+            self.connection_model.connection.temperature = connection.temperature
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from cctuning import CCTuningModel, ConnectionConfig
 from cctuning.connection.model import load_model, save_connection
+from cctuning.connection.modeling_cctuning import contrast
 from tests.models import ARCHITECTURES, build, pad, random_ids
 from tests.naive import (
     Settings,
@@ -168,6 +169,15 @@ def test_an_alignment_contrasts_own_with_english_outputs(settings, side, checkpo
         close(name, model.get_parameter(name).grad, values[name])
     model.eval()(**arguments(rows))
     assert model.last_contrast is None
+
+
+def test_a_row_is_told_from_each_distinct_english_prompt_once():
+    own, distinct = torch.randn(2, 6, 3, 5, dtype=torch.float64)
+    questions = torch.tensor([2, 0, 2, 1, 0, 0])
+    found = contrast(own, distinct[questions], questions)
+    for row, question in enumerate(questions.tolist()):
+        expected = naive_contrast(own[row], list(distinct[:3]), question, range(3))
+        torch.testing.assert_close(found[row], expected)
 
 
 def check(

@@ -80,6 +80,8 @@ def test_the_temperature_depends_on_the_step_alone(args, schedule):
     assert connection.temperature == 4.0
     callback.on_step_begin(args, state(9), TrainerControl())  # of the last of ten steps
     assert connection.temperature == pytest.approx(1.0)
+    callback.on_train_begin(args, state(4), TrainerControl())  # resumed: the fourth step was the last
+    assert connection.temperature == scheduled_temperature(4.0, 1.0, 3 / 9, schedule)
     expected = {"linear": 2.5, "exponential": 2.0}[schedule]
     assert scheduled_temperature(4.0, 1.0, 0.5, schedule) == pytest.approx(expected)
 

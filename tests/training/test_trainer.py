@@ -22,6 +22,7 @@ from cctuning.training import checkpoints
 from cctuning.training.callbacks import MetricsFile, TemperatureSchedule, scheduled_temperature
 from cctuning.training.checkpointing import checkpointing_arguments
 from cctuning.training.checkpoints import CheckpointError
+from cctuning.training.output_statistics import measured
 from cctuning.training.resumable import ResumableTrainer
 from cctuning.training.trainer import NonFiniteLossError
 from cctuning.transform import LeastSquares
@@ -183,6 +184,25 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
     means, scales = measured_statistics(english, own, Settings(**settings))
     torch.testing.assert_close(model.output_statistics.mean, means, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(model.output_statistics.scale, scales, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("scale", [None, 0.5])
+@pytest.mark.parametrize(
+    ("dtype", "noise"), [(torch.float64, 1e-16), (torch.float32, 3e-7), (torch.bfloat16, 1e-4)]
+)
+def test_a_layer_that_says_the_same_of_all_rows_is_scaled_by_zero(scale, dtype, noise):
+    """Batches of other shapes compute it with other rounding, which would be all that is left of it."""
+    outputs = torch.randn(6, 3, 8, dtype=torch.float64)
+    outputs[:, 1] = outputs[0, 1] * (1 + noise * outputs[:, 0])
+    outputs[:, 2] = outputs[0, 2] * (1 + 1e-2 * outputs[:, 0])
+    outputs = outputs.to(dtype).to(torch.promote_types(dtype, torch.float32))
+    settings = ConnectionConfig(centred=True, scale=scale)
+    means, scales = measured(outputs, outputs[:, 0], settings)
+    rows = [row.double() for row in outputs]
+    of_rows = measured_statistics(rows, rows, Settings(centred=True, scale=scale))
+    torch.testing.assert_close(means, of_rows[0])
+    assert scales[1] == 0
+    torch.testing.assert_close(scales[[0, 2]], of_rows[1][[0, 2]])
 
 
 def test_the_own_transform_is_the_fit_of_the_weights_of_then(tmp_path):
@@ -464,6 +484,35 @@ def test_the_temperature_goes_from_start_to_end(tmp_path, schedule):
         model, arguments(tmp_path), callbacks=[TemperatureSchedule(model.connection, 0.5, schedule)]
     ).train()
     assert model.connection.temperature == pytest.approx(0.5)  # of the last step
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_the_temperature_is_that_of_the_weights(tmp_path, lora):
+    """Of the best checkpoint where that is what the run ends with, and of one without a step left to take."""
+
+    def trained(path, **changes):
+        model = connected_llama(temperature=2.0, hard=False)
+        trainer = trainer_for(
+            model,
+            arguments(path, save_strategy="steps", save_steps=1, max_steps=4, **changes),
+            eval_dataset=EXAMPLES[:2],
+            callbacks=[TemperatureSchedule(model.connection, 0.5)],
+            peft_config=LoraConfig(target_modules="all-linear", r=2) if lora else None,
+        )
+        return trainer, model.connection
+
+    evaluated = {"eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True}
+    evaluated["greater_is_better"] = True  # the loss falls, so the first is the best
+    trainer, connection = trained(tmp_path / "best", **evaluated)
+    trainer.train()
+    assert trainer.state.best_global_step < 4
+    expected = 2.0 - 1.5 * (trainer.state.best_global_step - 1) / 3
+    assert connection.temperature == pytest.approx(expected)
+
+    trained(tmp_path / "whole")[0].train()
+    trainer, connection = trained(tmp_path / "whole")
+    trainer.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    assert connection.temperature == pytest.approx(0.5)
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_step_and_row(tmp_path):
