@@ -869,15 +869,25 @@ class CrossLingualConnection:
         return outputs
 
     def input_embeddings(self, inputs: dict[str, Any], index: Tensor) -> Tensor:
-        """The e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt."""
+        """The e of eq. 3, (B, d): the input embedding at `index` (B,), or the mean over the prompt.
+
+        Raises `ValueError` for a mean over tokens of which some are in the cache alone.
+        """
         embeds = inputs.get("inputs_embeds")
         tokens = inputs["input_ids"] if embeds is None else embeds
         embed = self.get_input_embeddings() if embeds is None else nn.Identity()
         if self.connection.embedding == "last":
             return embed(tokens[_rows(tokens), index.to(tokens.device)])
+        mask, cache = inputs.get("attention_mask"), inputs.get("past_key_values")
+        whole = mask.shape[1] if isinstance(mask, Tensor) and mask.dim() == 2 else 0
+        before = 0 if cache is None else int(cache.get_seq_length())
+        if before or whole > tokens.shape[1]:
+            raise ValueError(
+                "embedding='mean' is the mean over the whole prompt, and past_key_values hold a part of it: "
+                "pass the whole conversation to generate, or to forward without a cache"
+            )
         columns = torch.arange(tokens.shape[1], device=tokens.device)
         prompt = columns <= index.to(tokens.device)[:, None]
-        mask = inputs.get("attention_mask")
         if isinstance(mask, Tensor) and mask.dim() == 2 and mask.shape[1] == tokens.shape[1]:
             prompt = prompt & mask.bool()
         values = _at_least_float32(embed(tokens))
@@ -1050,6 +1060,8 @@ class CrossLingualConnection:
         mask = prompt.get("attention_mask")
         # Continuing a conversation, the prompt may come without what is in the cache already.
         missing = 0 if mask is None else mask.shape[-1] - tokens.shape[1]
+        # The tokens that are here count, whatever the cache holds of them already.
+        prompt = {**prompt, "past_key_values": None}
         return self.input_embeddings(
             prompt, tokens.new_full((tokens.shape[0],), index - missing, dtype=torch.long)
         )

@@ -145,6 +145,7 @@ class CCTuningTrainer(ResumableTrainer):
         tokenized = {
             f"{mode}_dataset": training_set(examples, languages) for mode, examples in self.examples.items()
         }
+        routers = getattr(model.config.get_text_config(), "output_router_logits", None)
         args.max_length = None  # examples are cut when they are made, where it is known what may be cut
         super().__init__(
             model=model,
@@ -158,6 +159,10 @@ class CCTuningTrainer(ResumableTrainer):
         )
         if in_four_bits:
             _keep_small_steps(self.model)
+        if routers is not None:
+            # TRL has the configuration ask for router logits, which `compute_loss` does by itself: a saved
+            # model would ask for them in `generate`, too, which fails there.
+            self.model.config.get_text_config().output_router_logits = routers
         if self.stream is not None:  # which TRL would not take
             self.train_dataset = self.stream
         # For `compute_loss`, which takes the step's label tokens whatever the model does.

@@ -106,6 +106,24 @@ def test_a_prompt_without_what_the_cache_has_to_read_anew_is_refused():
         model.generate(turn, attention_mask=mask, past_key_values=first.past_key_values, **GREEDY)
 
 
+def test_a_mean_over_the_prompt_needs_all_of_it():
+    model = connected("llama")
+    model.connection.embedding = "mean"
+    first = model.generate(random_ids(5, seed=1)[None], **GREEDY)
+    conversation = torch.cat([first.sequences, random_ids(4, seed=2)[None]], dim=1)
+    anew = model.generate(conversation, **GREEDY).sequences
+    given = {"attention_mask": torch.ones_like(conversation), "past_key_values": first.past_key_values}
+    with pytest.raises(ValueError, match=r"mean over the whole prompt.*pass the whole conversation"):
+        model.generate(conversation[:, 3:], **given, **GREEDY)
+    with torch.no_grad():
+        cache = model(conversation[:, :6], connection_index=-1, use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="mean over the whole prompt"):
+        model(conversation[:, 6:], past_key_values=cache, connection_index=2)
+    assert torch.equal(
+        model.generate(conversation, **(given | {"past_key_values": cache}), **GREEDY).sequences, anew
+    )
+
+
 def test_a_conversation_is_trained_at_the_response_start_where_generation_connects():
     """The first token of a generation is that of the training's forward, and no other place would give it."""
     model = connected("llama", bilingual=True)

@@ -186,6 +186,19 @@ def test_outputs_are_centred_and_scaled_by_those_of_the_base_model(tmp_path, set
     torch.testing.assert_close(model.output_statistics.scale, scales, rtol=1e-4, atol=0)
 
 
+def test_a_trained_mixture_of_experts_generates(tmp_path):
+    """Its configuration asks for router logits, which are those of training, no more than before."""
+    trainer = trainer_for(CCTuningModel.wrap(tiny_mixture()), arguments(tmp_path, max_steps=1))
+    trainer.train()
+    trainer.save_model(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert not model.config.output_router_logits
+    prompts = torch.tensor([[5, 6, 7, 8], [2, 9, 10, 11]])
+    mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]])
+    out = model.generate(input_ids=prompts, attention_mask=mask, max_new_tokens=3, min_new_tokens=3)
+    assert out.shape == (2, 7)
+
+
 @pytest.mark.parametrize("scale", [None, 0.5])
 @pytest.mark.parametrize(
     ("dtype", "noise"), [(torch.float64, 1e-16), (torch.float32, 3e-7), (torch.bfloat16, 1e-4)]
